@@ -1,0 +1,138 @@
+//! The command line: what can be asked, and which module answers.
+
+mod dataset;
+mod predict;
+mod query;
+mod report;
+mod run;
+mod runs;
+mod show;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::console::Console;
+use crate::exit_code::Exit;
+use crate::experiment::ExperimentError;
+use crate::scheduler::{Placement, serve};
+
+/// Batch experiments that forecast LLM-serving workload.
+///
+/// Exit codes: 0 all well, 2 usage or invalid experiment, 3 some run failed, 5 interrupted, 1 anything else.
+/// Results go to `results/` (moved by BURSTLAB_RESULTS), traces are looked for in `dataset/` (moved by
+/// BURSTLAB_DATASET).
+#[derive(Debug, Parser)]
+#[command(name = "burstlab", version, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run experiments: plan, skip what is done, run the rest, write the report
+    Run(run::RunArgs),
+    /// List runs
+    Runs(runs::RunsArgs),
+    /// Show everything about one run
+    Show(show::ShowArgs),
+    /// Print the leaderboard of an experiment
+    Compare(report::CompareArgs),
+    /// Ask the store with read-only SQL
+    Query(query::QueryArgs),
+    /// Write the report of an experiment again
+    Report(report::ReportArgs),
+    /// Forecast the next steps of a trace with a saved model
+    Predict(predict::PredictArgs),
+    /// Traces: list, fetch, inspect, synthesise
+    Dataset(dataset::DatasetArgs),
+    /// Print the JSON Schema of the experiment file
+    Schema,
+    /// Serve runs to a supervisor over standard input and output
+    #[command(hide = true)]
+    Worker {
+        /// Where to compute
+        placement: String,
+    },
+}
+
+/// How a table is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum TableFormat {
+    /// For people.
+    Table,
+    /// A JSON list of objects.
+    Json,
+    /// Comma-separated values.
+    Csv,
+}
+
+/// How a result is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum OutputFormat {
+    /// For people.
+    Human,
+    /// One JSON document.
+    Json,
+}
+
+/// Runs the program on the process's own arguments.
+pub fn main() -> Exit {
+    let console = Console::detect();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(message) => {
+            // Help and version come this way too; they are no error and go to standard output.
+            let _ = message.print();
+            return if message.use_stderr() { Exit::Usage } else { Exit::Ok };
+        }
+    };
+    match dispatch(cli.command, console) {
+        Ok(exit) => exit,
+        Err(error) => {
+            console.error(&error);
+            if error.is::<ExperimentError>() || error.is::<UsageError>() { Exit::Usage } else { Exit::Other }
+        }
+    }
+}
+
+fn dispatch(command: Command, console: Console) -> anyhow::Result<Exit> {
+    match command {
+        Command::Run(args) => run::run(&args, console),
+        Command::Runs(args) => runs::runs(&args, console),
+        Command::Show(args) => show::show(&args, console),
+        Command::Compare(args) => report::compare(&args, console),
+        Command::Query(args) => query::query(&args, console),
+        Command::Report(args) => report::report(&args, console),
+        Command::Predict(args) => predict::predict(&args, console),
+        Command::Dataset(args) => dataset::dataset(&args, console),
+        Command::Schema => {
+            console.result(&crate::experiment::json_schema());
+            Ok(Exit::Ok)
+        }
+        Command::Worker { placement } => {
+            let placement = Placement::parse(&placement).context("not a placement")?;
+            serve(&placement)?;
+            Ok(Exit::Ok)
+        }
+    }
+}
+
+/// Something that the user asked for and cannot have; the message says what to ask instead.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct UsageError(String);
+
+/// A usage error as the general kind.
+fn usage(message: impl Into<String>) -> anyhow::Error {
+    UsageError(message.into()).into()
+}
+
+/// A file that must be there.
+fn existing_file(path: &PathBuf) -> anyhow::Result<()> {
+    if path.is_file() { Ok(()) } else { Err(usage(format!("there is no file {}", path.display()))) }
+}

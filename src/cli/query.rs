@@ -1,0 +1,92 @@
+//! `burstlab query`: read-only SQL on the store.
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use super::TableFormat;
+use crate::console::{Console, number, table};
+use crate::exit_code::Exit;
+use crate::store::{Cell, Store, results_folder};
+
+#[derive(Debug, Args)]
+pub(super) struct QueryArgs {
+    /// One SQL statement, e.g. "select model, count(*) from runs group by 1"
+    sql: String,
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "table")]
+    format: TableFormat,
+}
+
+pub(super) fn query(args: &QueryArgs, console: Console) -> anyhow::Result<Exit> {
+    let result = Store::open_read_only(&results_folder())?.query(&args.sql)?;
+    match args.format {
+        TableFormat::Table => {
+            let headers: Vec<&str> = result.columns.iter().map(String::as_str).collect();
+            let numeric: Vec<usize> = (0..headers.len())
+                .filter(|&column| {
+                    result.rows.iter().all(|row| matches!(row[column], Cell::Integer(_) | Cell::Real(_) | Cell::Null))
+                })
+                .collect();
+            let rows: Vec<Vec<String>> = result.rows.iter().map(|row| row.iter().map(for_people).collect()).collect();
+            console.result(&table(&headers, &rows, &numeric));
+        }
+        TableFormat::Json => {
+            let rows: Vec<Value> = result
+                .rows
+                .iter()
+                .map(|row| {
+                    let fields = result.columns.iter().cloned().zip(row.iter().map(to_json));
+                    Value::Object(fields.collect::<Map<String, Value>>())
+                })
+                .collect();
+            console.result(&Value::Array(rows).to_string());
+        }
+        TableFormat::Csv => {
+            let rows = result.rows.iter().map(|row| row.iter().map(exact).collect::<Vec<String>>());
+            console.result(&csv(&result.columns, rows));
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+fn for_people(cell: &Cell) -> String {
+    match cell {
+        Cell::Real(value) => number(*value),
+        Cell::Null => "-".to_string(),
+        other => exact(other),
+    }
+}
+
+fn exact(cell: &Cell) -> String {
+    match cell {
+        Cell::Null => String::new(),
+        Cell::Integer(value) => value.to_string(),
+        Cell::Real(value) => value.to_string(),
+        Cell::Text(text) => text.clone(),
+        Cell::Blob(bytes) => format!("({bytes} bytes)"),
+    }
+}
+
+fn to_json(cell: &Cell) -> Value {
+    match cell {
+        Cell::Null => Value::Null,
+        Cell::Integer(value) => json!(value),
+        Cell::Real(value) => json!(value),
+        other => json!(exact(other)),
+    }
+}
+
+/// Comma-separated values (RFC 4180, but with plain newlines).
+pub(super) fn csv(header: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
+    let quoted = |field: &String| {
+        if field.contains([',', '"', '\n', '\r']) {
+            format!("\"{}\"", field.replace('"', "\"\""))
+        } else {
+            field.clone()
+        }
+    };
+    let line = |fields: &[String]| fields.iter().map(quoted).collect::<Vec<_>>().join(",");
+    let mut lines = vec![line(header)];
+    lines.extend(rows.map(|row| line(&row)));
+    lines.join("\n")
+}

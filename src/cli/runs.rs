@@ -1,0 +1,193 @@
+//! `burstlab runs`: lists runs.
+
+use std::collections::HashMap;
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use super::{TableFormat, usage};
+use crate::console::{Console, number, table};
+use crate::exit_code::Exit;
+use crate::store::{RunFilter, RunRow, Status, Store, results_folder};
+
+#[derive(Debug, Args)]
+pub(super) struct RunsArgs {
+    /// Only runs of this experiment
+    #[arg(long)]
+    experiment: Option<String>,
+    /// Only runs of this model kind
+    #[arg(long)]
+    model: Option<String>,
+    /// Only runs with this status: planned, running, done, failed, timed_out, pruned, interrupted
+    #[arg(long)]
+    status: Option<String>,
+    /// Only runs with this parameter, e.g. model.hidden=64; may be given several times
+    #[arg(long = "where", value_name = "PATH=VALUE")]
+    conditions: Vec<String>,
+    /// The metric to show and sort by: NAME, PART.NAME or PART.NAME.TARGET, e.g. test.mae.response_tokens
+    #[arg(long, default_value = "valid.mse")]
+    sort: String,
+    /// At most this many
+    #[arg(long)]
+    limit: Option<usize>,
+    /// How the list is printed
+    #[arg(long, value_enum, default_value = "table")]
+    format: TableFormat,
+}
+
+pub(super) fn runs(args: &RunsArgs, console: Console) -> anyhow::Result<Exit> {
+    if let Some(status) = &args.status
+        && Status::parse(status).is_none()
+    {
+        return Err(usage(format!(
+            "`{status}` is not a status; there are planned, running, done, failed, timed_out, pruned, interrupted"
+        )));
+    }
+    let conditions = args.conditions.iter().map(|text| condition(text)).collect::<anyhow::Result<Vec<_>>>()?;
+    let sort = SortKey::parse(&args.sort)?;
+    let mut store = Store::open_read_only(&results_folder())?;
+    if let Some(name) = &args.experiment {
+        store.experiment(name)?;
+    }
+    let mut runs = store.runs(&RunFilter {
+        experiment: args.experiment.clone(),
+        model: args.model.clone(),
+        status: args.status.clone(),
+        conditions,
+    })?;
+    let values = sort.values(&mut store, &runs)?;
+    // Runs without the metric come last, in the order of their plans.
+    runs.sort_by(|a, b| {
+        let value = |run: &RunRow| values.get(&run.run_id).copied().unwrap_or(f64::INFINITY);
+        value(a).total_cmp(&value(b))
+    });
+    runs.truncate(args.limit.unwrap_or(usize::MAX));
+    match args.format {
+        TableFormat::Table => {
+            console.result(&people_table(&runs, &values, &sort));
+        }
+        TableFormat::Json => {
+            let list: Vec<Value> = runs.iter().map(|run| to_json(run, &values, &sort)).collect();
+            console.result(&Value::Array(list).to_string());
+        }
+        TableFormat::Csv => {
+            let header = ["run_id", "experiment", "model", "seed", "fold", "status", "device", "wall_s", &sort.title()]
+                .map(str::to_string);
+            let rows = runs.iter().map(|run| cells(run, &values));
+            console.result(&super::query::csv(&header, rows));
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+/// `model.hidden=64` as path and value.
+fn condition(text: &str) -> anyhow::Result<(String, String)> {
+    match text.split_once('=') {
+        Some((path, value)) if !path.is_empty() => Ok((path.to_string(), value.to_string())),
+        _ => Err(usage(format!("`{text}` is not a condition; write PATH=VALUE, e.g. --where model.hidden=64"))),
+    }
+}
+
+/// The metric that a list is sorted by.
+struct SortKey {
+    part: String,
+    name: String,
+    target: String,
+}
+
+impl SortKey {
+    fn parse(text: &str) -> anyhow::Result<Self> {
+        let parts: Vec<&str> = text.splitn(3, '.').collect();
+        let (part, name, target) = match parts.as_slice() {
+            [name] => ("valid", *name, "all"),
+            [part, name] => (*part, *name, "all"),
+            [part, name, target] => (*part, *name, *target),
+            _ => ("", "", ""),
+        };
+        if !["train", "valid", "test"].contains(&part) || !crate::metric::NAMES.contains(&name) {
+            return Err(usage(format!(
+                "`{text}` is not a metric; write NAME, PART.NAME or PART.NAME.TARGET with a part of train, valid, test \
+                 and a name of {}",
+                crate::metric::NAMES.join(", ")
+            )));
+        }
+        Ok(Self { part: part.into(), name: name.into(), target: target.into() })
+    }
+
+    fn title(&self) -> String {
+        if self.target == "all" {
+            format!("{}.{}", self.part, self.name)
+        } else {
+            format!("{}.{}.{}", self.part, self.name, self.target)
+        }
+    }
+
+    /// The metric of each run: scaled for `all`, in original units for one target.
+    fn values(&self, store: &mut Store, runs: &[RunRow]) -> anyhow::Result<HashMap<String, f64>> {
+        let unit = if self.target == "all" { "scaled" } else { "original" };
+        let mut experiments: Vec<&str> = runs.iter().map(|run| run.experiment.as_str()).collect();
+        experiments.dedup();
+        let mut values = HashMap::new();
+        for experiment in experiments {
+            for metric in store.metrics(experiment)? {
+                if metric.part == self.part
+                    && metric.name == self.name
+                    && metric.target == self.target
+                    && metric.unit == unit
+                {
+                    values.insert(metric.run_id, metric.value);
+                }
+            }
+        }
+        Ok(values)
+    }
+}
+
+fn people_table(runs: &[RunRow], values: &HashMap<String, f64>, sort: &SortKey) -> String {
+    let title = sort.title();
+    let headers = ["run", "experiment", "model", "seed", "fold", "status", "device", "wall_s", &title, "model parameters"];
+    let rows: Vec<Vec<String>> = runs
+        .iter()
+        .map(|run| {
+            let mut row = cells(run, values);
+            row[7] = run.wall_s.map_or("-".to_string(), |wall_s| format!("{wall_s:.2}"));
+            row[8] = values.get(&run.run_id).map_or("-".to_string(), |value| number(*value));
+            row.push(parameters(&run.params));
+            row
+        })
+        .collect();
+    table(&headers, &rows, &[3, 4, 7, 8])
+}
+
+fn cells(run: &RunRow, values: &HashMap<String, f64>) -> Vec<String> {
+    vec![
+        run.run_id.clone(),
+        run.experiment.clone(),
+        run.model.clone(),
+        run.seed.map_or(String::new(), |seed| seed.to_string()),
+        run.fold.to_string(),
+        run.status.as_str().to_string(),
+        run.device.clone(),
+        run.wall_s.map_or(String::new(), |wall_s| wall_s.to_string()),
+        values.get(&run.run_id).map_or(String::new(), f64::to_string),
+    ]
+}
+
+/// `hidden=64 layers=1` of the model.
+fn parameters(params: &Value) -> String {
+    let Some(Value::Object(model)) = params.get("model") else { return String::new() };
+    let parts = model.iter().filter(|(key, _)| *key != "kind").map(|(key, value)| format!("{key}={value}"));
+    parts.collect::<Vec<_>>().join(" ")
+}
+
+fn to_json(run: &RunRow, values: &HashMap<String, f64>, sort: &SortKey) -> Value {
+    let mut metric = Map::new();
+    metric.insert(sort.title(), json!(values.get(&run.run_id)));
+    json!({
+        "run_id": run.run_id, "experiment": run.experiment, "model": run.model, "seed": run.seed, "fold": run.fold,
+        "status": run.status.as_str(), "device": run.device, "params": run.params, "started_at": run.started_at,
+        "finished_at": run.finished_at, "wall_s": run.wall_s, "peak_rss_bytes": run.peak_rss_bytes,
+        "attempts": run.attempts, "git_commit": run.git_commit, "dataset_sha256": run.dataset_sha256,
+        "error": run.error, "metrics": metric,
+    })
+}

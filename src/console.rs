@@ -1,0 +1,213 @@
+//! The only place that prints: results on standard output, everything else on standard error.
+
+use std::io::{IsTerminal, Write};
+use std::time::Instant;
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::experiment::{ExperimentError, Run};
+use crate::model::Epoch;
+use crate::scheduler::{Progress, RunResult};
+use crate::store::Status;
+
+/// What the program may print, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Console {
+    colour: bool,
+    live: bool,
+}
+
+impl Console {
+    /// Looks at the terminal and at `NO_COLOR`.
+    pub fn detect() -> Self {
+        let live = std::io::stderr().is_terminal();
+        let colour = live && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Self { colour, live }
+    }
+
+    /// A result, on standard output.
+    pub fn result(self, text: &str) {
+        // A reader that has closed the pipe, as `head` does, has all it wants.
+        let _ = writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n'));
+    }
+
+    /// A remark, on standard error.
+    pub fn note(self, text: &str) {
+        let _ = writeln!(std::io::stderr(), "{text}");
+    }
+
+    /// An error, on standard error; one in an experiment file is shown with its place.
+    pub fn error(self, error: &anyhow::Error) {
+        match error.downcast_ref::<ExperimentError>() {
+            Some(error) => self.note(&error.render(self.colour)),
+            None => self.note(&format!("{}: {error:#}", self.paint("error", "1;31"))),
+        }
+    }
+
+    fn paint(self, text: &str, code: &str) -> String {
+        if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_string() }
+    }
+
+    /// Progress of a sweep of `total` runs: a line for each slot and a bar on a terminal, plain lines elsewhere.
+    pub fn sweep(self, total: usize, slots: usize) -> SweepProgress {
+        SweepProgress::new(self, total, slots)
+    }
+}
+
+/// A table for people; columns named in `numeric` are aligned to the right.
+pub fn table(headers: &[&str], rows: &[Vec<String>], numeric: &[usize]) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(headers.iter().map(ToString::to_string));
+    for row in rows {
+        table.add_row(row.iter().map(String::as_str));
+    }
+    for &index in numeric {
+        if let Some(column) = table.column_mut(index) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    table.trim_fmt()
+}
+
+/// A number with about five significant digits.
+pub fn number(value: f64) -> String {
+    match value.abs() {
+        size if !value.is_finite() || size == 0.0 => format!("{value}"),
+        size if size >= 1e7 => format!("{value:.3e}"),
+        size if size >= 10_000.0 => format!("{value:.0}"),
+        size if size >= 1_000.0 => format!("{value:.1}"),
+        size if size >= 100.0 => format!("{value:.2}"),
+        size if size >= 10.0 => format!("{value:.3}"),
+        size if size >= 1e-3 => format!("{value:.4}"),
+        _ => format!("{value:.3e}"),
+    }
+}
+
+/// A rate or share in percent, with its sign.
+pub fn percent(share: f64) -> String {
+    format!("{:+.1} %", 100.0 * share)
+}
+
+/// Shows how a sweep goes.
+pub struct SweepProgress {
+    console: Console,
+    started: Instant,
+    total: usize,
+    finished: usize,
+    bars: Option<Bars>,
+}
+
+struct Bars {
+    all: MultiProgress,
+    overall: ProgressBar,
+    slots: Vec<ProgressBar>,
+}
+
+impl SweepProgress {
+    fn new(console: Console, total: usize, slots: usize) -> Self {
+        let bars = (console.live && total > 0).then(|| Bars::new(total, slots));
+        Self { console, started: Instant::now(), total, finished: 0, bars }
+    }
+
+    fn line(&self, text: &str) {
+        match &self.bars {
+            Some(bars) => {
+                // The bars can only fail to print when the terminal is gone.
+                let _ = bars.all.println(text);
+            }
+            None => self.console.note(text),
+        }
+    }
+
+    fn slot(&self, slot: usize, text: String) {
+        if let Some(bar) = self.bars.as_ref().and_then(|bars| bars.slots.get(slot)) {
+            bar.set_message(text);
+        }
+    }
+
+    fn advance(&mut self) -> String {
+        self.finished += 1;
+        if let Some(bars) = &self.bars {
+            bars.overall.set_position(self.finished as u64);
+        }
+        let width = self.total.to_string().len();
+        format!("[{:>width$}/{}]", self.finished, self.total)
+    }
+
+    /// Takes the bars off the terminal.
+    pub fn finish(self) -> f64 {
+        if let Some(bars) = &self.bars {
+            for bar in &bars.slots {
+                bar.finish_and_clear();
+            }
+            bars.overall.finish_and_clear();
+        }
+        self.started.elapsed().as_secs_f64()
+    }
+}
+
+impl Bars {
+    fn new(total: usize, slots: usize) -> Self {
+        let all = MultiProgress::new();
+        let line = ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let slots = (0..slots)
+            .map(|_| {
+                let bar = all.add(ProgressBar::new_spinner().with_style(line.clone()));
+                bar.enable_steady_tick(std::time::Duration::from_millis(120));
+                bar.set_message("idle");
+                bar
+            })
+            .collect();
+        let style = ProgressStyle::with_template("{bar:32} {pos}/{len} runs, {elapsed} elapsed, {eta} left")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let overall = all.add(ProgressBar::new(total as u64).with_style(style));
+        overall.enable_steady_tick(std::time::Duration::from_millis(500));
+        Self { all, overall, slots }
+    }
+}
+
+/// The run as a progress line names it.
+fn title(run: &Run) -> String {
+    let seed = run.seed.map_or(String::new(), |seed| format!(" seed={seed}"));
+    let fold = if run.spec.split.folds > 1 { format!(" fold={}", run.fold) } else { String::new() };
+    format!("{}{seed}{fold}", run.label)
+}
+
+impl Progress for SweepProgress {
+    fn started(&mut self, slot: usize, run: &Run) {
+        self.slot(slot, title(run));
+    }
+
+    fn epoch(&mut self, slot: usize, run: &Run, epoch: &Epoch) {
+        let total = run.spec.training.epochs;
+        let loss = number(epoch.valid_loss);
+        self.slot(slot, format!("{}  epoch {}/{total}  validation loss {loss}", title(run), epoch.epoch));
+    }
+
+    fn done(&mut self, slot: usize, run: &Run, result: &RunResult) {
+        let position = self.advance();
+        let mse = result.metrics.iter().find(|metric| {
+            metric.part == "valid" && metric.target == "all" && metric.name == "mse"
+        });
+        let mse = mse.map_or(String::new(), |metric| format!(", validation mse {}", number(metric.value)));
+        let done = self.console.paint("done", "32");
+        self.line(&format!("{position} {done} {} in {:.1} s{mse}", title(run), result.wall_s));
+        self.slot(slot, "idle".to_string());
+    }
+
+    fn ended(&mut self, slot: usize, run: &Run, status: Status, error: &str, again: bool) {
+        let position = if again { String::new() } else { format!("{} ", self.advance()) };
+        let what = self.console.paint(status.as_str(), "31");
+        let next = if again { "; it is tried again" } else { "" };
+        self.line(&format!("{position}{what} {}: {error}{next}", title(run)));
+        self.slot(slot, "idle".to_string());
+    }
+
+    fn stopping(&mut self, running: usize) {
+        self.line(&format!(
+            "stopping: {running} running runs are finished first; press Ctrl-C again to stop them now"
+        ));
+    }
+}

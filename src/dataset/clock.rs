@@ -1,0 +1,89 @@
+//! Date and time as traces write them, to the nanosecond.
+
+/// Nanoseconds since Monday, 1 January 2018, 0:00, of a text such as `2023-11-16 18:15:46.6805900`.
+///
+/// The date and the time may be separated by a space or a `T`; the time, its fraction and a UTC suffix (`Z`,
+/// `+00:00`) may be missing. Returns `None` for anything else.
+pub fn parse_nanoseconds(text: &str) -> Option<i64> {
+    let text = text.trim();
+    let text = text.strip_suffix('Z').or_else(|| text.strip_suffix("+00:00")).unwrap_or(text);
+    let (date, time) = match text.split_once([' ', 'T']) {
+        Some((date, time)) => (date, time),
+        None => (text, "00:00:00"),
+    };
+    let mut parts = date.split('-');
+    let (year, month, day) = (digits(parts.next()?, 4)?, digits(parts.next()?, 2)?, digits(parts.next()?, 2)?);
+    if parts.next().is_some() || !(1..=12).contains(&month) || day < 1 || day > days_in(year, month) {
+        return None;
+    }
+    let (clock, fraction) = time.split_once('.').unwrap_or((time, ""));
+    let mut parts = clock.split(':');
+    let (hour, minute) = (digits(parts.next()?, 2)?, digits(parts.next()?, 2)?);
+    let second = parts.next().map_or(Some(0), |text| digits(text, 2))?;
+    if parts.next().is_some() || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let seconds = day_number(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second;
+    seconds.checked_mul(1_000_000_000)?.checked_add(nanoseconds(fraction)?)
+}
+
+fn digits(text: &str, length: usize) -> Option<i64> {
+    if text.len() != length || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    text.parse().ok()
+}
+
+fn nanoseconds(fraction: &str) -> Option<i64> {
+    if fraction.len() > 9 || !fraction.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    format!("{fraction:0<9}").parse().ok()
+}
+
+fn days_in(year: i64, month: i64) -> i64 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Days since 1 January 2018 in the proleptic Gregorian calendar (Hinnant, "chrono-compatible low-level date
+/// algorithms").
+fn day_number(year: i64, month: i64, day: i64) -> i64 {
+    const FROM_EPOCH_TO_2018: i64 = 17_532;
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468 - FROM_EPOCH_TO_2018
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seven_fractional_digits_keep_their_precision() {
+        let first = parse_nanoseconds("2023-11-16 18:15:46.6805900").unwrap();
+        let second = parse_nanoseconds("2023-11-16 18:15:50.9951690").unwrap();
+        assert_eq!(second - first, 4_314_579_000);
+    }
+
+    #[test]
+    fn the_first_day_of_2018_is_day_zero_and_a_week_later_is_a_monday_again() {
+        assert_eq!(parse_nanoseconds("2018-01-01"), Some(0));
+        assert_eq!(parse_nanoseconds("2018-01-08T00:00:00Z"), Some(7 * 86_400 * 1_000_000_000));
+        assert_eq!(parse_nanoseconds("2020-03-01 00:00:00").unwrap() / 86_400_000_000_000, 790);
+    }
+
+    #[test]
+    fn impossible_dates_are_refused() {
+        for text in ["2023-02-29 00:00:00", "2023-13-01", "16/11/2023", "2023-11-16 25:00:00", "", "12"] {
+            assert_eq!(parse_nanoseconds(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! What is in a trace, before anyone forecasts it.
+
+use serde::Serialize;
+
+use super::trace::{RequestTrace, SeriesTrace, Trace};
+
+/// Facts about a trace.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Inspection {
+    /// A trace of requests.
+    Requests(Box<RequestFacts>),
+    /// A numeric table.
+    Series(SeriesFacts),
+}
+
+/// Facts about requests.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct RequestFacts {
+    /// Number of requests.
+    pub rows: usize,
+    /// Seconds from the first to the last request.
+    pub span_s: f64,
+    /// Requests without a response token.
+    pub failed: usize,
+    /// Requests that `drop_zero_tokens` would drop.
+    pub zero_tokens: usize,
+    /// Requests with the timestamp of the one before, which `spread_duplicate_timestamps` would move.
+    pub repeated_timestamps: usize,
+    /// Seconds between one request and the next.
+    pub gap_s: Distribution,
+    /// Coefficient of variation of the gaps: 1 for a Poisson process, above for bursts.
+    pub gap_cv: f64,
+    /// Autocorrelation of the gaps at lag 1.
+    pub gap_autocorrelation: f64,
+    /// Share of gaps below 10 ms.
+    pub burst_share: f64,
+    /// Share of gaps above 10 s.
+    pub sparse_share: f64,
+    /// Prompt tokens.
+    pub request_tokens: Distribution,
+    /// Generated tokens.
+    pub response_tokens: Distribution,
+    /// Requests by LLM, where the trace says it.
+    pub llms: Vec<(String, usize)>,
+    /// Requests by kind, where the trace says it.
+    pub log_types: Vec<(String, usize)>,
+}
+
+/// Facts about a numeric table.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SeriesFacts {
+    /// Number of rows.
+    pub rows: usize,
+    /// Seconds from the first to the last row.
+    pub span_s: f64,
+    /// Seconds between one row and the next.
+    pub step_s: Distribution,
+    /// Each column's name and values.
+    pub columns: Vec<(String, Distribution)>,
+}
+
+/// Moments and quantiles.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Distribution {
+    /// Mean.
+    pub mean: f64,
+    /// Standard deviation (divided by n).
+    pub std: f64,
+    /// Smallest value.
+    pub min: f64,
+    /// Median.
+    pub p50: f64,
+    /// 95 % quantile.
+    pub p95: f64,
+    /// 99 % quantile.
+    pub p99: f64,
+    /// Largest value.
+    pub max: f64,
+}
+
+impl Distribution {
+    fn of(values: &[f64]) -> Self {
+        let mut sorted = values.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let count = sorted.len().max(1) as f64;
+        let mean = sorted.iter().sum::<f64>() / count;
+        let variance = sorted.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count;
+        let at = |level: f64| {
+            let rank = (level * sorted.len() as f64).ceil() as usize;
+            sorted.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
+        };
+        Self { mean, std: variance.sqrt(), min: at(0.0), p50: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1.0) }
+    }
+}
+
+/// Looks at a trace.
+pub fn inspect(trace: &Trace) -> Inspection {
+    match trace {
+        Trace::Requests(trace) => Inspection::Requests(Box::new(inspect_requests(trace))),
+        Trace::Series(trace) => Inspection::Series(inspect_series(trace)),
+    }
+}
+
+fn inspect_requests(trace: &RequestTrace) -> RequestFacts {
+    let gaps = differences(&trace.arrival_s);
+    let gap_s = Distribution::of(&gaps);
+    let share = |count: usize| count as f64 / gaps.len().max(1) as f64;
+    let zero = |row: usize| trace.request_tokens[row] == 0.0 || trace.response_tokens[row] == 0.0;
+    RequestFacts {
+        rows: trace.len(),
+        span_s: trace.arrival_s.last().copied().unwrap_or(0.0),
+        failed: trace.response_tokens.iter().filter(|&&tokens| tokens == 0.0).count(),
+        zero_tokens: (0..trace.len()).filter(|&row| zero(row)).count(),
+        repeated_timestamps: gaps.iter().filter(|&&gap| gap == 0.0).count(),
+        gap_cv: gap_s.std / gap_s.mean,
+        gap_autocorrelation: autocorrelation(&gaps, &gap_s),
+        burst_share: share(gaps.iter().filter(|&&gap| gap < 0.010).count()),
+        sparse_share: share(gaps.iter().filter(|&&gap| gap > 10.0).count()),
+        gap_s,
+        request_tokens: Distribution::of(&trace.request_tokens),
+        response_tokens: Distribution::of(&trace.response_tokens),
+        llms: count_by(&trace.llm),
+        log_types: count_by(&trace.log_type),
+    }
+}
+
+fn inspect_series(trace: &SeriesTrace) -> SeriesFacts {
+    SeriesFacts {
+        rows: trace.time_s.len(),
+        span_s: trace.time_s.last().copied().unwrap_or(0.0),
+        step_s: Distribution::of(&differences(&trace.time_s)),
+        columns: trace
+            .names
+            .iter()
+            .zip(&trace.columns)
+            .map(|(name, values)| (name.clone(), Distribution::of(values)))
+            .collect(),
+    }
+}
+
+fn differences(values: &[f64]) -> Vec<f64> {
+    values.windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+fn autocorrelation(values: &[f64], distribution: &Distribution) -> f64 {
+    let covariance: f64 =
+        values.windows(2).map(|pair| (pair[0] - distribution.mean) * (pair[1] - distribution.mean)).sum();
+    covariance / (values.len().max(1) as f64 * distribution.std.powi(2))
+}
+
+fn count_by(names: &[String]) -> Vec<(String, usize)> {
+    let mut counts = std::collections::BTreeMap::new();
+    for name in names {
+        *counts.entry(name.clone()).or_insert(0) += 1;
+    }
+    counts.into_iter().collect()
+}
+
+impl Inspection {
+    /// The facts for people.
+    pub fn to_text(&self, file: &str) -> String {
+        match self {
+            Inspection::Requests(facts) => request_text(file, facts),
+            Inspection::Series(facts) => series_text(file, facts),
+        }
+    }
+}
+
+fn request_text(file: &str, facts: &RequestFacts) -> String {
+    let percent = |count: usize| format!("{:.2} %", 100.0 * count as f64 / facts.rows.max(1) as f64);
+    let counts = |counts: &[(String, usize)]| {
+        counts.iter().map(|(name, count)| format!("{name} {count} ({})", percent(*count))).collect::<Vec<_>>().join(", ")
+    };
+    let mut lines = vec![
+        format!("{file}: {} requests over {}", facts.rows, duration(facts.span_s)),
+        String::new(),
+        header(),
+        row("gap (s)", &facts.gap_s),
+        row("request tokens", &facts.request_tokens),
+        row("response tokens", &facts.response_tokens),
+        String::new(),
+        format!("gaps: CV {:.3}, autocorrelation at lag 1 {:.3}", facts.gap_cv, facts.gap_autocorrelation),
+        format!(
+            "bursts: {:.1} % of gaps below 10 ms, {:.1} % above 10 s",
+            100.0 * facts.burst_share,
+            100.0 * facts.sparse_share
+        ),
+        format!("failed (no response token): {} ({})", facts.failed, percent(facts.failed)),
+        format!(
+            "cleaning would drop {} requests with zero tokens and spread {} repeated timestamps",
+            facts.zero_tokens, facts.repeated_timestamps
+        ),
+    ];
+    if !facts.llms.is_empty() {
+        lines.push(format!("LLMs: {}", counts(&facts.llms)));
+        lines.push(format!("kinds: {}", counts(&facts.log_types)));
+    }
+    lines.join("\n")
+}
+
+fn series_text(file: &str, facts: &SeriesFacts) -> String {
+    let mut lines = vec![
+        format!("{file}: {} rows over {}", facts.rows, duration(facts.span_s)),
+        String::new(),
+        header(),
+        row("step (s)", &facts.step_s),
+    ];
+    lines.extend(facts.columns.iter().map(|(name, distribution)| row(name, distribution)));
+    lines.join("\n")
+}
+
+fn header() -> String {
+    let names = ["mean", "std", "min", "p50", "p95", "p99", "max"];
+    format!("{:<18}{}", "", names.iter().map(|name| format!("{name:>12}")).collect::<String>())
+}
+
+fn row(name: &str, distribution: &Distribution) -> String {
+    let Distribution { mean, std, min, p50, p95, p99, max } = *distribution;
+    let values = [mean, std, min, p50, p95, p99, max];
+    format!("{name:<18}{}", values.iter().map(|value| format!("{value:>12.3}")).collect::<String>())
+}
+
+fn duration(seconds: f64) -> String {
+    humantime::format_duration(std::time::Duration::from_secs(seconds.max(0.0) as u64)).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_count_failures_duplicates_and_bursts() {
+        let trace = RequestTrace {
+            arrival_s: vec![0.0, 0.0, 0.005, 20.005],
+            request_tokens: vec![10.0, 0.0, 30.0, 40.0],
+            response_tokens: vec![1.0, 0.0, 3.0, 0.0],
+            ..RequestTrace::default()
+        };
+        let facts = inspect_requests(&trace);
+        assert_eq!((facts.failed, facts.zero_tokens, facts.repeated_timestamps), (2, 2, 1));
+        assert!((facts.burst_share - 2.0 / 3.0).abs() < 1e-12 && (facts.sparse_share - 1.0 / 3.0).abs() < 1e-12);
+        assert_eq!(facts.request_tokens.p50, 10.0);
+    }
+}

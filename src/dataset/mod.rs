@@ -1,0 +1,28 @@
+//! Traces: where they come from, how they are read, sliced and divided, and the windows that models see.
+
+mod catalog;
+mod clock;
+mod inspect;
+mod locate;
+mod predictions;
+mod prepare;
+mod read;
+mod scale;
+mod slice;
+mod split;
+mod steps;
+pub mod synthetic;
+mod trace;
+mod windows;
+
+pub use catalog::{CatalogEntry, MissingSource, SYNTHETIC, Source, catalog, dataset_folder, find_source};
+pub use inspect::{Inspection, inspect};
+pub use predictions::{PredictionTable, read_predictions, write_predictions};
+pub use prepare::{Loader, PrepareError, Prepared};
+pub use read::{parse_trace, read_trace};
+pub use scale::{ChannelScale, Scaler};
+pub use slice::{Removed, SliceError, slice};
+pub use split::{LeakVerdict, Part, Split, TooShort};
+pub use steps::{Channel, Steps, Transform, steps_of};
+pub use trace::{RequestTrace, SeriesTrace, Trace, TraceError};
+pub use windows::{ScaledSteps, Windows};

@@ -1,0 +1,131 @@
+//! `predictions.parquet`: what a run forecast on validation and test beside what came, in original units.
+
+use std::fs::File;
+use std::io::Cursor;
+use std::ops::Range;
+use std::path::Path;
+
+use anyhow::Context;
+use polars::prelude::{
+    Column, DataFrame, NamedFrom, ParquetCompression, ParquetReader, ParquetWriter, SerReader, Series,
+};
+
+use super::prepare::Prepared;
+use super::split::Part;
+
+/// At most this many values of each kind are kept for a part: a plot or a test needs no more, and a sweep with a long
+/// horizon would fill the disk.
+const MOST_VALUES: usize = 1_000_000;
+
+/// Forecasts of one run, one row for each window and step ahead.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct PredictionTable {
+    /// Every how many windows one is kept.
+    pub stride: usize,
+    /// The part of each row: `valid` or `test`.
+    pub part: Vec<String>,
+    /// Time of the forecast step, in seconds since the trace's first row.
+    pub time_s: Vec<f64>,
+    /// Steps ahead of the last known one, from 1.
+    pub ahead: Vec<u32>,
+    /// Names of the targets.
+    pub targets: Vec<String>,
+    /// What came, for each target, in original units.
+    pub actual: Vec<Vec<f64>>,
+    /// What was forecast, for each target, in original units.
+    pub forecast: Vec<Vec<f64>>,
+}
+
+impl PredictionTable {
+    /// Collects the forecasts of some parts: each with the origins of its windows and its scaled forecasts,
+    /// `windows x horizon x targets`.
+    pub fn collect(prepared: &Prepared, horizon: usize, parts: &[(Part, Range<usize>, Vec<f32>)]) -> Self {
+        let channels = prepared.steps.target_channels();
+        let targets = channels.len();
+        let longest = parts.iter().map(|(_, origins, _)| origins.len()).max().unwrap_or(0);
+        let mut table = Self {
+            stride: (longest * horizon * targets).div_ceil(MOST_VALUES).max(1),
+            targets: channels.iter().map(|channel| channel.name.clone()).collect(),
+            actual: vec![Vec::new(); targets],
+            forecast: vec![Vec::new(); targets],
+            ..Self::default()
+        };
+        for (part, origins, forecast) in parts {
+            for (window, origin) in origins.clone().enumerate().step_by(table.stride) {
+                for ahead in 0..horizon {
+                    let step = origin + ahead;
+                    table.part.push(part.as_str().to_string());
+                    table.time_s.push(prepared.steps.time_s[step]);
+                    table.ahead.push(ahead as u32 + 1);
+                    for target in 0..targets {
+                        let scaled = forecast[(window * horizon + ahead) * targets + target];
+                        let original = prepared.scaler.channels[target].unscale(f64::from(scaled));
+                        table.forecast[target].push(original);
+                        table.actual[target]
+                            .push(prepared.steps.values[step * prepared.steps.channels.len() + target]);
+                    }
+                }
+            }
+        }
+        table
+    }
+}
+
+/// The bytes of a Parquet file.
+///
+/// # Errors
+/// Columns that polars refuses, which would be a mistake in this program.
+pub fn write_predictions(table: &PredictionTable) -> anyhow::Result<Vec<u8>> {
+    let mut columns = vec![
+        column("part", &table.part),
+        Column::from(Series::new("time_s".into(), &table.time_s)),
+        Column::from(Series::new("ahead".into(), &table.ahead)),
+    ];
+    for (index, target) in table.targets.iter().enumerate() {
+        let name = format!("{target}_actual");
+        columns.push(Column::from(Series::new(name.as_str().into(), &table.actual[index])));
+        let name = format!("{target}_forecast");
+        columns.push(Column::from(Series::new(name.as_str().into(), &table.forecast[index])));
+    }
+    let mut frame = DataFrame::new_infer_height(columns).context("the predictions have columns of unequal length")?;
+    let mut bytes = Cursor::new(Vec::new());
+    ParquetWriter::new(&mut bytes)
+        .with_compression(ParquetCompression::Snappy)
+        .finish(&mut frame)
+        .context("the predictions cannot be written as Parquet")?;
+    Ok(bytes.into_inner())
+}
+
+fn column(name: &str, values: &[String]) -> Column {
+    Column::from(Series::new(name.into(), values))
+}
+
+/// Reads `predictions.parquet`.
+///
+/// # Errors
+/// A file that is missing or damaged.
+pub fn read_predictions(path: &Path) -> anyhow::Result<PredictionTable> {
+    let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    let damaged = || format!("{} is not a table of predictions", path.display());
+    let frame = ParquetReader::new(file).finish().with_context(damaged)?;
+    let floats = |name: &str| -> anyhow::Result<Vec<f64>> {
+        let series = frame.column(name).with_context(damaged)?.as_materialized_series().clone();
+        Ok(series.f64().with_context(damaged)?.iter().map(|value| value.unwrap_or(f64::NAN)).collect())
+    };
+    let part = frame.column("part").with_context(damaged)?.as_materialized_series().clone();
+    let ahead = frame.column("ahead").with_context(damaged)?.as_materialized_series().clone();
+    let targets: Vec<String> = frame
+        .get_column_names()
+        .iter()
+        .filter_map(|name| name.strip_suffix("_actual").map(str::to_string))
+        .collect();
+    Ok(PredictionTable {
+        stride: 1,
+        part: part.str().with_context(damaged)?.iter().map(|text| text.unwrap_or_default().to_string()).collect(),
+        time_s: floats("time_s")?,
+        ahead: ahead.u32().with_context(damaged)?.iter().map(|value| value.unwrap_or(0)).collect(),
+        actual: targets.iter().map(|name| floats(&format!("{name}_actual"))).collect::<anyhow::Result<_>>()?,
+        forecast: targets.iter().map(|name| floats(&format!("{name}_forecast"))).collect::<anyhow::Result<_>>()?,
+        targets,
+    })
+}

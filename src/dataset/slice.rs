@@ -1,0 +1,207 @@
+//! Takes the slice of a trace that an experiment names, and cleans it.
+
+use super::trace::{RequestTrace, SeriesTrace, Trace};
+use crate::experiment::{DatasetSpec, nearest};
+
+/// A slice that cannot be taken: the key of `[dataset]` at fault, what is wrong, the remedy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SliceError {
+    /// Keys below `dataset`.
+    pub key: Vec<&'static str>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub help: String,
+}
+
+/// What slicing and cleaning left out, in rows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Removed {
+    /// Rows of the whole trace.
+    pub read: usize,
+    /// Rows outside the slice (`start`, `end`, `max_rows`, `llms`, `log_types`).
+    pub outside: usize,
+    /// Rows dropped for zero tokens.
+    pub zero_tokens: usize,
+    /// Rows whose timestamp was moved, to spread duplicates.
+    pub spread: usize,
+}
+
+/// Slices and cleans a trace.
+///
+/// # Errors
+/// A filter on a column that the trace does not have, a name that no row carries, or a slice without rows.
+pub fn slice(trace: Trace, spec: &DatasetSpec) -> Result<(Trace, Removed), SliceError> {
+    match trace {
+        Trace::Requests(trace) => {
+            let (trace, removed) = slice_requests(&trace, spec)?;
+            Ok((Trace::Requests(trace), removed))
+        }
+        Trace::Series(trace) => {
+            let (trace, removed) = slice_series(&trace, spec)?;
+            Ok((Trace::Series(trace), removed))
+        }
+    }
+}
+
+fn slice_requests(trace: &RequestTrace, spec: &DatasetSpec) -> Result<(RequestTrace, Removed), SliceError> {
+    let llms = Filter::new("llms", spec.llms.as_deref(), &trace.llm)?;
+    let log_types = Filter::new("log_types", spec.log_types.as_deref(), &trace.log_type)?;
+    let (start_s, end_s) = bounds(spec);
+    let mut rows: Vec<usize> = (0..trace.len())
+        .filter(|&row| trace.arrival_s[row] >= start_s && trace.arrival_s[row] < end_s)
+        .filter(|&row| llms.keeps(row) && log_types.keeps(row))
+        .take(spec.max_rows.unwrap_or(usize::MAX))
+        .collect();
+    let mut removed =
+        Removed { read: trace.len(), outside: trace.len() - rows.len(), ..Removed::default() };
+    if spec.cleaning.drop_zero_tokens {
+        let before = rows.len();
+        rows.retain(|&row| trace.request_tokens[row] > 0.0 && trace.response_tokens[row] > 0.0);
+        removed.zero_tokens = before - rows.len();
+    }
+    if rows.is_empty() {
+        return Err(empty_slice(trace.arrival_s.last().copied(), trace.len()));
+    }
+    let mut sliced = trace.select(&rows);
+    if let Some(step) = spec.cleaning.spread_duplicate_timestamps {
+        removed.spread = spread_duplicates(&mut sliced.arrival_s, step.seconds());
+    }
+    Ok((sliced, removed))
+}
+
+fn slice_series(trace: &SeriesTrace, spec: &DatasetSpec) -> Result<(SeriesTrace, Removed), SliceError> {
+    for (key, given) in [("llms", spec.llms.is_some()), ("log_types", spec.log_types.is_some())] {
+        if given {
+            return Err(no_such_column(key));
+        }
+    }
+    if spec.cleaning.drop_zero_tokens || spec.cleaning.spread_duplicate_timestamps.is_some() {
+        return Err(SliceError {
+            key: vec!["cleaning"],
+            message: "a numeric table has no tokens and no arrivals to clean".to_string(),
+            help: "remove these keys; clip_quantile may stay".to_string(),
+        });
+    }
+    let (start_s, end_s) = bounds(spec);
+    let rows: Vec<usize> = (0..trace.time_s.len())
+        .filter(|&row| trace.time_s[row] >= start_s && trace.time_s[row] < end_s)
+        .take(spec.max_rows.unwrap_or(usize::MAX))
+        .collect();
+    let Some(&first) = rows.first() else {
+        return Err(empty_slice(trace.time_s.last().copied(), trace.time_s.len()));
+    };
+    let removed =
+        Removed { read: trace.time_s.len(), outside: trace.time_s.len() - rows.len(), ..Removed::default() };
+    let pick = |values: &Vec<f64>| rows.iter().map(|&row| values[row]).collect::<Vec<f64>>();
+    let time_s = rows.iter().map(|&row| trace.time_s[row] - trace.time_s[first]).collect();
+    let columns = trace.columns.iter().map(pick).collect();
+    Ok((SeriesTrace { time_s, names: trace.names.clone(), columns }, removed))
+}
+
+fn bounds(spec: &DatasetSpec) -> (f64, f64) {
+    (spec.start.map_or(0.0, |start| start.seconds()), spec.end.map_or(f64::INFINITY, |end| end.seconds()))
+}
+
+fn empty_slice(last_s: Option<f64>, rows: usize) -> SliceError {
+    let span = last_s.unwrap_or(0.0).ceil() as u64;
+    let span = humantime::format_duration(std::time::Duration::from_secs(span));
+    SliceError {
+        key: vec![],
+        message: "this slice of the trace holds no row".to_string(),
+        help: format!("the trace has {rows} rows over {span}; widen start, end or the filters"),
+    }
+}
+
+fn no_such_column(key: &'static str) -> SliceError {
+    SliceError {
+        key: vec![key],
+        message: format!("this trace does not say the `{key}` of its rows"),
+        help: "remove this filter: only BurstGPT traces have it".to_string(),
+    }
+}
+
+/// Which rows a list of names keeps.
+struct Filter<'a> {
+    wanted: Option<&'a [String]>,
+    values: &'a [String],
+}
+
+impl<'a> Filter<'a> {
+    fn new(key: &'static str, wanted: Option<&'a [String]>, values: &'a [String]) -> Result<Self, SliceError> {
+        let Some(names) = wanted else { return Ok(Self { wanted, values }) };
+        if values.is_empty() {
+            return Err(no_such_column(key));
+        }
+        let mut known: Vec<&str> = values.iter().map(String::as_str).collect();
+        known.sort_unstable();
+        known.dedup();
+        if let Some(stranger) = names.iter().find(|name| !known.contains(&name.as_str())) {
+            let hint = nearest(stranger, known.iter().copied());
+            let hint = hint.map_or(String::new(), |name| format!("did you mean `{name}`? "));
+            return Err(SliceError {
+                key: vec![key],
+                message: format!("no row carries `{stranger}`"),
+                help: format!("{hint}this trace has: {}", known.join(", ")),
+            });
+        }
+        Ok(Self { wanted, values })
+    }
+
+    fn keeps(&self, row: usize) -> bool {
+        self.wanted.is_none_or(|names| names.contains(&self.values[row]))
+    }
+}
+
+/// Moves the second, third, ... of equal timestamps by `step_s` each, but never up to the next distinct one, so that
+/// the order of the requests stays. Returns how many were moved.
+fn spread_duplicates(arrival_s: &mut [f64], step_s: f64) -> usize {
+    let mut moved = 0;
+    let mut start = 0;
+    while start < arrival_s.len() {
+        let first_s = arrival_s[start];
+        let end = start + arrival_s[start..].iter().take_while(|&&arrival| arrival == first_s).count();
+        let count = end - start;
+        if count > 1 {
+            let room_s = arrival_s.get(end).map_or(f64::INFINITY, |next| next - first_s);
+            let step_s = step_s.min(room_s / count as f64);
+            for (rank, arrival) in arrival_s[start..end].iter_mut().enumerate() {
+                *arrival = first_s + rank as f64 * step_s;
+            }
+            moved += count - 1;
+        }
+        start = end;
+    }
+    moved
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spread_duplicates_keep_their_order_and_stay_before_the_next_request() {
+        let mut arrival_s = vec![0.0, 1.0, 1.0, 1.0, 1.002, 5.0, 5.0];
+        assert_eq!(spread_duplicates(&mut arrival_s, 0.001), 3);
+        assert!(arrival_s.windows(2).all(|pair| pair[0] < pair[1]), "{arrival_s:?}");
+        assert_eq!(arrival_s[6], 5.001);
+        assert!((arrival_s[2] - (1.0 + 0.002 / 3.0)).abs() < 1e-12, "the step shrinks to fit");
+    }
+
+    #[test]
+    fn a_name_that_no_row_carries_is_named_with_its_nearest() {
+        let trace = RequestTrace {
+            arrival_s: vec![0.0, 1.0],
+            request_tokens: vec![1.0; 2],
+            response_tokens: vec![1.0; 2],
+            llm: vec!["ChatGPT".into(), "GPT-4".into()],
+            log_type: vec!["API log".into(); 2],
+            clock_s: 0.0,
+        };
+        let mut spec: DatasetSpec = serde_json::from_str(r#"{"source": "x", "llms": ["ChatGTP"]}"#).unwrap();
+        let error = slice_requests(&trace, &spec).unwrap_err();
+        assert!(error.help.contains("did you mean `ChatGPT`"), "{error:?}");
+        spec.llms = Some(vec!["GPT-4".into()]);
+        assert_eq!(slice_requests(&trace, &spec).unwrap().0.len(), 1);
+    }
+}

@@ -1,0 +1,234 @@
+//! The steps of a task: one row for each request, window or table row, one column for each channel, in original units.
+
+use super::trace::{RequestTrace, SeriesTrace, Trace};
+use crate::experiment::{Feature, NextRequestSpec, TaskSpec, WindowLoadSpec};
+
+/// How a channel is brought to a scale that models learn on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transform {
+    /// `ln(1 + x)`, then z-scored: positive heavy-tailed quantities.
+    Log1p,
+    /// z-scored.
+    Identity,
+    /// Left as it is: indicators, sines and cosines.
+    Raw,
+}
+
+/// One channel of the steps.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Channel {
+    /// Its name in the store: `gap_s`, `request_tokens`, a column's name.
+    pub name: String,
+    /// Its unit, for plots.
+    pub unit: String,
+    /// How it is brought to scale.
+    pub transform: Transform,
+}
+
+/// The steps of a task in time order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Steps {
+    /// Channels; the first [`Steps::targets`] of them are forecast.
+    pub channels: Vec<Channel>,
+    /// How many of the channels are forecast.
+    pub targets: usize,
+    /// Time of each step in seconds since the trace's first row: the arrival, the start of the window, the row's date.
+    pub time_s: Vec<f64>,
+    /// `steps x channels`, row by row, in original units.
+    pub values: Vec<f64>,
+}
+
+impl Steps {
+    /// Number of steps.
+    pub fn len(&self) -> usize {
+        self.time_s.len()
+    }
+
+    /// Whether there is no step.
+    pub fn is_empty(&self) -> bool {
+        self.time_s.is_empty()
+    }
+
+    /// Values of one channel, step by step.
+    pub fn channel(&self, index: usize) -> impl Iterator<Item = f64> {
+        self.values.iter().skip(index).step_by(self.channels.len()).copied()
+    }
+
+    /// The channels that are forecast.
+    pub fn target_channels(&self) -> &[Channel] {
+        &self.channels[..self.targets]
+    }
+}
+
+/// The steps that a task makes of a trace.
+///
+/// # Errors
+/// A sentence, if the task does not fit the kind of trace.
+pub fn steps_of(trace: &Trace, task: &TaskSpec) -> Result<Steps, String> {
+    match (trace, task) {
+        (Trace::Requests(trace), TaskSpec::NextRequest(spec)) => Ok(request_steps(trace, spec)),
+        (Trace::Requests(trace), TaskSpec::WindowLoad(spec)) => Ok(window_steps(trace, spec)),
+        (Trace::Series(trace), TaskSpec::Series(_)) => Ok(row_steps(trace)),
+        (Trace::Requests(_), TaskSpec::Series(_)) => {
+            Err("this is a trace of requests; its tasks are next_request and window_load".to_string())
+        }
+        (Trace::Series(_), _) => Err("this is a numeric table; its task is series".to_string()),
+    }
+}
+
+fn channel(name: &str, unit: &str, transform: Transform) -> Channel {
+    Channel { name: name.to_string(), unit: unit.to_string(), transform }
+}
+
+/// How many last requests the rate and mean-token features look at.
+const FEATURE_REQUESTS: usize = 10;
+/// Gaps below this are a burst.
+const BURST_GAP_S: f64 = 0.010;
+/// Gaps above this are sparse.
+const SPARSE_GAP_S: f64 = 10.0;
+const DAY_S: f64 = 86_400.0;
+
+/// The first request has no gap before it, so step `i` is request `i + 1`.
+fn request_steps(trace: &RequestTrace, spec: &NextRequestSpec) -> Steps {
+    let mut channels = vec![
+        channel("gap_s", "s", Transform::Log1p),
+        channel("request_tokens", "tokens", Transform::Log1p),
+        channel("response_tokens", "tokens", Transform::Log1p),
+    ];
+    for feature in &spec.features {
+        channels.extend(feature_channels(*feature));
+    }
+    let mut values = Vec::with_capacity(trace.len().saturating_sub(1) * channels.len());
+    for row in 1..trace.len() {
+        values.push(trace.arrival_s[row] - trace.arrival_s[row - 1]);
+        values.push(trace.request_tokens[row]);
+        values.push(trace.response_tokens[row]);
+        for feature in &spec.features {
+            push_feature(*feature, trace, row, &mut values);
+        }
+    }
+    let time_s = trace.arrival_s.iter().skip(1).copied().collect();
+    Steps { channels, targets: 3, time_s, values }
+}
+
+fn feature_channels(feature: Feature) -> Vec<Channel> {
+    match feature {
+        Feature::ArrivalRate => vec![channel("arrival_rate", "requests/s", Transform::Log1p)],
+        Feature::MeanTokens => vec![channel("mean_tokens", "tokens", Transform::Log1p)],
+        Feature::Burst => vec![channel("burst", "", Transform::Raw)],
+        Feature::TimeOfDay => {
+            vec![channel("time_of_day_sin", "", Transform::Raw), channel("time_of_day_cos", "", Transform::Raw)]
+        }
+        Feature::DayOfWeek => {
+            vec![channel("day_of_week_sin", "", Transform::Raw), channel("day_of_week_cos", "", Transform::Raw)]
+        }
+    }
+}
+
+/// Everything a feature of request `row` looks at has happened when that request arrives.
+fn push_feature(feature: Feature, trace: &RequestTrace, row: usize, values: &mut Vec<f64>) {
+    let first = (row + 1).saturating_sub(FEATURE_REQUESTS);
+    let clock_s = trace.clock_s + trace.arrival_s[row];
+    let mut phase = |period_s: f64| {
+        let angle = std::f64::consts::TAU * (clock_s / period_s).fract();
+        values.extend([libm::sin(angle), libm::cos(angle)]);
+    };
+    match feature {
+        Feature::ArrivalRate => {
+            // Requests that share one timestamp would make the rate infinite: time is counted to the millisecond.
+            let span_s = (trace.arrival_s[row] - trace.arrival_s[first]).max(1e-3);
+            values.push((row - first) as f64 / span_s);
+        }
+        Feature::MeanTokens => {
+            let total: f64 =
+                (first..=row).map(|row| trace.request_tokens[row] + trace.response_tokens[row]).sum();
+            values.push(total / (row + 1 - first) as f64);
+        }
+        Feature::Burst => {
+            let gap_s = trace.arrival_s[row] - trace.arrival_s[row - 1];
+            let burst = f64::from(u8::from(gap_s < BURST_GAP_S)) - f64::from(u8::from(gap_s > SPARSE_GAP_S));
+            values.push(burst);
+        }
+        Feature::TimeOfDay => phase(DAY_S),
+        Feature::DayOfWeek => phase(7.0 * DAY_S),
+    }
+}
+
+/// Whole windows from the first request on; the last one, which the trace may end inside of, is left out.
+fn window_steps(trace: &RequestTrace, spec: &WindowLoadSpec) -> Steps {
+    let width_s = spec.window.seconds();
+    let span_s = trace.arrival_s.last().copied().unwrap_or(0.0);
+    let windows = (span_s / width_s).floor() as usize;
+    let mut values = vec![0.0; windows * 3];
+    for row in 0..trace.len() {
+        let window = (trace.arrival_s[row] / width_s) as usize;
+        if window < windows {
+            values[window * 3] += 1.0;
+            values[window * 3 + 1] += trace.request_tokens[row];
+            values[window * 3 + 2] += trace.response_tokens[row];
+        }
+    }
+    Steps {
+        channels: vec![
+            channel("requests", "requests", Transform::Log1p),
+            channel("request_tokens", "tokens", Transform::Log1p),
+            channel("response_tokens", "tokens", Transform::Log1p),
+        ],
+        targets: 3,
+        time_s: (0..windows).map(|window| window as f64 * width_s).collect(),
+        values,
+    }
+}
+
+fn row_steps(trace: &SeriesTrace) -> Steps {
+    let rows = trace.time_s.len();
+    let values = (0..rows).flat_map(|row| trace.columns.iter().map(move |column| column[row])).collect();
+    Steps {
+        channels: trace.names.iter().map(|name| channel(name, "", Transform::Identity)).collect(),
+        targets: trace.names.len(),
+        time_s: trace.time_s.clone(),
+        values,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trace() -> RequestTrace {
+        RequestTrace {
+            arrival_s: vec![0.0, 0.005, 0.5, 20.5],
+            request_tokens: vec![10.0, 20.0, 30.0, 40.0],
+            response_tokens: vec![1.0, 2.0, 3.0, 4.0],
+            clock_s: 0.0,
+            ..RequestTrace::default()
+        }
+    }
+
+    #[test]
+    fn the_burst_indicator_tells_bursts_from_sparse_and_steady_gaps() {
+        let spec = NextRequestSpec { lookback: 1, horizon: 1, features: vec![Feature::Burst] };
+        let steps = request_steps(&trace(), &spec);
+        assert_eq!(steps.channel(3).collect::<Vec<_>>(), [1.0, 0.0, -1.0]);
+    }
+
+    #[test]
+    fn a_feature_never_looks_at_a_later_request() {
+        let spec = NextRequestSpec {
+            lookback: 1,
+            horizon: 1,
+            features: vec![Feature::ArrivalRate, Feature::MeanTokens, Feature::TimeOfDay, Feature::DayOfWeek],
+        };
+        let whole = request_steps(&trace(), &spec);
+        let early = request_steps(&trace().select(&[0, 1, 2]), &spec);
+        assert_eq!(whole.values[..early.values.len()], early.values[..]);
+    }
+
+    #[test]
+    fn windows_count_requests_and_tokens_and_leave_the_unfinished_one_out() {
+        let spec = WindowLoadSpec { window: serde_json::from_str("\"10s\"").unwrap(), lookback: 1, horizon: 1 };
+        let steps = window_steps(&trace(), &spec);
+        assert_eq!(steps.values, [3.0, 60.0, 6.0, 0.0, 0.0, 0.0]);
+    }
+}

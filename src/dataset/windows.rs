@@ -1,0 +1,83 @@
+//! Windows over scaled steps: views into one contiguous array, gathered batch by batch.
+
+use std::ops::Range;
+
+/// The scaled steps that models read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScaledSteps {
+    /// `steps x channels`, row by row: what a model sees, with outliers clipped.
+    pub inputs: Vec<f32>,
+    /// `steps x targets`, row by row: what a forecast is compared with, never clipped.
+    pub targets: Vec<f32>,
+    /// Number of input channels.
+    pub channels: usize,
+    /// Number of targets: the first input channels.
+    pub target_count: usize,
+}
+
+impl ScaledSteps {
+    /// Number of steps.
+    pub fn len(&self) -> usize {
+        self.inputs.len() / self.channels
+    }
+
+    /// Whether there is no step.
+    pub fn is_empty(&self) -> bool {
+        self.inputs.is_empty()
+    }
+}
+
+/// Consecutive windows with stride 1: window `i` forecasts the `horizon` steps from `origins.start + i` on.
+#[derive(Debug, Clone)]
+pub struct Windows<'a> {
+    /// The steps.
+    pub steps: &'a ScaledSteps,
+    /// First target step of each window.
+    pub origins: Range<usize>,
+    /// Steps forecast by each window.
+    pub horizon: usize,
+}
+
+impl<'a> Windows<'a> {
+    /// Number of windows.
+    pub fn len(&self) -> usize {
+        self.origins.len()
+    }
+
+    /// Whether there is no window.
+    pub fn is_empty(&self) -> bool {
+        self.origins.is_empty()
+    }
+
+    /// The last `lookback` steps before window `index`, `lookback x channels`.
+    pub fn history(&self, index: usize, lookback: usize) -> &'a [f32] {
+        let origin = self.origins.start + index;
+        let channels = self.steps.channels;
+        &self.steps.inputs[(origin - lookback) * channels..origin * channels]
+    }
+
+    /// The true values of window `index`, `horizon x targets`.
+    pub fn target(&self, index: usize) -> &'a [f32] {
+        let origin = self.origins.start + index;
+        let count = self.steps.target_count;
+        &self.steps.targets[origin * count..(origin + self.horizon) * count]
+    }
+
+    /// Histories of some windows one after the other: `batch x lookback x channels`.
+    pub fn gather_histories(&self, indices: &[usize], lookback: usize) -> Vec<f32> {
+        let mut batch = Vec::with_capacity(indices.len() * lookback * self.steps.channels);
+        for &index in indices {
+            batch.extend_from_slice(self.history(index, lookback));
+        }
+        batch
+    }
+
+    /// Targets of some windows one after the other: `batch x horizon x targets`.
+    pub fn gather_targets(&self, indices: &[usize]) -> Vec<f32> {
+        let mut batch = Vec::with_capacity(indices.len() * self.horizon * self.steps.target_count);
+        for &index in indices {
+            batch.extend_from_slice(self.target(index));
+        }
+        batch
+    }
+}

@@ -1,0 +1,171 @@
+//! A resolved run: one point of the plan with every value filled in, and the identity that follows from it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use super::spec::{DatasetSpec, EvaluationSpec, ExperimentSpec, SplitSpec, TaskSpec, TrainingSpec};
+use crate::model::ModelSpec;
+
+/// Everything that determines a run's numbers, but the seed, the fold and the data themselves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunSpec {
+    /// The slice of the trace.
+    pub dataset: DatasetSpec,
+    /// The division into parts.
+    pub split: SplitSpec,
+    /// What is forecast; the lookback is the one that the model really reads.
+    pub task: TaskSpec,
+    /// The model and its hyperparameters.
+    pub model: ModelSpec,
+    /// Training; keys that the model does not read stand at their defaults.
+    pub training: TrainingSpec,
+    /// Evaluation.
+    pub evaluation: EvaluationSpec,
+    /// The batch that `evaluation.drop_last` counts in: a model that is not trained has no batch size of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluation_batch: Option<usize>,
+}
+
+/// What a run's numbers depend on beside its parameters.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DataIdentity {
+    /// SHA-256 of the trace's bytes.
+    pub sha256: String,
+    /// `cpu`, `cuda` or `wgpu`: arithmetic differs between device classes, not between devices of one.
+    pub device_class: String,
+}
+
+impl RunSpec {
+    /// The run of one `[[models]]` entry of a typed experiment.
+    pub fn resolve(spec: &ExperimentSpec, entry: usize) -> Self {
+        let model = spec.models[entry].clone();
+        let mut task = spec.task.clone();
+        if let Some(own) = model.own_lookback() {
+            match &mut task {
+                TaskSpec::NextRequest(spec) => spec.lookback = own,
+                TaskSpec::WindowLoad(spec) => spec.lookback = own,
+                TaskSpec::Series(spec) => spec.lookback = own,
+            }
+        }
+        let evaluation_batch = spec.evaluation.drop_last.then_some(spec.training.batch_size);
+        let training = if model.is_trained() { spec.training.clone() } else { TrainingSpec::default() };
+        Self {
+            dataset: spec.dataset.clone(),
+            split: spec.split.clone(),
+            task,
+            model,
+            training,
+            evaluation: spec.evaluation.clone(),
+            evaluation_batch,
+        }
+    }
+
+    /// The resolved run as the JSON that the store keeps and that dotted paths such as `model.hidden` refer to.
+    pub fn params(&self) -> Value {
+        let mut params = Map::new();
+        params.insert("dataset".into(), json_of(&self.dataset));
+        params.insert("split".into(), json_of(&self.split));
+        params.insert("task".into(), with_kind(json_of(&self.task)));
+        params.insert("model".into(), with_kind(json_of(&self.model)));
+        if self.model.is_trained() {
+            params.insert("training".into(), json_of(&self.training));
+        }
+        let mut evaluation = json_of(&self.evaluation);
+        if let (Some(batch), Value::Object(map)) = (self.evaluation_batch, &mut evaluation) {
+            map.insert("batch_size".into(), json!(batch));
+        }
+        params.insert("evaluation".into(), evaluation);
+        Value::Object(params)
+    }
+
+    /// The run's identity: equal for two runs exactly when they must give the same numbers.
+    ///
+    /// The source's name is left out, since the data's own hash stands for it.
+    /// `candidates` are the runs that an ensemble chooses its members from.
+    pub fn id(&self, seed: Option<u64>, fold: usize, data: &DataIdentity, candidates: &[String]) -> String {
+        let mut params = self.params();
+        if let Some(Value::Object(dataset)) = params.get_mut("dataset") {
+            dataset.remove("source");
+        }
+        let identity = json!({
+            "params": params,
+            "seed": seed,
+            "fold": fold,
+            "dataset": data.sha256,
+            "model_version": self.model.version(),
+            "device": data.device_class,
+            "candidates": candidates,
+        });
+        short_hash(&canonical(&identity))
+    }
+
+    /// What two runs must share for their errors to be comparable: data, split, target and evaluation, but not what
+    /// the model sees or how it learns.
+    pub fn setting(&self) -> Value {
+        setting_of(&self.params())
+    }
+}
+
+/// The [`RunSpec::setting`] of stored parameters.
+pub fn setting_of(params: &Value) -> Value {
+    let mut setting = json!({});
+    for key in ["dataset", "split", "task", "evaluation"] {
+        if let Some(value) = params.get(key) {
+            setting[key] = value.clone();
+        }
+    }
+    if let Some(Value::Object(task)) = setting.get_mut("task") {
+        task.remove("lookback");
+        task.remove("features");
+    }
+    setting
+}
+
+/// A value under a dotted path such as `model.hidden`.
+pub fn lookup<'a>(params: &'a Value, dotted: &str) -> Option<&'a Value> {
+    dotted.split('.').try_fold(params, |value, key| value.get(key))
+}
+
+fn json_of(value: &impl Serialize) -> Value {
+    // These are plain structs with string keys, which always have a JSON form.
+    serde_json::to_value(value).unwrap_or(Value::Null)
+}
+
+/// `{"lstm": {...}}` as `{"kind": "lstm", ...}`.
+fn with_kind(tagged: Value) -> Value {
+    let Value::Object(map) = tagged else { return tagged };
+    let mut flat = Map::new();
+    for (kind, fields) in map {
+        flat.insert("kind".into(), Value::String(kind));
+        if let Value::Object(fields) = fields {
+            flat.extend(fields);
+        }
+    }
+    Value::Object(flat)
+}
+
+/// JSON text with sorted keys, whatever order the map type of the day keeps.
+fn canonical(value: &Value) -> String {
+    match value {
+        Value::Object(map) => {
+            let mut keys: Vec<&String> = map.keys().collect();
+            keys.sort();
+            let fields: Vec<String> =
+                keys.iter().map(|key| format!("{}:{}", Value::String((*key).clone()), canonical(&map[*key]))).collect();
+            format!("{{{}}}", fields.join(","))
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),
+        other => other.to_string(),
+    }
+}
+
+/// The first 16 hexadecimal digits of a SHA-256.
+fn short_hash(text: &str) -> String {
+    hex(&Sha256::digest(text.as_bytes())[..8])
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,458 @@
+//! The typed experiment file, after every axis has been replaced by one of its values.
+//!
+//! The doc comments of these fields are the manual: `burstlab schema` turns them into the descriptions of the
+//! JSON Schema that editors show.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::duration::Span;
+use crate::model::ModelSpec;
+
+/// One experiment: a slice of a trace, a forecasting task, and the models to compare on it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExperimentSpec {
+    /// Name of the experiment: letters, digits, `-`, `_` and `.`; its results live under `results/<name>/`.
+    pub name: String,
+    /// One sentence that says what the experiment is for; printed at the top of the report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The trace and the slice of it that is used.
+    pub dataset: DatasetSpec,
+    /// What is forecast: exactly one of `next_request`, `window_load` and `series`.
+    pub task: TaskSpec,
+    /// How the steps are divided in time.
+    #[serde(default)]
+    pub split: SplitSpec,
+    /// How models with parameters are trained.
+    #[serde(default)]
+    pub training: TrainingSpec,
+    /// How forecasts are judged.
+    #[serde(default)]
+    pub evaluation: EvaluationSpec,
+    /// The models to compare; each `[[models]]` entry holds exactly one model table.
+    pub models: Vec<ModelSpec>,
+    /// How the axes are searched.
+    #[serde(default)]
+    pub search: SearchSpec,
+    /// How the runs are placed on the machine.
+    #[serde(default)]
+    pub scheduler: SchedulerSpec,
+}
+
+/// The trace and the slice of it that is used.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DatasetSpec {
+    /// A catalog name (`burstlab dataset list`), a path, or the built-in `synthetic-burstgpt`.
+    pub source: String,
+    /// Start of the slice, as an offset from the first request, e.g. `"0h"`, `"2d"`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Span>,
+    /// End of the slice (exclusive), as an offset from the first request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<Span>,
+    /// At most this many rows of the slice, from its start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_rows: Option<usize>,
+    /// Keep only requests to these models (the `Model` column of BurstGPT).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub llms: Option<Vec<String>>,
+    /// Keep only requests of these kinds (the `Log Type` column of BurstGPT).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log_types: Option<Vec<String>>,
+    /// What is removed or repaired before anything is computed.
+    #[serde(default)]
+    pub cleaning: CleaningSpec,
+}
+
+/// What is removed or repaired before anything is computed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct CleaningSpec {
+    /// Drop requests with zero request tokens or zero response tokens (failed requests).
+    pub drop_zero_tokens: bool,
+    /// Spread requests that share one timestamp by this step, e.g. `"1ms"`, never past the next timestamp.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spread_duplicate_timestamps: Option<Span>,
+    /// Clip the models' inputs above this quantile of the training rows, e.g. `0.99`. Values that a forecast is
+    /// judged against are never clipped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub clip_quantile: Option<f64>,
+}
+
+/// What is forecast.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum TaskSpec {
+    /// One step is one request: forecast arrival, request tokens and response tokens of the next ones.
+    NextRequest(NextRequestSpec),
+    /// One step is one time window: forecast requests, request tokens and response tokens in the next ones.
+    WindowLoad(WindowLoadSpec),
+    /// One step is one row of a numeric table: forecast all its columns, as published benchmarks do.
+    Series(SeriesSpec),
+}
+
+/// Forecast the next requests.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NextRequestSpec {
+    /// How many past requests a model sees.
+    pub lookback: usize,
+    /// How many next requests it forecasts at once.
+    #[serde(default = "one")]
+    pub horizon: usize,
+    /// Further input channels, beside the gap and the two token counts.
+    #[serde(default)]
+    pub features: Vec<Feature>,
+}
+
+/// An input channel that is computed from the requests seen so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Feature {
+    /// Requests per second over the last 10 requests.
+    ArrivalRate,
+    /// Mean of request plus response tokens over the last 10 requests.
+    MeanTokens,
+    /// 1 for a gap below 10 ms (burst), -1 for one above 10 s (sparse), 0 between (steady).
+    Burst,
+    /// Sine and cosine of the time of day.
+    TimeOfDay,
+    /// Sine and cosine of the day of the week.
+    DayOfWeek,
+}
+
+/// Forecast the load of the next time windows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WindowLoadSpec {
+    /// Width of a window, e.g. `"30s"`, `"1min"`, `"5min"`.
+    pub window: Span,
+    /// How many past windows a model sees.
+    pub lookback: usize,
+    /// How many next windows it forecasts at once.
+    #[serde(default = "one")]
+    pub horizon: usize,
+}
+
+/// Forecast the rows of a numeric table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeriesSpec {
+    /// How many past rows a model sees.
+    pub lookback: usize,
+    /// How many next rows it forecasts at once.
+    #[serde(default = "one")]
+    pub horizon: usize,
+}
+
+fn one() -> usize {
+    1
+}
+
+impl TaskSpec {
+    /// The task's name in files and in the store.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            TaskSpec::NextRequest(_) => "next_request",
+            TaskSpec::WindowLoad(_) => "window_load",
+            TaskSpec::Series(_) => "series",
+        }
+    }
+
+    /// Past steps that a model sees.
+    pub fn lookback(&self) -> usize {
+        match self {
+            TaskSpec::NextRequest(spec) => spec.lookback,
+            TaskSpec::WindowLoad(spec) => spec.lookback,
+            TaskSpec::Series(spec) => spec.lookback,
+        }
+    }
+
+    /// Steps that are forecast at once.
+    pub fn horizon(&self) -> usize {
+        match self {
+            TaskSpec::NextRequest(spec) => spec.horizon,
+            TaskSpec::WindowLoad(spec) => spec.horizon,
+            TaskSpec::Series(spec) => spec.horizon,
+        }
+    }
+}
+
+/// How the steps are divided: always in time order, by the time of the target, never shuffled.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SplitSpec {
+    /// Fraction of the steps for training.
+    pub train: f64,
+    /// Fraction of the steps for validation: early stopping and model selection.
+    pub valid: f64,
+    /// Fraction of the steps for the final test.
+    pub test: f64,
+    /// Exact numbers of steps `[train, valid, test]`, instead of the fractions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<[usize; 3]>,
+    /// How many first targets of validation and of test are left out.
+    pub embargo: usize,
+    /// Number of rolling origins: fold `k` ends `folds - k` test lengths before the end of the data.
+    pub folds: usize,
+}
+
+impl Default for SplitSpec {
+    fn default() -> Self {
+        Self { train: 0.70, valid: 0.15, test: 0.15, rows: None, embargo: 0, folds: 1 }
+    }
+}
+
+/// How models with parameters are trained: mean squared error on the scaled targets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrainingSpec {
+    /// Passes over the training windows.
+    pub epochs: usize,
+    /// Windows in one gradient step.
+    pub batch_size: usize,
+    /// Leave out the last batch of an epoch when it is short.
+    pub drop_last: bool,
+    /// The optimizer.
+    pub optimizer: Optimizer,
+    /// Learning rate of the first epoch.
+    pub learning_rate: f64,
+    /// Weight decay: decoupled under `adamw`, added to the gradient under `adam`.
+    pub weight_decay: f64,
+    /// How the learning rate changes from epoch to epoch.
+    pub schedule: Schedule,
+    /// Stop after this many epochs without a better validation loss; the best weights are always restored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub early_stopping_patience: Option<usize>,
+    /// Scale each step's gradient down to at most this Euclidean norm over all parameters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gradient_clip_norm: Option<f64>,
+}
+
+impl Default for TrainingSpec {
+    fn default() -> Self {
+        Self {
+            epochs: 10,
+            batch_size: 32,
+            drop_last: false,
+            optimizer: Optimizer::Adam,
+            learning_rate: 1e-3,
+            weight_decay: 0.0,
+            schedule: Schedule::Constant,
+            early_stopping_patience: None,
+            gradient_clip_norm: None,
+        }
+    }
+}
+
+/// The optimizer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Optimizer {
+    /// Kingma & Ba, ICLR 2015.
+    Adam,
+    /// Loshchilov & Hutter, ICLR 2019.
+    Adamw,
+}
+
+/// How the learning rate changes from epoch to epoch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Schedule {
+    /// The same rate in every epoch.
+    Constant,
+    /// Half the rate of the epoch before, from one epoch on.
+    Halve {
+        /// The first epoch (counted from 1) whose rate is halved.
+        #[serde(default = "second_epoch")]
+        from_epoch: usize,
+    },
+    /// Multiply the rate when the validation loss has not improved for some epochs.
+    ReduceOnPlateau {
+        /// Epochs without improvement before the rate is reduced.
+        #[serde(default = "plateau_patience")]
+        patience: usize,
+        /// Factor by which the rate is multiplied.
+        #[serde(default = "plateau_factor")]
+        factor: f64,
+    },
+    /// Half a cosine from the rate down to `min_learning_rate` in the last epoch (Loshchilov & Hutter, ICLR 2017).
+    Cosine {
+        /// Learning rate of the last epoch.
+        #[serde(default)]
+        min_learning_rate: f64,
+    },
+}
+
+fn second_epoch() -> usize {
+    2
+}
+
+fn plateau_patience() -> usize {
+    2
+}
+
+fn plateau_factor() -> f64 {
+    0.5
+}
+
+/// How forecasts are judged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvaluationSpec {
+    /// Leave out the last windows of each part that do not fill a batch of `training.batch_size`, as some published
+    /// code does; the report says so.
+    pub drop_last: bool,
+    /// Seasonal lag of the MASE denominator, in steps.
+    pub mase_season: usize,
+}
+
+impl Default for EvaluationSpec {
+    fn default() -> Self {
+        Self { drop_last: false, mase_season: 1 }
+    }
+}
+
+/// How the axes are searched.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SearchSpec {
+    /// How trials are chosen from the axes.
+    pub strategy: Strategy,
+    /// Trials for each model that has axes, under `random`.
+    pub trials: usize,
+    /// Every trial of a model with randomness is repeated for each of these seeds.
+    pub seeds: Vec<u64>,
+    /// Axes that move together, each group a list of axis names such as `task.horizon`.
+    pub zip: Vec<Vec<String>>,
+    /// What makes one trial better than another.
+    pub objective: ObjectiveSpec,
+}
+
+impl Default for SearchSpec {
+    fn default() -> Self {
+        Self {
+            strategy: Strategy::Grid,
+            trials: 16,
+            seeds: vec![1],
+            zip: Vec::new(),
+            objective: ObjectiveSpec::default(),
+        }
+    }
+}
+
+/// How trials are chosen from the axes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// Every combination of the axes' values.
+    Grid,
+    /// Independent draws from the axes.
+    Random,
+}
+
+/// What makes one trial better than another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ObjectiveSpec {
+    /// Name of the metric.
+    pub metric: Metric,
+    /// A target's name, or `all` for the mean over the targets in scaled units.
+    pub target: String,
+    /// The part it is measured on. Selecting on the test part is refused.
+    pub part: ObjectivePart,
+}
+
+impl Default for ObjectiveSpec {
+    fn default() -> Self {
+        Self { metric: Metric::Mse, target: "all".to_string(), part: ObjectivePart::Valid }
+    }
+}
+
+impl ObjectiveSpec {
+    /// Unit of the objective: `all` is a mean over targets, which only scaled units allow.
+    pub fn unit(&self) -> &'static str {
+        if self.target == "all" { "scaled" } else { "original" }
+    }
+}
+
+/// A metric that can be an objective.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Metric {
+    /// Mean absolute error.
+    Mae,
+    /// Median absolute error.
+    Medae,
+    /// Mean squared error.
+    Mse,
+    /// Root mean squared error.
+    Rmse,
+    /// Symmetric mean absolute percentage error.
+    Smape,
+    /// Weighted absolute percentage error.
+    Wape,
+    /// Mean absolute scaled error.
+    Mase,
+}
+
+impl Metric {
+    /// The metric's name in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Metric::Mae => "mae",
+            Metric::Medae => "medae",
+            Metric::Mse => "mse",
+            Metric::Rmse => "rmse",
+            Metric::Smape => "smape",
+            Metric::Wape => "wape",
+            Metric::Mase => "mase",
+        }
+    }
+}
+
+/// A part that an objective may be measured on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ObjectivePart {
+    /// The training part.
+    Train,
+    /// The validation part.
+    Valid,
+}
+
+impl ObjectivePart {
+    /// The part's name in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ObjectivePart::Train => "train",
+            ObjectivePart::Valid => "valid",
+        }
+    }
+}
+
+/// How the runs are placed on the machine. Nothing here changes a result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SchedulerSpec {
+    /// `auto`, `cpu`, `cuda`, `cuda:0` or `wgpu`.
+    pub device: String,
+    /// CPU threads of each run.
+    pub threads_per_run: usize,
+    /// Runs that share one GPU.
+    pub runs_per_gpu: usize,
+    /// A run that takes longer is stopped and marked `timed_out`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Span>,
+    /// How often a run whose worker crashed or timed out is tried again.
+    pub retries: usize,
+}
+
+impl Default for SchedulerSpec {
+    fn default() -> Self {
+        Self { device: "auto".to_string(), threads_per_run: 1, runs_per_gpu: 1, timeout: None, retries: 1 }
+    }
+}

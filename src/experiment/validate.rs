@@ -1,0 +1,220 @@
+//! What a well-typed experiment must also satisfy: ranges, sums, names that refer to something.
+
+use super::spec::{ExperimentSpec, Schedule, TaskSpec, TrainingSpec};
+use crate::model::ModelSpec;
+
+/// A value that is well-typed but impossible, and where it stands in the file.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Violation {
+    /// Keys from the root, as in the file.
+    pub path: Vec<String>,
+    /// What is wrong with it.
+    pub message: String,
+    /// The remedy.
+    pub help: String,
+}
+
+/// Checks every value of one typed experiment; the first violation in file order is enough for the user.
+pub fn violations(spec: &ExperimentSpec) -> Vec<Violation> {
+    let mut check = Check(Vec::new());
+    check.name(&spec.name);
+    check.dataset(spec);
+    check.task(&spec.task);
+    check.split(spec);
+    check.training(&spec.training);
+    check.positive("evaluation.mase_season", spec.evaluation.mase_season);
+    check.models(&spec.models);
+    check.search(spec);
+    check.scheduler(spec);
+    check.0
+}
+
+struct Check(Vec<Violation>);
+
+impl Check {
+    fn require(&mut self, holds: bool, path: &str, message: impl Into<String>, help: impl Into<String>) {
+        if !holds {
+            let path = path.split('.').map(str::to_string).collect();
+            self.0.push(Violation { path, message: message.into(), help: help.into() });
+        }
+    }
+
+    fn positive(&mut self, path: &str, value: usize) {
+        self.require(value >= 1, path, "this must be at least 1", "give a positive whole number");
+    }
+
+    fn name(&mut self, name: &str) {
+        let legal = !name.is_empty()
+            && !name.starts_with('.')
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+            && !["runs", "burstlab.db"].contains(&name);
+        self.require(
+            legal,
+            "name",
+            format!("`{name}` cannot name an experiment"),
+            "it becomes a folder under results/: use letters, digits, `-`, `_` and `.`, and not `runs`",
+        );
+    }
+
+    fn dataset(&mut self, spec: &ExperimentSpec) {
+        let dataset = &spec.dataset;
+        if let (Some(start), Some(end)) = (dataset.start, dataset.end) {
+            self.require(
+                start < end,
+                "dataset.end",
+                format!("the slice from {start} to {end} is empty"),
+                "the end must come after the start",
+            );
+        }
+        if let Some(rows) = dataset.max_rows {
+            self.positive("dataset.max_rows", rows);
+        }
+        for (key, list) in [("llms", &dataset.llms), ("log_types", &dataset.log_types)] {
+            let empty = list.as_ref().is_some_and(Vec::is_empty);
+            self.require(!empty, &format!("dataset.{key}"), "this list keeps no request", "name at least one");
+        }
+        if let Some(quantile) = dataset.cleaning.clip_quantile {
+            self.require(
+                quantile > 0.0 && quantile < 1.0,
+                "dataset.cleaning.clip_quantile",
+                format!("{quantile} is not a quantile"),
+                "give a number between 0 and 1, e.g. 0.99",
+            );
+        }
+    }
+
+    fn task(&mut self, task: &TaskSpec) {
+        let kind = task.kind();
+        self.positive(&format!("task.{kind}.lookback"), task.lookback());
+        self.positive(&format!("task.{kind}.horizon"), task.horizon());
+        if let TaskSpec::WindowLoad(load) = task {
+            let window = load.window.seconds();
+            self.require(window > 0.0, "task.window_load.window", "a window has a width", "e.g. \"1min\"");
+        }
+        if let TaskSpec::NextRequest(next) = task {
+            let mut seen = Vec::new();
+            for (index, feature) in next.features.iter().enumerate() {
+                let path = format!("task.next_request.features.{index}");
+                self.require(!seen.contains(feature), &path, "this feature is named twice", "name it once");
+                seen.push(*feature);
+            }
+        }
+    }
+
+    fn split(&mut self, spec: &ExperimentSpec) {
+        let split = &spec.split;
+        self.positive("split.folds", split.folds);
+        if let Some(rows) = split.rows {
+            for (index, count) in rows.iter().enumerate() {
+                self.positive(&format!("split.rows.{index}"), *count);
+            }
+            return;
+        }
+        for (key, value) in [("train", split.train), ("valid", split.valid), ("test", split.test)] {
+            let path = format!("split.{key}");
+            let fraction = value > 0.0 && value < 1.0;
+            self.require(fraction, &path, format!("{value} is not a fraction of the steps"), "between 0 and 1");
+        }
+        let sum = split.train + split.valid + split.test;
+        self.require(
+            sum <= 1.0 + 1e-9,
+            "split.test",
+            format!("train + valid + test = {sum}, more than the whole"),
+            "the three fractions add up to at most 1",
+        );
+    }
+
+    fn training(&mut self, training: &TrainingSpec) {
+        self.positive("training.epochs", training.epochs);
+        self.positive("training.batch_size", training.batch_size);
+        let rate = training.learning_rate;
+        self.require(
+            rate > 0.0 && rate.is_finite(),
+            "training.learning_rate",
+            format!("{rate} is not a learning rate"),
+            "give a positive number, e.g. 1e-3",
+        );
+        let decay = training.weight_decay;
+        self.require(
+            decay >= 0.0 && decay.is_finite(),
+            "training.weight_decay",
+            format!("{decay} is not a weight decay"),
+            "give 0 or a small positive number",
+        );
+        if let Some(norm) = training.gradient_clip_norm {
+            let path = "training.gradient_clip_norm";
+            self.require(norm > 0.0, path, format!("no gradient has norm {norm}"), "give a positive number");
+        }
+        if let Some(patience) = training.early_stopping_patience {
+            self.positive("training.early_stopping_patience", patience);
+        }
+        match training.schedule {
+            Schedule::ReduceOnPlateau { patience, factor } => {
+                self.positive("training.schedule.reduce_on_plateau.patience", patience);
+                self.require(
+                    factor > 0.0 && factor < 1.0,
+                    "training.schedule.reduce_on_plateau.factor",
+                    format!("a factor of {factor} does not reduce the learning rate"),
+                    "between 0 and 1",
+                );
+            }
+            Schedule::Cosine { min_learning_rate } => self.require(
+                min_learning_rate >= 0.0 && min_learning_rate <= rate,
+                "training.schedule.cosine.min_learning_rate",
+                format!("the rate cannot fall from {rate} to {min_learning_rate}"),
+                "give a rate between 0 and training.learning_rate",
+            ),
+            Schedule::Halve { from_epoch } => {
+                self.require(
+                    from_epoch >= 2,
+                    "training.schedule.halve.from_epoch",
+                    "the first epoch has no rate before it to halve",
+                    "epochs count from 1: give 2 or more",
+                );
+            }
+            Schedule::Constant => {}
+        }
+    }
+
+    fn models(&mut self, models: &[ModelSpec]) {
+        self.require(!models.is_empty(), "models", "no model is named", "add [[models]] and [models.persistence]");
+        for (index, model) in models.iter().enumerate() {
+            for (key, message, help) in model.violations() {
+                self.require(false, &format!("models.{index}.{}.{key}", model.kind()), message, help);
+            }
+            let ModelSpec::Ensemble(ensemble) = model else { continue };
+            for (member, name) in ensemble.members.iter().enumerate() {
+                let known = models.iter().any(|other| other.kind() == name && name != "ensemble");
+                self.require(
+                    known,
+                    &format!("models.{index}.ensemble.members.{member}"),
+                    format!("the member `{name}` is not a model of this file"),
+                    "name models of this file, other than an ensemble, by their kind",
+                );
+            }
+        }
+    }
+
+    fn search(&mut self, spec: &ExperimentSpec) {
+        let search = &spec.search;
+        self.positive("search.trials", search.trials);
+        self.require(!search.seeds.is_empty(), "search.seeds", "no seed is given", "e.g. seeds = [1, 2, 3]");
+        for (index, seed) in search.seeds.iter().enumerate() {
+            let path = format!("search.seeds.{index}");
+            self.require(!search.seeds[..index].contains(seed), &path, "this seed is given twice", "give it once");
+        }
+    }
+
+    fn scheduler(&mut self, spec: &ExperimentSpec) {
+        let scheduler = &spec.scheduler;
+        self.positive("scheduler.threads_per_run", scheduler.threads_per_run);
+        self.positive("scheduler.runs_per_gpu", scheduler.runs_per_gpu);
+        if let Err(message) = crate::scheduler::DeviceRequest::parse(&scheduler.device) {
+            self.require(false, "scheduler.device", message, "auto, cpu, cuda, cuda:0 or wgpu");
+        }
+        if let Some(timeout) = scheduler.timeout {
+            let positive = timeout.seconds() > 0.0;
+            self.require(positive, "scheduler.timeout", "a run needs some time", "e.g. \"30min\"");
+        }
+    }
+}

@@ -1,0 +1,18 @@
+//! burstlab: batch experiments that forecast LLM-serving workload.
+//!
+//! An [`experiment`] file names a slice of a trace ([`dataset`]), a task and [`model`]s. It is expanded into a plan of
+//! runs, which the [`scheduler`] fans out over worker processes that [`train`] and score ([`metric`]) them. The
+//! [`store`] remembers everything, and the [`report`] compares.
+
+pub mod cli;
+pub mod console;
+pub mod dataset;
+pub mod exit_code;
+pub mod experiment;
+pub mod metric;
+pub mod model;
+pub mod predict;
+pub mod report;
+pub mod scheduler;
+pub mod store;
+pub mod train;

@@ -1,0 +1,160 @@
+//! Models: everything that can be asked for a forecast, behind one trait.
+//!
+//! A new model is a variant of [`ModelSpec`] with its hyperparameters, an implementation of [`Forecaster`] (or, for
+//! one that is trained by gradient descent, of [`Network`]) and a line in [`build`].
+
+mod ensemble;
+mod linear;
+mod lstm;
+mod naive;
+mod network;
+mod parameters;
+mod spec;
+
+use std::ops::Range;
+
+use crate::dataset::{ScaledSteps, Scaler, Windows};
+use crate::experiment::TrainingSpec;
+use crate::train::{ComputeDevice, Stream};
+
+pub use ensemble::Member;
+pub use lstm::LstmLayer;
+pub(crate) use network::infer;
+pub use network::{Dense, Network, Noise};
+pub use parameters::{Parameters, Values};
+pub use spec::{
+    DlinearSpec, EnsembleSpec, LinearSpec, LstmSpec, ModelSpec, MovingAverageSpec, Parameterless,
+    SeasonalNaiveSpec,
+};
+
+/// Sizes that a model is built for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// Past steps it sees.
+    pub lookback: usize,
+    /// Steps it forecasts at once.
+    pub horizon: usize,
+    /// Input channels.
+    pub channels: usize,
+    /// Forecast channels: the first ones of the input.
+    pub targets: usize,
+}
+
+/// What a model may learn from: the training windows, and the validation windows for early stopping and weighting.
+pub struct FitData<'a> {
+    /// Windows to learn from.
+    pub train: Windows<'a>,
+    /// Windows to stop, select and weight by.
+    pub valid: Windows<'a>,
+    /// All steps of the training part, for models that are a statistic of them.
+    pub train_steps: Range<usize>,
+    /// The scales, to know where zero in original units lies.
+    pub scaler: &'a Scaler,
+}
+
+impl FitData<'_> {
+    /// The scaled values of one target over the training steps.
+    fn training_values(&self, target: usize) -> Vec<f32> {
+        let steps: &ScaledSteps = self.train.steps;
+        self.train_steps.clone().map(|step| steps.targets[step * steps.target_count + target]).collect()
+    }
+}
+
+/// One epoch of training.
+#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Epoch {
+    /// Counted from 1.
+    pub epoch: usize,
+    /// Mean squared error over the epoch's batches, in scaled units.
+    pub train_loss: f64,
+    /// Mean squared error on the validation windows after the epoch, in scaled units.
+    pub valid_loss: f64,
+    /// Learning rate of the epoch.
+    pub learning_rate: f64,
+    /// Seconds it took, validation included.
+    pub wall_s: f64,
+}
+
+/// Why a model could not be fitted.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum FitError {
+    /// The loss stopped being a number.
+    #[error("diverged at epoch {epoch}: the loss is {loss}; lower training.learning_rate or set training.gradient_clip_norm")]
+    Diverged {
+        /// Epoch, counted from 1.
+        epoch: usize,
+        /// The loss.
+        loss: f64,
+    },
+}
+
+/// A model that forecasts the next steps from the past ones.
+pub trait Forecaster: Send {
+    /// Learns from the training windows; calls `on_epoch` after each pass over them, if it makes any.
+    ///
+    /// # Errors
+    /// A training that diverges.
+    fn fit(&mut self, data: &FitData<'_>, on_epoch: &mut dyn FnMut(Epoch)) -> Result<(), FitError>;
+
+    /// Forecasts every window: `windows x horizon x targets`, in scaled units.
+    ///
+    /// Only steps before each window's origin are read.
+    fn forecast(&self, windows: &Windows<'_>) -> Vec<f32>;
+
+    /// Past steps that a forecast reads.
+    fn lookback(&self) -> usize;
+
+    /// What was learned, named as PyTorch names it where PyTorch has such a model.
+    fn parameters(&self) -> Parameters;
+
+    /// Takes up what was learned before.
+    ///
+    /// # Errors
+    /// A parameter that is missing or has another shape.
+    fn load(&mut self, parameters: &Parameters) -> anyhow::Result<()>;
+}
+
+/// What a model is built with, beside its hyperparameters.
+pub struct BuildContext<'a> {
+    /// Sizes.
+    pub shape: Shape,
+    /// How it is trained.
+    pub training: &'a TrainingSpec,
+    /// Seed of the run's random stream.
+    pub seed: u64,
+    /// Where it computes.
+    pub device: &'a ComputeDevice,
+    /// The chosen members of an ensemble, ready to forecast; empty for every other model.
+    pub members: Vec<Member>,
+}
+
+/// Builds a model, ready to be fitted or to be loaded.
+pub fn build(spec: &ModelSpec, context: BuildContext<'_>) -> Box<dyn Forecaster> {
+    let BuildContext { shape, training, seed, device, members } = context;
+    let mut stream = Stream::weights(seed);
+    match spec {
+        ModelSpec::Zero(_) => Box::new(naive::Constant::zero(shape)),
+        ModelSpec::Mean(_) => Box::new(naive::Constant::mean(shape)),
+        ModelSpec::Median(_) => Box::new(naive::Constant::median(shape)),
+        ModelSpec::Persistence(_) => Box::new(naive::Recent::persistence(shape)),
+        ModelSpec::MovingAverage(spec) => Box::new(naive::Recent::moving_average(shape, spec.window)),
+        ModelSpec::SeasonalNaive(spec) => Box::new(naive::Recent::seasonal(shape, spec.season)),
+        ModelSpec::Linear(spec) => {
+            let network = linear::Linear::new(shape, spec, &mut stream, device);
+            Box::new(network::Trained::new(network, shape, training, seed, device))
+        }
+        ModelSpec::Nlinear(spec) => {
+            let network = linear::NLinear::new(shape, spec, &mut stream, device);
+            Box::new(network::Trained::new(network, shape, training, seed, device))
+        }
+        ModelSpec::Dlinear(spec) => {
+            let network = linear::DLinear::new(shape, spec, &mut stream, device);
+            Box::new(network::Trained::new(network, shape, training, seed, device))
+        }
+        ModelSpec::Lstm(spec) => {
+            let network = lstm::Lstm::new(shape, spec, &mut stream, device);
+            Box::new(network::Trained::new(network, shape, training, seed, device))
+        }
+        ModelSpec::Ensemble(_) => Box::new(ensemble::Ensemble::new(shape, members)),
+    }
+}

@@ -1,0 +1,187 @@
+//! Models that are trained by gradient descent: a burn module with a forward pass, wrapped as a [`Forecaster`].
+
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
+use burn::tensor::{Tensor, TensorData};
+
+use super::{Epoch, FitData, FitError, Forecaster, Parameters, Shape, Values};
+use crate::dataset::Windows;
+use crate::experiment::TrainingSpec;
+use crate::train::{ComputeDevice, Stream, fit_network};
+
+/// Windows in one inference batch: large enough for the matrix products, small enough for the cache.
+const INFERENCE_BATCH: usize = 256;
+
+/// Where the dropout masks of a training step come from; `None` in inference.
+pub type Noise<'a> = Option<&'a mut Stream>;
+
+/// A burn module that maps histories to forecasts.
+pub trait Network: Module {
+    /// `batch x lookback x channels` to `batch x horizon x targets`.
+    fn forward(&self, input: Tensor<3>, noise: Noise<'_>) -> Tensor<3>;
+
+    /// The name that PyTorch gives the parameter at this path of the module.
+    fn parameter_name(&self, path: &str) -> String;
+}
+
+/// A fully connected layer with PyTorch's layout: weight `out x in`, bias `out`.
+#[derive(Module, Debug)]
+pub struct Dense {
+    weight: Param<Tensor<2>>,
+    bias: Param<Tensor<1>>,
+}
+
+impl Dense {
+    /// PyTorch's default initialisation: uniform in ±1/√inputs.
+    pub fn new(inputs: usize, outputs: usize, stream: &mut Stream, device: &ComputeDevice) -> Self {
+        let bound = 1.0 / (inputs as f32).sqrt();
+        Self {
+            weight: device.parameter([outputs, inputs], stream.uniform(outputs * inputs, bound)),
+            bias: device.parameter([outputs], stream.uniform(outputs, bound)),
+        }
+    }
+
+    /// Applies the layer to the last axis.
+    pub fn forward<const D: usize>(&self, input: Tensor<D>) -> Tensor<D> {
+        let weight = self.weight.val().transpose();
+        input.matmul(weight.unsqueeze()) + self.bias.val().unsqueeze()
+    }
+}
+
+/// A network with what it needs to be trained and asked.
+pub struct Trained<N> {
+    network: N,
+    shape: Shape,
+    training: TrainingSpec,
+    seed: u64,
+    device: ComputeDevice,
+}
+
+impl<N: Network> Trained<N> {
+    /// Wraps a freshly initialised network.
+    pub fn new(network: N, shape: Shape, training: &TrainingSpec, seed: u64, device: &ComputeDevice) -> Self {
+        Self { network, shape, training: training.clone(), seed, device: device.clone() }
+    }
+}
+
+impl<N: Network + Send> Forecaster for Trained<N> {
+    fn fit(&mut self, data: &FitData<'_>, on_epoch: &mut dyn FnMut(Epoch)) -> Result<(), FitError> {
+        let start = self.network.clone();
+        self.network =
+            fit_network(start, self.shape, &self.training, self.seed, &self.device, data, on_epoch)?;
+        Ok(())
+    }
+
+    fn forecast(&self, windows: &Windows<'_>) -> Vec<f32> {
+        infer(&self.network.valid(), windows, self.shape, &self.device)
+    }
+
+    fn lookback(&self) -> usize {
+        self.shape.lookback
+    }
+
+    fn parameters(&self) -> Parameters {
+        let mut collector = Collector { path: Vec::new(), found: Vec::new() };
+        self.network.valid().visit(&mut collector);
+        let mut parameters = Parameters::default();
+        for (path, values) in collector.found {
+            parameters.insert(self.network.parameter_name(&path), values);
+        }
+        parameters
+    }
+
+    fn load(&mut self, parameters: &Parameters) -> anyhow::Result<()> {
+        let names = self.network.clone();
+        let mut filler = Filler {
+            path: Vec::new(),
+            parameters,
+            name: &|path| names.parameter_name(path),
+            failure: None,
+        };
+        let filled = self.network.clone().map(&mut filler);
+        match filler.failure {
+            Some(error) => Err(error),
+            None => {
+                self.network = filled;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Forecasts of a network without autodiff, batch by batch.
+pub(crate) fn infer<N: Network>(
+    network: &N,
+    windows: &Windows<'_>,
+    shape: Shape,
+    device: &ComputeDevice,
+) -> Vec<f32> {
+    let mut forecasts = Vec::with_capacity(windows.len() * shape.horizon * shape.targets);
+    let indices: Vec<usize> = (0..windows.len()).collect();
+    for batch in indices.chunks(INFERENCE_BATCH) {
+        let input = device.plain_tensor(
+            [batch.len(), shape.lookback, shape.channels],
+            windows.gather_histories(batch, shape.lookback),
+        );
+        forecasts.extend(device.values(network.forward(input, None)));
+    }
+    forecasts
+}
+
+/// Collects the parameters of a module with their paths.
+struct Collector {
+    path: Vec<String>,
+    found: Vec<(String, Values)>,
+}
+
+impl ModuleVisitor for Collector {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let tensor = param.val();
+        let shape = tensor.dims().to_vec();
+        let data = tensor.into_data().iter::<f32>().collect();
+        self.found.push((self.path.join("."), Values { shape, data }));
+    }
+}
+
+/// Puts saved values into a module.
+struct Filler<'a> {
+    path: Vec<String>,
+    parameters: &'a Parameters,
+    name: &'a dyn Fn(&str) -> String,
+    failure: Option<anyhow::Error>,
+}
+
+impl ModuleMapper for Filler<'_> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_string());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let name = (self.name)(&self.path.join("."));
+        let shape = param.val().dims();
+        match self.parameters.get(&name, &shape) {
+            Ok(values) => {
+                let data = TensorData::new(values.data.clone(), shape);
+                param.map(|tensor| {
+                    let device = tensor.device();
+                    Tensor::from_data(data, &device).require_grad()
+                })
+            }
+            Err(error) => {
+                self.failure.get_or_insert(error);
+                param
+            }
+        }
+    }
+}

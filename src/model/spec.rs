@@ -1,0 +1,197 @@
+//! The model tables of an experiment file, and what the planner must know of each kind before it is built.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// One model with its hyperparameters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ModelSpec {
+    /// Always forecasts zero, in original units.
+    Zero(Parameterless),
+    /// The mean of the training rows, on the transformed channels.
+    Mean(Parameterless),
+    /// The median of the training rows, on the transformed channels.
+    Median(Parameterless),
+    /// Repeats the last value.
+    Persistence(Parameterless),
+    /// The mean of the last steps, on the transformed channels.
+    MovingAverage(MovingAverageSpec),
+    /// The value one season before.
+    SeasonalNaive(SeasonalNaiveSpec),
+    /// One linear layer over time (Zeng et al., AAAI 2023).
+    Linear(LinearSpec),
+    /// A linear layer on differences from the last value (Zeng et al., AAAI 2023).
+    Nlinear(LinearSpec),
+    /// Linear layers on trend and remainder (Zeng et al., AAAI 2023).
+    Dlinear(DlinearSpec),
+    /// Long short-term memory with a two-layer head (Hochreiter & Schmidhuber, 1997).
+    Lstm(LstmSpec),
+    /// Weighted mean of other models of the file.
+    Ensemble(EnsembleSpec),
+}
+
+/// A model without hyperparameters.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Parameterless {}
+
+/// Hyperparameters of `moving_average`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct MovingAverageSpec {
+    /// How many last steps are averaged.
+    pub window: usize,
+}
+
+impl Default for MovingAverageSpec {
+    fn default() -> Self {
+        Self { window: 10 }
+    }
+}
+
+/// Hyperparameters of `seasonal_naive`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeasonalNaiveSpec {
+    /// Length of the season, in steps.
+    pub season: usize,
+}
+
+/// Hyperparameters of `linear` and `nlinear`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LinearSpec {
+    /// Weights of their own for each channel, instead of one set that all channels share.
+    pub per_channel: bool,
+}
+
+/// Hyperparameters of `dlinear`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DlinearSpec {
+    /// Width of the moving average that extracts the trend, in steps: odd, edges replicated.
+    pub kernel: usize,
+    /// Weights of their own for each channel, instead of one set that all channels share.
+    pub per_channel: bool,
+}
+
+impl Default for DlinearSpec {
+    fn default() -> Self {
+        Self { kernel: 25, per_channel: false }
+    }
+}
+
+/// Hyperparameters of `lstm`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LstmSpec {
+    /// Units of each layer.
+    pub hidden: usize,
+    /// Layers on top of each other.
+    pub layers: usize,
+    /// Share of the units between two layers that is dropped in training.
+    pub dropout: f64,
+}
+
+impl Default for LstmSpec {
+    fn default() -> Self {
+        Self { hidden: 32, layers: 1, dropout: 0.0 }
+    }
+}
+
+/// Hyperparameters of `ensemble`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EnsembleSpec {
+    /// Kinds of the models that are combined: for each seed and fold, each one's trial that is best on validation,
+    /// weighted by the inverse of its validation error, for each target.
+    pub members: Vec<String>,
+}
+
+impl ModelSpec {
+    /// The model's kind, as the experiment file and the store call it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            ModelSpec::Zero(_) => "zero",
+            ModelSpec::Mean(_) => "mean",
+            ModelSpec::Median(_) => "median",
+            ModelSpec::Persistence(_) => "persistence",
+            ModelSpec::MovingAverage(_) => "moving_average",
+            ModelSpec::SeasonalNaive(_) => "seasonal_naive",
+            ModelSpec::Linear(_) => "linear",
+            ModelSpec::Nlinear(_) => "nlinear",
+            ModelSpec::Dlinear(_) => "dlinear",
+            ModelSpec::Lstm(_) => "lstm",
+            ModelSpec::Ensemble(_) => "ensemble",
+        }
+    }
+
+    /// Version of the model's implementation; raised whenever the same run would give other numbers, so that old
+    /// results are not taken for new ones.
+    pub fn version(&self) -> u32 {
+        1
+    }
+
+    /// Whether the model is a naive baseline that others are measured against.
+    pub fn is_baseline(&self) -> bool {
+        matches!(
+            self,
+            ModelSpec::Zero(_)
+                | ModelSpec::Mean(_)
+                | ModelSpec::Median(_)
+                | ModelSpec::Persistence(_)
+                | ModelSpec::MovingAverage(_)
+                | ModelSpec::SeasonalNaive(_)
+        )
+    }
+
+    /// Whether the model is trained by gradient descent, and so reads the `training` table and depends on a seed.
+    pub fn is_trained(&self) -> bool {
+        matches!(self, ModelSpec::Linear(_) | ModelSpec::Nlinear(_) | ModelSpec::Dlinear(_) | ModelSpec::Lstm(_))
+    }
+
+    /// Whether the model reads a key of the `training` table.
+    pub fn reads_training(&self, _key: &str) -> bool {
+        self.is_trained()
+    }
+
+    /// Past steps that the model reads of its own accord; `None` when it reads `task.lookback` of them.
+    pub fn own_lookback(&self) -> Option<usize> {
+        match self {
+            ModelSpec::Zero(_) | ModelSpec::Mean(_) | ModelSpec::Median(_) | ModelSpec::Persistence(_) => Some(1),
+            ModelSpec::MovingAverage(spec) => Some(spec.window),
+            ModelSpec::SeasonalNaive(spec) => Some(spec.season),
+            // An ensemble reads what its members read, which is known once they are chosen.
+            ModelSpec::Ensemble(_) => Some(1),
+            ModelSpec::Linear(_) | ModelSpec::Nlinear(_) | ModelSpec::Dlinear(_) | ModelSpec::Lstm(_) => None,
+        }
+    }
+
+    /// Impossible hyperparameters, as `(key, what is wrong, remedy)`.
+    pub fn violations(&self) -> Vec<(&'static str, String, &'static str)> {
+        let positive = |key, value: usize| {
+            (value == 0).then(|| (key, "this must be at least 1".to_string(), "give a positive whole number"))
+        };
+        match self {
+            ModelSpec::MovingAverage(spec) => positive("window", spec.window).into_iter().collect(),
+            ModelSpec::SeasonalNaive(spec) => positive("season", spec.season).into_iter().collect(),
+            ModelSpec::Dlinear(spec) if spec.kernel.is_multiple_of(2) => {
+                vec![("kernel", format!("a kernel of {} has no middle", spec.kernel), "give an odd number, e.g. 25")]
+            }
+            ModelSpec::Lstm(spec) => {
+                let head = (spec.hidden < 2).then(|| {
+                    ("hidden", "the head halves the hidden units".to_string(), "give at least 2 hidden units")
+                });
+                let dropout = (!(0.0..1.0).contains(&spec.dropout)).then(|| {
+                    ("dropout", format!("{} is not a share of the units", spec.dropout), "between 0 and 1")
+                });
+                head.into_iter().chain(positive("layers", spec.layers)).chain(dropout).collect()
+            }
+            ModelSpec::Ensemble(spec) if spec.members.is_empty() => {
+                vec![("members", "an ensemble has members".to_string(), "e.g. members = [\"lstm\", \"dlinear\"]")]
+            }
+            _ => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! The comparison: which trial of each model stands for it, how well it does on the test part, and against what.
+
+use std::collections::{BTreeMap, HashMap};
+
+use anyhow::Context;
+use serde_json::{Value, json};
+
+use super::significance::{Difference, WindowLosses};
+use crate::experiment::{ObjectiveSpec, lookup, setting_of};
+use crate::metric::holm;
+use crate::scheduler::SavedRun;
+use crate::store::{EpochRow, ExperimentRow, MetricRow, RunFilter, RunRow, Status, Store, results_folder};
+
+/// Everything that a report shows.
+#[derive(Debug, Clone)]
+pub struct Comparison {
+    /// The experiment.
+    pub experiment: ExperimentRow,
+    /// What trials are chosen by, on validation.
+    pub objective: ObjectiveSpec,
+    /// All its runs.
+    pub runs: Vec<RunRow>,
+    /// One leaderboard for each setting (data, split, horizon): errors of different settings do not compare.
+    pub boards: Vec<Board>,
+    /// Epochs of the runs that stand for their models.
+    pub epochs: Vec<EpochRow>,
+}
+
+/// The leaderboard of one setting.
+#[derive(Debug, Clone)]
+pub struct Board {
+    /// What tells this setting from the others, e.g. `horizon 96`; empty if there is only one.
+    pub title: String,
+    /// The models, best on the test part first.
+    pub rows: Vec<BoardRow>,
+    /// Number of trials that were tried, over all models.
+    pub trials: usize,
+    /// A run that stands for its model, with its files: what the data card is read from.
+    pub card: Option<SavedRun>,
+    /// Names and units of the targets.
+    pub targets: Vec<(String, String)>,
+}
+
+/// One model with the trial that is best on validation.
+#[derive(Debug, Clone)]
+pub struct BoardRow {
+    /// Kind of the model.
+    pub model: String,
+    /// The model with the axis values of its chosen trial.
+    pub label: String,
+    /// Whether it is a naive baseline.
+    pub baseline: bool,
+    /// Trials of the model in this setting.
+    pub trials: usize,
+    /// Runs of the chosen trial, over seeds and folds.
+    pub run_ids: Vec<String>,
+    /// Distinct seeds among them; 0 for a model without randomness.
+    pub seeds: usize,
+    /// The objective on validation.
+    pub valid: f64,
+    /// The objective's metric on the test part.
+    pub test: MeanSpread,
+    /// `1 - error / error of the best baseline`; `None` for that baseline itself.
+    pub skill: Option<f64>,
+    /// Difference to the best baseline, window by window.
+    pub difference: Option<Difference>,
+    /// The difference's p-value after Holm's correction over the models of the board.
+    pub p_value: Option<f64>,
+    /// Every metric of the test part: `(target, unit, name)`.
+    pub metrics: BTreeMap<(String, String, String), MeanSpread>,
+}
+
+/// Mean and standard deviation over runs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MeanSpread {
+    /// Mean.
+    pub mean: f64,
+    /// Standard deviation (divided by n - 1); `None` for a single run.
+    pub spread: Option<f64>,
+}
+
+impl MeanSpread {
+    fn of(values: &[f64]) -> Self {
+        let count = values.len() as f64;
+        let mean = values.iter().sum::<f64>() / count;
+        let spread = (values.len() > 1).then(|| {
+            (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0)).sqrt()
+        });
+        Self { mean, spread }
+    }
+}
+
+impl Comparison {
+    /// Computes the comparison from the store.
+    ///
+    /// # Errors
+    /// A store or an experiment that cannot be read.
+    pub fn read(store: &mut Store, name: &str) -> anyhow::Result<Self> {
+        let experiment = store.experiment(name)?;
+        let objective: ObjectiveSpec =
+            serde_json::from_str(&experiment.objective).context("damaged objective in the store")?;
+        let axes: Vec<String> = serde_json::from_str(&experiment.axes).context("damaged axes in the store")?;
+        let runs = store.runs(&RunFilter { experiment: Some(name.to_string()), ..RunFilter::default() })?;
+        let metrics = Metrics::new(store.metrics(name)?);
+        let mut settings: Vec<(Value, Vec<&RunRow>)> = Vec::new();
+        for run in runs.iter().filter(|run| run.status == Status::Done) {
+            let setting = setting_of(&run.params);
+            match settings.iter_mut().find(|(known, _)| *known == setting) {
+                Some((_, members)) => members.push(run),
+                None => settings.push((setting, vec![run])),
+            }
+        }
+        let titles = titles(&settings, &axes);
+        let boards: Vec<Board> = settings
+            .iter()
+            .zip(titles)
+            .map(|((_, members), title)| Board::new(title, members, &metrics, &objective, &axes))
+            .collect();
+        let shown: Vec<&String> = boards.iter().flat_map(|board| &board.rows).flat_map(|row| &row.run_ids).collect();
+        let mut epochs = store.epochs(name)?;
+        epochs.retain(|epoch| shown.contains(&&epoch.run_id));
+        Ok(Self { experiment, objective, runs, boards, epochs })
+    }
+
+    /// Runs with another status than done.
+    pub fn unfinished(&self) -> impl Iterator<Item = &RunRow> {
+        self.runs.iter().filter(|run| run.status != Status::Done)
+    }
+
+    /// `mse of all targets (scaled)`: what the leaderboard is sorted by.
+    pub fn objective_title(&self) -> String {
+        let objective = &self.objective;
+        let target = if objective.target == "all" { "all targets" } else { &objective.target };
+        format!("{} of {target} ({} units)", objective.metric.as_str(), objective.unit())
+    }
+
+    /// The leaderboards as JSON.
+    pub fn to_json(&self) -> Value {
+        let objective = &self.objective;
+        let boards: Vec<Value> = self
+            .boards
+            .iter()
+            .map(|board| {
+                let rows: Vec<Value> = board
+                    .rows
+                    .iter()
+                    .map(|row| {
+                        json!({
+                            "model": row.model, "label": row.label, "baseline": row.baseline, "trials": row.trials,
+                            "seeds": row.seeds, "run_ids": row.run_ids, "valid": row.valid,
+                            "test": row.test.mean, "test_spread": row.test.spread, "skill": row.skill,
+                            "p_value": row.p_value,
+                        })
+                    })
+                    .collect();
+                json!({ "setting": board.title, "metric": objective.metric.as_str(), "target": objective.target,
+                        "unit": objective.unit(), "models": rows })
+            })
+            .collect();
+        Value::Array(boards)
+    }
+}
+
+/// Metrics by run, part, target, unit and name.
+struct Metrics(HashMap<String, Vec<MetricRow>>);
+
+impl Metrics {
+    fn new(rows: Vec<MetricRow>) -> Self {
+        let mut by_run: HashMap<String, Vec<MetricRow>> = HashMap::new();
+        for row in rows {
+            by_run.entry(row.run_id.clone()).or_default().push(row);
+        }
+        Self(by_run)
+    }
+
+    fn of(&self, run_id: &str, part: &str) -> impl Iterator<Item = &MetricRow> {
+        self.0.get(run_id).into_iter().flatten().filter(move |metric| metric.part == part)
+    }
+
+    fn objective(&self, run_id: &str, part: &str, objective: &ObjectiveSpec) -> Option<f64> {
+        self.of(run_id, part)
+            .find(|metric| {
+                metric.target == objective.target
+                    && metric.name == objective.metric.as_str()
+                    && metric.unit == objective.unit()
+            })
+            .map(|metric| metric.value)
+    }
+}
+
+/// Settings are told apart by the axes that they differ in.
+fn titles(settings: &[(Value, Vec<&RunRow>)], axes: &[String]) -> Vec<String> {
+    settings
+        .iter()
+        .map(|(setting, _)| {
+            let differing = axes.iter().filter(|axis| {
+                let values: Vec<_> = settings.iter().map(|(other, _)| lookup(other, axis)).collect();
+                values.iter().any(|value| *value != values[0])
+            });
+            let parts = differing.filter_map(|axis| {
+                let name = axis.rsplit('.').next().unwrap_or(axis);
+                lookup(setting, axis).map(|value| format!("{name} {value}"))
+            });
+            parts.collect::<Vec<_>>().join(", ")
+        })
+        .collect()
+}
+
+impl Board {
+    fn new(
+        title: String,
+        runs: &[&RunRow],
+        metrics: &Metrics,
+        objective: &ObjectiveSpec,
+        axes: &[String],
+    ) -> Self {
+        let mut models: Vec<&str> = Vec::new();
+        for run in runs {
+            if !models.contains(&run.model.as_str()) {
+                models.push(&run.model);
+            }
+        }
+        let mut trials = 0;
+        let mut rows: Vec<BoardRow> = Vec::new();
+        for model in models {
+            let own: Vec<&RunRow> = runs.iter().filter(|run| run.model == model).copied().collect();
+            if let Some(row) = best_trial(model, &own, metrics, objective, axes) {
+                trials += row.trials;
+                rows.push(row);
+            }
+        }
+        rows.sort_by(|a, b| a.test.mean.total_cmp(&b.test.mean));
+        let results = results_folder();
+        let card = rows
+            .iter()
+            .flat_map(|row| &row.run_ids)
+            .find_map(|run_id| SavedRun::read(&results, run_id).ok());
+        let targets = card.iter().flat_map(SavedRun::targets).map(|target| (target.name, target.unit)).collect();
+        let mut board = Self { title, rows, trials, card, targets };
+        board.measure_against_baseline(objective);
+        board
+    }
+
+    /// The best naive baseline on the test part: the hardest comparison for every other model.
+    pub fn best_baseline(&self) -> Option<&BoardRow> {
+        self.rows.iter().find(|row| row.baseline)
+    }
+
+    fn measure_against_baseline(&mut self, objective: &ObjectiveSpec) {
+        let Some(baseline) = self.best_baseline().cloned() else { return };
+        let results = results_folder();
+        let reference = WindowLosses::read(&results, &baseline.run_ids, objective);
+        let mut compared = Vec::new();
+        for (index, row) in self.rows.iter_mut().enumerate() {
+            if row.model == baseline.model {
+                continue;
+            }
+            if baseline.test.mean > 0.0 {
+                row.skill = Some(1.0 - row.test.mean / baseline.test.mean);
+            }
+            let own = WindowLosses::read(&results, &row.run_ids, objective);
+            row.difference = match (&own, &reference) {
+                (Some(own), Some(reference)) => own.minus(reference),
+                _ => None,
+            };
+            if let Some(difference) = &row.difference {
+                compared.push((index, difference.p_value));
+            }
+        }
+        let raw: Vec<f64> = compared.iter().map(|(_, p_value)| *p_value).collect();
+        for ((index, _), adjusted) in compared.iter().zip(holm(&raw)) {
+            self.rows[*index].p_value = Some(adjusted);
+        }
+    }
+
+    /// Which model won, by how much, and whether that means anything.
+    pub fn headline(&self, metric: &str) -> String {
+        let Some(best) = self.rows.first() else { return "No run is done yet.".to_string() };
+        let value = crate::console::number(best.test.mean);
+        let Some(baseline) = self.best_baseline() else {
+            return format!("{} has the lowest test {metric} ({value}); there is no naive baseline to compare it with.", best.label);
+        };
+        if best.baseline {
+            return format!(
+                "No model beats the naive baselines: {} has the lowest test {metric} ({value}).",
+                best.label
+            );
+        }
+        let skill = best.skill.unwrap_or(0.0);
+        let against = format!(
+            "{} has the lowest test {metric} ({value}), {:.1} % below the best naive baseline, {} ({})",
+            best.label,
+            100.0 * skill,
+            baseline.label,
+            crate::console::number(baseline.test.mean)
+        );
+        match best.p_value {
+            Some(p_value) if p_value <= 0.05 => {
+                format!("{against}; the difference is significant at 5 % ({}).", p_text(p_value))
+            }
+            Some(p_value) => {
+                format!("{against}; the difference is not significant at 5 % ({}).", p_text(p_value))
+            }
+            None => format!("{against}; the windows are too few to test the difference."),
+        }
+    }
+}
+
+/// `p = 0.003`, or `p < 0.001`.
+pub(super) fn p_text(p_value: f64) -> String {
+    if p_value < 0.001 { "p < 0.001".to_string() } else { format!("p = {p_value:.3}") }
+}
+
+/// The trial of a model whose mean objective over seeds and folds is lowest on validation.
+fn best_trial(
+    model: &str,
+    runs: &[&RunRow],
+    metrics: &Metrics,
+    objective: &ObjectiveSpec,
+    axes: &[String],
+) -> Option<BoardRow> {
+    let mut trials: Vec<(String, Vec<&RunRow>)> = Vec::new();
+    for run in runs {
+        let key = run.params.to_string();
+        match trials.iter_mut().find(|(known, _)| *known == key) {
+            Some((_, members)) => members.push(run),
+            None => trials.push((key, vec![run])),
+        }
+    }
+    let count = trials.len();
+    let scored = trials.into_iter().filter_map(|(_, members)| {
+        let values: Vec<f64> = members
+            .iter()
+            .filter_map(|run| metrics.objective(&run.run_id, objective.part.as_str(), objective))
+            .collect();
+        (values.len() == members.len()).then(|| (MeanSpread::of(&values).mean, members))
+    });
+    let (valid, members) = scored.min_by(|(a, _), (b, _)| a.total_cmp(b))?;
+    let test: Vec<f64> =
+        members.iter().filter_map(|run| metrics.objective(&run.run_id, "test", objective)).collect();
+    if test.is_empty() {
+        return None;
+    }
+    let mut all: BTreeMap<(String, String, String), Vec<f64>> = BTreeMap::new();
+    for run in &members {
+        for metric in metrics.of(&run.run_id, "test") {
+            let key = (metric.target.clone(), metric.unit.clone(), metric.name.clone());
+            all.entry(key).or_default().push(metric.value);
+        }
+    }
+    let mut seeds: Vec<i64> = members.iter().filter_map(|run| run.seed).collect();
+    seeds.sort_unstable();
+    seeds.dedup();
+    Some(BoardRow {
+        model: model.to_string(),
+        label: label(model, &members[0].params, axes),
+        baseline: is_baseline(model),
+        trials: count,
+        run_ids: members.iter().map(|run| run.run_id.clone()).collect(),
+        seeds: seeds.len(),
+        valid,
+        test: MeanSpread::of(&test),
+        skill: None,
+        difference: None,
+        p_value: None,
+        metrics: all.into_iter().map(|(key, values)| (key, MeanSpread::of(&values))).collect(),
+    })
+}
+
+fn is_baseline(model: &str) -> bool {
+    ["zero", "mean", "median", "persistence", "moving_average", "seasonal_naive"].contains(&model)
+}
+
+/// The model with the values of the axes that it reads and that do not tell settings apart.
+fn label(model: &str, params: &Value, axes: &[String]) -> String {
+    let mut label = model.to_string();
+    for axis in axes.iter().filter(|axis| axis.starts_with("model.") || axis.starts_with("training.") || *axis == "task.lookback") {
+        if *axis == "task.lookback" && params.get("training").is_none() {
+            continue;
+        }
+        if let Some(value) = lookup(params, axis) {
+            let name = axis.rsplit('.').next().unwrap_or(axis);
+            label.push_str(&format!(" {name}={value}"));
+        }
+    }
+    label
+}

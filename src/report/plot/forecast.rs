@@ -1,0 +1,356 @@
+//! What was observed against what was forecast, over time.
+
+use anyhow::{Context, Result, ensure};
+
+use super::axis::Axis;
+use super::frame::{self, Entry, Key, Panel};
+use super::scale::{Scale, Span, is_drawable};
+use super::scene::{Point, Scene};
+use super::theme::{GREY_FILL, GREY_LINE, MARGIN, WIDTH, series_colour};
+use super::thin::thinned;
+use super::{Figure, Plot, file_stem, with_unit};
+
+const PANEL_HEIGHT: f64 = 320.0;
+/// More forecasts than this cannot be told apart where they run close together.
+const MOST_TRACKS: usize = 3;
+/// Times later than this are clock times rather than times since the start of a trace.
+const LATEST_TRACE_TIME_S: f64 = 1000.0 * 86_400.0;
+
+/// One model's forecasts of the drawn series.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ForecastTrack {
+    /// Name of the model, shown in the legend.
+    pub label: String,
+    /// The forecast for each time step, in the unit of the target; NaN where there is none.
+    pub forecast: Vec<f64>,
+}
+
+impl ForecastTrack {
+    fn is_finite(&self) -> bool {
+        Span::of(self.forecast.iter().copied()).is_some()
+    }
+}
+
+/// Draws the observed series of `target` in grey and up to three forecasts in colour over it.
+///
+/// `time_s` holds increasing times in seconds, and `actual` and each track one value to each of them. Values
+/// that are not finite leave a gap. Long series are thinned so that every peak stays. Forecasts that run far
+/// beyond all observed values do not stretch the axis: they are drawn at its edge, and the caption says so.
+///
+/// # Errors
+/// If the lengths differ, or if there is no observed value or no forecast to draw.
+pub fn actual_and_forecast(
+    target: &str,
+    unit: &str,
+    time_s: &[f64],
+    actual: &[f64],
+    tracks: &[ForecastTrack],
+) -> Result<Plot> {
+    figure(target, unit, time_s, actual, tracks)?.render()
+}
+
+fn figure(
+    target: &str,
+    unit: &str,
+    time_s: &[f64],
+    actual: &[f64],
+    tracks: &[ForecastTrack],
+) -> Result<Figure> {
+    ensure_lengths(time_s.len(), actual, tracks)?;
+    let shown: Vec<&ForecastTrack> = tracks
+        .iter()
+        .filter(|track| track.is_finite())
+        .take(MOST_TRACKS)
+        .collect();
+    ensure!(
+        !shown.is_empty(),
+        "no model has a finite forecast of {target} to draw"
+    );
+    let observed = Span::of(actual.iter().copied())
+        .with_context(|| format!("{target} has no finite observed value to draw"))?;
+    let window = Window::of(time_s)?;
+    let range = value_range(observed, &shown);
+    let title = format!("{target}: observed and forecast");
+
+    let mut scene = Scene::default();
+    let header_end = frame::header(&mut scene, &title, &legend(&shown));
+    let y_axis = Axis::linear(with_unit(target, unit), range.axis, 6);
+    frame::y_title(&mut scene, header_end, &y_axis);
+    let top = header_end + frame::Y_TITLE_HEIGHT;
+    let left = MARGIN + frame::label_width(&y_axis);
+    let panel = Panel {
+        left,
+        top,
+        right: WIDTH - MARGIN,
+        bottom: top + PANEL_HEIGHT,
+    };
+    let x_axis = window.axis();
+
+    let scales = (
+        x_axis.scale(panel.left, panel.right),
+        y_axis.scale(panel.bottom, panel.top),
+    );
+    let runs = |values: &[f64]| runs(&thinned(time_s, values), window.zero_s, scales);
+    let observed_runs = runs(actual);
+    if range.starts_at_zero {
+        for run in &observed_runs {
+            fill_below(&mut scene, run, panel.bottom);
+        }
+    }
+    frame::x_grid(&mut scene, &panel, &x_axis);
+    frame::y_grid(&mut scene, &panel, &y_axis);
+    for run in observed_runs {
+        scene.path(run, 1.2, GREY_LINE);
+    }
+    // The first track is drawn last, so that the others do not cover it.
+    for (index, track) in shown.iter().enumerate().rev() {
+        for run in runs(&track.forecast) {
+            scene.path(run, 1.5, series_colour(index));
+        }
+    }
+    frame::x_axis(&mut scene, &panel, &x_axis);
+    let caption = caption(tracks.len() - shown.len(), range.cuts_forecasts);
+    frame::finish(&mut scene, panel.bottom + frame::X_AXIS_HEIGHT - 8.0, &caption);
+
+    let models: Vec<&str> = shown.iter().map(|track| track.label.as_str()).collect();
+    let alt = format!(
+        "Line chart of {target} over time, as observed and as forecast by {}.",
+        models.join(", ")
+    );
+    Ok(Figure {
+        name: file_stem("forecast", target),
+        title,
+        alt,
+        scene,
+    })
+}
+
+fn ensure_lengths(times: usize, actual: &[f64], tracks: &[ForecastTrack]) -> Result<()> {
+    ensure!(
+        actual.len() == times,
+        "{} observed values for {times} times",
+        actual.len()
+    );
+    for ForecastTrack { label, forecast } in tracks {
+        ensure!(
+            forecast.len() == times,
+            "{label:?} has {} forecasts for {times} times",
+            forecast.len()
+        );
+    }
+    Ok(())
+}
+
+/// The drawn stretch of time, and the time that its axis counts from.
+struct Window {
+    span_s: Span,
+    zero_s: f64,
+}
+
+impl Window {
+    fn of(time_s: &[f64]) -> Result<Self> {
+        let span_s = Span::of(time_s.iter().copied()).context("no time is finite")?;
+        let zero_s = if span_s.largest() > LATEST_TRACE_TIME_S {
+            span_s.lo
+        } else {
+            0.0
+        };
+        Ok(Self { span_s, zero_s })
+    }
+
+    fn axis(&self) -> Axis {
+        let span_s = Span {
+            lo: self.span_s.lo - self.zero_s,
+            hi: self.span_s.hi - self.zero_s,
+        }
+        .widened(0.0);
+        let title = if self.zero_s == 0.0 {
+            "time"
+        } else {
+            "time since the start of the window"
+        };
+        Axis::time(title, span_s, 8)
+    }
+}
+
+fn legend(shown: &[&ForecastTrack]) -> Vec<Entry> {
+    let tracks = shown
+        .iter()
+        .enumerate()
+        .map(|(index, track)| Entry::new(Key::Line(series_colour(index)), track.label.as_str()));
+    std::iter::once(Entry::new(Key::Line(GREY_LINE), "observed"))
+        .chain(tracks)
+        .collect()
+}
+
+/// What the value axis covers.
+struct ValueRange {
+    axis: Span,
+    starts_at_zero: bool,
+    cuts_forecasts: bool,
+}
+
+/// The axis holds all observed values, and the forecasts up to one width of the observed range beyond them.
+/// It starts at zero when nothing is negative and the lowest value is far below the highest.
+fn value_range(observed: Span, shown: &[&ForecastTrack]) -> ValueRange {
+    let limit = observed.widened(1.0);
+    let forecast =
+        Span::of(shown.iter().flat_map(|track| track.forecast.iter().copied())).unwrap_or(observed);
+    let mut all = observed;
+    for end in [forecast.lo, forecast.hi] {
+        all = all.including(end.clamp(limit.lo, limit.hi));
+    }
+    let starts_at_zero = observed.lo >= 0.0 && all.lo >= -0.02 * all.hi && all.lo < 0.5 * all.hi;
+    let wide = all.widened(0.05);
+    ValueRange {
+        axis: if starts_at_zero {
+            Span { lo: 0.0, hi: wide.hi }
+        } else {
+            wide
+        },
+        starts_at_zero,
+        cuts_forecasts: !(limit.contains(forecast.lo) && limit.contains(forecast.hi)),
+    }
+}
+
+/// Positions of the points, split at the gaps.
+fn runs(points: &[(f64, f64)], start_s: f64, (x, y): (Scale, Scale)) -> Vec<Vec<Point>> {
+    points
+        .split(|(_, value)| !is_drawable(*value))
+        .filter(|run| !run.is_empty())
+        .map(|run| {
+            run.iter()
+                .map(|(time_s, value)| (x.at(time_s - start_s), y.at(*value)))
+                .collect()
+        })
+        .collect()
+}
+
+fn fill_below(scene: &mut Scene, run: &[Point], bottom: f64) {
+    if let (Some(first), Some(last)) = (run.first(), run.last()) {
+        let floor = [(last.0, bottom), (first.0, bottom)];
+        scene.polygon(run.iter().copied().chain(floor).collect(), GREY_FILL);
+    }
+}
+
+fn caption(left_out: usize, cuts_forecasts: bool) -> Vec<String> {
+    let mut sentences = Vec::new();
+    if cuts_forecasts {
+        sentences
+            .push("Forecasts far beyond all observed values are drawn at the edge of the axis.".to_owned());
+    }
+    if left_out > 0 {
+        sentences.push(format!("+ {left_out} more not shown."));
+    }
+    sentences
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::plot::check;
+
+    fn track(label: &str, forecast: &[f64]) -> ForecastTrack {
+        ForecastTrack {
+            label: label.to_owned(),
+            forecast: forecast.to_vec(),
+        }
+    }
+
+    fn steps(count: usize, step_s: f64) -> Vec<f64> {
+        (0..count).map(|step| step as f64 * step_s).collect()
+    }
+
+    #[test]
+    fn the_plot_holds_its_labels_and_nothing_overlaps() {
+        let time_s = steps(300, 10.0);
+        let actual: Vec<f64> = time_s.iter().map(|t| 5.0 + (t / 300.0).sin() * 4.0).collect();
+        let late: Vec<f64> = time_s
+            .iter()
+            .map(|t| 5.0 + (t / 300.0 - 0.2).sin() * 4.0)
+            .collect();
+        let tracks = [track("DLinear", &late), track("naive <last>", &actual)];
+        let figure = figure("requests", "requests/s", &time_s, &actual, &tracks).unwrap();
+        check::texts_are_apart_and_inside(&figure.scene);
+        let plot = figure.render().unwrap();
+        let labels = [
+            "requests, requests/s",
+            "observed",
+            "DLinear",
+            "naive &lt;last&gt;",
+            "time, h:mm",
+            "0:30",
+        ];
+        check::is_sound(&plot, &labels);
+        assert_eq!(plot.name, "forecast-requests");
+    }
+
+    #[test]
+    fn odd_values_are_drawn() {
+        for values in [
+            &[1.0][..],
+            &[4.0, 4.0, 4.0],
+            &[-1.0, f64::NAN, -3.0],
+            &[1e12, 0.0, f64::INFINITY],
+            &[1e-9, 2e-9],
+            &[0.0, 0.0],
+        ] {
+            let time_s = steps(values.len(), 60.0);
+            let figure = figure("odd", "", &time_s, values, &[track("same", values)]).unwrap();
+            check::texts_are_apart_and_inside(&figure.scene);
+            check::is_sound(&figure.render().unwrap(), &["odd", "same"]);
+        }
+    }
+
+    #[test]
+    fn a_forecast_that_diverges_does_not_stretch_the_axis() {
+        let diverged = track("diverged", &[1.0, 2.0, 1e12]);
+        let range = value_range(Span { lo: 1.0, hi: 3.0 }, &[&diverged]);
+        assert!(range.cuts_forecasts && range.axis.hi < 6.0);
+        let plot = actual_and_forecast("load", "", &steps(3, 1.0), &[1.0, 2.0, 3.0], &[diverged]).unwrap();
+        assert!(plot.svg.contains("at the edge of the axis"));
+    }
+
+    #[test]
+    fn labels_of_any_stretch_of_time_are_apart() {
+        for start_s in [0.0, 13.0, 3599.0, 86_000.0, 172_799.0, 9e5, 8e7, -5e4] {
+            for step_s in [1e-6, 0.01, 1.0, 7.0, 60.0, 250.0, 3600.0, 1e5, 1e7] {
+                let time_s: Vec<f64> = steps(60, step_s).iter().map(|t| t + start_s).collect();
+                let values = vec![1e6; 60];
+                let figure = figure("load", "", &time_s, &values, &[track("a", &values)]).unwrap();
+                check::texts_are_apart_and_inside(&figure.scene);
+            }
+        }
+    }
+
+    #[test]
+    fn clock_times_are_counted_from_the_start_of_the_window() {
+        let time_s: Vec<f64> = steps(4, 900.0).iter().map(|t| t + 1.7e9).collect();
+        let values = [1.0, 2.0, 3.0, 2.0];
+        let plot = actual_and_forecast("load", "", &time_s, &values, &[track("a", &values)]).unwrap();
+        assert!(plot.svg.contains("time since the start of the window") && plot.svg.contains("0:30"));
+    }
+
+    #[test]
+    fn missing_values_and_lengths_that_differ_are_errors() {
+        let draw = |actual: &[f64], forecast: &[f64]| {
+            actual_and_forecast("load", "", &[0.0, 1.0], actual, &[track("a", forecast)])
+        };
+        let nan = f64::NAN;
+        assert!(draw(&[1.0, 2.0], &[1.0, nan]).is_ok());
+        assert!(draw(&[nan, nan], &[1.0, 2.0]).is_err());
+        assert!(draw(&[1.0, 2.0], &[nan, nan]).is_err());
+        assert!(draw(&[1.0], &[1.0, 2.0]).is_err());
+        assert!(draw(&[1.0, 2.0], &[1.0]).is_err());
+        assert!(actual_and_forecast("load", "", &[], &[], &[]).is_err());
+    }
+
+    #[test]
+    fn a_fourth_forecast_is_counted_but_not_drawn() {
+        let tracks: Vec<ForecastTrack> = ["a", "b", "c", "left out"]
+            .map(|label| track(label, &[1.0, 2.0]))
+            .to_vec();
+        let plot = actual_and_forecast("load", "", &[0.0, 1.0], &[1.0, 2.0], &tracks).unwrap();
+        assert!(plot.svg.contains("+ 1 more not shown.") && !plot.svg.contains("left out"));
+    }
+}

@@ -1,0 +1,302 @@
+//! What surrounds the data of a plot: title, legend, grid, axis labels and caption.
+
+use plotters::style::RGBColor;
+
+use super::axis::Axis;
+use super::font::{self, Weight};
+use super::scene::{Align, Point, Scene, TextStyle, text_extent};
+use super::theme::{AXIS, CAPTION_SIZE, GRID, LABEL_SIZE, MARGIN, MUTED, TICK_SIZE, TITLE_SIZE, WIDTH};
+
+/// The rectangle that data are drawn in.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Panel {
+    pub(super) left: f64,
+    pub(super) top: f64,
+    pub(super) right: f64,
+    pub(super) bottom: f64,
+}
+
+/// Sample of a mark beside its name in the legend.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Key {
+    Line(RGBColor),
+    Dashed(RGBColor),
+    Dot(RGBColor),
+    Swatch(RGBColor),
+}
+
+/// One entry of a legend.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Entry {
+    pub(super) key: Key,
+    pub(super) label: String,
+}
+
+impl Entry {
+    pub(super) fn new(key: Key, label: impl Into<String>) -> Self {
+        Self {
+            key,
+            label: label.into(),
+        }
+    }
+}
+
+/// Dash and gap of dashed data lines.
+pub(super) const DASH: (f64, f64) = (6.0, 4.0);
+const KEY_WIDTH: f64 = 22.0;
+const KEY_GAP: f64 = 8.0;
+const ENTRY_GAP: f64 = 26.0;
+const ROW_HEIGHT: f64 = 22.0;
+/// Least distance of a text from the border of the plot.
+const EDGE: f64 = 6.0;
+/// Height that the labels and the title of a horizontal axis take below a panel.
+pub(super) const X_AXIS_HEIGHT: f64 = 56.0;
+/// Height that the title of a vertical axis takes above a panel.
+pub(super) const Y_TITLE_HEIGHT: f64 = 34.0;
+
+/// Draws the title and the legend, and returns the height at which they end.
+pub(super) fn header(scene: &mut Scene, title: &str, entries: &[Entry]) -> f64 {
+    let style = TextStyle {
+        size: TITLE_SIZE,
+        weight: Weight::SemiBold,
+        ..TextStyle::default()
+    };
+    scene.text(
+        (MARGIN, 32.0),
+        &font::fit(title, TITLE_SIZE, Weight::SemiBold, WIDTH - 2.0 * MARGIN),
+        style,
+    );
+    if entries.is_empty() {
+        46.0
+    } else {
+        legend(scene, entries, 62.0) + 12.0
+    }
+}
+
+/// Sets legend entries in rows from a first row centred on `y`, and returns the lower end of the last one.
+fn legend(scene: &mut Scene, entries: &[Entry], mut y: f64) -> f64 {
+    let room = WIDTH - 2.0 * MARGIN - KEY_WIDTH - KEY_GAP;
+    let mut x = MARGIN;
+    for entry in entries {
+        let label = font::fit(&entry.label, LABEL_SIZE, Weight::Regular, room);
+        let width = KEY_WIDTH + KEY_GAP + font::width(&label, LABEL_SIZE, Weight::Regular);
+        if x > MARGIN && x + width > WIDTH - MARGIN {
+            x = MARGIN;
+            y += ROW_HEIGHT;
+        }
+        key(scene, entry.key, (x, y));
+        scene.text((x + KEY_WIDTH + KEY_GAP, y), &label, TextStyle::default());
+        x += width + ENTRY_GAP;
+    }
+    y + ROW_HEIGHT / 2.0
+}
+
+fn key(scene: &mut Scene, key: Key, (x, y): Point) {
+    let (from, to) = ((x, y), (x + KEY_WIDTH, y));
+    match key {
+        Key::Line(colour) => scene.line(from, to, 2.5, colour),
+        Key::Dashed(colour) => scene.dashed(&[from, to], DASH, 2.0, colour),
+        Key::Dot(colour) => scene.disc((x + KEY_WIDTH / 2.0, y), 4.0, colour),
+        Key::Swatch(colour) => scene.rect((x, y - 6.0), (x + KEY_WIDTH, y + 6.0), colour),
+    }
+}
+
+/// Width that the labels of a vertical axis need left of its panel.
+pub(super) fn label_width(axis: &Axis) -> f64 {
+    let widths = axis
+        .ticks
+        .iter()
+        .map(|tick| font::width(&tick.label, TICK_SIZE, Weight::Regular));
+    widths.fold(0.0, f64::max) + 10.0
+}
+
+/// Writes the title of a vertical axis above the panel whose upper end lies [`Y_TITLE_HEIGHT`] below `y`.
+pub(super) fn y_title(scene: &mut Scene, y: f64, axis: &Axis) {
+    let title = font::fit(&axis.title, LABEL_SIZE, Weight::Regular, WIDTH - 2.0 * MARGIN);
+    scene.text(
+        (MARGIN, y + 12.0),
+        &title,
+        TextStyle {
+            colour: MUTED,
+            ..TextStyle::default()
+        },
+    );
+}
+
+/// Draws the horizontal grid lines of a vertical axis, and its labels left of the panel.
+pub(super) fn y_grid(scene: &mut Scene, panel: &Panel, axis: &Axis) {
+    let scale = axis.scale(panel.bottom, panel.top);
+    let style = TextStyle {
+        size: TICK_SIZE,
+        colour: MUTED,
+        align: Align::Right,
+        ..TextStyle::default()
+    };
+    for tick in &axis.ticks {
+        let y = scale.at(tick.value);
+        scene.line((panel.left, y), (panel.right, y), 1.0, GRID);
+        scene.text((panel.left - 8.0, y), &tick.label, style);
+    }
+}
+
+/// Draws the vertical grid lines of a horizontal axis.
+pub(super) fn x_grid(scene: &mut Scene, panel: &Panel, axis: &Axis) {
+    let scale = axis.scale(panel.left, panel.right);
+    for tick in &axis.ticks {
+        let x = scale.at(tick.value);
+        scene.line((x, panel.top), (x, panel.bottom), 1.0, GRID);
+    }
+}
+
+/// Draws the line, the labels and the title of a horizontal axis below a panel.
+pub(super) fn x_axis(scene: &mut Scene, panel: &Panel, axis: &Axis) {
+    scene.line((panel.left, panel.bottom), (panel.right, panel.bottom), 1.0, AXIS);
+    let scale = axis.scale(panel.left, panel.right);
+    let style = TextStyle {
+        size: TICK_SIZE,
+        colour: MUTED,
+        align: Align::Center,
+        ..TextStyle::default()
+    };
+    let mut labelled_up_to = f64::MIN;
+    for tick in &axis.ticks {
+        let x = scale.at(tick.value);
+        scene.line((x, panel.bottom), (x, panel.bottom + 4.0), 1.0, AXIS);
+        // A long label at the right end moves a little to the left of its tick, to stay within the plot, and
+        // one that would run into its neighbour is left out.
+        let (left, right) = text_extent(x, &tick.label, &style);
+        let overhang = (right - (WIDTH - EDGE)).max(0.0);
+        if left - overhang > labelled_up_to + EDGE {
+            scene.text((x - overhang, panel.bottom + 16.0), &tick.label, style);
+            labelled_up_to = right - overhang;
+        }
+    }
+    let title = font::fit(&axis.title, LABEL_SIZE, Weight::Regular, panel.right - panel.left);
+    let style = TextStyle {
+        colour: MUTED,
+        align: Align::Center,
+        ..TextStyle::default()
+    };
+    scene.text(
+        (f64::midpoint(panel.left, panel.right), panel.bottom + 40.0),
+        &title,
+        style,
+    );
+}
+
+/// Ends the scene at `y`, with the sentences of a caption below if there are any; long captions take several
+/// lines.
+pub(super) fn finish(scene: &mut Scene, mut y: f64, caption: &[String]) {
+    let style = TextStyle {
+        size: CAPTION_SIZE,
+        colour: MUTED,
+        ..TextStyle::default()
+    };
+    for line in wrapped(&caption.join(" "), CAPTION_SIZE, WIDTH - 2.0 * MARGIN) {
+        y += 18.0;
+        scene.text((MARGIN, y), &line, style);
+    }
+    scene.height = (y + 18.0).ceil();
+}
+
+/// Breaks text at spaces into lines of at most `max_width`; a longer word is cut.
+fn wrapped(text: &str, size: f64, max_width: f64) -> Vec<String> {
+    let fits = |line: &str| font::width(line, size, Weight::Regular) <= max_width;
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if fits(&format!("{line} {word}")) => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(font::fit(word, size, Weight::Regular, max_width)),
+        }
+    }
+    lines
+}
+
+/// The name of one of several panels, centred on the height of `at` and cut at `max_width`.
+pub(super) fn panel_title(scene: &mut Scene, at: Point, label: &str, max_width: f64) {
+    let style = TextStyle {
+        weight: Weight::SemiBold,
+        ..TextStyle::default()
+    };
+    scene.text(
+        at,
+        &font::fit(label, LABEL_SIZE, Weight::SemiBold, max_width),
+        style,
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::plot::check;
+    use crate::report::plot::scale::Span;
+    use crate::report::plot::scene::Mark;
+    use crate::report::plot::theme::INK;
+
+    fn texts(scene: &Scene) -> Vec<(&str, Point)> {
+        scene
+            .marks
+            .iter()
+            .filter_map(|mark| match mark {
+                Mark::Text { at, content, .. } => Some((content.as_str(), *at)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_long_legend_continues_in_a_second_row() {
+        let entries: Vec<Entry> = (0..9)
+            .map(|index| Entry::new(Key::Line(INK), format!("forecast model number {index}")))
+            .collect();
+        let mut scene = Scene::default();
+        let end = header(&mut scene, "Title", &entries);
+        let rows: Vec<f64> = texts(&scene)[1..].iter().map(|(_, at)| at.1).collect();
+        assert!(rows[0] < rows[8] && rows[8] < end, "{rows:?}");
+    }
+
+    #[test]
+    fn tick_labels_that_would_overlap_are_left_out() {
+        let axis = Axis::linear(
+            "",
+            Span {
+                lo: 1e6,
+                hi: 1.000_01e6,
+            },
+            10,
+        );
+        let mut scene = Scene::default();
+        x_axis(
+            &mut scene,
+            &Panel {
+                left: 600.0,
+                top: 0.0,
+                right: 856.0,
+                bottom: 100.0,
+            },
+            &axis,
+        );
+        scene.height = 200.0;
+        check::texts_are_apart_and_inside(&scene);
+        let labels = texts(&scene).len();
+        assert!(labels >= 2 && labels < axis.ticks.len(), "{labels}");
+    }
+
+    #[test]
+    fn a_caption_wraps_and_its_lines_set_the_height() {
+        let mut short = Scene::default();
+        finish(&mut short, 100.0, &["One sentence.".to_owned()]);
+        let mut long = Scene::default();
+        finish(
+            &mut long,
+            100.0,
+            &["A sentence that goes on for quite some time. ".repeat(6)],
+        );
+        assert_eq!(texts(&short).len(), 1);
+        assert_eq!(texts(&long).len(), 2);
+        assert!((long.height - short.height - 18.0).abs() < 1e-9);
+    }
+}

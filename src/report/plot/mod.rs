@@ -1,0 +1,111 @@
+//! Plots of training and evaluation results, as scalable SVG and as PNG, from data alone: no file is read or
+//! written.
+//!
+//! Every plot is first laid out as a `scene` in logical pixels, then painted by one function that is
+//! generic over the plotters drawing backend. Fonts are embedded, so a plot looks the same on every machine.
+
+mod axis;
+mod bar;
+mod font;
+mod forecast;
+mod frame;
+mod leaderboard;
+mod learning_curves;
+mod number;
+mod paint;
+mod raster;
+mod residuals;
+mod scale;
+mod scene;
+mod theme;
+mod thin;
+mod time;
+
+pub use bar::Bar;
+pub use forecast::{ForecastTrack, actual_and_forecast};
+pub use leaderboard::leaderboard_bars;
+pub use learning_curves::{Curve, learning_curves};
+pub use residuals::{Residuals, residual_histogram};
+
+use scene::Scene;
+
+/// A finished plot in both formats, ready to be written to files or set into a page.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plot {
+    /// File stem without extension, such as `learning-curves`.
+    pub name: String,
+    /// Title, as drawn above the plot.
+    pub title: String,
+    /// One or two sentences that describe the plot to a reader who cannot see it.
+    pub alt: String,
+    /// A whole `<svg>` element, which scales to the width of its container.
+    pub svg: String,
+    /// PNG file of the same drawing, two pixels to each logical pixel.
+    pub png: Vec<u8>,
+}
+
+/// A plot that is laid out but not yet painted.
+struct Figure {
+    name: String,
+    title: String,
+    alt: String,
+    scene: Scene,
+}
+
+impl Figure {
+    fn render(self) -> anyhow::Result<Plot> {
+        let svg = paint::svg(&self.scene, &self.title, &self.alt)?;
+        let png = paint::png(&self.scene)?;
+        Ok(Plot {
+            name: self.name,
+            title: self.title,
+            alt: self.alt,
+            svg,
+            png,
+        })
+    }
+}
+
+/// A file stem of lower-case letters, digits and single hyphens: `prefix`, then what is left of `subject`.
+fn file_stem(prefix: &str, subject: &str) -> String {
+    let words = subject
+        .split(|c: char| !c.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty());
+    std::iter::once(prefix)
+        .chain(words)
+        .collect::<Vec<_>>()
+        .join("-")
+        .to_ascii_lowercase()
+}
+
+/// `quantity, unit`, or the quantity alone where it has no unit.
+fn with_unit(quantity: &str, unit: &str) -> String {
+    if unit.is_empty() {
+        quantity.to_owned()
+    } else {
+        format!("{quantity}, {unit}")
+    }
+}
+
+#[cfg(test)]
+mod check;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_stem_holds_only_letters_digits_and_single_hyphens() {
+        assert_eq!(
+            file_stem("forecast", "Requests / s (5 min)"),
+            "forecast-requests-s-5-min"
+        );
+        assert_eq!(file_stem("leaderboard", "σ"), "leaderboard");
+    }
+
+    #[test]
+    fn a_quantity_without_a_unit_stands_alone() {
+        assert_eq!(with_unit("load", "requests/s"), "load, requests/s");
+        assert_eq!(with_unit("load", ""), "load");
+    }
+}

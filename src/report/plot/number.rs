@@ -1,0 +1,215 @@
+//! Numbers as plots print them: compact, with the sign and exponent set in proper typography.
+
+/// A power of ten and the suffix that stands for it.
+struct Magnitude {
+    factor: f64,
+    suffix: String,
+}
+
+/// SI suffixes from a thousand on, a power of ten where those end and for small numbers, and nothing in
+/// between.
+fn magnitude(size: f64) -> Magnitude {
+    let named = |factor: f64, suffix: &str| Magnitude {
+        factor,
+        suffix: suffix.to_owned(),
+    };
+    match size {
+        1e15.. => scientific(size),
+        1e12.. => named(1e12, "T"),
+        1e9.. => named(1e9, "G"),
+        1e6.. => named(1e6, "M"),
+        1e3.. => named(1e3, "k"),
+        // The power of ten of the very smallest numbers is no normal number: they are as good as zero.
+        ..1e-300 | 1e-3.. => named(1.0, ""),
+        _ => scientific(size),
+    }
+}
+
+fn scientific(size: f64) -> Magnitude {
+    let exponent = size.log10().floor();
+    let factor = 10f64.powf(exponent);
+    Magnitude {
+        factor,
+        suffix: format!("e{}", with_minus(&format!("{exponent:.0}"))),
+    }
+}
+
+fn with_minus(text: &str) -> String {
+    text.replace('-', "−")
+}
+
+/// Fixed-point text, without the minus sign of a value that rounds to zero.
+fn fixed(value: f64, decimals: usize) -> String {
+    let text = format!("{value:.decimals$}");
+    if text.bytes().all(|byte| matches!(byte, b'-' | b'0' | b'.')) {
+        with_minus(text.trim_start_matches('-'))
+    } else {
+        with_minus(&text)
+    }
+}
+
+/// Decimals that are needed to tell multiples of `step` apart.
+fn decimals_of(step: f64) -> usize {
+    (-(step.log10() + 1e-9).floor()).clamp(0.0, 12.0) as usize
+}
+
+/// Label of an axis tick. `step` is the distance between ticks and `largest` the largest absolute value on
+/// the axis: below a thousandth, all ticks share its power of ten.
+pub(super) fn tick(value: f64, step: f64, largest: f64) -> String {
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    let Magnitude { factor, suffix } = magnitude(if largest < 1e-3 {
+        largest
+    } else {
+        value.abs().max(1.0)
+    });
+    format!("{}{suffix}", fixed(value / factor, decimals_of(step / factor)))
+}
+
+/// A value to `digits` significant digits, such as `1.235k` or `0.0123`.
+pub(super) fn significant(value: f64, digits: usize) -> String {
+    Unit::of(value, digits).text(value)
+}
+
+/// Formats that print the values of a column to `digits` significant digits, but with no more decimals than
+/// all others of the same magnitude have, so that they line up.
+pub(super) fn column(values: impl Iterator<Item = f64> + Clone, digits: usize) -> Vec<Unit> {
+    let units: Vec<Unit> = values.map(|value| Unit::of(value, digits)).collect();
+    let fewest = |suffix: &str| {
+        units
+            .iter()
+            .filter(|unit| unit.suffix == suffix)
+            .map(|unit| unit.decimals)
+            .min()
+    };
+    units
+        .iter()
+        .map(|unit| Unit {
+            decimals: fewest(&unit.suffix).unwrap_or(unit.decimals),
+            ..unit.clone()
+        })
+        .collect()
+}
+
+/// A number that is not negative, rounded to `digits` significant digits, so that 999.99 counts as a
+/// thousand.
+fn rounded(value: f64, digits: usize) -> f64 {
+    if value < 1e-290 {
+        return value;
+    }
+    let unit = 10f64.powf(value.log10().floor() + 1.0 - digits as f64);
+    (value / unit).round() * unit
+}
+
+/// Share of a whole as a percentage, such as `2.0 %`.
+pub(super) fn percent(share: f64) -> String {
+    match share * 100.0 {
+        0.0 => "0 %".to_owned(),
+        percent if percent < 0.1 => "< 0.1 %".to_owned(),
+        percent => format!("{} %", fixed(percent, 1)),
+    }
+}
+
+/// The magnitude and the decimals that suit one value and the numbers printed beside it.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Unit {
+    factor: f64,
+    suffix: String,
+    decimals: usize,
+}
+
+impl Unit {
+    fn of(value: f64, digits: usize) -> Self {
+        let Magnitude { factor, suffix } = magnitude(rounded(value.abs(), digits));
+        let scaled = rounded(value.abs() / factor, digits);
+        let leading = if scaled > 1e-290 {
+            scaled.log10().floor()
+        } else {
+            0.0
+        };
+        Self {
+            factor,
+            suffix,
+            decimals: (digits as f64 - 1.0 - leading).clamp(0.0, 12.0) as usize,
+        }
+    }
+
+    pub(super) fn text(&self, value: f64) -> String {
+        format!("{}{}", fixed(value / self.factor, self.decimals), self.suffix)
+    }
+
+    /// `value ± spread`; a spread of another order altogether has a magnitude of its own.
+    pub(super) fn text_with_spread(&self, value: f64, spread: f64) -> String {
+        let comparable = spread / self.factor < 1e5;
+        let spread = if comparable {
+            self.text(spread)
+        } else {
+            significant(spread, 3)
+        };
+        format!("{} ± {spread}", self.text(value))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ticks_are_compact_and_as_precise_as_their_step() {
+        assert_eq!(tick(0.05, 0.05, 0.2), "0.05");
+        assert_eq!(tick(0.2, 0.05, 0.2), "0.20");
+        assert_eq!(tick(500.0, 500.0, 1500.0), "500");
+        assert_eq!(tick(1500.0, 500.0, 1500.0), "1.5k");
+        assert_eq!(tick(3.4e6, 2e5, 4e6), "3.4M");
+        assert_eq!(tick(-20.0, 10.0, 20.0), "−20");
+        assert_eq!(tick(0.0, 1e12, 5e12), "0");
+        assert_eq!(tick(1.00002, 1e-5, 1.1), "1.00002");
+    }
+
+    #[test]
+    fn tiny_ticks_share_the_power_of_ten_of_the_largest() {
+        assert_eq!(tick(5e-7, 5e-7, 2e-6), "0.5e−6");
+        assert_eq!(tick(2e-6, 5e-7, 2e-6), "2.0e−6");
+    }
+
+    #[test]
+    fn significant_digits_are_counted_from_the_first_nonzero_one() {
+        assert_eq!(significant(1234.56, 4), "1.235k");
+        assert_eq!(significant(0.012_345, 3), "0.0123");
+        assert_eq!(significant(-12.345, 3), "−12.3");
+        assert_eq!(significant(1e12, 3), "1.00T");
+        assert_eq!(significant(4.2e-9, 2), "4.2e−9");
+        assert_eq!(significant(0.0, 3), "0.00");
+        assert_eq!(significant(999.999, 4), "1.000k");
+        assert_eq!(significant(9.9996, 4), "10.00");
+        assert_eq!(significant(5e-324, 3), "0.00");
+    }
+
+    #[test]
+    fn values_in_a_column_of_one_magnitude_have_the_same_decimals() {
+        let values = [0.412_34, 1.25, 1234.0, 12_345.0, 5e7];
+        let column = column(values.into_iter(), 4);
+        let texts: Vec<String> = column
+            .iter()
+            .zip(values)
+            .map(|(unit, value)| unit.text(value))
+            .collect();
+        assert_eq!(texts, ["0.412", "1.250", "1.23k", "12.35k", "50.00M"]);
+    }
+
+    #[test]
+    fn a_spread_is_printed_in_the_unit_of_its_value_unless_it_dwarfs_it() {
+        let unit = Unit::of(1234.0, 3);
+        assert_eq!(unit.text_with_spread(1234.0, 56.0), "1.23k ± 0.06k");
+        assert_eq!(unit.text_with_spread(1234.0, 5.6e12), "1.23k ± 5.60T");
+    }
+
+    #[test]
+    fn a_value_that_rounds_to_zero_has_no_sign() {
+        assert_eq!(fixed(-0.001, 2), "0.00");
+        assert_eq!(percent(0.0), "0 %");
+        assert_eq!(percent(0.0004), "< 0.1 %");
+        assert_eq!(percent(0.0213), "2.1 %");
+    }
+}

@@ -1,0 +1,213 @@
+//! A drawing as a list of marks in logical pixels, before any backend paints it.
+
+use plotters::style::RGBColor;
+
+use super::font::{self, Weight};
+use super::theme::{INK, LABEL_SIZE};
+
+/// Position in logical pixels from the upper left corner.
+pub(super) type Point = (f64, f64);
+
+/// Which end of a text its position names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Align {
+    Left,
+    Center,
+    Right,
+}
+
+/// How a text is set.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct TextStyle {
+    pub(super) size: f64,
+    pub(super) weight: Weight,
+    pub(super) colour: RGBColor,
+    pub(super) align: Align,
+}
+
+impl Default for TextStyle {
+    fn default() -> Self {
+        Self {
+            size: LABEL_SIZE,
+            weight: Weight::Regular,
+            colour: INK,
+            align: Align::Left,
+        }
+    }
+}
+
+/// One thing to paint; later marks cover earlier ones.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Mark {
+    Path {
+        points: Vec<Point>,
+        width: f64,
+        colour: RGBColor,
+    },
+    Polygon {
+        points: Vec<Point>,
+        colour: RGBColor,
+    },
+    Disc {
+        center: Point,
+        radius: f64,
+        colour: RGBColor,
+    },
+    Text {
+        at: Point,
+        content: String,
+        style: TextStyle,
+    },
+}
+
+/// A drawing of the common width, whose height grows as it is laid out.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Scene {
+    pub(super) height: f64,
+    pub(super) marks: Vec<Mark>,
+}
+
+impl Scene {
+    /// A line through `points`; a lone point becomes a dot, so that it stays visible.
+    pub(super) fn path(&mut self, points: Vec<Point>, width: f64, colour: RGBColor) {
+        match points.as_slice() {
+            [] => {}
+            [center] => self.disc(*center, width.max(1.0) * 1.5, colour),
+            _ => self.marks.push(Mark::Path {
+                points,
+                width,
+                colour,
+            }),
+        }
+    }
+
+    pub(super) fn line(&mut self, from: Point, to: Point, width: f64, colour: RGBColor) {
+        self.path(vec![from, to], width, colour);
+    }
+
+    /// A line through `points` in dashes of `dash` and gaps of `gap`, both along the line; a lone point
+    /// becomes a dot.
+    pub(super) fn dashed(&mut self, points: &[Point], (dash, gap): (f64, f64), width: f64, colour: RGBColor) {
+        if let [center] = points {
+            self.disc(*center, width.max(1.0) * 1.5, colour);
+        }
+        for piece in dashes(points, dash, gap) {
+            self.path(piece, width, colour);
+        }
+    }
+
+    /// A filled polygon; fewer than three points enclose nothing and are left out.
+    pub(super) fn polygon(&mut self, points: Vec<Point>, colour: RGBColor) {
+        if points.len() >= 3 {
+            self.marks.push(Mark::Polygon { points, colour });
+        }
+    }
+
+    /// A filled rectangle between two opposite corners.
+    pub(super) fn rect(&mut self, (x0, y0): Point, (x1, y1): Point, colour: RGBColor) {
+        self.polygon(vec![(x0, y0), (x1, y0), (x1, y1), (x0, y1)], colour);
+    }
+
+    pub(super) fn disc(&mut self, center: Point, radius: f64, colour: RGBColor) {
+        self.marks.push(Mark::Disc {
+            center,
+            radius,
+            colour,
+        });
+    }
+
+    /// A line of text whose capital letters are centred vertically on `at`. Control characters, which XML
+    /// forbids, become spaces.
+    pub(super) fn text(&mut self, at: Point, content: &str, style: TextStyle) {
+        let content: String = content
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
+        if !content.trim().is_empty() {
+            self.marks.push(Mark::Text { at, content, style });
+        }
+    }
+}
+
+/// Horizontal extent of a text that is set at `x`.
+pub(super) fn text_extent(x: f64, content: &str, style: &TextStyle) -> (f64, f64) {
+    let width = font::width(content, style.size, style.weight);
+    let left = match style.align {
+        Align::Left => x,
+        Align::Center => x - width / 2.0,
+        Align::Right => x - width,
+    };
+    (left, left + width)
+}
+
+/// Cuts a line into the pieces that its dashes cover.
+fn dashes(points: &[Point], dash: f64, gap: f64) -> Vec<Vec<Point>> {
+    let mut pieces = Vec::new();
+    let mut piece: Vec<Point> = points.first().copied().into_iter().collect();
+    let (mut inked, mut left) = (true, dash);
+    for pair in points.windows(2) {
+        let ((x0, y0), (x1, y1)) = (pair[0], pair[1]);
+        let length = (x1 - x0).hypot(y1 - y0);
+        let mut done = 0.0;
+        while length - done > left {
+            done += left;
+            let at = (x0 + (x1 - x0) * done / length, y0 + (y1 - y0) * done / length);
+            if inked {
+                piece.push(at);
+                pieces.push(std::mem::take(&mut piece));
+            } else {
+                piece = vec![at];
+            }
+            inked = !inked;
+            left = if inked { dash } else { gap };
+        }
+        left -= length - done;
+        if inked {
+            piece.push((x1, y1));
+        }
+    }
+    if piece.len() > 1 {
+        pieces.push(piece);
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn length(points: &[Point]) -> f64 {
+        points
+            .windows(2)
+            .map(|pair| (pair[1].0 - pair[0].0).hypot(pair[1].1 - pair[0].1))
+            .sum()
+    }
+
+    #[test]
+    fn dashes_cover_their_share_of_the_line_and_turn_with_it() {
+        let corner = [(0.0, 0.0), (10.0, 0.0), (10.0, 10.0)];
+        let pieces = dashes(&corner, 6.0, 2.0);
+        let lengths: Vec<f64> = pieces.iter().map(|piece| length(piece)).collect();
+        assert_eq!(lengths, [6.0, 6.0, 4.0]);
+        assert_eq!(pieces[1], [(8.0, 0.0), (10.0, 0.0), (10.0, 4.0)]);
+    }
+
+    #[test]
+    fn a_lone_point_is_drawn_as_a_dot_and_no_point_as_nothing() {
+        let mut scene = Scene::default();
+        scene.path(vec![], 1.0, INK);
+        scene.dashed(&[], (4.0, 2.0), 1.0, INK);
+        assert!(scene.marks.is_empty());
+        scene.path(vec![(1.0, 2.0)], 1.0, INK);
+        scene.dashed(&[(3.0, 4.0)], (4.0, 2.0), 1.0, INK);
+        assert_eq!(scene.marks.len(), 2);
+        assert!(scene.marks.iter().all(|mark| matches!(mark, Mark::Disc { .. })));
+    }
+
+    #[test]
+    fn control_characters_in_text_become_spaces() {
+        let mut scene = Scene::default();
+        scene.text((0.0, 0.0), "a\u{1}b\nc", TextStyle::default());
+        assert!(matches!(&scene.marks[0], Mark::Text { content, .. } if content == "a b c"));
+    }
+}

@@ -1,0 +1,443 @@
+//! The lab: the whole life of a sweep in one loop. Runs go out to slots, messages come back, the store is written, and
+//! only then is anything announced.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+
+use super::device::Placement;
+use super::protocol::{FromWorker, Job, PROTOCOL, RunResult};
+use super::slot::{Occupied, Slot, SlotMessage, Tagged};
+use crate::experiment::{ObjectiveSpec, Run};
+use crate::model::{Epoch, ModelSpec};
+use crate::store::{Attempt, Claim, Ending, Record, Status, Store};
+
+/// How often the user asked to stop: once, to finish what runs; twice, to stop now.
+static INTERRUPTS: AtomicUsize = AtomicUsize::new(0);
+
+/// Longest time without a look at interrupts and deadlines.
+const TICK: Duration = Duration::from_millis(100);
+/// Pause before a run that another supervisor has is looked at again.
+const TAKEN_PAUSE: Duration = Duration::from_secs(1);
+
+/// Counts Ctrl-C and termination signals from now on.
+///
+/// # Errors
+/// A handler that is set already.
+pub fn interrupts() -> anyhow::Result<()> {
+    ctrlc::set_handler(|| {
+        INTERRUPTS.fetch_add(1, Ordering::SeqCst);
+    })
+    .context("cannot listen for Ctrl-C")
+}
+
+/// How a sweep is run.
+#[derive(Debug, Clone)]
+pub struct LabOptions {
+    /// Name of the experiment.
+    pub experiment: String,
+    /// What makes one trial better than another, for the members of an ensemble.
+    pub objective: ObjectiveSpec,
+    /// The results folder.
+    pub results: PathBuf,
+    /// One placement for each slot.
+    pub slots: Vec<Placement>,
+    /// CPU threads of each run.
+    pub threads_per_run: usize,
+    /// Longest time for a run.
+    pub timeout: Option<Duration>,
+    /// Further attempts after a crash or a timeout.
+    pub retries: usize,
+    /// Stop at the first run that fails.
+    pub fail_fast: bool,
+    /// Run what is done already once more.
+    pub forced: bool,
+    /// What every attempt records beside its device.
+    pub git_commit: Option<String>,
+    /// Whether the repository had changes beside the commit.
+    pub git_dirty: Option<bool>,
+}
+
+/// Who is told how the sweep goes; every call comes after the store's commit.
+pub trait Progress {
+    /// A slot took up a run.
+    fn started(&mut self, slot: usize, run: &Run);
+    /// A run ended an epoch.
+    fn epoch(&mut self, slot: usize, run: &Run, epoch: &Epoch);
+    /// A run is done.
+    fn done(&mut self, slot: usize, run: &Run, result: &RunResult);
+    /// An attempt ended otherwise; `again` if the run will be tried once more.
+    fn ended(&mut self, slot: usize, run: &Run, status: Status, error: &str, again: bool);
+    /// Nothing new will be started.
+    fn stopping(&mut self, running: usize);
+}
+
+/// What came of a sweep, in runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Done now.
+    pub done: usize,
+    /// Done by another supervisor meanwhile.
+    pub done_elsewhere: usize,
+    /// Failed or timed out for good.
+    pub failed: usize,
+    /// Stopped by the user.
+    pub interrupted: usize,
+    /// Never started, because the user stopped the sweep or a run failed under `fail_fast`.
+    pub not_started: usize,
+    /// Whether the user stopped the sweep.
+    pub stopped: bool,
+}
+
+/// A sweep at work.
+pub struct Lab<'a> {
+    store: &'a mut Store,
+    options: LabOptions,
+    runs: &'a [Run],
+    progress: &'a mut dyn Progress,
+    slots: Vec<Slot>,
+    queue: VecDeque<usize>,
+    /// Runs of the plan that will not change any more.
+    settled: HashSet<String>,
+    /// Objective of the runs that are done, for the members of an ensemble.
+    objectives: HashMap<String, f64>,
+    /// Attempts charged to each run.
+    charged: HashMap<usize, usize>,
+    attempts: HashMap<usize, i64>,
+    taken_until: HashMap<usize, Instant>,
+    sender: Sender<Tagged>,
+    receiver: Receiver<Tagged>,
+    summary: Summary,
+    stop: bool,
+}
+
+impl<'a> Lab<'a> {
+    /// Prepares to run `todo` (indices into `runs`); the others are done already.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn new(
+        store: &'a mut Store,
+        options: LabOptions,
+        runs: &'a [Run],
+        todo: &[usize],
+        progress: &'a mut dyn Progress,
+    ) -> anyhow::Result<Self> {
+        let (sender, receiver) = mpsc::channel();
+        let placements = options.slots.iter().take(todo.len().max(1));
+        let slots = placements
+            .enumerate()
+            .map(|(index, placement)| Slot::new(index, *placement, options.threads_per_run))
+            .collect();
+        let objectives = store.objectives(&options.experiment, &options.objective)?;
+        let waiting: HashSet<usize> = todo.iter().copied().collect();
+        let settled =
+            (0..runs.len()).filter(|index| !waiting.contains(index)).map(|index| runs[index].id.clone()).collect();
+        Ok(Self {
+            store,
+            options,
+            runs,
+            progress,
+            slots,
+            queue: todo.iter().copied().collect(),
+            settled,
+            objectives,
+            charged: HashMap::new(),
+            attempts: HashMap::new(),
+            taken_until: HashMap::new(),
+            sender,
+            receiver,
+            summary: Summary::default(),
+            stop: false,
+        })
+    }
+
+    /// Runs the sweep to its end.
+    ///
+    /// # Errors
+    /// A store that cannot be written, or a worker that cannot be started at all.
+    pub fn run(mut self) -> anyhow::Result<Summary> {
+        loop {
+            self.heed_interrupts()?;
+            if !self.stop {
+                self.fill_slots()?;
+            }
+            let running = self.slots.iter().filter(|slot| slot.occupied.is_some()).count();
+            if running == 0 && (self.stop || self.queue.is_empty()) {
+                break;
+            }
+            let batch = self.wait();
+            self.absorb(batch)?;
+            self.enforce_timeouts();
+        }
+        self.summary.not_started = self.queue.len();
+        Ok(self.summary)
+    }
+
+    fn heed_interrupts(&mut self) -> anyhow::Result<()> {
+        let asked = INTERRUPTS.load(Ordering::SeqCst);
+        if asked >= 1 && !self.summary.stopped {
+            self.summary.stopped = true;
+            self.stop = true;
+            let running = self.slots.iter().filter(|slot| slot.occupied.is_some()).count();
+            self.progress.stopping(running);
+        }
+        if asked >= 2 {
+            self.abandon_running()?;
+        }
+        Ok(())
+    }
+
+    /// Second Ctrl-C: what runs is stopped and marked, so that the store stays true.
+    fn abandon_running(&mut self) -> anyhow::Result<()> {
+        let mut records = Vec::new();
+        let mut abandoned = Vec::new();
+        for slot in &mut self.slots {
+            if let Some(occupied) = slot.occupied.take() {
+                slot.kill();
+                let wall_s = occupied.started.elapsed().as_secs_f64();
+                let ending = Ending::Otherwise { status: Status::Interrupted, error: "stopped by the user".into(), wall_s };
+                records.push(ended(&self.runs[occupied.run], self.attempts[&occupied.run], ending));
+                abandoned.push((slot.index, occupied.run));
+            }
+        }
+        self.store.write(&records)?;
+        for (slot, run) in abandoned {
+            self.summary.interrupted += 1;
+            self.progress.ended(slot, &self.runs[run], Status::Interrupted, "stopped by the user", false);
+        }
+        Ok(())
+    }
+
+    /// Hands the next runs that are ready to the slots that are free.
+    fn fill_slots(&mut self) -> anyhow::Result<()> {
+        for index in 0..self.slots.len() {
+            while self.slots[index].occupied.is_none() {
+                let Some(run) = self.next_ready() else { return Ok(()) };
+                self.hand_over(index, run)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The next run whose candidates are settled and that nobody else is known to have.
+    fn next_ready(&mut self) -> Option<usize> {
+        let now = Instant::now();
+        let at = self.queue.iter().position(|run| {
+            self.runs[*run].candidates.iter().all(|candidate| self.settled.contains(candidate))
+                && self.taken_until.get(run).is_none_or(|until| *until <= now)
+        })?;
+        self.queue.remove(at)
+    }
+
+    fn hand_over(&mut self, slot: usize, index: usize) -> anyhow::Result<()> {
+        let run = &self.runs[index];
+        let attempt = Attempt {
+            device: self.slots[slot].placement.to_string(),
+            git_commit: self.options.git_commit.clone(),
+            git_dirty: self.options.git_dirty,
+        };
+        let attempt = match self.store.claim(&run.id, &attempt, self.options.forced)? {
+            Claim::Granted(attempt) => attempt,
+            Claim::Done => {
+                self.summary.done_elsewhere += 1;
+                self.objectives = self.store.objectives(&self.options.experiment, &self.options.objective)?;
+                self.settled.insert(run.id.clone());
+                return Ok(());
+            }
+            Claim::Taken => {
+                self.taken_until.insert(index, Instant::now() + TAKEN_PAUSE);
+                self.queue.push_back(index);
+                return Ok(());
+            }
+        };
+        self.attempts.insert(index, attempt);
+        let members = match self.choose_members(run) {
+            Ok(members) => members,
+            Err(error) => {
+                self.slots[slot].occupied = Some(Occupied { run: index, started: Instant::now(), timed_out: false });
+                return self.settle_failure(slot, Status::Failed, &error, false);
+            }
+        };
+        let job = Job {
+            run_id: run.id.clone(),
+            spec: run.spec.clone(),
+            seed: run.seed,
+            fold: run.fold,
+            dataset_sha256: run.dataset_sha256.clone(),
+            members,
+            results: self.options.results.clone(),
+        };
+        self.slots[slot].send(job, &self.sender)?;
+        self.slots[slot].occupied = Some(Occupied { run: index, started: Instant::now(), timed_out: false });
+        let detail = format!("attempt {attempt} on slot {slot} ({})", self.slots[slot].placement);
+        let event = self.event(index, "started", detail);
+        self.store.write(&[event])?;
+        self.progress.started(slot, run);
+        Ok(())
+    }
+
+    /// The best finished trial on validation of each member of an ensemble.
+    fn choose_members(&self, run: &Run) -> Result<Vec<String>, String> {
+        let ModelSpec::Ensemble(ensemble) = &run.spec.model else { return Ok(Vec::new()) };
+        ensemble
+            .members
+            .iter()
+            .map(|member| {
+                let candidates = self
+                    .runs
+                    .iter()
+                    .filter(|other| run.candidates.contains(&other.id) && other.spec.model.kind() == member);
+                candidates
+                    .filter_map(|other| self.objectives.get(&other.id).map(|value| (*value, &other.id)))
+                    .min_by(|(a, _), (b, _)| a.total_cmp(b))
+                    .map(|(_, id)| id.clone())
+                    .ok_or_else(|| format!("the member `{member}` has no finished run to take"))
+            })
+            .collect()
+    }
+
+    /// Waits for a message, then takes all that have come: together they make one transaction.
+    fn wait(&self) -> Vec<Tagged> {
+        let mut batch = Vec::new();
+        match self.receiver.recv_timeout(TICK) {
+            Ok(message) => batch.push(message),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return batch,
+        }
+        batch.extend(self.receiver.try_iter());
+        batch
+    }
+
+    /// Records a batch, then acts on it.
+    fn absorb(&mut self, batch: Vec<Tagged>) -> anyhow::Result<()> {
+        let current: Vec<(usize, SlotMessage)> = batch
+            .into_iter()
+            .filter(|tagged| self.slots[tagged.slot].serial() == tagged.worker)
+            .map(|tagged| (tagged.slot, tagged.message))
+            .collect();
+        let records: Vec<Record> =
+            current.iter().flat_map(|(slot, message)| self.records_of(*slot, message)).collect();
+        self.store.write(&records)?;
+        for (slot, message) in current {
+            match message {
+                SlotMessage::Event(FromWorker::Ready { protocol }) => anyhow::ensure!(
+                    protocol == PROTOCOL,
+                    "the burstlab program was replaced while the sweep ran; start it again"
+                ),
+                SlotMessage::Event(FromWorker::Epoch(epoch)) => {
+                    if let Some(occupied) = &self.slots[slot].occupied {
+                        self.progress.epoch(slot, &self.runs[occupied.run], &epoch);
+                    }
+                }
+                SlotMessage::Event(FromWorker::Done(result)) => self.settle_done(slot, &result),
+                SlotMessage::Event(FromWorker::Failed { error }) => {
+                    self.settle_failure(slot, Status::Failed, &error, false)?;
+                }
+                SlotMessage::Ended => self.settle_crash(slot)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// What a message adds to the store by itself; failures are recorded where they are judged.
+    fn records_of(&self, slot: usize, message: &SlotMessage) -> Vec<Record> {
+        let Some(occupied) = &self.slots[slot].occupied else { return Vec::new() };
+        let run = &self.runs[occupied.run];
+        match message {
+            SlotMessage::Event(FromWorker::Epoch(epoch)) => {
+                vec![Record::Epoch { run_id: run.id.clone(), epoch: *epoch }]
+            }
+            SlotMessage::Event(FromWorker::Done(result)) => vec![
+                ended(run, self.attempts[&occupied.run], Ending::Done(result.clone())),
+                self.event(occupied.run, "done", format!("in {:.2} s", result.wall_s)),
+            ],
+            _ => Vec::new(),
+        }
+    }
+
+    fn settle_done(&mut self, slot: usize, result: &RunResult) {
+        let Some(occupied) = self.slots[slot].occupied.take() else { return };
+        let run = &self.runs[occupied.run];
+        let objective = &self.options.objective;
+        let value = result.metrics.iter().find(|metric| {
+            metric.part == objective.part.as_str()
+                && metric.target == objective.target
+                && metric.name == objective.metric.as_str()
+                && metric.unit == objective.unit()
+        });
+        if let Some(value) = value {
+            self.objectives.insert(run.id.clone(), value.value);
+        }
+        self.settled.insert(run.id.clone());
+        self.summary.done += 1;
+        self.progress.done(slot, run, result);
+    }
+
+    /// The worker is gone: its run, if it had one, is tried again as often as the experiment allows.
+    fn settle_crash(&mut self, slot: usize) -> anyhow::Result<()> {
+        let ending = self.slots[slot].bury();
+        let Some(occupied) = &self.slots[slot].occupied else { return Ok(()) };
+        let (status, error) = if occupied.timed_out {
+            let limit = humantime::format_duration(self.options.timeout.unwrap_or_default());
+            (Status::TimedOut, format!("took longer than {limit}"))
+        } else {
+            (Status::Failed, ending)
+        };
+        let charged = self.charged.entry(occupied.run).or_default();
+        *charged += 1;
+        let again = *charged <= self.options.retries && !self.stop;
+        self.settle_failure(slot, status, &error, again)
+    }
+
+    fn settle_failure(&mut self, slot: usize, status: Status, error: &str, again: bool) -> anyhow::Result<()> {
+        let Some(occupied) = self.slots[slot].occupied.take() else { return Ok(()) };
+        let run = &self.runs[occupied.run];
+        let wall_s = occupied.started.elapsed().as_secs_f64();
+        let ending = Ending::Otherwise { status, error: error.to_string(), wall_s };
+        let mut records = vec![
+            ended(run, self.attempts[&occupied.run], ending),
+            self.event(occupied.run, status.as_str(), error.to_string()),
+        ];
+        if again {
+            records.push(self.event(occupied.run, "retried", "queued for another attempt".to_string()));
+        }
+        self.store.write(&records)?;
+        if again {
+            self.queue.push_front(occupied.run);
+        } else {
+            self.settled.insert(run.id.clone());
+            self.summary.failed += 1;
+            self.stop |= self.options.fail_fast;
+        }
+        self.progress.ended(slot, run, status, error, again);
+        Ok(())
+    }
+
+    fn enforce_timeouts(&mut self) {
+        let Some(timeout) = self.options.timeout else { return };
+        for slot in &mut self.slots {
+            let late = slot.occupied.as_mut().filter(|run| !run.timed_out && run.started.elapsed() > timeout);
+            if let Some(occupied) = late {
+                occupied.timed_out = true;
+                slot.kill();
+            }
+        }
+    }
+
+    fn event(&self, run: usize, kind: &'static str, detail: String) -> Record {
+        Record::Event {
+            experiment: self.options.experiment.clone(),
+            run_id: Some(self.runs[run].id.clone()),
+            kind,
+            detail,
+        }
+    }
+}
+
+fn ended(run: &Run, attempt: i64, ending: Ending) -> Record {
+    Record::Ended { run_id: run.id.clone(), attempt, ending }
+}

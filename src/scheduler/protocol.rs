@@ -1,0 +1,84 @@
+//! What supervisor and worker say to each other: one JSON object a line, jobs down, events up.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::experiment::RunSpec;
+use crate::model::Epoch;
+
+/// Version of the protocol; both sides are the same binary, so a difference means that it was replaced meanwhile.
+pub const PROTOCOL: u32 = 1;
+
+/// From the supervisor.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "message", rename_all = "snake_case")]
+pub enum ToWorker {
+    /// Execute a run.
+    Run(Box<Job>),
+}
+
+/// One run for a worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// The run's identity.
+    pub run_id: String,
+    /// What to do.
+    pub spec: RunSpec,
+    /// Seed of its random stream; `None` for a model without randomness.
+    pub seed: Option<u64>,
+    /// Fold of the rolling origin.
+    pub fold: usize,
+    /// SHA-256 that the data had when the run was planned.
+    pub dataset_sha256: String,
+    /// Chosen members of an ensemble.
+    pub members: Vec<String>,
+    /// The results folder.
+    pub results: PathBuf,
+}
+
+/// From a worker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum FromWorker {
+    /// The worker is up.
+    Ready {
+        /// Its version of the protocol.
+        protocol: u32,
+    },
+    /// An epoch of the current run ended.
+    Epoch(Epoch),
+    /// The current run is done and its files are in place.
+    Done(Box<RunResult>),
+    /// The current run failed in a way that it would fail again.
+    Failed {
+        /// Why.
+        error: String,
+    },
+}
+
+/// What a run yields.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunResult {
+    /// Every metric.
+    pub metrics: Vec<MetricValue>,
+    /// Seconds from the job's arrival to its files being in place.
+    pub wall_s: f64,
+    /// Largest resident set of the worker while the run went on.
+    pub peak_rss_bytes: Option<u64>,
+}
+
+/// One metric of one run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MetricValue {
+    /// `train`, `valid` or `test`.
+    pub part: String,
+    /// A target's name, or `all`.
+    pub target: String,
+    /// `scaled` or `original`.
+    pub unit: String,
+    /// Name of the metric.
+    pub name: String,
+    /// Its value.
+    pub value: f64,
+}

@@ -1,0 +1,188 @@
+//! One slot: a long-lived worker process, its pipes, and the run it is at.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use anyhow::Context;
+
+use super::device::Placement;
+use super::protocol::{FromWorker, Job, ToWorker};
+
+/// Lines of a worker's standard error that are kept for the error message of a crash.
+const KEPT_LINES: usize = 12;
+
+/// What a slot's threads tell the lab.
+pub enum SlotMessage {
+    /// The worker said something.
+    Event(FromWorker),
+    /// The worker's output ended: it exited or was killed.
+    Ended,
+}
+
+/// A message with the slot and the worker (by serial number) that it comes from.
+pub struct Tagged {
+    /// Index of the slot.
+    pub slot: usize,
+    /// Serial number of the worker in its slot, so that an old worker's last words are not taken for its successor's.
+    pub worker: u64,
+    /// What it said.
+    pub message: SlotMessage,
+}
+
+/// The run that a slot is at.
+pub struct Occupied {
+    /// Index of the run in the plan.
+    pub run: usize,
+    /// When it was handed over.
+    pub started: Instant,
+    /// Whether its time is up and its worker was killed for it.
+    pub timed_out: bool,
+}
+
+/// A slot of the machine.
+pub struct Slot {
+    /// Index among the slots.
+    pub index: usize,
+    /// Where it computes.
+    pub placement: Placement,
+    /// The run it is at.
+    pub occupied: Option<Occupied>,
+    threads: usize,
+    worker: Option<Worker>,
+    serial: u64,
+}
+
+struct Worker {
+    child: Child,
+    stdin: ChildStdin,
+    last_words: Arc<Mutex<VecDeque<String>>>,
+}
+
+impl Slot {
+    /// A slot without a worker yet.
+    pub fn new(index: usize, placement: Placement, threads: usize) -> Self {
+        Self { index, placement, occupied: None, threads, worker: None, serial: 0 }
+    }
+
+    /// Serial number of the current worker.
+    pub fn serial(&self) -> u64 {
+        self.serial
+    }
+
+    /// Hands a job to the worker, and starts one first if there is none.
+    ///
+    /// # Errors
+    /// A worker that cannot be started or does not take the job.
+    pub fn send(&mut self, job: Job, messages: &Sender<Tagged>) -> anyhow::Result<()> {
+        if self.worker.is_none() {
+            self.start(messages)?;
+        }
+        let Some(worker) = &mut self.worker else { anyhow::bail!("the worker is gone") };
+        let mut line = serde_json::to_vec(&ToWorker::Run(Box::new(job))).context("a job cannot be written as JSON")?;
+        line.push(b'\n');
+        worker.stdin.write_all(&line).context("the worker does not take the job")
+    }
+
+    fn start(&mut self, messages: &Sender<Tagged>) -> anyhow::Result<()> {
+        let program = std::env::current_exe().context("cannot find this program's own file")?;
+        let threads = self.threads.to_string();
+        let mut command = Command::new(program);
+        command
+            .arg("worker")
+            .arg(self.placement.to_string())
+            .env("RAYON_NUM_THREADS", &threads)
+            .env("POLARS_MAX_THREADS", &threads)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            // A group of its own: Ctrl-C on the terminal reaches the supervisor alone, and a kill reaches the worker
+            // with all its children.
+            .process_group(0);
+        if let Placement::Cuda(gpu) = self.placement {
+            command.env("CUDA_VISIBLE_DEVICES", gpu.to_string());
+        }
+        let mut child = command.spawn().context("cannot start a worker process")?;
+        let (Some(stdin), Some(stdout), Some(stderr)) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
+            anyhow::bail!("a worker process has no pipes");
+        };
+        self.serial += 1;
+        let (slot, serial, sender) = (self.index, self.serial, messages.clone());
+        std::thread::spawn(move || {
+            for line in BufReader::new(stdout).lines() {
+                let Ok(line) = line else { break };
+                let Ok(event) = serde_json::from_str(&line) else { break };
+                if sender.send(Tagged { slot, worker: serial, message: SlotMessage::Event(event) }).is_err() {
+                    return;
+                }
+            }
+            // The lab may be gone already; then there is nobody to tell.
+            let _ = sender.send(Tagged { slot, worker: serial, message: SlotMessage::Ended });
+        });
+        let last_words = Arc::new(Mutex::new(VecDeque::new()));
+        let kept = last_words.clone();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
+                if kept.len() == KEPT_LINES {
+                    kept.pop_front();
+                }
+                kept.push_back(line);
+            }
+        });
+        self.worker = Some(Worker { child, stdin, last_words });
+        Ok(())
+    }
+
+    /// Takes the ended worker away and says how it ended.
+    pub fn bury(&mut self) -> String {
+        let Some(mut worker) = self.worker.take() else { return "the worker never started".to_string() };
+        // Its output has ended; a worker that closed it but lives on is no use to anyone.
+        kill_group(&worker.child);
+        let status = worker.child.wait();
+        let words: Vec<String> =
+            worker.last_words.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect();
+        let ending = match status {
+            Ok(status) => describe(status),
+            Err(error) => format!("ended in an unknown way ({error})"),
+        };
+        if words.is_empty() { format!("the worker {ending}") } else { format!("the worker {ending}: {}", words.join(" | ")) }
+    }
+
+    /// Kills the worker and everything it started.
+    pub fn kill(&mut self) {
+        if let Some(worker) = &self.worker {
+            kill_group(&worker.child);
+        }
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        if let Some(mut worker) = self.worker.take() {
+            kill_group(&worker.child);
+            let _ = worker.child.wait();
+        }
+    }
+}
+
+fn kill_group(child: &Child) {
+    if let Some(pid) = rustix::process::Pid::from_raw(child.id().cast_signed()) {
+        // It may have exited meanwhile, which is as good.
+        let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+    }
+}
+
+fn describe(status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("exited with code {code}"),
+        (None, Some(signal)) => format!("was killed by signal {signal}"),
+        (None, None) => "ended in an unknown way".to_string(),
+    }
+}

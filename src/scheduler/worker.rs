@@ -1,0 +1,98 @@
+//! The worker process: takes one job after another on standard input and reports events on standard output.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::sync::mpsc;
+use std::time::Instant;
+
+use anyhow::Context;
+
+use super::device::Placement;
+use super::execute::execute;
+use super::protocol::{FromWorker, Job, PROTOCOL, RunResult, ToWorker};
+use crate::dataset::Loader;
+use crate::train::ComputeDevice;
+
+/// Serves jobs until the supervisor closes the pipe.
+///
+/// # Errors
+/// A device that cannot be opened, or a pipe that broke.
+pub fn serve(placement: &Placement) -> anyhow::Result<()> {
+    let mut pipe = EventPipe::claim()?;
+    let jobs = read_jobs();
+    let device = ComputeDevice::open(placement)?;
+    let mut loader = Loader::default();
+    pipe.send(&FromWorker::Ready { protocol: PROTOCOL })?;
+    for job in jobs {
+        let started = Instant::now();
+        reset_peak_rss();
+        let mut broken = None;
+        let outcome = execute(&job, &mut loader, &device, &mut |epoch| {
+            if let Err(error) = pipe.send(&FromWorker::Epoch(epoch)) {
+                broken.get_or_insert(error);
+            }
+        });
+        if let Some(error) = broken {
+            return Err(error);
+        }
+        let event = match outcome {
+            Ok(metrics) => FromWorker::Done(Box::new(RunResult {
+                metrics,
+                wall_s: started.elapsed().as_secs_f64(),
+                peak_rss_bytes: peak_rss_bytes(),
+            })),
+            Err(error) => FromWorker::Failed { error: format!("{error:#}") },
+        };
+        pipe.send(&event)?;
+    }
+    Ok(())
+}
+
+/// The supervisor's end of standard output. Anything else that is printed in this process goes to standard error, so
+/// that a stray print never reaches the pipe.
+struct EventPipe(File);
+
+impl EventPipe {
+    fn claim() -> anyhow::Result<Self> {
+        let stdout = rustix::stdio::stdout();
+        let pipe = rustix::io::dup(stdout).context("cannot duplicate standard output")?;
+        rustix::stdio::dup2_stdout(rustix::stdio::stderr()).context("cannot redirect standard output")?;
+        Ok(Self(File::from(pipe)))
+    }
+
+    fn send(&mut self, event: &FromWorker) -> anyhow::Result<()> {
+        let mut line = serde_json::to_vec(event).context("an event cannot be written as JSON")?;
+        line.push(b'\n');
+        self.0.write_all(&line).context("the supervisor is gone")
+    }
+}
+
+/// Reads jobs on a thread of its own: when the supervisor is gone, the input ends and so does this process, even in the
+/// middle of a run.
+fn read_jobs() -> mpsc::Receiver<Job> {
+    let (sender, receiver) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(std::io::stdin()).lines() {
+            let Ok(line) = line else { break };
+            let Ok(ToWorker::Run(job)) = serde_json::from_str(&line) else { break };
+            if sender.send(*job).is_err() {
+                break;
+            }
+        }
+        std::process::exit(0);
+    });
+    receiver
+}
+
+/// Starts the peak anew, so that it belongs to one run; only Linux can.
+fn reset_peak_rss() {
+    // Failure leaves the peak of an earlier run in place, which only makes the figure an upper bound.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+fn peak_rss_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kibibytes * 1024)
+}

@@ -1,0 +1,111 @@
+//! The store: one SQLite file that remembers every experiment, run, metric and event.
+
+mod owner;
+mod query;
+mod read;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection};
+use tokio::runtime::Runtime;
+
+pub use query::{Cell, Table};
+pub use read::{EpochRow, EventRow, ExperimentRow, MetricRow, RunFilter, RunRow};
+pub use write::{Attempt, Claim, Ending, PlanRecord, Record, Status};
+
+/// Folder of all results: `BURSTLAB_RESULTS`, or `results`.
+pub fn results_folder() -> PathBuf {
+    std::env::var_os("BURSTLAB_RESULTS").map_or_else(|| PathBuf::from("results"), PathBuf::from)
+}
+
+/// An open store.
+///
+/// One connection, driven to completion by each call: the caller is the only one that writes in its process.
+pub struct Store {
+    runtime: Runtime,
+    connection: SqliteConnection,
+    path: PathBuf,
+}
+
+impl Store {
+    /// Opens the store of a results folder for writing, and makes or upgrades it first.
+    ///
+    /// # Errors
+    /// A folder or file that cannot be written, that is no SQLite file, or that a newer burstlab made.
+    pub fn open(results: &Path) -> anyhow::Result<Self> {
+        std::fs::create_dir_all(results)
+            .with_context(|| format!("cannot make the results folder {}", results.display()))?;
+        let path = results.join("burstlab.db");
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // A power cut may cost the last commits, whose runs then run again; it cannot damage the file.
+            .synchronous(SqliteSynchronous::Normal)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(60))
+            .disable_statement_logging();
+        let mut store = Self::connect(&options, &path)?;
+        let migrated = store.runtime.block_on(sqlx::migrate!("./migrations").run(&mut store.connection));
+        migrated.with_context(|| match store.made_by_newer() {
+            true => format!("{} was made by a newer version of burstlab; use that one", path.display()),
+            false => format!("cannot make or upgrade the store {}", path.display()),
+        })?;
+        Ok(store)
+    }
+
+    /// Opens the store of a results folder for reading only.
+    ///
+    /// # Errors
+    /// A store that is not there or cannot be read.
+    pub fn open_read_only(results: &Path) -> anyhow::Result<Self> {
+        let path = results.join("burstlab.db");
+        if !path.is_file() {
+            bail!(
+                "there is no store at {}; run an experiment first, or set BURSTLAB_RESULTS to where it is",
+                path.display()
+            );
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(&path)
+            .read_only(true)
+            .pragma("query_only", "on")
+            .busy_timeout(Duration::from_secs(60))
+            .disable_statement_logging();
+        Self::connect(&options, &path)
+    }
+
+    fn connect(options: &SqliteConnectOptions, path: &Path) -> anyhow::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .context("cannot start the runtime of the store")?;
+        let connection = runtime
+            .block_on(SqliteConnection::connect_with(options))
+            .with_context(|| format!("cannot open the store {}", path.display()))?;
+        Ok(Self { runtime, connection, path: path.to_path_buf() })
+    }
+
+    /// The file of the store.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether the file holds a migration that this program does not know.
+    fn made_by_newer(&mut self) -> bool {
+        let newest: Result<Option<i64>, _> = self.runtime.block_on(
+            sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(&mut self.connection),
+        );
+        let known = sqlx::migrate!("./migrations").iter().map(|migration| migration.version).max().unwrap_or(0);
+        newest.is_ok_and(|newest| newest.unwrap_or(0) > known)
+    }
+}
+
+/// Now, as the store writes it: RFC 3339 in UTC, to the millisecond.
+pub(crate) fn now() -> String {
+    humantime::format_rfc3339_millis(std::time::SystemTime::now()).to_string()
+}

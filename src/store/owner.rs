@@ -1,0 +1,85 @@
+//! Who owns a running attempt: boot id, process id and the process's start time, so that neither a clock nor a
+//! heartbeat is needed to tell whether the owner still lives.
+
+use std::fmt;
+
+/// A supervisor process on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    boot: String,
+    pid: u32,
+    started: String,
+}
+
+impl Owner {
+    /// This process.
+    pub fn this_process() -> Self {
+        let pid = std::process::id();
+        Self { boot: boot_id(), pid, started: start_time(pid).unwrap_or_default() }
+    }
+
+    /// Reads what [`fmt::Display`] wrote.
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(3, ' ');
+        let (boot, pid, started) = (parts.next()?, parts.next()?, parts.next()?);
+        Some(Self { boot: boot.to_string(), pid: pid.parse().ok()?, started: started.to_string() })
+    }
+
+    /// Whether that very process still runs: the same boot, the same process id, the same start time.
+    pub fn is_alive(&self) -> bool {
+        self.boot == boot_id() && start_time(self.pid).is_some_and(|started| started == self.started)
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {} {}", self.boot, self.pid, self.started)
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn boot_id() -> String {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    text.trim().to_string()
+}
+
+/// Clock ticks from boot to the start of a process; `None` if there is none, or only its remains.
+#[cfg(target_os = "linux")]
+fn start_time(pid: u32) -> Option<String> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in brackets may hold spaces and brackets itself, so fields are counted from its end.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let zombie = fields.first().is_some_and(|state| *state == "Z");
+    if zombie { None } else { fields.get(19).map(ToString::to_string) }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn boot_id() -> String {
+    String::new()
+}
+
+/// Without /proc the process id alone must do.
+#[cfg(not(target_os = "linux"))]
+fn start_time(pid: u32) -> Option<String> {
+    let pid = rustix::process::Pid::from_raw(pid.cast_signed())?;
+    rustix::process::test_kill_process(pid).ok().map(|()| "unknown".to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_is_alive_and_its_name_reads_back() {
+        let owner = Owner::this_process();
+        assert!(owner.is_alive());
+        assert_eq!(Owner::parse(&owner.to_string()), Some(owner));
+    }
+
+    #[test]
+    fn a_process_that_reuses_the_number_is_not_the_owner() {
+        let mut owner = Owner::this_process();
+        owner.started.push('1');
+        assert!(!owner.is_alive());
+    }
+}

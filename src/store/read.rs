@@ -1,0 +1,352 @@
+//! What reports, lists and predictions read.
+
+use std::collections::HashMap;
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+
+use super::{Status, Store};
+use crate::experiment::ObjectiveSpec;
+
+/// An experiment as recorded.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct ExperimentRow {
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// The file.
+    pub path: String,
+    /// The file's text.
+    pub text: String,
+    /// JSON list of `--set` overrides.
+    pub overrides: String,
+    /// JSON list of axis names.
+    pub axes: String,
+    /// JSON of metric, target and part.
+    pub objective: String,
+    /// The command line of the last run.
+    pub command: String,
+    /// When it last ran.
+    pub updated_at: String,
+}
+
+/// One run with its last attempt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunRow {
+    /// The run's identity.
+    pub run_id: String,
+    /// Its experiment.
+    pub experiment: String,
+    /// Kind of its model.
+    pub model: String,
+    /// Its seed.
+    pub seed: Option<i64>,
+    /// Its fold.
+    pub fold: i64,
+    /// Where it stands.
+    pub status: Status,
+    /// The device it ran on.
+    pub device: String,
+    /// The resolved run.
+    pub params: Value,
+    /// When the last attempt started.
+    pub started_at: Option<String>,
+    /// When the last attempt ended.
+    pub finished_at: Option<String>,
+    /// Seconds that the last attempt took.
+    pub wall_s: Option<f64>,
+    /// Largest resident set of the last attempt.
+    pub peak_rss_bytes: Option<i64>,
+    /// Number of attempts.
+    pub attempts: i64,
+    /// Commit that the last attempt ran at.
+    pub git_commit: Option<String>,
+    /// SHA-256 of the data.
+    pub dataset_sha256: String,
+    /// Outcome of the split's proof.
+    pub leak_verdict: String,
+    /// Error of the last attempt.
+    pub error: Option<String>,
+}
+
+/// One metric.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct MetricRow {
+    /// The run.
+    pub run_id: String,
+    /// `train`, `valid` or `test`.
+    pub part: String,
+    /// A target's name, or `all`.
+    pub target: String,
+    /// `scaled` or `original`.
+    pub unit: String,
+    /// Name of the metric.
+    pub name: String,
+    /// Its value.
+    pub value: f64,
+}
+
+/// One epoch.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct EpochRow {
+    /// The run.
+    pub run_id: String,
+    /// Counted from 1.
+    pub epoch: i64,
+    /// Training loss.
+    pub train_loss: f64,
+    /// Validation loss.
+    pub valid_loss: f64,
+}
+
+/// One event of the scheduler's log.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct EventRow {
+    /// When.
+    pub at: String,
+    /// What happened.
+    pub kind: String,
+    /// The particulars.
+    pub detail: String,
+}
+
+/// Which runs to list.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct RunFilter {
+    /// Of this experiment.
+    pub experiment: Option<String>,
+    /// Of this model kind.
+    pub model: Option<String>,
+    /// With this status.
+    pub status: Option<String>,
+    /// Whose parameters have these values, as `(dotted path, value)`.
+    pub conditions: Vec<(String, String)>,
+}
+
+#[derive(sqlx::FromRow)]
+struct RawRun {
+    run_id: String,
+    experiment: String,
+    model: String,
+    seed: Option<i64>,
+    fold: i64,
+    status: String,
+    device: String,
+    params: String,
+    started_at: Option<String>,
+    finished_at: Option<String>,
+    wall_s: Option<f64>,
+    peak_rss_bytes: Option<i64>,
+    attempts: i64,
+    git_commit: Option<String>,
+    dataset_sha256: String,
+    leak_verdict: String,
+    error: Option<String>,
+}
+
+const SELECT_RUNS: &str = "SELECT v.run_id, v.experiment, v.model, v.seed, v.fold, v.status, v.device, v.params, \
+     v.started_at, v.finished_at, v.wall_s, v.peak_rss_bytes, v.attempts, v.git_commit, v.dataset_sha256, \
+     r.leak_verdict, v.error FROM runs v JOIN run_records r USING (run_id) \
+     WHERE (?1 IS NULL OR v.experiment = ?1) AND (?2 IS NULL OR v.model = ?2) AND (?3 IS NULL OR v.status = ?3)";
+
+impl Store {
+    /// Names of all experiments, the latest first.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn experiment_names(&mut self) -> anyhow::Result<Vec<String>> {
+        self.runtime
+            .block_on(
+                sqlx::query_scalar("SELECT name FROM experiments ORDER BY updated_at DESC")
+                    .fetch_all(&mut self.connection),
+            )
+            .context("cannot read the experiments from the store")
+    }
+
+    /// An experiment by its name.
+    ///
+    /// # Errors
+    /// A name that no experiment has, with the names that there are.
+    pub fn experiment(&mut self, name: &str) -> anyhow::Result<ExperimentRow> {
+        let row: Option<ExperimentRow> = self
+            .runtime
+            .block_on(
+                sqlx::query_as("SELECT * FROM experiments WHERE name = ?")
+                    .bind(name)
+                    .fetch_optional(&mut self.connection),
+            )
+            .context("cannot read the experiment from the store")?;
+        match row {
+            Some(row) => Ok(row),
+            None => {
+                let names = self.experiment_names()?;
+                let hint = crate::experiment::nearest(name, names.iter().map(String::as_str));
+                let hint = hint.map_or(String::new(), |near| format!(" (did you mean `{near}`?)"));
+                bail!("no experiment `{name}` in {}{hint}; it has: {}", self.path.display(), names.join(", "))
+            }
+        }
+    }
+
+    /// Runs that pass a filter, experiment by experiment in the order of their plans.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn runs(&mut self, filter: &RunFilter) -> anyhow::Result<Vec<RunRow>> {
+        let rows: Vec<RawRun> = self
+            .runtime
+            .block_on(
+                sqlx::query_as(SELECT_RUNS)
+                    .bind(&filter.experiment)
+                    .bind(&filter.model)
+                    .bind(&filter.status)
+                    .fetch_all(&mut self.connection),
+            )
+            .context("cannot read the runs from the store")?;
+        let mut runs = Vec::with_capacity(rows.len());
+        for raw in rows {
+            let run = RunRow {
+                status: Status::parse(&raw.status).with_context(|| format!("unknown status `{}`", raw.status))?,
+                params: serde_json::from_str(&raw.params).context("damaged parameters in the store")?,
+                run_id: raw.run_id,
+                experiment: raw.experiment,
+                model: raw.model,
+                seed: raw.seed,
+                fold: raw.fold,
+                device: raw.device,
+                started_at: raw.started_at,
+                finished_at: raw.finished_at,
+                wall_s: raw.wall_s,
+                peak_rss_bytes: raw.peak_rss_bytes,
+                attempts: raw.attempts,
+                git_commit: raw.git_commit,
+                dataset_sha256: raw.dataset_sha256,
+                leak_verdict: raw.leak_verdict,
+                error: raw.error,
+            };
+            if filter.conditions.iter().all(|(path, wanted)| holds(&run.params, path, wanted)) {
+                runs.push(run);
+            }
+        }
+        Ok(runs)
+    }
+
+    /// Every metric of an experiment's runs.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn metrics(&mut self, experiment: &str) -> anyhow::Result<Vec<MetricRow>> {
+        self.runtime
+            .block_on(
+                sqlx::query_as(
+                    "SELECT m.* FROM metrics m JOIN experiment_runs er USING (run_id) WHERE er.experiment = ?",
+                )
+                .bind(experiment)
+                .fetch_all(&mut self.connection),
+            )
+            .context("cannot read the metrics from the store")
+    }
+
+    /// The objective of every run of an experiment that is done.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn objectives(
+        &mut self,
+        experiment: &str,
+        objective: &ObjectiveSpec,
+    ) -> anyhow::Result<HashMap<String, f64>> {
+        let rows: Vec<(String, f64)> = self
+            .runtime
+            .block_on(
+                sqlx::query_as(
+                    "SELECT m.run_id, m.value FROM metrics m JOIN experiment_runs er USING (run_id) \
+                     JOIN run_records r USING (run_id) WHERE er.experiment = ? AND r.status = 'done' \
+                     AND m.part = ? AND m.target = ? AND m.name = ? AND m.unit = ?",
+                )
+                .bind(experiment)
+                .bind(objective.part.as_str())
+                .bind(&objective.target)
+                .bind(objective.metric.as_str())
+                .bind(objective.unit())
+                .fetch_all(&mut self.connection),
+            )
+            .context("cannot read the objectives from the store")?;
+        Ok(rows.into_iter().collect())
+    }
+
+    /// Every metric of one run.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn metrics_of_run(&mut self, run_id: &str) -> anyhow::Result<Vec<MetricRow>> {
+        self.runtime
+            .block_on(
+                sqlx::query_as("SELECT * FROM metrics WHERE run_id = ?").bind(run_id).fetch_all(&mut self.connection),
+            )
+            .context("cannot read the metrics from the store")
+    }
+
+    /// Every epoch of an experiment's runs.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn epochs(&mut self, experiment: &str) -> anyhow::Result<Vec<EpochRow>> {
+        self.runtime
+            .block_on(
+                sqlx::query_as(
+                    "SELECT e.run_id, e.epoch, e.train_loss, e.valid_loss FROM epochs e \
+                     JOIN experiment_runs er USING (run_id) WHERE er.experiment = ? ORDER BY e.run_id, e.epoch",
+                )
+                .bind(experiment)
+                .fetch_all(&mut self.connection),
+            )
+            .context("cannot read the epochs from the store")
+    }
+
+    /// The scheduler's log of one run, oldest first.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn events_of_run(&mut self, run_id: &str) -> anyhow::Result<Vec<EventRow>> {
+        self.runtime
+            .block_on(
+                sqlx::query_as("SELECT at, kind, detail FROM events WHERE run_id = ? ORDER BY event_id")
+                    .bind(run_id)
+                    .fetch_all(&mut self.connection),
+            )
+            .context("cannot read the events from the store")
+    }
+
+    /// The one run whose identity begins with these characters.
+    ///
+    /// # Errors
+    /// No such run, or several.
+    pub fn resolve_run(&mut self, prefix: &str) -> anyhow::Result<String> {
+        let found: Vec<String> = self
+            .runtime
+            .block_on(
+                sqlx::query_scalar("SELECT run_id FROM run_records WHERE substr(run_id, 1, length(?1)) = ?1 LIMIT 3")
+                    .bind(prefix)
+                    .fetch_all(&mut self.connection),
+            )
+            .context("cannot read the runs from the store")?;
+        match found.as_slice() {
+            [one] => Ok(one.clone()),
+            [] => bail!("no run `{prefix}` in {}; `burstlab runs` lists them", self.path.display()),
+            several => bail!("`{prefix}` begins several runs: {}; give more characters", several.join(", ")),
+        }
+    }
+}
+
+/// Whether the parameter under a dotted path is the wanted value, as text.
+fn holds(params: &Value, path: &str, wanted: &str) -> bool {
+    match crate::experiment::lookup(params, path) {
+        Some(Value::String(text)) => text == wanted,
+        Some(Value::Number(number)) => {
+            number.to_string() == wanted || wanted.parse::<f64>().is_ok_and(|wanted| number.as_f64() == Some(wanted))
+        }
+        Some(other) => other.to_string() == wanted,
+        None => false,
+    }
+}

@@ -1,0 +1,62 @@
+//! Where a model computes: a burn device chosen at run time, and the few ways in which tensors enter and leave it.
+
+use burn::module::Param;
+use burn::tensor::{Device, Tensor, TensorData};
+
+use crate::scheduler::Placement;
+
+/// A device with and without autodiff.
+#[derive(Debug, Clone)]
+pub struct ComputeDevice {
+    plain: Device,
+    autodiff: Device,
+}
+
+impl ComputeDevice {
+    /// The CPU, through burn's pure-Rust flex backend.
+    pub fn cpu() -> Self {
+        Self::new(Device::flex())
+    }
+
+    /// The device that a slot was given.
+    ///
+    /// # Errors
+    /// A device whose support is not compiled in.
+    pub fn open(placement: &Placement) -> anyhow::Result<Self> {
+        match placement {
+            Placement::Cpu => Ok(Self::cpu()),
+            // A GPU worker sees its own GPU only, so it is always the first.
+            #[cfg(feature = "cuda")]
+            Placement::Cuda(_) => Ok(Self::new(Device::cuda(0))),
+            #[cfg(feature = "wgpu")]
+            Placement::Wgpu => Ok(Self::new(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice))),
+            #[cfg(not(all(feature = "cuda", feature = "wgpu")))]
+            other => anyhow::bail!("this binary was built without support for {other}"),
+        }
+    }
+
+    fn new(plain: Device) -> Self {
+        let autodiff = plain.clone().autodiff();
+        Self { plain, autodiff }
+    }
+
+    /// A trainable parameter.
+    pub fn parameter<const D: usize>(&self, shape: [usize; D], values: Vec<f32>) -> Param<Tensor<D>> {
+        Param::from_data(TensorData::new(values, shape), &self.autodiff)
+    }
+
+    /// A constant of a training step.
+    pub fn training_tensor<const D: usize>(&self, shape: [usize; D], values: Vec<f32>) -> Tensor<D> {
+        Tensor::from_data(TensorData::new(values, shape), &self.autodiff)
+    }
+
+    /// A tensor of inference, without gradients.
+    pub fn plain_tensor<const D: usize>(&self, shape: [usize; D], values: Vec<f32>) -> Tensor<D> {
+        Tensor::from_data(TensorData::new(values, shape), &self.plain)
+    }
+
+    /// The values of a tensor, in row-major order.
+    pub fn values<const D: usize>(&self, tensor: Tensor<D>) -> Vec<f32> {
+        tensor.into_data().iter::<f32>().collect()
+    }
+}

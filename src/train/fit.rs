@@ -1,0 +1,140 @@
+//! The training loop: shuffled batches, mean squared error, early stopping with the best weights restored.
+
+use std::time::Instant;
+
+use burn::module::{ModuleVisitor, Param};
+use burn::optim::{AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::tensor::Tensor;
+
+use super::{ComputeDevice, RateSchedule, Stream};
+use crate::dataset::Windows;
+use crate::experiment::{Optimizer, TrainingSpec};
+use crate::model::{Epoch, FitData, FitError, Network, Shape, infer};
+
+/// Trains a network and returns the weights of its best epoch on validation.
+pub(crate) fn fit_network<N: Network>(
+    mut network: N,
+    shape: Shape,
+    training: &TrainingSpec,
+    seed: u64,
+    device: &ComputeDevice,
+    data: &FitData<'_>,
+    on_epoch: &mut dyn FnMut(Epoch),
+) -> Result<N, FitError> {
+    let mut optimizer = optimizer(training);
+    let mut schedule = RateSchedule::new(training);
+    let mut shuffling = Stream::shuffling(seed);
+    let mut noise = Stream::dropout(seed);
+    let mut order: Vec<usize> = (0..data.train.len()).collect();
+    let mut best = network.clone();
+    let mut best_loss = f64::INFINITY;
+    let mut best_epoch = 0;
+    for epoch in 1..=training.epochs {
+        let started = Instant::now();
+        let learning_rate = schedule.rate(epoch);
+        shuffling.shuffle(&mut order);
+        let mut total = 0.0;
+        let mut seen = 0;
+        for batch in order.chunks(training.batch_size) {
+            // A short last batch is left out only when there is a full one before it to learn from.
+            if training.drop_last && batch.len() < training.batch_size && seen > 0 {
+                break;
+            }
+            let input = device.training_tensor(
+                [batch.len(), shape.lookback, shape.channels],
+                data.train.gather_histories(batch, shape.lookback),
+            );
+            let target = device
+                .training_tensor([batch.len(), shape.horizon, shape.targets], data.train.gather_targets(batch));
+            let difference = network.forward(input, Some(&mut noise)) - target;
+            let loss = difference.square().mean();
+            let loss_value = f64::from(device.values(loss.clone())[0]);
+            if !loss_value.is_finite() {
+                return Err(FitError::Diverged { epoch, loss: loss_value });
+            }
+            total += loss_value * batch.len() as f64;
+            seen += batch.len();
+            let mut gradients = GradientsParams::from_grads(loss.backward(), &network);
+            if let Some(norm) = training.gradient_clip_norm {
+                gradients = clip_to_norm(gradients, &network, norm);
+            }
+            network = optimizer.step(learning_rate, network, gradients);
+        }
+        let snapshot = network.valid();
+        let valid_loss = mean_squared_error(&infer(&snapshot, &data.valid, shape, device), &data.valid);
+        if !valid_loss.is_finite() {
+            return Err(FitError::Diverged { epoch, loss: valid_loss });
+        }
+        schedule.observe(valid_loss);
+        let train_loss = total / seen as f64;
+        let wall_s = started.elapsed().as_secs_f64();
+        on_epoch(Epoch { epoch, train_loss, valid_loss, learning_rate, wall_s });
+        if valid_loss < best_loss {
+            best = network.clone();
+            best_loss = valid_loss;
+            best_epoch = epoch;
+        }
+        if training.early_stopping_patience.is_some_and(|patience| epoch - best_epoch >= patience) {
+            break;
+        }
+    }
+    Ok(best)
+}
+
+fn optimizer(training: &TrainingSpec) -> ModuleOptimizer {
+    // PyTorch's epsilon; burn's default is a thousand times larger.
+    const EPSILON: f32 = 1e-8;
+    let decay = training.weight_decay as f32;
+    match training.optimizer {
+        Optimizer::Adam => {
+            let config = AdamConfig::new().with_epsilon(EPSILON);
+            let penalty = burn::optim::decay::WeightDecayConfig::new(decay);
+            config.with_weight_decay((decay > 0.0).then_some(penalty)).init()
+        }
+        Optimizer::Adamw => AdamWConfig::new().with_epsilon(EPSILON).with_weight_decay(decay).init(),
+    }
+}
+
+/// Scales all gradients down together, so that their common Euclidean norm is at most `limit` (Pascanu et al., 2013).
+fn clip_to_norm<N: Network>(mut gradients: GradientsParams, network: &N, limit: f64) -> GradientsParams {
+    let mut norm = Norm { gradients: &gradients, squared: 0.0 };
+    network.visit(&mut norm);
+    let factor = limit / norm.squared.sqrt();
+    if factor < 1.0 {
+        network.visit(&mut Scale { gradients: &mut gradients, factor });
+    }
+    gradients
+}
+
+struct Norm<'a> {
+    gradients: &'a GradientsParams,
+    squared: f64,
+}
+
+impl ModuleVisitor for Norm<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.gradients.get::<D>(param.id) {
+            self.squared += f64::from(gradient.square().sum().into_scalar::<f32>());
+        }
+    }
+}
+
+struct Scale<'a> {
+    gradients: &'a mut GradientsParams,
+    factor: f64,
+}
+
+impl ModuleVisitor for Scale<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.gradients.remove::<D>(param.id) {
+            self.gradients.register(param.id, gradient.mul_scalar(self.factor));
+        }
+    }
+}
+
+/// Mean squared error over windows, horizon and targets.
+fn mean_squared_error(forecast: &[f32], windows: &Windows<'_>) -> f64 {
+    let actual = (0..windows.len()).flat_map(|index| windows.target(index));
+    let total: f64 = forecast.iter().zip(actual).map(|(forecast, actual)| f64::from(forecast - actual).powi(2)).sum();
+    total / forecast.len().max(1) as f64
+}

@@ -1,0 +1,11 @@
+//! Training by gradient descent: devices, randomness, learning-rate schedules and the loop itself.
+
+mod device;
+mod fit;
+mod schedule;
+mod stream;
+
+pub use device::ComputeDevice;
+pub(crate) use fit::fit_network;
+pub use schedule::RateSchedule;
+pub use stream::Stream;
