@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::time::Instant;
 
-use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::experiment::{ExperimentError, Run};
@@ -46,7 +46,11 @@ impl Console {
     }
 
     fn paint(self, text: &str, code: &str) -> String {
-        if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_string() }
+        if self.colour {
+            format!("\u{1b}[{code}m{text}\u{1b}[0m")
+        } else {
+            text.to_string()
+        }
     }
 
     /// Progress of a sweep of `total` runs: a line for each slot and a bar on a terminal, plain lines elsewhere.
@@ -58,7 +62,10 @@ impl Console {
 /// A table for people; columns named in `numeric` are aligned to the right.
 pub fn table(headers: &[&str], rows: &[Vec<String>], numeric: &[usize]) -> String {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Disabled);
+    let rule = LineStyle::none().fill('─').junction('─');
+    table
+        .load_style(TableStyle::new().header_separator(rule))
+        .set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(headers.iter().map(ToString::to_string));
     for row in rows {
         table.add_row(row.iter().map(String::as_str));
@@ -108,7 +115,13 @@ struct Bars {
 impl SweepProgress {
     fn new(console: Console, total: usize, slots: usize) -> Self {
         let bars = (console.live && total > 0).then(|| Bars::new(total, slots));
-        Self { console, started: Instant::now(), total, finished: 0, bars }
+        Self {
+            console,
+            started: Instant::now(),
+            total,
+            finished: 0,
+            bars,
+        }
     }
 
     fn line(&self, text: &str) {
@@ -151,7 +164,8 @@ impl SweepProgress {
 impl Bars {
     fn new(total: usize, slots: usize) -> Self {
         let all = MultiProgress::new();
-        let line = ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let line = ProgressStyle::with_template("{spinner} {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner());
         let slots = (0..slots)
             .map(|_| {
                 let bar = all.add(ProgressBar::new_spinner().with_style(line.clone()));
@@ -171,7 +185,11 @@ impl Bars {
 /// The run as a progress line names it.
 fn title(run: &Run) -> String {
     let seed = run.seed.map_or(String::new(), |seed| format!(" seed={seed}"));
-    let fold = if run.spec.split.folds > 1 { format!(" fold={}", run.fold) } else { String::new() };
+    let fold = if run.spec.split.folds > 1 {
+        format!(" fold={}", run.fold)
+    } else {
+        String::new()
+    };
     format!("{}{seed}{fold}", run.label)
 }
 
@@ -183,22 +201,40 @@ impl Progress for SweepProgress {
     fn epoch(&mut self, slot: usize, run: &Run, epoch: &Epoch) {
         let total = run.spec.training.epochs;
         let loss = number(epoch.valid_loss);
-        self.slot(slot, format!("{}  epoch {}/{total}  validation loss {loss}", title(run), epoch.epoch));
+        self.slot(
+            slot,
+            format!(
+                "{}  epoch {}/{total}  validation loss {loss}",
+                title(run),
+                epoch.epoch
+            ),
+        );
     }
 
     fn done(&mut self, slot: usize, run: &Run, result: &RunResult) {
         let position = self.advance();
-        let mse = result.metrics.iter().find(|metric| {
-            metric.part == "valid" && metric.target == "all" && metric.name == "mse"
+        let mse = result
+            .metrics
+            .iter()
+            .find(|metric| metric.part == "valid" && metric.target == "all" && metric.name == "mse");
+        let mse = mse.map_or(String::new(), |metric| {
+            format!(", validation mse {}", number(metric.value))
         });
-        let mse = mse.map_or(String::new(), |metric| format!(", validation mse {}", number(metric.value)));
         let done = self.console.paint("done", "32");
-        self.line(&format!("{position} {done} {} in {:.1} s{mse}", title(run), result.wall_s));
+        self.line(&format!(
+            "{position} {done} {} in {:.1} s{mse}",
+            title(run),
+            result.wall_s
+        ));
         self.slot(slot, "idle".to_string());
     }
 
     fn ended(&mut self, slot: usize, run: &Run, status: Status, error: &str, again: bool) {
-        let position = if again { String::new() } else { format!("{} ", self.advance()) };
+        let position = if again {
+            String::new()
+        } else {
+            format!("{} ", self.advance())
+        };
         let what = self.console.paint(status.as_str(), "31");
         let next = if again { "; it is tried again" } else { "" };
         self.line(&format!("{position}{what} {}: {error}{next}", title(run)));

@@ -8,7 +8,9 @@ use clap::{Args, Subcommand};
 
 use super::{OutputFormat, usage};
 use crate::console::{Console, table};
-use crate::dataset::{SYNTHETIC, Source, catalog, dataset_folder, find_source, inspect, read_trace, synthetic};
+use crate::dataset::{
+    SYNTHETIC, Source, catalog, dataset_folder, find_source, inspect, read_trace, synthetic,
+};
 use crate::exit_code::Exit;
 
 #[derive(Debug, Args)]
@@ -50,7 +52,9 @@ pub(super) fn dataset(args: &DatasetArgs, console: Console) -> anyhow::Result<Ex
             let path = match find_source(source) {
                 Ok(Source::File(path)) => path,
                 Ok(Source::Synthetic) => {
-                    return Err(usage(format!("`{SYNTHETIC}` has no file; write one with `burstlab dataset synth`")));
+                    return Err(usage(format!(
+                        "`{SYNTHETIC}` has no file; write one with `burstlab dataset synth`"
+                    )));
                 }
                 Err(missing) => return Err(usage(format!("{}; {}", missing.message, missing.help))),
             };
@@ -86,20 +90,37 @@ fn list(console: Console) -> anyhow::Result<()> {
             entry.title,
         ]);
     }
-    console.result(&table(&["name", "status", "MB", "licence", "what it is"], &rows, &[2]));
-    console.note(&format!("files are looked for in {} (moved by BURSTLAB_DATASET)", dataset_folder().display()));
+    console.result(&table(
+        &["name", "status", "MB", "licence", "what it is"],
+        &rows,
+        &[2],
+    ));
+    console.note(&format!(
+        "files are looked for in {} (moved by BURSTLAB_DATASET)",
+        dataset_folder().display()
+    ));
     Ok(())
 }
 
 /// Writes under a temporary name first: a file that is there is whole.
 fn synthesise(rows: u64, seed: u64, out: &PathBuf) -> anyhow::Result<()> {
-    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
+    let folder = out
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(std::path::Path::new("."));
     let failed = || format!("cannot write {}", out.display());
     let draft = tempfile::NamedTempFile::new_in(folder).with_context(failed)?;
     let mut writer = BufWriter::new(draft);
-    synthetic::write_csv(usize::try_from(rows).with_context(failed)?, seed, &mut writer).with_context(failed)?;
+    synthetic::write_csv(usize::try_from(rows).with_context(failed)?, seed, &mut writer)
+        .with_context(failed)?;
     writer.flush().with_context(failed)?;
-    let draft = writer.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(failed)?;
-    draft.persist(out).map_err(|error| error.error).with_context(failed)?;
+    let draft = writer
+        .into_inner()
+        .map_err(std::io::IntoInnerError::into_error)
+        .with_context(failed)?;
+    draft
+        .persist(out)
+        .map_err(|error| error.error)
+        .with_context(failed)?;
     Ok(())
 }

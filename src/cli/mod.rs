@@ -88,14 +88,22 @@ pub fn main() -> Exit {
         Err(message) => {
             // Help and version come this way too; they are no error and go to standard output.
             let _ = message.print();
-            return if message.use_stderr() { Exit::Usage } else { Exit::Ok };
+            return if message.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Ok
+            };
         }
     };
     match dispatch(cli.command, console) {
         Ok(exit) => exit,
         Err(error) => {
             console.error(&error);
-            if error.is::<ExperimentError>() || error.is::<UsageError>() { Exit::Usage } else { Exit::Other }
+            if error.is::<ExperimentError>() || error.is::<UsageError>() {
+                Exit::Usage
+            } else {
+                Exit::Other
+            }
         }
     }
 }
@@ -134,5 +142,9 @@ fn usage(message: impl Into<String>) -> anyhow::Error {
 
 /// A file that must be there.
 fn existing_file(path: &PathBuf) -> anyhow::Result<()> {
-    if path.is_file() { Ok(()) } else { Err(usage(format!("there is no file {}", path.display()))) }
+    if path.is_file() {
+        Ok(())
+    } else {
+        Err(usage(format!("there is no file {}", path.display())))
+    }
 }

@@ -24,10 +24,17 @@ pub(super) fn query(args: &QueryArgs, console: Console) -> anyhow::Result<Exit> 
             let headers: Vec<&str> = result.columns.iter().map(String::as_str).collect();
             let numeric: Vec<usize> = (0..headers.len())
                 .filter(|&column| {
-                    result.rows.iter().all(|row| matches!(row[column], Cell::Integer(_) | Cell::Real(_) | Cell::Null))
+                    result
+                        .rows
+                        .iter()
+                        .all(|row| matches!(row[column], Cell::Integer(_) | Cell::Real(_) | Cell::Null))
                 })
                 .collect();
-            let rows: Vec<Vec<String>> = result.rows.iter().map(|row| row.iter().map(for_people).collect()).collect();
+            let rows: Vec<Vec<String>> = result
+                .rows
+                .iter()
+                .map(|row| row.iter().map(for_people).collect())
+                .collect();
             console.result(&table(&headers, &rows, &numeric));
         }
         TableFormat::Json => {
@@ -42,7 +49,10 @@ pub(super) fn query(args: &QueryArgs, console: Console) -> anyhow::Result<Exit> 
             console.result(&Value::Array(rows).to_string());
         }
         TableFormat::Csv => {
-            let rows = result.rows.iter().map(|row| row.iter().map(exact).collect::<Vec<String>>());
+            let rows = result
+                .rows
+                .iter()
+                .map(|row| row.iter().map(exact).collect::<Vec<String>>());
             console.result(&csv(&result.columns, rows));
         }
     }

@@ -22,12 +22,17 @@ pub(super) fn show(args: &ShowArgs, console: Console) -> anyhow::Result<Exit> {
     let results = results_folder();
     let mut store = Store::open_read_only(&results)?;
     let run_id = store.resolve_run(&args.run)?;
-    let runs: Vec<RunRow> =
-        store.runs(&RunFilter::default())?.into_iter().filter(|run| run.run_id == run_id).collect();
+    let runs: Vec<RunRow> = store
+        .runs(&RunFilter::default())?
+        .into_iter()
+        .filter(|run| run.run_id == run_id)
+        .collect();
     let metrics = store.metrics_of_run(&run_id)?;
     let events = store.events_of_run(&run_id)?;
     let Some(run) = runs.first() else {
-        anyhow::bail!("run {run_id} belongs to no experiment any more; its metrics are still in the table `metrics`");
+        anyhow::bail!(
+            "run {run_id} belongs to no experiment any more; its metrics are still in the table `metrics`"
+        );
     };
     let experiments: Vec<&str> = runs.iter().map(|run| run.experiment.as_str()).collect();
     let folder = run_folder(&results, &run_id);
@@ -39,8 +44,10 @@ pub(super) fn show(args: &ShowArgs, console: Console) -> anyhow::Result<Exit> {
                         "value": metric.value })
             })
             .collect();
-        let events: Vec<_> =
-            events.iter().map(|event| json!({ "at": event.at, "kind": event.kind, "detail": event.detail })).collect();
+        let events: Vec<_> = events
+            .iter()
+            .map(|event| json!({ "at": event.at, "kind": event.kind, "detail": event.detail }))
+            .collect();
         let document = json!({
             "run_id": run_id, "experiments": experiments, "model": run.model, "seed": run.seed, "fold": run.fold,
             "status": run.status.as_str(), "device": run.device, "params": run.params, "wall_s": run.wall_s,
@@ -57,29 +64,59 @@ pub(super) fn show(args: &ShowArgs, console: Console) -> anyhow::Result<Exit> {
         ("experiments", experiments.join(", ")),
         ("model", run.model.clone()),
         ("status", run.status.as_str().to_string()),
-        ("seed, fold", format!("{}, {}", run.seed.map_or("none".to_string(), |seed| seed.to_string()), run.fold)),
+        (
+            "seed, fold",
+            format!(
+                "{}, {}",
+                run.seed.map_or("none".to_string(), |seed| seed.to_string()),
+                run.fold
+            ),
+        ),
         ("device", run.device.clone()),
         ("attempts", run.attempts.to_string()),
         ("started", optional(&run.started_at)),
         ("finished", optional(&run.finished_at)),
-        ("wall", run.wall_s.map_or("-".to_string(), |wall_s| format!("{wall_s:.2} s"))),
-        ("peak memory", run.peak_rss_bytes.map_or("-".to_string(), |bytes| format!("{} MiB", bytes >> 20))),
+        (
+            "wall",
+            run.wall_s
+                .map_or("-".to_string(), |wall_s| format!("{wall_s:.2} s")),
+        ),
+        (
+            "peak memory",
+            run.peak_rss_bytes
+                .map_or("-".to_string(), |bytes| format!("{} MiB", bytes >> 20)),
+        ),
         ("git commit", optional(&run.git_commit)),
         ("data sha256", run.dataset_sha256.clone()),
         ("split", run.leak_verdict.clone()),
-        ("files", if folder.is_dir() { folder.display().to_string() } else { "none".to_string() }),
+        (
+            "files",
+            if folder.is_dir() {
+                folder.display().to_string()
+            } else {
+                "none".to_string()
+            },
+        ),
     ];
     if let Some(error) = &run.error {
         facts.push(("error", error.clone()));
     }
-    let facts: Vec<String> = facts.iter().map(|(name, value)| format!("{name:>12}  {value}")).collect();
+    let facts: Vec<String> = facts
+        .iter()
+        .map(|(name, value)| format!("{name:>12}  {value}"))
+        .collect();
     console.result(&format!("run {run_id}\n{}", facts.join("\n")));
-    console.result(&format!("\nparameters\n{}", serde_json::to_string_pretty(&run.params)?));
+    console.result(&format!(
+        "\nparameters\n{}",
+        serde_json::to_string_pretty(&run.params)?
+    ));
     if !metrics.is_empty() {
         console.result(&format!("\nmetrics\n{}", metric_table(&metrics)));
     }
-    let log: Vec<String> =
-        events.iter().map(|event| format!("{}  {:<11} {}", event.at, event.kind, event.detail)).collect();
+    let log: Vec<String> = events
+        .iter()
+        .map(|event| format!("{}  {:<11} {}", event.at, event.kind, event.detail))
+        .collect();
     if !log.is_empty() {
         console.result(&format!("\nevents\n{}", log.join("\n")));
     }
@@ -107,7 +144,11 @@ fn metric_table(metrics: &[MetricRow]) -> String {
                     .find(|m| m.part == *part && m.target == *target && m.unit == *unit && m.name == **name)
                     .map_or("-".to_string(), |metric| number(metric.value))
             };
-            [part, target, unit].iter().map(ToString::to_string).chain(names.iter().map(value)).collect()
+            [part, target, unit]
+                .iter()
+                .map(ToString::to_string)
+                .chain(names.iter().map(value))
+                .collect()
         })
         .collect();
     let headers: Vec<&str> = ["part", "target", "unit"].into_iter().chain(names).collect();

@@ -6,13 +6,20 @@
 /// `+00:00`) may be missing. Returns `None` for anything else.
 pub fn parse_nanoseconds(text: &str) -> Option<i64> {
     let text = text.trim();
-    let text = text.strip_suffix('Z').or_else(|| text.strip_suffix("+00:00")).unwrap_or(text);
+    let text = text
+        .strip_suffix('Z')
+        .or_else(|| text.strip_suffix("+00:00"))
+        .unwrap_or(text);
     let (date, time) = match text.split_once([' ', 'T']) {
         Some((date, time)) => (date, time),
         None => (text, "00:00:00"),
     };
     let mut parts = date.split('-');
-    let (year, month, day) = (digits(parts.next()?, 4)?, digits(parts.next()?, 2)?, digits(parts.next()?, 2)?);
+    let (year, month, day) = (
+        digits(parts.next()?, 4)?,
+        digits(parts.next()?, 2)?,
+        digits(parts.next()?, 2)?,
+    );
     if parts.next().is_some() || !(1..=12).contains(&month) || day < 1 || day > days_in(year, month) {
         return None;
     }
@@ -24,7 +31,9 @@ pub fn parse_nanoseconds(text: &str) -> Option<i64> {
         return None;
     }
     let seconds = day_number(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second;
-    seconds.checked_mul(1_000_000_000)?.checked_add(nanoseconds(fraction)?)
+    seconds
+        .checked_mul(1_000_000_000)?
+        .checked_add(nanoseconds(fraction)?)
 }
 
 fn digits(text: &str, length: usize) -> Option<i64> {
@@ -76,13 +85,26 @@ mod tests {
     #[test]
     fn the_first_day_of_2018_is_day_zero_and_a_week_later_is_a_monday_again() {
         assert_eq!(parse_nanoseconds("2018-01-01"), Some(0));
-        assert_eq!(parse_nanoseconds("2018-01-08T00:00:00Z"), Some(7 * 86_400 * 1_000_000_000));
-        assert_eq!(parse_nanoseconds("2020-03-01 00:00:00").unwrap() / 86_400_000_000_000, 790);
+        assert_eq!(
+            parse_nanoseconds("2018-01-08T00:00:00Z"),
+            Some(7 * 86_400 * 1_000_000_000)
+        );
+        assert_eq!(
+            parse_nanoseconds("2020-03-01 00:00:00").unwrap() / 86_400_000_000_000,
+            790
+        );
     }
 
     #[test]
     fn impossible_dates_are_refused() {
-        for text in ["2023-02-29 00:00:00", "2023-13-01", "16/11/2023", "2023-11-16 25:00:00", "", "12"] {
+        for text in [
+            "2023-02-29 00:00:00",
+            "2023-13-01",
+            "16/11/2023",
+            "2023-11-16 25:00:00",
+            "",
+            "12",
+        ] {
             assert_eq!(parse_nanoseconds(text), None, "{text}");
         }
     }

@@ -90,7 +90,15 @@ impl Distribution {
             let rank = (level * sorted.len() as f64).ceil() as usize;
             sorted.get(rank.saturating_sub(1)).copied().unwrap_or(f64::NAN)
         };
-        Self { mean, std: variance.sqrt(), min: at(0.0), p50: at(0.5), p95: at(0.95), p99: at(0.99), max: at(1.0) }
+        Self {
+            mean,
+            std: variance.sqrt(),
+            min: at(0.0),
+            p50: at(0.5),
+            p95: at(0.95),
+            p99: at(0.99),
+            max: at(1.0),
+        }
     }
 }
 
@@ -110,7 +118,11 @@ fn inspect_requests(trace: &RequestTrace) -> RequestFacts {
     RequestFacts {
         rows: trace.len(),
         span_s: trace.arrival_s.last().copied().unwrap_or(0.0),
-        failed: trace.response_tokens.iter().filter(|&&tokens| tokens == 0.0).count(),
+        failed: trace
+            .response_tokens
+            .iter()
+            .filter(|&&tokens| tokens == 0.0)
+            .count(),
         zero_tokens: (0..trace.len()).filter(|&row| zero(row)).count(),
         repeated_timestamps: gaps.iter().filter(|&&gap| gap == 0.0).count(),
         gap_cv: gap_s.std / gap_s.mean,
@@ -144,8 +156,10 @@ fn differences(values: &[f64]) -> Vec<f64> {
 }
 
 fn autocorrelation(values: &[f64], distribution: &Distribution) -> f64 {
-    let covariance: f64 =
-        values.windows(2).map(|pair| (pair[0] - distribution.mean) * (pair[1] - distribution.mean)).sum();
+    let covariance: f64 = values
+        .windows(2)
+        .map(|pair| (pair[0] - distribution.mean) * (pair[1] - distribution.mean))
+        .sum();
     covariance / (values.len().max(1) as f64 * distribution.std.powi(2))
 }
 
@@ -170,7 +184,11 @@ impl Inspection {
 fn request_text(file: &str, facts: &RequestFacts) -> String {
     let percent = |count: usize| format!("{:.2} %", 100.0 * count as f64 / facts.rows.max(1) as f64);
     let counts = |counts: &[(String, usize)]| {
-        counts.iter().map(|(name, count)| format!("{name} {count} ({})", percent(*count))).collect::<Vec<_>>().join(", ")
+        counts
+            .iter()
+            .map(|(name, count)| format!("{name} {count} ({})", percent(*count)))
+            .collect::<Vec<_>>()
+            .join(", ")
     };
     let mut lines = vec![
         format!("{file}: {} requests over {}", facts.rows, duration(facts.span_s)),
@@ -180,13 +198,20 @@ fn request_text(file: &str, facts: &RequestFacts) -> String {
         row("request tokens", &facts.request_tokens),
         row("response tokens", &facts.response_tokens),
         String::new(),
-        format!("gaps: CV {:.3}, autocorrelation at lag 1 {:.3}", facts.gap_cv, facts.gap_autocorrelation),
+        format!(
+            "gaps: CV {:.3}, autocorrelation at lag 1 {:.3}",
+            facts.gap_cv, facts.gap_autocorrelation
+        ),
         format!(
             "bursts: {:.1} % of gaps below 10 ms, {:.1} % above 10 s",
             100.0 * facts.burst_share,
             100.0 * facts.sparse_share
         ),
-        format!("failed (no response token): {} ({})", facts.failed, percent(facts.failed)),
+        format!(
+            "failed (no response token): {} ({})",
+            facts.failed,
+            percent(facts.failed)
+        ),
         format!(
             "cleaning would drop {} requests with zero tokens and spread {} repeated timestamps",
             facts.zero_tokens, facts.repeated_timestamps
@@ -206,19 +231,42 @@ fn series_text(file: &str, facts: &SeriesFacts) -> String {
         header(),
         row("step (s)", &facts.step_s),
     ];
-    lines.extend(facts.columns.iter().map(|(name, distribution)| row(name, distribution)));
+    lines.extend(
+        facts
+            .columns
+            .iter()
+            .map(|(name, distribution)| row(name, distribution)),
+    );
     lines.join("\n")
 }
 
 fn header() -> String {
     let names = ["mean", "std", "min", "p50", "p95", "p99", "max"];
-    format!("{:<18}{}", "", names.iter().map(|name| format!("{name:>12}")).collect::<String>())
+    format!(
+        "{:<18}{}",
+        "",
+        names.iter().map(|name| format!("{name:>12}")).collect::<String>()
+    )
 }
 
 fn row(name: &str, distribution: &Distribution) -> String {
-    let Distribution { mean, std, min, p50, p95, p99, max } = *distribution;
+    let Distribution {
+        mean,
+        std,
+        min,
+        p50,
+        p95,
+        p99,
+        max,
+    } = *distribution;
     let values = [mean, std, min, p50, p95, p99, max];
-    format!("{name:<18}{}", values.iter().map(|value| format!("{value:>12.3}")).collect::<String>())
+    format!(
+        "{name:<18}{}",
+        values
+            .iter()
+            .map(|value| format!("{value:>12.3}"))
+            .collect::<String>()
+    )
 }
 
 fn duration(seconds: f64) -> String {
@@ -238,8 +286,13 @@ mod tests {
             ..RequestTrace::default()
         };
         let facts = inspect_requests(&trace);
-        assert_eq!((facts.failed, facts.zero_tokens, facts.repeated_timestamps), (2, 2, 1));
-        assert!((facts.burst_share - 2.0 / 3.0).abs() < 1e-12 && (facts.sparse_share - 1.0 / 3.0).abs() < 1e-12);
+        assert_eq!(
+            (facts.failed, facts.zero_tokens, facts.repeated_timestamps),
+            (2, 2, 1)
+        );
+        assert!(
+            (facts.burst_share - 2.0 / 3.0).abs() < 1e-12 && (facts.sparse_share - 1.0 / 3.0).abs() < 1e-12
+        );
         assert_eq!(facts.request_tokens.p50, 10.0);
     }
 }

@@ -38,7 +38,10 @@ impl Expect {
         if text.trim().is_empty() {
             format!("the value is missing; {expected} is expected here")
         } else {
-            format!("`{}` is not {expected}", text.chars().take(60).collect::<String>())
+            format!(
+                "`{}` is not {expected}",
+                text.chars().take(60).collect::<String>()
+            )
         }
     }
 }
@@ -58,24 +61,45 @@ impl<'a> Locator<'a> {
         }
         if let Some(at) = bytes.iter().position(|&byte| byte == 0) {
             let line = 1 + bytes[..at].iter().filter(|&&byte| byte == b'\n').count();
-            let start = bytes[..at].iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
+            let start = bytes[..at]
+                .iter()
+                .rposition(|&byte| byte == b'\n')
+                .map_or(0, |newline| newline + 1);
             let field = bytes[start..at].iter().filter(|&&byte| byte == b',').count();
-            let column = if line == 1 { None } else { locator.header()?.get(field).cloned() };
+            let column = if line == 1 {
+                None
+            } else {
+                locator.header()?.get(field).cloned()
+            };
             let message = "a NUL byte; the file is damaged or was cut while it was written".to_string();
-            return Err(TraceError { file: file.to_string(), line: Some(line), column, message });
+            return Err(TraceError {
+                file: file.to_string(),
+                line: Some(line),
+                column,
+                message,
+            });
         }
         Ok(locator)
     }
 
     /// An error about the file as a whole.
     pub fn whole(&self, message: &str) -> TraceError {
-        TraceError { file: self.file.to_string(), line: None, column: None, message: message.to_string() }
+        TraceError {
+            file: self.file.to_string(),
+            line: None,
+            column: None,
+            message: message.to_string(),
+        }
     }
 
     /// The names in the header, without a byte-order mark.
     pub fn header(&self) -> Result<Vec<String>, TraceError> {
-        let (_, line) = self.lines().next().ok_or_else(|| self.whole("the file is empty"))?;
-        let text = std::str::from_utf8(line).map_err(|_| self.at_line(1, None, "the header is not UTF-8 text"))?;
+        let (_, line) = self
+            .lines()
+            .next()
+            .ok_or_else(|| self.whole("the file is empty"))?;
+        let text =
+            std::str::from_utf8(line).map_err(|_| self.at_line(1, None, "the header is not UTF-8 text"))?;
         Ok(fields(text.trim_start_matches('\u{feff}')))
     }
 
@@ -100,7 +124,9 @@ impl<'a> Locator<'a> {
 
     /// The first line that does not hold what its columns must; `fallback` is what polars said.
     pub fn first_bad(&self, expectations: &[(&str, Expect)], fallback: &str) -> TraceError {
-        let Ok(header) = self.header() else { return self.whole(fallback) };
+        let Ok(header) = self.header() else {
+            return self.whole(fallback);
+        };
         for (number, line) in self.lines().skip(1) {
             let Ok(text) = std::str::from_utf8(line) else {
                 return self.at_line(number, None, "the line is not UTF-8 text");
@@ -112,7 +138,9 @@ impl<'a> Locator<'a> {
                 return self.at_line(number, missing, &message);
             }
             for (name, expect) in expectations {
-                let Some(at) = header.iter().position(|column| column == name) else { continue };
+                let Some(at) = header.iter().position(|column| column == name) else {
+                    continue;
+                };
                 if !expect.accepts(&values[at]) {
                     return self.at_line(number, Some((*name).to_string()), &expect.complaint(&values[at]));
                 }
@@ -122,7 +150,12 @@ impl<'a> Locator<'a> {
     }
 
     fn at_line(&self, line: usize, column: Option<String>, message: &str) -> TraceError {
-        TraceError { file: self.file.to_string(), line: Some(line), column, message: message.to_string() }
+        TraceError {
+            file: self.file.to_string(),
+            line: Some(line),
+            column,
+            message: message.to_string(),
+        }
     }
 
     /// Lines that are not blank, with their numbers from 1.

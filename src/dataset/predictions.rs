@@ -42,7 +42,11 @@ impl PredictionTable {
     pub fn collect(prepared: &Prepared, horizon: usize, parts: &[(Part, Range<usize>, Vec<f32>)]) -> Self {
         let channels = prepared.steps.target_channels();
         let targets = channels.len();
-        let longest = parts.iter().map(|(_, origins, _)| origins.len()).max().unwrap_or(0);
+        let longest = parts
+            .iter()
+            .map(|(_, origins, _)| origins.len())
+            .max()
+            .unwrap_or(0);
         let mut table = Self {
             stride: (longest * horizon * targets).div_ceil(MOST_VALUES).max(1),
             targets: channels.iter().map(|channel| channel.name.clone()).collect(),
@@ -83,11 +87,18 @@ pub fn write_predictions(table: &PredictionTable) -> anyhow::Result<Vec<u8>> {
     ];
     for (index, target) in table.targets.iter().enumerate() {
         let name = format!("{target}_actual");
-        columns.push(Column::from(Series::new(name.as_str().into(), &table.actual[index])));
+        columns.push(Column::from(Series::new(
+            name.as_str().into(),
+            &table.actual[index],
+        )));
         let name = format!("{target}_forecast");
-        columns.push(Column::from(Series::new(name.as_str().into(), &table.forecast[index])));
+        columns.push(Column::from(Series::new(
+            name.as_str().into(),
+            &table.forecast[index],
+        )));
     }
-    let mut frame = DataFrame::new_infer_height(columns).context("the predictions have columns of unequal length")?;
+    let mut frame =
+        DataFrame::new_infer_height(columns).context("the predictions have columns of unequal length")?;
     let mut bytes = Cursor::new(Vec::new());
     ParquetWriter::new(&mut bytes)
         .with_compression(ParquetCompression::Snappy)
@@ -109,11 +120,28 @@ pub fn read_predictions(path: &Path) -> anyhow::Result<PredictionTable> {
     let damaged = || format!("{} is not a table of predictions", path.display());
     let frame = ParquetReader::new(file).finish().with_context(damaged)?;
     let floats = |name: &str| -> anyhow::Result<Vec<f64>> {
-        let series = frame.column(name).with_context(damaged)?.as_materialized_series().clone();
-        Ok(series.f64().with_context(damaged)?.iter().map(|value| value.unwrap_or(f64::NAN)).collect())
+        let series = frame
+            .column(name)
+            .with_context(damaged)?
+            .as_materialized_series()
+            .clone();
+        Ok(series
+            .f64()
+            .with_context(damaged)?
+            .iter()
+            .map(|value| value.unwrap_or(f64::NAN))
+            .collect())
     };
-    let part = frame.column("part").with_context(damaged)?.as_materialized_series().clone();
-    let ahead = frame.column("ahead").with_context(damaged)?.as_materialized_series().clone();
+    let part = frame
+        .column("part")
+        .with_context(damaged)?
+        .as_materialized_series()
+        .clone();
+    let ahead = frame
+        .column("ahead")
+        .with_context(damaged)?
+        .as_materialized_series()
+        .clone();
     let targets: Vec<String> = frame
         .get_column_names()
         .iter()
@@ -121,11 +149,27 @@ pub fn read_predictions(path: &Path) -> anyhow::Result<PredictionTable> {
         .collect();
     Ok(PredictionTable {
         stride: 1,
-        part: part.str().with_context(damaged)?.iter().map(|text| text.unwrap_or_default().to_string()).collect(),
+        part: part
+            .str()
+            .with_context(damaged)?
+            .iter()
+            .map(|text| text.unwrap_or_default().to_string())
+            .collect(),
         time_s: floats("time_s")?,
-        ahead: ahead.u32().with_context(damaged)?.iter().map(|value| value.unwrap_or(0)).collect(),
-        actual: targets.iter().map(|name| floats(&format!("{name}_actual"))).collect::<anyhow::Result<_>>()?,
-        forecast: targets.iter().map(|name| floats(&format!("{name}_forecast"))).collect::<anyhow::Result<_>>()?,
+        ahead: ahead
+            .u32()
+            .with_context(damaged)?
+            .iter()
+            .map(|value| value.unwrap_or(0))
+            .collect(),
+        actual: targets
+            .iter()
+            .map(|name| floats(&format!("{name}_actual")))
+            .collect::<anyhow::Result<_>>()?,
+        forecast: targets
+            .iter()
+            .map(|name| floats(&format!("{name}_forecast")))
+            .collect::<anyhow::Result<_>>()?,
         targets,
     })
 }

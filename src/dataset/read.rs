@@ -58,16 +58,30 @@ pub fn parse_trace(file: &str, bytes: Vec<u8>) -> Result<Trace, TraceError> {
 
 fn recognise(header: &[String]) -> Option<Layout> {
     let has = |name: &str| header.iter().any(|column| column == name);
-    if ["Timestamp", "Model", "Request tokens", "Response tokens", "Log Type"].iter().all(|name| has(name)) {
+    if [
+        "Timestamp",
+        "Model",
+        "Request tokens",
+        "Response tokens",
+        "Log Type",
+    ]
+    .iter()
+    .all(|name| has(name))
+    {
         return Some(Layout::BurstGpt);
     }
-    if ["TIMESTAMP", "ContextTokens", "GeneratedTokens"].iter().all(|name| has(name)) {
+    if ["TIMESTAMP", "ContextTokens", "GeneratedTokens"]
+        .iter()
+        .all(|name| has(name))
+    {
         return Some(Layout::Azure);
     }
     let date = header.first()?;
     let is_date = DATE_NAMES.iter().any(|name| date.eq_ignore_ascii_case(name));
-    (is_date && header.len() > 1)
-        .then(|| Layout::Series { date: date.clone(), columns: header[1..].to_vec() })
+    (is_date && header.len() > 1).then(|| Layout::Series {
+        date: date.clone(),
+        columns: header[1..].to_vec(),
+    })
 }
 
 fn unknown_header(file: &str, header: &[String]) -> TraceError {
@@ -137,11 +151,22 @@ fn series(
     locator: &Locator<'_>,
 ) -> Result<SeriesTrace, TraceError> {
     let mut wanted = vec![(date, DataType::String, Expect::DateTime)];
-    wanted.extend(names.iter().map(|name| (name.as_str(), DataType::Float64, Expect::Number)));
+    wanted.extend(
+        names
+            .iter()
+            .map(|name| (name.as_str(), DataType::Float64, Expect::Number)),
+    );
     let frame = frame(bytes, &wanted, locator)?;
     let (time_s, _) = date_times(&frame, date, locator)?;
-    let columns = names.iter().map(|name| floats(&frame, name, locator)).collect::<Result<_, _>>()?;
-    Ok(SeriesTrace { time_s, names, columns })
+    let columns = names
+        .iter()
+        .map(|name| floats(&frame, name, locator))
+        .collect::<Result<_, _>>()?;
+    Ok(SeriesTrace {
+        time_s,
+        names,
+        columns,
+    })
 }
 
 /// Reads the wanted columns with their types. Polars says that a file is malformed but not always where, so a failure
@@ -152,9 +177,14 @@ fn frame(
     locator: &Locator<'_>,
 ) -> Result<DataFrame, TraceError> {
     let schema = Schema::from_iter(
-        wanted.iter().map(|(name, dtype, _)| Field::new(PlSmallStr::from_str(name), dtype.clone())),
+        wanted
+            .iter()
+            .map(|(name, dtype, _)| Field::new(PlSmallStr::from_str(name), dtype.clone())),
     );
-    let columns: Arc<[PlSmallStr]> = wanted.iter().map(|(name, _, _)| PlSmallStr::from_str(name)).collect();
+    let columns: Arc<[PlSmallStr]> = wanted
+        .iter()
+        .map(|(name, _, _)| PlSmallStr::from_str(name))
+        .collect();
     let read = CsvReadOptions::default()
         .with_schema_overwrite(Some(Arc::new(schema)))
         .with_columns(Some(columns))
@@ -175,7 +205,9 @@ fn frame(
 }
 
 fn floats(frame: &DataFrame, name: &str, locator: &Locator<'_>) -> Result<Vec<f64>, TraceError> {
-    let column = frame.column(name).and_then(|column| column.as_materialized_series().f64().cloned());
+    let column = frame
+        .column(name)
+        .and_then(|column| column.as_materialized_series().f64().cloned());
     let values: Vec<f64> = column
         .map_err(|error| locator.whole(&format!("column \"{name}\" cannot be read: {error}")))?
         .into_no_null_iter()
@@ -188,16 +220,25 @@ fn floats(frame: &DataFrame, name: &str, locator: &Locator<'_>) -> Result<Vec<f6
 
 fn counts(frame: &DataFrame, name: &str, locator: &Locator<'_>) -> Result<Vec<f64>, TraceError> {
     let values = floats(frame, name, locator)?;
-    match values.iter().position(|&value| value < 0.0 || value.fract() != 0.0) {
+    match values
+        .iter()
+        .position(|&value| value < 0.0 || value.fract() != 0.0)
+    {
         Some(row) => Err(locator.at_row(row, name, &format!("`{}` is not a number of tokens", values[row]))),
         None => Ok(values),
     }
 }
 
 fn texts(frame: &DataFrame, name: &str, locator: &Locator<'_>) -> Result<Vec<String>, TraceError> {
-    let column = frame.column(name).and_then(|column| column.as_materialized_series().str().cloned());
-    let column = column.map_err(|error| locator.whole(&format!("column \"{name}\" cannot be read: {error}")))?;
-    Ok(column.iter().map(|text| text.unwrap_or_default().to_string()).collect())
+    let column = frame
+        .column(name)
+        .and_then(|column| column.as_materialized_series().str().cloned());
+    let column =
+        column.map_err(|error| locator.whole(&format!("column \"{name}\" cannot be read: {error}")))?;
+    Ok(column
+        .iter()
+        .map(|text| text.unwrap_or_default().to_string())
+        .collect())
 }
 
 /// Seconds since the first row, and the first row's clock time in seconds.
@@ -206,7 +247,8 @@ fn date_times(frame: &DataFrame, name: &str, locator: &Locator<'_>) -> Result<(V
         .iter()
         .enumerate()
         .map(|(row, text)| {
-            parse_nanoseconds(text).ok_or_else(|| locator.at_row(row, name, &Expect::DateTime.complaint(text)))
+            parse_nanoseconds(text)
+                .ok_or_else(|| locator.at_row(row, name, &Expect::DateTime.complaint(text)))
         })
         .collect::<Result<Vec<i64>, _>>()?;
     let first = stamps.first().copied().unwrap_or(0);

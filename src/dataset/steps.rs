@@ -52,7 +52,11 @@ impl Steps {
 
     /// Values of one channel, step by step.
     pub fn channel(&self, index: usize) -> impl Iterator<Item = f64> {
-        self.values.iter().skip(index).step_by(self.channels.len()).copied()
+        self.values
+            .iter()
+            .skip(index)
+            .step_by(self.channels.len())
+            .copied()
     }
 
     /// The channels that are forecast.
@@ -78,7 +82,11 @@ pub fn steps_of(trace: &Trace, task: &TaskSpec) -> Result<Steps, String> {
 }
 
 fn channel(name: &str, unit: &str, transform: Transform) -> Channel {
-    Channel { name: name.to_string(), unit: unit.to_string(), transform }
+    Channel {
+        name: name.to_string(),
+        unit: unit.to_string(),
+        transform,
+    }
 }
 
 /// How many last requests the rate and mean-token features look at.
@@ -109,7 +117,12 @@ fn request_steps(trace: &RequestTrace, spec: &NextRequestSpec) -> Steps {
         }
     }
     let time_s = trace.arrival_s.iter().skip(1).copied().collect();
-    Steps { channels, targets: 3, time_s, values }
+    Steps {
+        channels,
+        targets: 3,
+        time_s,
+        values,
+    }
 }
 
 fn feature_channels(feature: Feature) -> Vec<Channel> {
@@ -118,10 +131,16 @@ fn feature_channels(feature: Feature) -> Vec<Channel> {
         Feature::MeanTokens => vec![channel("mean_tokens", "tokens", Transform::Log1p)],
         Feature::Burst => vec![channel("burst", "", Transform::Raw)],
         Feature::TimeOfDay => {
-            vec![channel("time_of_day_sin", "", Transform::Raw), channel("time_of_day_cos", "", Transform::Raw)]
+            vec![
+                channel("time_of_day_sin", "", Transform::Raw),
+                channel("time_of_day_cos", "", Transform::Raw),
+            ]
         }
         Feature::DayOfWeek => {
-            vec![channel("day_of_week_sin", "", Transform::Raw), channel("day_of_week_cos", "", Transform::Raw)]
+            vec![
+                channel("day_of_week_sin", "", Transform::Raw),
+                channel("day_of_week_cos", "", Transform::Raw),
+            ]
         }
     }
 }
@@ -141,8 +160,9 @@ fn push_feature(feature: Feature, trace: &RequestTrace, row: usize, values: &mut
             values.push((row - first) as f64 / span_s);
         }
         Feature::MeanTokens => {
-            let total: f64 =
-                (first..=row).map(|row| trace.request_tokens[row] + trace.response_tokens[row]).sum();
+            let total: f64 = (first..=row)
+                .map(|row| trace.request_tokens[row] + trace.response_tokens[row])
+                .sum();
             values.push(total / (row + 1 - first) as f64);
         }
         Feature::Burst => {
@@ -183,9 +203,15 @@ fn window_steps(trace: &RequestTrace, spec: &WindowLoadSpec) -> Steps {
 
 fn row_steps(trace: &SeriesTrace) -> Steps {
     let rows = trace.time_s.len();
-    let values = (0..rows).flat_map(|row| trace.columns.iter().map(move |column| column[row])).collect();
+    let values = (0..rows)
+        .flat_map(|row| trace.columns.iter().map(move |column| column[row]))
+        .collect();
     Steps {
-        channels: trace.names.iter().map(|name| channel(name, "", Transform::Identity)).collect(),
+        channels: trace
+            .names
+            .iter()
+            .map(|name| channel(name, "", Transform::Identity))
+            .collect(),
         targets: trace.names.len(),
         time_s: trace.time_s.clone(),
         values,
@@ -208,7 +234,11 @@ mod tests {
 
     #[test]
     fn the_burst_indicator_tells_bursts_from_sparse_and_steady_gaps() {
-        let spec = NextRequestSpec { lookback: 1, horizon: 1, features: vec![Feature::Burst] };
+        let spec = NextRequestSpec {
+            lookback: 1,
+            horizon: 1,
+            features: vec![Feature::Burst],
+        };
         let steps = request_steps(&trace(), &spec);
         assert_eq!(steps.channel(3).collect::<Vec<_>>(), [1.0, 0.0, -1.0]);
     }
@@ -218,7 +248,12 @@ mod tests {
         let spec = NextRequestSpec {
             lookback: 1,
             horizon: 1,
-            features: vec![Feature::ArrivalRate, Feature::MeanTokens, Feature::TimeOfDay, Feature::DayOfWeek],
+            features: vec![
+                Feature::ArrivalRate,
+                Feature::MeanTokens,
+                Feature::TimeOfDay,
+                Feature::DayOfWeek,
+            ],
         };
         let whole = request_steps(&trace(), &spec);
         let early = request_steps(&trace().select(&[0, 1, 2]), &spec);
@@ -227,7 +262,11 @@ mod tests {
 
     #[test]
     fn windows_count_requests_and_tokens_and_leave_the_unfinished_one_out() {
-        let spec = WindowLoadSpec { window: serde_json::from_str("\"10s\"").unwrap(), lookback: 1, horizon: 1 };
+        let spec = WindowLoadSpec {
+            window: serde_json::from_str("\"10s\"").unwrap(),
+            lookback: 1,
+            horizon: 1,
+        };
         let steps = window_steps(&trace(), &spec);
         assert_eq!(steps.values, [3.0, 60.0, 6.0, 0.0, 0.0, 0.0]);
     }

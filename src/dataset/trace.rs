@@ -44,7 +44,11 @@ impl RequestTrace {
     pub fn select(&self, rows: &[usize]) -> Self {
         let pick = |values: &[f64]| rows.iter().map(|&row| values[row]).collect::<Vec<_>>();
         let pick_text = |values: &[String]| {
-            if values.is_empty() { Vec::new() } else { rows.iter().map(|&row| values[row].clone()).collect() }
+            if values.is_empty() {
+                Vec::new()
+            } else {
+                rows.iter().map(|&row| values[row].clone()).collect()
+            }
         };
         let first_s = rows.first().map_or(0.0, |&row| self.arrival_s[row]);
         Self {

@@ -67,7 +67,9 @@ impl<'t> Domain<'t> {
 /// An axis where none may stand, an empty grid, an inverted range, a domain that is misspelt.
 pub fn find_axes<'t>(document: &Document<'t>) -> Result<Vec<Axis<'t>>, Problem> {
     let mut axes = Vec::new();
-    let DeValue::Table(root) = document.root().get_ref() else { return Ok(axes) };
+    let DeValue::Table(root) = document.root().get_ref() else {
+        return Ok(axes);
+    };
     for (key, node) in root {
         walk(&mut vec![key.get_ref().to_string()], node, &mut axes)?;
     }
@@ -102,23 +104,36 @@ fn walk<'t>(path: &mut Path, node: &Node<'t>, axes: &mut Vec<Axis<'t>>) -> Resul
 fn axis<'t>(path: &Path, domain: Domain<'t>, span: Range<usize>) -> Result<Axis<'t>, Problem> {
     let allowed = AXIS_TABLES.contains(&path[0].as_str()) || path.join(".") == "dataset.max_rows";
     if !allowed {
-        return Err(Problem::at(Some(span), format!("`{}` cannot be an axis", path.join(".")))
-            .label("several values")
-            .help("axes may stand under task, training, models and at dataset.max_rows"));
+        return Err(
+            Problem::at(Some(span), format!("`{}` cannot be an axis", path.join(".")))
+                .label("several values")
+                .help("axes may stand under task, training, models and at dataset.max_rows"),
+        );
     }
     // `task.<kind>.x` and `models.<n>.<kind>.x` are known to the user as `task.x` and `model.x`.
     let (entry, name) = match path[0].as_str() {
-        "models" => (path.get(1).and_then(|n| n.parse().ok()), format!("model.{}", path[3.min(path.len())..].join("."))),
+        "models" => (
+            path.get(1).and_then(|n| n.parse().ok()),
+            format!("model.{}", path[3.min(path.len())..].join(".")),
+        ),
         "task" => (None, format!("task.{}", path[2.min(path.len())..].join("."))),
         _ => (None, path.join(".")),
     };
-    Ok(Axis { path: path.clone(), name, entry, domain, span })
+    Ok(Axis {
+        path: path.clone(),
+        name,
+        entry,
+        domain,
+        span,
+    })
 }
 
 /// Reads a table as the domain of an axis; `None` if it is an ordinary table.
 fn domain_of<'t>(table: &DeTable<'t>, span: &Range<usize>) -> Result<Option<Domain<'t>>, Problem> {
     let mut keys = table.iter();
-    let (Some((key, value)), None) = (keys.next(), keys.next()) else { return Ok(None) };
+    let (Some((key, value)), None) = (keys.next(), keys.next()) else {
+        return Ok(None);
+    };
     let name = key.get_ref().as_ref();
     if !DOMAINS.contains(&name) {
         return Ok(None);
@@ -132,19 +147,30 @@ fn domain_of<'t>(table: &DeTable<'t>, span: &Range<usize>) -> Result<Option<Doma
         if items.is_empty() {
             return Err(Problem::at(place, "this grid is empty").help("give at least one value"));
         }
-        if let Some(item) = items.iter().find(|item| item.get_ref().is_table() || item.get_ref().is_array()) {
-            return Err(Problem::at(Some(item.span()), "a grid holds numbers, strings and booleans"));
+        if let Some(item) = items
+            .iter()
+            .find(|item| item.get_ref().is_table() || item.get_ref().is_array())
+        {
+            return Err(Problem::at(
+                Some(item.span()),
+                "a grid holds numbers, strings and booleans",
+            ));
         }
         return Ok(Some(Domain::Grid(items.iter().cloned().collect())));
     }
     let ends: Vec<f64> = items.iter().filter_map(number_of).collect();
     let (&[low, high], 2) = (ends.as_slice(), items.len()) else {
-        return Err(Problem::at(place, format!("`{name}` takes two numbers, the lowest and the highest")));
+        return Err(Problem::at(
+            place,
+            format!("`{name}` takes two numbers, the lowest and the highest"),
+        ));
     };
     if low >= high {
-        return Err(Problem::at(place, format!("the range from {low} to {high} is empty"))
-            .label("lowest value first")
-            .help(format!("{name} = [{high}, {low}]")));
+        return Err(
+            Problem::at(place, format!("the range from {low} to {high} is empty"))
+                .label("lowest value first")
+                .help(format!("{name} = [{high}, {low}]")),
+        );
     }
     match name {
         "uniform" => Ok(Some(Domain::Uniform(low, high))),

@@ -35,7 +35,9 @@ impl<'t> Document<'t> {
         let root = Spanned::new(table.span(), DeValue::Table(table.into_inner()));
         let mut document = Self { source, root };
         for index in 0..source.overrides.len() {
-            document.apply_override(index).map_err(|problem| problem.within(source))?;
+            document
+                .apply_override(index)
+                .map_err(|problem| problem.within(source))?;
         }
         Ok(document)
     }
@@ -54,7 +56,9 @@ impl<'t> Document<'t> {
         let node = match DeValue::parse(value) {
             Ok(node) => shifted(node.span(), node.into_inner(), value_offset),
             // A bare word is taken as a string, since quoting inside a shell is a nuisance.
-            Err(_) if value.chars().all(|c| c.is_alphanumeric() || "-_./:".contains(c)) && !value.is_empty() => {
+            Err(_)
+                if value.chars().all(|c| c.is_alphanumeric() || "-_./:".contains(c)) && !value.is_empty() =>
+            {
                 let string = DeValue::String(Cow::Borrowed(value));
                 Spanned::new(value_offset..value_offset + value.len(), string)
             }
@@ -64,14 +68,20 @@ impl<'t> Document<'t> {
         for key in &keys[..keys.len() - 1] {
             targets = descend(targets, key, &key_span);
             if targets.is_empty() {
-                return Err(Problem::at(Some(key_span), format!("`{key}` of this override is not in the file"))
-                    .help("name a table of the file, and a model as models.lstm.hidden"));
+                return Err(Problem::at(
+                    Some(key_span),
+                    format!("`{key}` of this override is not in the file"),
+                )
+                .help("name a table of the file, and a model as models.lstm.hidden"));
             }
         }
         let last = keys[keys.len() - 1];
         for target in targets {
             let DeValue::Table(table) = target.get_mut() else {
-                return Err(Problem::at(Some(key_span), format!("nothing can be set inside `{path}`")));
+                return Err(Problem::at(
+                    Some(key_span),
+                    format!("nothing can be set inside `{path}`"),
+                ));
             };
             // A key of the file keeps its place, so that errors about it point there only if the value is the file's.
             table.remove(last);
@@ -109,7 +119,9 @@ impl<'t> Document<'t> {
     {
         let mut changed: Document<'s> = self.clone();
         for (path, value) in replacements {
-            let target = path.iter().try_fold(&mut changed.root, |node, key| child_mut(node, key));
+            let target = path
+                .iter()
+                .try_fold(&mut changed.root, |node, key| child_mut(node, key));
             if let Some(target) = target {
                 *target = (*value).clone();
             }
@@ -137,7 +149,11 @@ impl<'t> Document<'t> {
         let in_text = span.clone().filter(|span| span.start < span.end);
         let problem = match (message.split(' ').next(), quoted.as_slice()) {
             (Some("unknown"), [wrong, known @ ..]) => {
-                let what = if message.starts_with("unknown field") { "key" } else { "value" };
+                let what = if message.starts_with("unknown field") {
+                    "key"
+                } else {
+                    "value"
+                };
                 let mut problem = Problem::at(in_text, format!("unknown {what} `{wrong}`"));
                 if let Some(key) = nearest(wrong, known.iter().copied()) {
                     problem = problem.label(format!("did you mean `{key}`?"));
@@ -171,7 +187,10 @@ pub fn number(text: &str) -> DeValue<'_> {
 fn shifted(span: Range<usize>, value: DeValue<'_>, offset: usize) -> Node<'_> {
     let value = match value {
         DeValue::Array(array) => DeValue::Array(
-            array.into_iter().map(|item| shifted(item.span(), item.into_inner(), offset)).collect(),
+            array
+                .into_iter()
+                .map(|item| shifted(item.span(), item.into_inner(), offset))
+                .collect(),
         ),
         DeValue::Table(table) => DeValue::Table(
             table

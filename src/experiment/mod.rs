@@ -19,9 +19,9 @@ pub use problem::{ExperimentError, Problem, Source, nearest};
 pub use run_spec::{DataIdentity, RunSpec, hex, lookup, setting_of};
 pub use schema::json_schema;
 pub use spec::{
-    CleaningSpec, DatasetSpec, EvaluationSpec, ExperimentSpec, Feature, Metric, NextRequestSpec, ObjectivePart,
-    ObjectiveSpec, Optimizer, Schedule, SchedulerSpec, SearchSpec, SeriesSpec, SplitSpec, Strategy, TaskSpec,
-    TrainingSpec, WindowLoadSpec,
+    CleaningSpec, DatasetSpec, EvaluationSpec, ExperimentSpec, Feature, Metric, NextRequestSpec,
+    ObjectivePart, ObjectiveSpec, Optimizer, Schedule, SchedulerSpec, SearchSpec, SeriesSpec, SplitSpec,
+    Strategy, TaskSpec, TrainingSpec, WindowLoadSpec,
 };
 
 use document::Document;
@@ -54,8 +54,9 @@ impl Experiment {
     /// # Errors
     /// An unreadable file, or anything in it that is not a valid experiment.
     pub fn load(path: &Path, overrides: &[String]) -> anyhow::Result<Self> {
-        let bytes = std::fs::read(path)
-            .map_err(|error| anyhow::anyhow!("cannot read the experiment file {}: {error}", path.display()))?;
+        let bytes = std::fs::read(path).map_err(|error| {
+            anyhow::anyhow!("cannot read the experiment file {}: {error}", path.display())
+        })?;
         let text = String::from_utf8(bytes).map_err(|error| {
             let at = error.utf8_error().valid_up_to();
             anyhow::anyhow!("{} is not UTF-8 text (byte {at})", path.display())
@@ -68,16 +69,30 @@ impl Experiment {
     /// # Errors
     /// Anything that is not a valid experiment, with its place.
     pub fn parse(path: &str, text: String, overrides: &[String]) -> Result<Self, ExperimentError> {
-        let source = Source { path: path.to_string(), text, overrides: overrides.to_vec() };
+        let source = Source {
+            path: path.to_string(),
+            text,
+            overrides: overrides.to_vec(),
+        };
         let document = Document::parse(&source)?;
         let (spec, trials, axes) = expand::expand(&document).map_err(|problem| problem.within(&source))?;
-        Ok(Self { spec, trials, axes, source })
+        Ok(Self {
+            spec,
+            trials,
+            axes,
+            source,
+        })
     }
 
     /// An error at a key of this file, for what only the data can tell.
     pub fn error_at(&self, path: &[&str], message: String, label: &str, help: String) -> ExperimentError {
         let keys: Vec<String> = path.iter().map(ToString::to_string).collect();
-        let span = Document::parse(&self.source).ok().and_then(|document| document.span_of(&keys));
-        Problem::at(span, message).label(label).help(help).within(&self.source)
+        let span = Document::parse(&self.source)
+            .ok()
+            .and_then(|document| document.span_of(&keys));
+        Problem::at(span, message)
+            .label(label)
+            .help(help)
+            .within(&self.source)
     }
 }

@@ -38,14 +38,25 @@ impl Plan {
     ///
     /// # Errors
     /// Data that are missing, malformed or too short, at the key of the file that asks for them.
-    pub fn new(experiment: &Experiment, loader: &mut Loader, device_class: &str) -> Result<Self, ExperimentError> {
+    pub fn new(
+        experiment: &Experiment,
+        loader: &mut Loader,
+        device_class: &str,
+    ) -> Result<Self, ExperimentError> {
         let mut runs: Vec<Run> = Vec::new();
         let is_ensemble = |spec: &RunSpec| matches!(spec.model, ModelSpec::Ensemble(_));
         for ensembles in [false, true] {
-            for trial in experiment.trials.iter().filter(|trial| is_ensemble(&trial.spec) == ensembles) {
+            for trial in experiment
+                .trials
+                .iter()
+                .filter(|trial| is_ensemble(&trial.spec) == ensembles)
+            {
                 for fold in 0..trial.spec.split.folds {
                     let (sha256, verdict) = prepare(experiment, &trial.spec, fold, loader)?;
-                    let data = DataIdentity { sha256, device_class: device_class.to_string() };
+                    let data = DataIdentity {
+                        sha256,
+                        device_class: device_class.to_string(),
+                    };
                     for seed in seeds_of(experiment, &trial.spec) {
                         let run = plan_run(experiment, &trial.spec, seed, fold, &data, &verdict, &runs);
                         if runs.iter().all(|other| other.id != run.id) {
@@ -71,7 +82,12 @@ fn plan_run(
     let candidates = match &spec.model {
         ModelSpec::Ensemble(ensemble) => earlier
             .iter()
-            .filter(|run| ensemble.members.iter().any(|member| member == run.spec.model.kind()))
+            .filter(|run| {
+                ensemble
+                    .members
+                    .iter()
+                    .any(|member| member == run.spec.model.kind())
+            })
             .filter(|run| run.fold == fold && (run.seed == seed || run.seed.is_none()))
             .filter(|run| run.spec.setting() == spec.setting())
             .map(|run| run.id.clone())
@@ -92,15 +108,18 @@ fn plan_run(
 
 /// A model without randomness runs once; an ensemble has the randomness of its members.
 fn seeds_of(experiment: &Experiment, spec: &RunSpec) -> Vec<Option<u64>> {
-    let random = match &spec.model {
-        ModelSpec::Ensemble(ensemble) => experiment
-            .spec
-            .models
-            .iter()
-            .any(|model| model.is_trained() && ensemble.members.iter().any(|member| member == model.kind())),
-        model => model.is_trained(),
-    };
-    if random { experiment.spec.search.seeds.iter().copied().map(Some).collect() } else { vec![None] }
+    let random =
+        match &spec.model {
+            ModelSpec::Ensemble(ensemble) => experiment.spec.models.iter().any(|model| {
+                model.is_trained() && ensemble.members.iter().any(|member| member == model.kind())
+            }),
+            model => model.is_trained(),
+        };
+    if random {
+        experiment.spec.search.seeds.iter().copied().map(Some).collect()
+    } else {
+        vec![None]
+    }
 }
 
 /// Reads the data of a run and proves its split, before anything is scheduled.
@@ -110,11 +129,12 @@ fn prepare(
     fold: usize,
     loader: &mut Loader,
 ) -> Result<(String, LeakVerdict), ExperimentError> {
-    let prepared = loader.sha256(&spec.dataset).and_then(|hash| Ok((hash, loader.prepare(spec, fold)?)));
+    let prepared = loader
+        .sha256(&spec.dataset)
+        .and_then(|hash| Ok((hash, loader.prepare(spec, fold)?)));
     let checked = prepared.and_then(|(hash, prepared)| Ok((hash, prepared.check(&spec.task)?)));
-    checked.map_err(|error| {
-        experiment.error_at(&error.place(&spec.task), error.to_string(), "", error.help())
-    })
+    checked
+        .map_err(|error| experiment.error_at(&error.place(&spec.task), error.to_string(), "", error.help()))
 }
 
 /// `lstm hidden=64 learning_rate=0.001`: the model and the axes it reads.

@@ -21,7 +21,12 @@ pub struct Problem {
 impl Problem {
     /// A problem at a place in the file.
     pub fn at(span: Option<Range<usize>>, message: impl Into<String>) -> Self {
-        Self { message: message.into(), span, label: String::new(), help: None }
+        Self {
+            message: message.into(),
+            span,
+            label: String::new(),
+            help: None,
+        }
     }
 
     /// Adds the short text beside the caret.
@@ -40,7 +45,10 @@ impl Problem {
 
     /// Binds the problem to its source, so that it can be shown.
     pub fn within(self, source: &Source) -> ExperimentError {
-        ExperimentError { source_text: source.clone(), problem: self }
+        ExperimentError {
+            source_text: source.clone(),
+            problem: self,
+        }
     }
 }
 
@@ -58,7 +66,12 @@ pub struct Source {
 impl Source {
     /// Offset of override number `index` in the span space that file and overrides share.
     pub fn override_offset(&self, index: usize) -> usize {
-        self.text.len() + 1 + self.overrides[..index].iter().map(|text| text.len() + 1).sum::<usize>()
+        self.text.len()
+            + 1
+            + self.overrides[..index]
+                .iter()
+                .map(|text| text.len() + 1)
+                .sum::<usize>()
     }
 
     /// The text, name and local span that a span points into.
@@ -86,12 +99,21 @@ pub struct ExperimentError {
 impl ExperimentError {
     /// The message with the place in the file, in colour if asked for.
     pub fn render(&self, colour: bool) -> String {
-        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
+        let renderer = if colour {
+            Renderer::styled()
+        } else {
+            Renderer::plain()
+        };
         let renderer = renderer.decor_style(DecorStyle::Ascii);
         let title = Level::ERROR.primary_title(&self.problem.message);
         let Some(span) = &self.problem.span else {
             let path = &self.source_text.path;
-            let help = self.problem.help.as_deref().map(|help| format!("\n  = help: {help}")).unwrap_or_default();
+            let help = self
+                .problem
+                .help
+                .as_deref()
+                .map(|help| format!("\n  = help: {help}"))
+                .unwrap_or_default();
             return format!("error: {}\n --> {path}{help}", self.problem.message);
         };
         let (text, path, local) = self.source_text.locate(span);
@@ -110,7 +132,10 @@ impl ExperimentError {
 
 /// A caret reads best on one line: a span over several (a table, say) is cut at the end of its first.
 fn one_line(text: &str, span: Range<usize>) -> Range<usize> {
-    let end = text.get(span.clone()).and_then(|part| part.find('\n')).map_or(span.end, |at| span.start + at);
+    let end = text
+        .get(span.clone())
+        .and_then(|part| part.find('\n'))
+        .map_or(span.end, |at| span.start + at);
     span.start..end.max(span.start)
 }
 
@@ -154,6 +179,9 @@ mod tests {
         let start = source.override_offset(1) + 5;
         let error = Problem::at(Some(start..start + 7), "unknown key `lookbak`").within(&source);
         let shown = error.render(false);
-        assert!(shown.contains("--set:1:6") && shown.contains("task.lookbak=3"), "{shown}");
+        assert!(
+            shown.contains("--set:1:6") && shown.contains("task.lookbak=3"),
+            "{shown}"
+        );
     }
 }

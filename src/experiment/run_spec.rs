@@ -49,7 +49,11 @@ impl RunSpec {
             }
         }
         let evaluation_batch = spec.evaluation.drop_last.then_some(spec.training.batch_size);
-        let training = if model.is_trained() { spec.training.clone() } else { TrainingSpec::default() };
+        let training = if model.is_trained() {
+            spec.training.clone()
+        } else {
+            TrainingSpec::default()
+        };
         Self {
             dataset: spec.dataset.clone(),
             split: spec.split.clone(),
@@ -151,8 +155,10 @@ fn canonical(value: &Value) -> String {
         Value::Object(map) => {
             let mut keys: Vec<&String> = map.keys().collect();
             keys.sort();
-            let fields: Vec<String> =
-                keys.iter().map(|key| format!("{}:{}", Value::String((*key).clone()), canonical(&map[*key]))).collect();
+            let fields: Vec<String> = keys
+                .iter()
+                .map(|key| format!("{}:{}", Value::String((*key).clone()), canonical(&map[*key])))
+                .collect();
             format!("{{{}}}", fields.join(","))
         }
         Value::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),

@@ -56,7 +56,10 @@ impl FitData<'_> {
     /// The scaled values of one target over the training steps.
     fn training_values(&self, target: usize) -> Vec<f32> {
         let steps: &ScaledSteps = self.train.steps;
-        self.train_steps.clone().map(|step| steps.targets[step * steps.target_count + target]).collect()
+        self.train_steps
+            .clone()
+            .map(|step| steps.targets[step * steps.target_count + target])
+            .collect()
     }
 }
 
@@ -79,7 +82,9 @@ pub struct Epoch {
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum FitError {
     /// The loss stopped being a number.
-    #[error("diverged at epoch {epoch}: the loss is {loss}; lower training.learning_rate or set training.gradient_clip_norm")]
+    #[error(
+        "diverged at epoch {epoch}: the loss is {loss}; lower training.learning_rate or set training.gradient_clip_norm"
+    )]
     Diverged {
         /// Epoch, counted from 1.
         epoch: usize,
@@ -130,7 +135,13 @@ pub struct BuildContext<'a> {
 
 /// Builds a model, ready to be fitted or to be loaded.
 pub fn build(spec: &ModelSpec, context: BuildContext<'_>) -> Box<dyn Forecaster> {
-    let BuildContext { shape, training, seed, device, members } = context;
+    let BuildContext {
+        shape,
+        training,
+        seed,
+        device,
+        members,
+    } = context;
     let mut stream = Stream::weights(seed);
     match spec {
         ModelSpec::Zero(_) => Box::new(naive::Constant::zero(shape)),

@@ -59,15 +59,28 @@ pub struct Trained<N> {
 impl<N: Network> Trained<N> {
     /// Wraps a freshly initialised network.
     pub fn new(network: N, shape: Shape, training: &TrainingSpec, seed: u64, device: &ComputeDevice) -> Self {
-        Self { network, shape, training: training.clone(), seed, device: device.clone() }
+        Self {
+            network,
+            shape,
+            training: training.clone(),
+            seed,
+            device: device.clone(),
+        }
     }
 }
 
 impl<N: Network + Send> Forecaster for Trained<N> {
     fn fit(&mut self, data: &FitData<'_>, on_epoch: &mut dyn FnMut(Epoch)) -> Result<(), FitError> {
         let start = self.network.clone();
-        self.network =
-            fit_network(start, self.shape, &self.training, self.seed, &self.device, data, on_epoch)?;
+        self.network = fit_network(
+            start,
+            self.shape,
+            &self.training,
+            self.seed,
+            &self.device,
+            data,
+            on_epoch,
+        )?;
         Ok(())
     }
 
@@ -80,7 +93,10 @@ impl<N: Network + Send> Forecaster for Trained<N> {
     }
 
     fn parameters(&self) -> Parameters {
-        let mut collector = Collector { path: Vec::new(), found: Vec::new() };
+        let mut collector = Collector {
+            path: Vec::new(),
+            found: Vec::new(),
+        };
         self.network.valid().visit(&mut collector);
         let mut parameters = Parameters::default();
         for (path, values) in collector.found {

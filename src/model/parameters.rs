@@ -18,7 +18,10 @@ pub struct Values {
 impl Values {
     /// A parameter of one dimension.
     pub fn vector(data: Vec<f32>) -> Self {
-        Self { shape: vec![data.len()], data }
+        Self {
+            shape: vec![data.len()],
+            data,
+        }
     }
 }
 
@@ -43,7 +46,10 @@ impl Parameters {
     /// # Errors
     /// A missing parameter or another shape.
     pub fn get(&self, name: &str, shape: &[usize]) -> anyhow::Result<&Values> {
-        let values = self.0.get(name).with_context(|| format!("the saved model has no parameter `{name}`"))?;
+        let values = self
+            .0
+            .get(name)
+            .with_context(|| format!("the saved model has no parameter `{name}`"))?;
         ensure!(
             values.shape == shape,
             "the parameter `{name}` of the saved model has shape {:?}, but the model expects {shape:?}",
@@ -73,7 +79,8 @@ impl Parameters {
     #[must_use]
     pub fn below(&self, prefix: &str) -> Self {
         let own = self.0.iter().filter_map(|(name, values)| {
-            name.strip_prefix(prefix).map(|rest| (rest.to_string(), values.clone()))
+            name.strip_prefix(prefix)
+                .map(|rest| (rest.to_string(), values.clone()))
         });
         Self(own.collect())
     }
@@ -83,13 +90,21 @@ impl Parameters {
     /// # Errors
     /// Never for parameters of a model: their sizes match their shapes.
     pub fn to_safetensors(&self) -> anyhow::Result<Vec<u8>> {
-        let bytes: Vec<Vec<u8>> =
-            self.0.values().map(|values| values.data.iter().flat_map(|value| value.to_le_bytes()).collect()).collect();
+        let bytes: Vec<Vec<u8>> = self
+            .0
+            .values()
+            .map(|values| values.data.iter().flat_map(|value| value.to_le_bytes()).collect())
+            .collect();
         let views = self
             .0
             .iter()
             .zip(&bytes)
-            .map(|((name, values), bytes)| Ok((name.as_str(), TensorView::new(Dtype::F32, values.shape.clone(), bytes)?)))
+            .map(|((name, values), bytes)| {
+                Ok((
+                    name.as_str(),
+                    TensorView::new(Dtype::F32, values.shape.clone(), bytes)?,
+                ))
+            })
             .collect::<anyhow::Result<Vec<_>>>()?;
         Ok(safetensors::serialize(views, None)?)
     }
@@ -99,14 +114,28 @@ impl Parameters {
     /// # Errors
     /// A file that is missing, damaged, or holds anything but 32-bit floats.
     pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let bytes = std::fs::read(path).with_context(|| format!("cannot read the saved model {}", path.display()))?;
+        let bytes =
+            std::fs::read(path).with_context(|| format!("cannot read the saved model {}", path.display()))?;
         let tensors = SafeTensors::deserialize(&bytes)
             .with_context(|| format!("{} is not a safetensors file", path.display()))?;
         let mut parameters = Self::default();
         for (name, view) in tensors.tensors() {
-            ensure!(view.dtype() == Dtype::F32, "the parameter `{name}` in {} is not of type F32", path.display());
-            let data = view.data().chunks_exact(4).map(|word| f32::from_le_bytes([word[0], word[1], word[2], word[3]]));
-            parameters.insert(name, Values { shape: view.shape().to_vec(), data: data.collect() });
+            ensure!(
+                view.dtype() == Dtype::F32,
+                "the parameter `{name}` in {} is not of type F32",
+                path.display()
+            );
+            let data = view
+                .data()
+                .chunks_exact(4)
+                .map(|word| f32::from_le_bytes([word[0], word[1], word[2], word[3]]));
+            parameters.insert(
+                name,
+                Values {
+                    shape: view.shape().to_vec(),
+                    data: data.collect(),
+                },
+            );
         }
         Ok(parameters)
     }
@@ -119,7 +148,13 @@ mod tests {
     #[test]
     fn a_saved_model_reads_back_bit_by_bit() {
         let mut parameters = Parameters::default();
-        parameters.insert("lstm.weight_ih_l0".into(), Values { shape: vec![2, 2], data: vec![1.5, -0.0, 3e-40, f32::MAX] });
+        parameters.insert(
+            "lstm.weight_ih_l0".into(),
+            Values {
+                shape: vec![2, 2],
+                data: vec![1.5, -0.0, 3e-40, f32::MAX],
+            },
+        );
         parameters.insert("fc1.bias".into(), Values::vector(vec![0.1]));
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), parameters.to_safetensors().unwrap()).unwrap();
@@ -130,6 +165,9 @@ mod tests {
     fn a_parameter_of_another_shape_is_refused_by_name() {
         let parameters = Parameters::from([("fc1.bias".to_string(), Values::vector(vec![0.1]))]);
         let message = parameters.get("fc1.bias", &[2]).unwrap_err().to_string();
-        assert!(message.contains("fc1.bias") && message.contains("[1]") && message.contains("[2]"), "{message}");
+        assert!(
+            message.contains("fc1.bias") && message.contains("[1]") && message.contains("[2]"),
+            "{message}"
+        );
     }
 }

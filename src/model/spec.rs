@@ -78,7 +78,10 @@ pub struct DlinearSpec {
 
 impl Default for DlinearSpec {
     fn default() -> Self {
-        Self { kernel: 25, per_channel: false }
+        Self {
+            kernel: 25,
+            per_channel: false,
+        }
     }
 }
 
@@ -96,7 +99,11 @@ pub struct LstmSpec {
 
 impl Default for LstmSpec {
     fn default() -> Self {
-        Self { hidden: 32, layers: 1, dropout: 0.0 }
+        Self {
+            hidden: 32,
+            layers: 1,
+            dropout: 0.0,
+        }
     }
 }
 
@@ -148,7 +155,10 @@ impl ModelSpec {
 
     /// Whether the model is trained by gradient descent, and so reads the `training` table and depends on a seed.
     pub fn is_trained(&self) -> bool {
-        matches!(self, ModelSpec::Linear(_) | ModelSpec::Nlinear(_) | ModelSpec::Dlinear(_) | ModelSpec::Lstm(_))
+        matches!(
+            self,
+            ModelSpec::Linear(_) | ModelSpec::Nlinear(_) | ModelSpec::Dlinear(_) | ModelSpec::Lstm(_)
+        )
     }
 
     /// Whether the model reads a key of the `training` table.
@@ -159,7 +169,9 @@ impl ModelSpec {
     /// Past steps that the model reads of its own accord; `None` when it reads `task.lookback` of them.
     pub fn own_lookback(&self) -> Option<usize> {
         match self {
-            ModelSpec::Zero(_) | ModelSpec::Mean(_) | ModelSpec::Median(_) | ModelSpec::Persistence(_) => Some(1),
+            ModelSpec::Zero(_) | ModelSpec::Mean(_) | ModelSpec::Median(_) | ModelSpec::Persistence(_) => {
+                Some(1)
+            }
             ModelSpec::MovingAverage(spec) => Some(spec.window),
             ModelSpec::SeasonalNaive(spec) => Some(spec.season),
             // An ensemble reads what its members read, which is known once they are chosen.
@@ -171,25 +183,50 @@ impl ModelSpec {
     /// Impossible hyperparameters, as `(key, what is wrong, remedy)`.
     pub fn violations(&self) -> Vec<(&'static str, String, &'static str)> {
         let positive = |key, value: usize| {
-            (value == 0).then(|| (key, "this must be at least 1".to_string(), "give a positive whole number"))
+            (value == 0).then(|| {
+                (
+                    key,
+                    "this must be at least 1".to_string(),
+                    "give a positive whole number",
+                )
+            })
         };
         match self {
             ModelSpec::MovingAverage(spec) => positive("window", spec.window).into_iter().collect(),
             ModelSpec::SeasonalNaive(spec) => positive("season", spec.season).into_iter().collect(),
             ModelSpec::Dlinear(spec) if spec.kernel.is_multiple_of(2) => {
-                vec![("kernel", format!("a kernel of {} has no middle", spec.kernel), "give an odd number, e.g. 25")]
+                vec![(
+                    "kernel",
+                    format!("a kernel of {} has no middle", spec.kernel),
+                    "give an odd number, e.g. 25",
+                )]
             }
             ModelSpec::Lstm(spec) => {
                 let head = (spec.hidden < 2).then(|| {
-                    ("hidden", "the head halves the hidden units".to_string(), "give at least 2 hidden units")
+                    (
+                        "hidden",
+                        "the head halves the hidden units".to_string(),
+                        "give at least 2 hidden units",
+                    )
                 });
                 let dropout = (!(0.0..1.0).contains(&spec.dropout)).then(|| {
-                    ("dropout", format!("{} is not a share of the units", spec.dropout), "between 0 and 1")
+                    (
+                        "dropout",
+                        format!("{} is not a share of the units", spec.dropout),
+                        "between 0 and 1",
+                    )
                 });
-                head.into_iter().chain(positive("layers", spec.layers)).chain(dropout).collect()
+                head.into_iter()
+                    .chain(positive("layers", spec.layers))
+                    .chain(dropout)
+                    .collect()
             }
             ModelSpec::Ensemble(spec) if spec.members.is_empty() => {
-                vec![("members", "an ensemble has members".to_string(), "e.g. members = [\"lstm\", \"dlinear\"]")]
+                vec![(
+                    "members",
+                    "an ensemble has members".to_string(),
+                    "e.g. members = [\"lstm\", \"dlinear\"]",
+                )]
             }
             _ => Vec::new(),
         }

@@ -83,9 +83,8 @@ impl MeanSpread {
     fn of(values: &[f64]) -> Self {
         let count = values.len() as f64;
         let mean = values.iter().sum::<f64>() / count;
-        let spread = (values.len() > 1).then(|| {
-            (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0)).sqrt()
-        });
+        let spread = (values.len() > 1)
+            .then(|| (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0)).sqrt());
         Self { mean, spread }
     }
 }
@@ -99,8 +98,12 @@ impl Comparison {
         let experiment = store.experiment(name)?;
         let objective: ObjectiveSpec =
             serde_json::from_str(&experiment.objective).context("damaged objective in the store")?;
-        let axes: Vec<String> = serde_json::from_str(&experiment.axes).context("damaged axes in the store")?;
-        let runs = store.runs(&RunFilter { experiment: Some(name.to_string()), ..RunFilter::default() })?;
+        let axes: Vec<String> =
+            serde_json::from_str(&experiment.axes).context("damaged axes in the store")?;
+        let runs = store.runs(&RunFilter {
+            experiment: Some(name.to_string()),
+            ..RunFilter::default()
+        })?;
         let metrics = Metrics::new(store.metrics(name)?);
         let mut settings: Vec<(Value, Vec<&RunRow>)> = Vec::new();
         for run in runs.iter().filter(|run| run.status == Status::Done) {
@@ -116,10 +119,20 @@ impl Comparison {
             .zip(titles)
             .map(|((_, members), title)| Board::new(title, members, &metrics, &objective, &axes))
             .collect();
-        let shown: Vec<&String> = boards.iter().flat_map(|board| &board.rows).flat_map(|row| &row.run_ids).collect();
+        let shown: Vec<&String> = boards
+            .iter()
+            .flat_map(|board| &board.rows)
+            .flat_map(|row| &row.run_ids)
+            .collect();
         let mut epochs = store.epochs(name)?;
         epochs.retain(|epoch| shown.contains(&&epoch.run_id));
-        Ok(Self { experiment, objective, runs, boards, epochs })
+        Ok(Self {
+            experiment,
+            objective,
+            runs,
+            boards,
+            epochs,
+        })
     }
 
     /// Runs with another status than done.
@@ -130,8 +143,16 @@ impl Comparison {
     /// `mse of all targets (scaled)`: what the leaderboard is sorted by.
     pub fn objective_title(&self) -> String {
         let objective = &self.objective;
-        let target = if objective.target == "all" { "all targets" } else { &objective.target };
-        format!("{} of {target} ({} units)", objective.metric.as_str(), objective.unit())
+        let target = if objective.target == "all" {
+            "all targets"
+        } else {
+            &objective.target
+        };
+        format!(
+            "{} of {target} ({} units)",
+            objective.metric.as_str(),
+            objective.unit()
+        )
     }
 
     /// The leaderboards as JSON.
@@ -174,7 +195,11 @@ impl Metrics {
     }
 
     fn of(&self, run_id: &str, part: &str) -> impl Iterator<Item = &MetricRow> {
-        self.0.get(run_id).into_iter().flatten().filter(move |metric| metric.part == part)
+        self.0
+            .get(run_id)
+            .into_iter()
+            .flatten()
+            .filter(move |metric| metric.part == part)
     }
 
     fn objective(&self, run_id: &str, part: &str, objective: &ObjectiveSpec) -> Option<f64> {
@@ -235,8 +260,18 @@ impl Board {
             .iter()
             .flat_map(|row| &row.run_ids)
             .find_map(|run_id| SavedRun::read(&results, run_id).ok());
-        let targets = card.iter().flat_map(SavedRun::targets).map(|target| (target.name, target.unit)).collect();
-        let mut board = Self { title, rows, trials, card, targets };
+        let targets = card
+            .iter()
+            .flat_map(SavedRun::targets)
+            .map(|target| (target.name, target.unit))
+            .collect();
+        let mut board = Self {
+            title,
+            rows,
+            trials,
+            card,
+            targets,
+        };
         board.measure_against_baseline(objective);
         board
     }
@@ -247,7 +282,9 @@ impl Board {
     }
 
     fn measure_against_baseline(&mut self, objective: &ObjectiveSpec) {
-        let Some(baseline) = self.best_baseline().cloned() else { return };
+        let Some(baseline) = self.best_baseline().cloned() else {
+            return;
+        };
         let results = results_folder();
         let reference = WindowLosses::read(&results, &baseline.run_ids, objective);
         let mut compared = Vec::new();
@@ -275,10 +312,15 @@ impl Board {
 
     /// Which model won, by how much, and whether that means anything.
     pub fn headline(&self, metric: &str) -> String {
-        let Some(best) = self.rows.first() else { return "No run is done yet.".to_string() };
+        let Some(best) = self.rows.first() else {
+            return "No run is done yet.".to_string();
+        };
         let value = crate::console::number(best.test.mean);
         let Some(baseline) = self.best_baseline() else {
-            return format!("{} has the lowest test {metric} ({value}); there is no naive baseline to compare it with.", best.label);
+            return format!(
+                "{} has the lowest test {metric} ({value}); there is no naive baseline to compare it with.",
+                best.label
+            );
         };
         if best.baseline {
             return format!(
@@ -296,10 +338,16 @@ impl Board {
         );
         match best.p_value {
             Some(p_value) if p_value <= 0.05 => {
-                format!("{against}; the difference is significant at 5 % ({}).", p_text(p_value))
+                format!(
+                    "{against}; the difference is significant at 5 % ({}).",
+                    p_text(p_value)
+                )
             }
             Some(p_value) => {
-                format!("{against}; the difference is not significant at 5 % ({}).", p_text(p_value))
+                format!(
+                    "{against}; the difference is not significant at 5 % ({}).",
+                    p_text(p_value)
+                )
             }
             None => format!("{against}; the windows are too few to test the difference."),
         }
@@ -308,7 +356,11 @@ impl Board {
 
 /// `p = 0.003`, or `p < 0.001`.
 pub(super) fn p_text(p_value: f64) -> String {
-    if p_value < 0.001 { "p < 0.001".to_string() } else { format!("p = {p_value:.3}") }
+    if p_value < 0.001 {
+        "p < 0.001".to_string()
+    } else {
+        format!("p = {p_value:.3}")
+    }
 }
 
 /// The trial of a model whose mean objective over seeds and folds is lowest on validation.
@@ -336,8 +388,10 @@ fn best_trial(
         (values.len() == members.len()).then(|| (MeanSpread::of(&values).mean, members))
     });
     let (valid, members) = scored.min_by(|(a, _), (b, _)| a.total_cmp(b))?;
-    let test: Vec<f64> =
-        members.iter().filter_map(|run| metrics.objective(&run.run_id, "test", objective)).collect();
+    let test: Vec<f64> = members
+        .iter()
+        .filter_map(|run| metrics.objective(&run.run_id, "test", objective))
+        .collect();
     if test.is_empty() {
         return None;
     }
@@ -363,18 +417,31 @@ fn best_trial(
         skill: None,
         difference: None,
         p_value: None,
-        metrics: all.into_iter().map(|(key, values)| (key, MeanSpread::of(&values))).collect(),
+        metrics: all
+            .into_iter()
+            .map(|(key, values)| (key, MeanSpread::of(&values)))
+            .collect(),
     })
 }
 
 fn is_baseline(model: &str) -> bool {
-    ["zero", "mean", "median", "persistence", "moving_average", "seasonal_naive"].contains(&model)
+    [
+        "zero",
+        "mean",
+        "median",
+        "persistence",
+        "moving_average",
+        "seasonal_naive",
+    ]
+    .contains(&model)
 }
 
 /// The model with the values of the axes that it reads and that do not tell settings apart.
 fn label(model: &str, params: &Value, axes: &[String]) -> String {
     let mut label = model.to_string();
-    for axis in axes.iter().filter(|axis| axis.starts_with("model.") || axis.starts_with("training.") || *axis == "task.lookback") {
+    for axis in axes.iter().filter(|axis| {
+        axis.starts_with("model.") || axis.starts_with("training.") || *axis == "task.lookback"
+    }) {
         if *axis == "task.lookback" && params.get("training").is_none() {
             continue;
         }

@@ -37,12 +37,17 @@ impl Written {
 /// A folder that cannot be written.
 pub fn write(comparison: &Comparison, results: &Path) -> anyhow::Result<Written> {
     let folder = results.join(&comparison.experiment.name);
-    std::fs::create_dir_all(&folder).with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    std::fs::create_dir_all(&folder)
+        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     let html = folder.join("report.html");
     let markdown = folder.join("report.md");
     write_whole(&markdown, markdown::render(comparison).as_bytes())?;
     write_whole(&html, html::render(comparison).as_bytes())?;
-    Ok(Written { html, markdown, plots: Vec::new() })
+    Ok(Written {
+        html,
+        markdown,
+        plots: Vec::new(),
+    })
 }
 
 /// Writes a file under a temporary name and renames it: whoever opens it sees it whole.
@@ -51,6 +56,9 @@ fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let folder = path.parent().with_context(failed)?;
     let mut draft = tempfile::NamedTempFile::new_in(folder).with_context(failed)?;
     std::io::Write::write_all(&mut draft, bytes).with_context(failed)?;
-    draft.persist(path).map_err(|error| error.error).with_context(failed)?;
+    draft
+        .persist(path)
+        .map_err(|error| error.error)
+        .with_context(failed)?;
     Ok(())
 }

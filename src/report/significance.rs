@@ -69,8 +69,12 @@ impl WindowLosses {
         if self.losses.len() != reference.losses.len() || self.metric != reference.metric {
             return None;
         }
-        let differences: Vec<f64> =
-            self.losses.iter().zip(&reference.losses).map(|(own, other)| own - other).collect();
+        let differences: Vec<f64> = self
+            .losses
+            .iter()
+            .zip(&reference.losses)
+            .map(|(own, other)| own - other)
+            .collect();
         // Neighbouring windows share most of their target, so whole blocks are drawn.
         let block = block_length(differences.len(), self.horizon);
         let result = block_bootstrap_mean(&differences, block, RESAMPLES, LEVEL, SEED)?;
@@ -89,16 +93,25 @@ fn losses_of_run(results: &Path, run_id: &str, objective: &ObjectiveSpec) -> Opt
     let saved = SavedRun::read(results, run_id).ok()?;
     let table = read_predictions(&run_folder(results, run_id).join("predictions.parquet")).ok()?;
     let horizon = saved.spec.task.horizon();
-    let absolute = matches!(objective.metric, Metric::Mae | Metric::Medae | Metric::Wape | Metric::Mase | Metric::Smape);
+    let absolute = matches!(
+        objective.metric,
+        Metric::Mae | Metric::Medae | Metric::Wape | Metric::Mase | Metric::Smape
+    );
     let targets: Vec<usize> = (0..table.targets.len())
         .filter(|&target| objective.target == "all" || table.targets[target] == objective.target)
         .collect();
     let scaled = objective.target == "all";
     let error = |scale: &ChannelScale, target: usize, row: usize| {
         let (actual, forecast) = (table.actual[target][row], table.forecast[target][row]);
-        if scaled { scale.scale(forecast) - scale.scale(actual) } else { forecast - actual }
+        if scaled {
+            scale.scale(forecast) - scale.scale(actual)
+        } else {
+            forecast - actual
+        }
     };
-    let rows: Vec<usize> = (0..table.part.len()).filter(|&row| table.part[row] == "test").collect();
+    let rows: Vec<usize> = (0..table.part.len())
+        .filter(|&row| table.part[row] == "test")
+        .collect();
     let losses = rows
         .chunks_exact(horizon)
         .map(|window| {
@@ -113,5 +126,9 @@ fn losses_of_run(results: &Path, run_id: &str, objective: &ObjectiveSpec) -> Opt
             total / (horizon * targets.len()) as f64
         })
         .collect();
-    Some(WindowLosses { losses, horizon, metric: if absolute { "mae" } else { "mse" } })
+    Some(WindowLosses {
+        losses,
+        horizon,
+        metric: if absolute { "mae" } else { "mse" },
+    })
 }

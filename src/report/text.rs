@@ -37,13 +37,23 @@ fn board_table(board: &Board, metric: &str) -> String {
 /// Cells of a leaderboard's row, which text, Markdown and HTML share.
 pub(super) fn board_cells(row: &BoardRow) -> [String; 7] {
     [
-        if row.baseline { format!("{} (baseline)", row.label) } else { row.label.clone() },
+        if row.baseline {
+            format!("{} (baseline)", row.label)
+        } else {
+            row.label.clone()
+        },
         row.trials.to_string(),
-        if row.seeds == 0 { "-".to_string() } else { row.seeds.to_string() },
+        if row.seeds == 0 {
+            "-".to_string()
+        } else {
+            row.seeds.to_string()
+        },
         number(row.valid),
         mean_spread(row.test),
         row.skill.map_or("-".to_string(), percent),
-        row.p_value.map_or("-".to_string(), |p_value| p_text(p_value).replace("p = ", "").replace("p < ", "< ")),
+        row.p_value.map_or("-".to_string(), |p_value| {
+            p_text(p_value).replace("p = ", "").replace("p < ", "< ")
+        }),
     ]
 }
 

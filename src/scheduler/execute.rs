@@ -6,7 +6,10 @@ use anyhow::{Context, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use super::protocol::{Job, MetricValue};
-use crate::dataset::{Channel, LeakVerdict, Loader, Part, Prepared, PredictionTable, Removed, Scaler, Windows, write_predictions};
+use crate::dataset::{
+    Channel, LeakVerdict, Loader, Part, PredictionTable, Prepared, Removed, Scaler, Windows,
+    write_predictions,
+};
 use crate::experiment::RunSpec;
 use crate::metric::{PointMetrics, point_metrics, seasonal_scale};
 use crate::model::{BuildContext, Epoch, FitData, Forecaster, Member, ModelSpec, Parameters, Shape, build};
@@ -61,7 +64,8 @@ impl SavedRun {
     /// A run without saved files, or files of another version.
     pub fn read(results: &Path, run_id: &str) -> anyhow::Result<Self> {
         let path = run_folder(results, run_id).join("run.toml");
-        let text = std::fs::read_to_string(&path).with_context(|| format!("run {run_id} has no {}", path.display()))?;
+        let text = std::fs::read_to_string(&path)
+            .with_context(|| format!("run {run_id} has no {}", path.display()))?;
         toml::from_str(&text).with_context(|| format!("{} cannot be understood", path.display()))
     }
 
@@ -76,11 +80,19 @@ impl SavedRun {
             .iter()
             .map(|member| {
                 let forecaster = build(&member.model, self.context(member.lookback, device, Vec::new()));
-                Member { run_id: member.run_id.clone(), forecaster }
+                Member {
+                    run_id: member.run_id.clone(),
+                    forecaster,
+                }
             })
             .collect();
-        let mut forecaster = build(&self.spec.model, self.context(self.spec.task.lookback(), device, members));
-        forecaster.load(&parameters).with_context(|| format!("the saved model of run {} does not fit", self.run_id))?;
+        let mut forecaster = build(
+            &self.spec.model,
+            self.context(self.spec.task.lookback(), device, members),
+        );
+        forecaster
+            .load(&parameters)
+            .with_context(|| format!("the saved model of run {} does not fit", self.run_id))?;
         Ok(forecaster)
     }
 
@@ -90,17 +102,33 @@ impl SavedRun {
             "series" => self.scaler.channels.len(),
             _ => 3,
         };
-        self.scaler.channels.iter().take(count).map(|scale| scale.channel.clone()).collect()
+        self.scaler
+            .channels
+            .iter()
+            .take(count)
+            .map(|scale| scale.channel.clone())
+            .collect()
     }
 
-    fn context<'a>(&'a self, lookback: usize, device: &'a ComputeDevice, members: Vec<Member>) -> BuildContext<'a> {
+    fn context<'a>(
+        &'a self,
+        lookback: usize,
+        device: &'a ComputeDevice,
+        members: Vec<Member>,
+    ) -> BuildContext<'a> {
         let shape = Shape {
             lookback,
             horizon: self.spec.task.horizon(),
             channels: self.scaler.channels.len(),
             targets: self.targets().len(),
         };
-        BuildContext { shape, training: &self.spec.training, seed: self.seed.unwrap_or(0), device, members }
+        BuildContext {
+            shape,
+            training: &self.spec.training,
+            seed: self.seed.unwrap_or(0),
+            device,
+            members,
+        }
     }
 }
 
@@ -132,8 +160,13 @@ pub fn execute(
         channels: prepared.steps.channels.len(),
         targets: prepared.steps.targets,
     };
-    let context =
-        BuildContext { shape, training: &spec.training, seed: job.seed.unwrap_or(0), device, members };
+    let context = BuildContext {
+        shape,
+        training: &spec.training,
+        seed: job.seed.unwrap_or(0),
+        device,
+        members,
+    };
     let mut forecaster = build(&spec.model, context);
     let lookback = forecaster.lookback();
     let data = FitData {
@@ -157,7 +190,13 @@ pub fn execute(
         metrics.extend(score(&prepared, *part, origins.clone(), forecast, spec));
     }
     if let Some(bad) = metrics.iter().find(|metric| !metric.value.is_finite()) {
-        bail!("the {} forecasts of {} are not finite ({} is {})", bad.part, bad.target, bad.name, bad.value);
+        bail!(
+            "the {} forecasts of {} are not finite ({} is {})",
+            bad.part,
+            bad.target,
+            bad.name,
+            bad.value
+        );
     }
     let table = PredictionTable::collect(&prepared, shape.horizon, &forecasts[1..]);
     let saved = SavedRun {
@@ -184,7 +223,10 @@ fn open_members(job: &Job, device: &ComputeDevice) -> anyhow::Result<(Vec<Member
     let mut saved_members = Vec::new();
     for run_id in &job.members {
         let saved = SavedRun::read(&job.results, run_id)?;
-        members.push(Member { run_id: run_id.clone(), forecaster: saved.load(&job.results, device)? });
+        members.push(Member {
+            run_id: run_id.clone(),
+            forecaster: saved.load(&job.results, device)?,
+        });
         saved_members.push(SavedMember {
             run_id: run_id.clone(),
             lookback: saved.spec.task.lookback(),
@@ -198,7 +240,12 @@ fn open_members(job: &Job, device: &ComputeDevice) -> anyhow::Result<(Vec<Member
 fn drop_short_batch(windows: &mut Windows<'_>, spec: &RunSpec, part: Part) -> anyhow::Result<()> {
     if let Some(batch) = spec.evaluation_batch {
         let whole = windows.len() - windows.len() % batch;
-        ensure!(whole > 0, "the {} part has {} windows, not one batch of {batch}", part.as_str(), windows.len());
+        ensure!(
+            whole > 0,
+            "the {} part has {} windows, not one batch of {batch}",
+            part.as_str(),
+            windows.len()
+        );
         windows.origins.end = windows.origins.start + whole;
     }
     Ok(())
@@ -223,14 +270,27 @@ fn score(
         let original: Vec<f64> = prepared.steps.channel(target).collect();
         let scaled: Vec<f64> = original.iter().map(|&value| scale.scale(value)).collect();
         let steps = origins.clone().flat_map(|origin| origin..origin + horizon);
-        let scaled_forecast: Vec<f64> =
-            forecast.iter().skip(target).step_by(targets).map(|&value| f64::from(value)).collect();
-        let original_forecast: Vec<f64> = scaled_forecast.iter().map(|&value| scale.unscale(value)).collect();
+        let scaled_forecast: Vec<f64> = forecast
+            .iter()
+            .skip(target)
+            .step_by(targets)
+            .map(|&value| f64::from(value))
+            .collect();
+        let original_forecast: Vec<f64> = scaled_forecast
+            .iter()
+            .map(|&value| scale.unscale(value))
+            .collect();
         let pick = |series: &[f64]| steps.clone().map(|step| series[step]).collect::<Vec<f64>>();
-        let scaled_score =
-            point_metrics(&pick(&scaled), &scaled_forecast, seasonal_scale(&scaled[train.clone()], season));
-        let original_score =
-            point_metrics(&pick(&original), &original_forecast, seasonal_scale(&original[train.clone()], season));
+        let scaled_score = point_metrics(
+            &pick(&scaled),
+            &scaled_forecast,
+            seasonal_scale(&scaled[train.clone()], season),
+        );
+        let original_score = point_metrics(
+            &pick(&original),
+            &original_forecast,
+            seasonal_scale(&original[train.clone()], season),
+        );
         let name = &prepared.steps.channels[target].name;
         push(&mut values, part, name, "scaled", &scaled_score);
         push(&mut values, part, name, "original", &original_score);
@@ -255,7 +315,12 @@ fn push_means(values: &mut Vec<MetricValue>, part: Part, scores: &[PointMetrics]
     for name in crate::metric::NAMES {
         let each: Vec<f64> = scores
             .iter()
-            .filter_map(|score| score.named().find(|(other, _)| *other == name).map(|(_, value)| value))
+            .filter_map(|score| {
+                score
+                    .named()
+                    .find(|(other, _)| *other == name)
+                    .map(|(_, value)| value)
+            })
             .collect();
         if each.len() == scores.len() && !each.is_empty() {
             values.push(MetricValue {
@@ -270,7 +335,12 @@ fn push_means(values: &mut Vec<MetricValue>, part: Part, scores: &[PointMetrics]
 }
 
 /// Writes the run's files into a folder of their own and moves it into place whole.
-fn save(results: &Path, saved: &SavedRun, parameters: &Parameters, table: &PredictionTable) -> anyhow::Result<()> {
+fn save(
+    results: &Path,
+    saved: &SavedRun,
+    parameters: &Parameters,
+    table: &PredictionTable,
+) -> anyhow::Result<()> {
     let runs = results.join("runs");
     std::fs::create_dir_all(&runs).with_context(|| format!("cannot make the folder {}", runs.display()))?;
     let draft = tempfile::Builder::new()
@@ -281,7 +351,12 @@ fn save(results: &Path, saved: &SavedRun, parameters: &Parameters, table: &Predi
         let path = draft.path().join(name);
         std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
     };
-    write("run.toml", toml::to_string(saved).context("the run cannot be written as TOML")?.into_bytes())?;
+    write(
+        "run.toml",
+        toml::to_string(saved)
+            .context("the run cannot be written as TOML")?
+            .into_bytes(),
+    )?;
     write("model.safetensors", parameters.to_safetensors()?)?;
     write("predictions.parquet", write_predictions(&table)?)?;
     let place = run_folder(results, &saved.run_id);
@@ -290,6 +365,7 @@ fn save(results: &Path, saved: &SavedRun, parameters: &Parameters, table: &Predi
         std::fs::remove_dir_all(&place).with_context(|| format!("cannot replace {}", place.display()))?;
     }
     let draft = draft.keep();
-    std::fs::rename(&draft, &place).with_context(|| format!("cannot move the run's files to {}", place.display()))?;
+    std::fs::rename(&draft, &place)
+        .with_context(|| format!("cannot move the run's files to {}", place.display()))?;
     Ok(())
 }

@@ -135,8 +135,10 @@ impl<'a> Lab<'a> {
             .collect();
         let objectives = store.objectives(&options.experiment, &options.objective)?;
         let waiting: HashSet<usize> = todo.iter().copied().collect();
-        let settled =
-            (0..runs.len()).filter(|index| !waiting.contains(index)).map(|index| runs[index].id.clone()).collect();
+        let settled = (0..runs.len())
+            .filter(|index| !waiting.contains(index))
+            .map(|index| runs[index].id.clone())
+            .collect();
         Ok(Self {
             store,
             options,
@@ -200,15 +202,29 @@ impl<'a> Lab<'a> {
             if let Some(occupied) = slot.occupied.take() {
                 slot.kill();
                 let wall_s = occupied.started.elapsed().as_secs_f64();
-                let ending = Ending::Otherwise { status: Status::Interrupted, error: "stopped by the user".into(), wall_s };
-                records.push(ended(&self.runs[occupied.run], self.attempts[&occupied.run], ending));
+                let ending = Ending::Otherwise {
+                    status: Status::Interrupted,
+                    error: "stopped by the user".into(),
+                    wall_s,
+                };
+                records.push(ended(
+                    &self.runs[occupied.run],
+                    self.attempts[&occupied.run],
+                    ending,
+                ));
                 abandoned.push((slot.index, occupied.run));
             }
         }
         self.store.write(&records)?;
         for (slot, run) in abandoned {
             self.summary.interrupted += 1;
-            self.progress.ended(slot, &self.runs[run], Status::Interrupted, "stopped by the user", false);
+            self.progress.ended(
+                slot,
+                &self.runs[run],
+                Status::Interrupted,
+                "stopped by the user",
+                false,
+            );
         }
         Ok(())
     }
@@ -217,7 +233,9 @@ impl<'a> Lab<'a> {
     fn fill_slots(&mut self) -> anyhow::Result<()> {
         for index in 0..self.slots.len() {
             while self.slots[index].occupied.is_none() {
-                let Some(run) = self.next_ready() else { return Ok(()) };
+                let Some(run) = self.next_ready() else {
+                    return Ok(());
+                };
                 self.hand_over(index, run)?;
             }
         }
@@ -228,7 +246,10 @@ impl<'a> Lab<'a> {
     fn next_ready(&mut self) -> Option<usize> {
         let now = Instant::now();
         let at = self.queue.iter().position(|run| {
-            self.runs[*run].candidates.iter().all(|candidate| self.settled.contains(candidate))
+            self.runs[*run]
+                .candidates
+                .iter()
+                .all(|candidate| self.settled.contains(candidate))
                 && self.taken_until.get(run).is_none_or(|until| *until <= now)
         })?;
         self.queue.remove(at)
@@ -245,7 +266,9 @@ impl<'a> Lab<'a> {
             Claim::Granted(attempt) => attempt,
             Claim::Done => {
                 self.summary.done_elsewhere += 1;
-                self.objectives = self.store.objectives(&self.options.experiment, &self.options.objective)?;
+                self.objectives = self
+                    .store
+                    .objectives(&self.options.experiment, &self.options.objective)?;
                 self.settled.insert(run.id.clone());
                 return Ok(());
             }
@@ -259,7 +282,11 @@ impl<'a> Lab<'a> {
         let members = match self.choose_members(run) {
             Ok(members) => members,
             Err(error) => {
-                self.slots[slot].occupied = Some(Occupied { run: index, started: Instant::now(), timed_out: false });
+                self.slots[slot].occupied = Some(Occupied {
+                    run: index,
+                    started: Instant::now(),
+                    timed_out: false,
+                });
                 return self.settle_failure(slot, Status::Failed, &error, false);
             }
         };
@@ -273,8 +300,15 @@ impl<'a> Lab<'a> {
             results: self.options.results.clone(),
         };
         self.slots[slot].send(job, &self.sender)?;
-        self.slots[slot].occupied = Some(Occupied { run: index, started: Instant::now(), timed_out: false });
-        let detail = format!("attempt {attempt} on slot {slot} ({})", self.slots[slot].placement);
+        self.slots[slot].occupied = Some(Occupied {
+            run: index,
+            started: Instant::now(),
+            timed_out: false,
+        });
+        let detail = format!(
+            "attempt {attempt} on slot {slot} ({})",
+            self.slots[slot].placement
+        );
         let event = self.event(index, "started", detail);
         self.store.write(&[event])?;
         self.progress.started(slot, run);
@@ -283,7 +317,9 @@ impl<'a> Lab<'a> {
 
     /// The best finished trial on validation of each member of an ensemble.
     fn choose_members(&self, run: &Run) -> Result<Vec<String>, String> {
-        let ModelSpec::Ensemble(ensemble) = &run.spec.model else { return Ok(Vec::new()) };
+        let ModelSpec::Ensemble(ensemble) = &run.spec.model else {
+            return Ok(Vec::new());
+        };
         ensemble
             .members
             .iter()
@@ -319,8 +355,10 @@ impl<'a> Lab<'a> {
             .filter(|tagged| self.slots[tagged.slot].serial() == tagged.worker)
             .map(|tagged| (tagged.slot, tagged.message))
             .collect();
-        let records: Vec<Record> =
-            current.iter().flat_map(|(slot, message)| self.records_of(*slot, message)).collect();
+        let records: Vec<Record> = current
+            .iter()
+            .flat_map(|(slot, message)| self.records_of(*slot, message))
+            .collect();
         self.store.write(&records)?;
         for (slot, message) in current {
             match message {
@@ -345,11 +383,16 @@ impl<'a> Lab<'a> {
 
     /// What a message adds to the store by itself; failures are recorded where they are judged.
     fn records_of(&self, slot: usize, message: &SlotMessage) -> Vec<Record> {
-        let Some(occupied) = &self.slots[slot].occupied else { return Vec::new() };
+        let Some(occupied) = &self.slots[slot].occupied else {
+            return Vec::new();
+        };
         let run = &self.runs[occupied.run];
         match message {
             SlotMessage::Event(FromWorker::Epoch(epoch)) => {
-                vec![Record::Epoch { run_id: run.id.clone(), epoch: *epoch }]
+                vec![Record::Epoch {
+                    run_id: run.id.clone(),
+                    epoch: *epoch,
+                }]
             }
             SlotMessage::Event(FromWorker::Done(result)) => vec![
                 ended(run, self.attempts[&occupied.run], Ending::Done(result.clone())),
@@ -360,7 +403,9 @@ impl<'a> Lab<'a> {
     }
 
     fn settle_done(&mut self, slot: usize, result: &RunResult) {
-        let Some(occupied) = self.slots[slot].occupied.take() else { return };
+        let Some(occupied) = self.slots[slot].occupied.take() else {
+            return;
+        };
         let run = &self.runs[occupied.run];
         let objective = &self.options.objective;
         let value = result.metrics.iter().find(|metric| {
@@ -380,7 +425,9 @@ impl<'a> Lab<'a> {
     /// The worker is gone: its run, if it had one, is tried again as often as the experiment allows.
     fn settle_crash(&mut self, slot: usize) -> anyhow::Result<()> {
         let ending = self.slots[slot].bury();
-        let Some(occupied) = &self.slots[slot].occupied else { return Ok(()) };
+        let Some(occupied) = &self.slots[slot].occupied else {
+            return Ok(());
+        };
         let (status, error) = if occupied.timed_out {
             let limit = humantime::format_duration(self.options.timeout.unwrap_or_default());
             (Status::TimedOut, format!("took longer than {limit}"))
@@ -393,11 +440,23 @@ impl<'a> Lab<'a> {
         self.settle_failure(slot, status, &error, again)
     }
 
-    fn settle_failure(&mut self, slot: usize, status: Status, error: &str, again: bool) -> anyhow::Result<()> {
-        let Some(occupied) = self.slots[slot].occupied.take() else { return Ok(()) };
+    fn settle_failure(
+        &mut self,
+        slot: usize,
+        status: Status,
+        error: &str,
+        again: bool,
+    ) -> anyhow::Result<()> {
+        let Some(occupied) = self.slots[slot].occupied.take() else {
+            return Ok(());
+        };
         let run = &self.runs[occupied.run];
         let wall_s = occupied.started.elapsed().as_secs_f64();
-        let ending = Ending::Otherwise { status, error: error.to_string(), wall_s };
+        let ending = Ending::Otherwise {
+            status,
+            error: error.to_string(),
+            wall_s,
+        };
         let mut records = vec![
             ended(run, self.attempts[&occupied.run], ending),
             self.event(occupied.run, status.as_str(), error.to_string()),
@@ -418,9 +477,14 @@ impl<'a> Lab<'a> {
     }
 
     fn enforce_timeouts(&mut self) {
-        let Some(timeout) = self.options.timeout else { return };
+        let Some(timeout) = self.options.timeout else {
+            return;
+        };
         for slot in &mut self.slots {
-            let late = slot.occupied.as_mut().filter(|run| !run.timed_out && run.started.elapsed() > timeout);
+            let late = slot
+                .occupied
+                .as_mut()
+                .filter(|run| !run.timed_out && run.started.elapsed() > timeout);
             if let Some(occupied) = late {
                 occupied.timed_out = true;
                 slot.kill();
@@ -439,5 +503,9 @@ impl<'a> Lab<'a> {
 }
 
 fn ended(run: &Run, attempt: i64, ending: Ending) -> Record {
-    Record::Ended { run_id: run.id.clone(), attempt, ending }
+    Record::Ended {
+        run_id: run.id.clone(),
+        attempt,
+        ending,
+    }
 }

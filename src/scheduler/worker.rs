@@ -41,7 +41,9 @@ pub fn serve(placement: &Placement) -> anyhow::Result<()> {
                 wall_s: started.elapsed().as_secs_f64(),
                 peak_rss_bytes: peak_rss_bytes(),
             })),
-            Err(error) => FromWorker::Failed { error: format!("{error:#}") },
+            Err(error) => FromWorker::Failed {
+                error: format!("{error:#}"),
+            },
         };
         pipe.send(&event)?;
     }
@@ -74,7 +76,9 @@ fn read_jobs() -> mpsc::Receiver<Job> {
     std::thread::spawn(move || {
         for line in BufReader::new(std::io::stdin()).lines() {
             let Ok(line) = line else { break };
-            let Ok(ToWorker::Run(job)) = serde_json::from_str(&line) else { break };
+            let Ok(ToWorker::Run(job)) = serde_json::from_str(&line) else {
+                break;
+            };
             if sender.send(*job).is_err() {
                 break;
             }

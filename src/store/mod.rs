@@ -50,9 +50,14 @@ impl Store {
             .busy_timeout(Duration::from_secs(60))
             .disable_statement_logging();
         let mut store = Self::connect(&options, &path)?;
-        let migrated = store.runtime.block_on(sqlx::migrate!("./migrations").run(&mut store.connection));
+        let migrated = store
+            .runtime
+            .block_on(sqlx::migrate!("./migrations").run(&mut store.connection));
         migrated.with_context(|| match store.made_by_newer() {
-            true => format!("{} was made by a newer version of burstlab; use that one", path.display()),
+            true => format!(
+                "{} was made by a newer version of burstlab; use that one",
+                path.display()
+            ),
             false => format!("cannot make or upgrade the store {}", path.display()),
         })?;
         Ok(store)
@@ -87,7 +92,11 @@ impl Store {
         let connection = runtime
             .block_on(SqliteConnection::connect_with(options))
             .with_context(|| format!("cannot open the store {}", path.display()))?;
-        Ok(Self { runtime, connection, path: path.to_path_buf() })
+        Ok(Self {
+            runtime,
+            connection,
+            path: path.to_path_buf(),
+        })
     }
 
     /// The file of the store.
@@ -100,7 +109,11 @@ impl Store {
         let newest: Result<Option<i64>, _> = self.runtime.block_on(
             sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(&mut self.connection),
         );
-        let known = sqlx::migrate!("./migrations").iter().map(|migration| migration.version).max().unwrap_or(0);
+        let known = sqlx::migrate!("./migrations")
+            .iter()
+            .map(|migration| migration.version)
+            .max()
+            .unwrap_or(0);
         newest.is_ok_and(|newest| newest.unwrap_or(0) > known)
     }
 }

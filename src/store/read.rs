@@ -183,7 +183,11 @@ impl Store {
                 let names = self.experiment_names()?;
                 let hint = crate::experiment::nearest(name, names.iter().map(String::as_str));
                 let hint = hint.map_or(String::new(), |near| format!(" (did you mean `{near}`?)"));
-                bail!("no experiment `{name}` in {}{hint}; it has: {}", self.path.display(), names.join(", "))
+                bail!(
+                    "no experiment `{name}` in {}{hint}; it has: {}",
+                    self.path.display(),
+                    names.join(", ")
+                )
             }
         }
     }
@@ -206,7 +210,8 @@ impl Store {
         let mut runs = Vec::with_capacity(rows.len());
         for raw in rows {
             let run = RunRow {
-                status: Status::parse(&raw.status).with_context(|| format!("unknown status `{}`", raw.status))?,
+                status: Status::parse(&raw.status)
+                    .with_context(|| format!("unknown status `{}`", raw.status))?,
                 params: serde_json::from_str(&raw.params).context("damaged parameters in the store")?,
                 run_id: raw.run_id,
                 experiment: raw.experiment,
@@ -224,7 +229,11 @@ impl Store {
                 leak_verdict: raw.leak_verdict,
                 error: raw.error,
             };
-            if filter.conditions.iter().all(|(path, wanted)| holds(&run.params, path, wanted)) {
+            if filter
+                .conditions
+                .iter()
+                .all(|(path, wanted)| holds(&run.params, path, wanted))
+            {
                 runs.push(run);
             }
         }
@@ -282,7 +291,9 @@ impl Store {
     pub fn metrics_of_run(&mut self, run_id: &str) -> anyhow::Result<Vec<MetricRow>> {
         self.runtime
             .block_on(
-                sqlx::query_as("SELECT * FROM metrics WHERE run_id = ?").bind(run_id).fetch_all(&mut self.connection),
+                sqlx::query_as("SELECT * FROM metrics WHERE run_id = ?")
+                    .bind(run_id)
+                    .fetch_all(&mut self.connection),
             )
             .context("cannot read the metrics from the store")
     }
@@ -326,15 +337,23 @@ impl Store {
         let found: Vec<String> = self
             .runtime
             .block_on(
-                sqlx::query_scalar("SELECT run_id FROM run_records WHERE substr(run_id, 1, length(?1)) = ?1 LIMIT 3")
-                    .bind(prefix)
-                    .fetch_all(&mut self.connection),
+                sqlx::query_scalar(
+                    "SELECT run_id FROM run_records WHERE substr(run_id, 1, length(?1)) = ?1 LIMIT 3",
+                )
+                .bind(prefix)
+                .fetch_all(&mut self.connection),
             )
             .context("cannot read the runs from the store")?;
         match found.as_slice() {
             [one] => Ok(one.clone()),
-            [] => bail!("no run `{prefix}` in {}; `burstlab runs` lists them", self.path.display()),
-            several => bail!("`{prefix}` begins several runs: {}; give more characters", several.join(", ")),
+            [] => bail!(
+                "no run `{prefix}` in {}; `burstlab runs` lists them",
+                self.path.display()
+            ),
+            several => bail!(
+                "`{prefix}` begins several runs: {}; give more characters",
+                several.join(", ")
+            ),
         }
     }
 }
@@ -344,7 +363,10 @@ fn holds(params: &Value, path: &str, wanted: &str) -> bool {
     match crate::experiment::lookup(params, path) {
         Some(Value::String(text)) => text == wanted,
         Some(Value::Number(number)) => {
-            number.to_string() == wanted || wanted.parse::<f64>().is_ok_and(|wanted| number.as_f64() == Some(wanted))
+            number.to_string() == wanted
+                || wanted
+                    .parse::<f64>()
+                    .is_ok_and(|wanted| number.as_f64() == Some(wanted))
         }
         Some(other) => other.to_string() == wanted,
         None => false,

@@ -151,7 +151,11 @@ impl Store {
     pub fn record_plan(&mut self, record: &PlanRecord<'_>) -> anyhow::Result<()> {
         let failed = || "cannot record the plan in the store";
         self.runtime.block_on(async {
-            let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await.with_context(failed)?;
+            let mut transaction = self
+                .connection
+                .begin_with("BEGIN IMMEDIATE")
+                .await
+                .with_context(failed)?;
             insert_plan(&mut transaction, record).await.with_context(failed)?;
             transaction.commit().await.with_context(failed)
         })
@@ -173,7 +177,10 @@ impl Store {
                 .fetch_all(&mut self.connection),
             )
             .context("cannot read the runs from the store")?;
-        Ok(rows.into_iter().filter_map(|(id, status)| Some((id, Status::parse(&status)?))).collect())
+        Ok(rows
+            .into_iter()
+            .filter_map(|(id, status)| Some((id, Status::parse(&status)?)))
+            .collect())
     }
 
     /// Marks runs as interrupted whose supervisor is dead, and returns how many.
@@ -183,7 +190,11 @@ impl Store {
     pub fn recover(&mut self) -> anyhow::Result<usize> {
         let failed = || "cannot look for interrupted runs in the store";
         self.runtime.block_on(async {
-            let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await.with_context(failed)?;
+            let mut transaction = self
+                .connection
+                .begin_with("BEGIN IMMEDIATE")
+                .await
+                .with_context(failed)?;
             let running: Vec<(i64, String, String)> =
                 sqlx::query_as("SELECT attempt_id, run_id, owner FROM attempts WHERE status = 'running'")
                     .fetch_all(&mut *transaction)
@@ -194,9 +205,16 @@ impl Store {
                 if Owner::parse(&owner).is_some_and(|owner| owner.is_alive()) {
                     continue;
                 }
-                end_attempt(&mut transaction, &run_id, attempt, Status::Interrupted, "its supervisor ended before it did", None)
-                    .await
-                    .with_context(failed)?;
+                end_attempt(
+                    &mut transaction,
+                    &run_id,
+                    attempt,
+                    Status::Interrupted,
+                    "its supervisor ended before it did",
+                    None,
+                )
+                .await
+                .with_context(failed)?;
                 recovered += 1;
             }
             transaction.commit().await.with_context(failed)?;
@@ -211,12 +229,17 @@ impl Store {
     pub fn claim(&mut self, run_id: &str, attempt: &Attempt, forced: bool) -> anyhow::Result<Claim> {
         let failed = || format!("cannot claim run {run_id} in the store");
         self.runtime.block_on(async {
-            let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await.with_context(failed)?;
-            let status: Option<String> = sqlx::query_scalar("SELECT status FROM run_records WHERE run_id = ?")
-                .bind(run_id)
-                .fetch_optional(&mut *transaction)
+            let mut transaction = self
+                .connection
+                .begin_with("BEGIN IMMEDIATE")
                 .await
                 .with_context(failed)?;
+            let status: Option<String> =
+                sqlx::query_scalar("SELECT status FROM run_records WHERE run_id = ?")
+                    .bind(run_id)
+                    .fetch_optional(&mut *transaction)
+                    .await
+                    .with_context(failed)?;
             let status = status.as_deref().and_then(Status::parse).with_context(failed)?;
             if status == Status::Done && !forced {
                 return Ok(Claim::Done);
@@ -227,10 +250,15 @@ impl Store {
                     .fetch_all(&mut *transaction)
                     .await
                     .with_context(failed)?;
-            if owners.iter().any(|owner| Owner::parse(owner).is_some_and(|owner| owner.is_alive())) {
+            if owners
+                .iter()
+                .any(|owner| Owner::parse(owner).is_some_and(|owner| owner.is_alive()))
+            {
                 return Ok(Claim::Taken);
             }
-            let granted = start_attempt(&mut transaction, run_id, attempt).await.with_context(failed)?;
+            let granted = start_attempt(&mut transaction, run_id, attempt)
+                .await
+                .with_context(failed)?;
             transaction.commit().await.with_context(failed)?;
             Ok(Claim::Granted(granted))
         })
@@ -246,9 +274,15 @@ impl Store {
         }
         let failed = || "cannot write to the store";
         self.runtime.block_on(async {
-            let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await.with_context(failed)?;
+            let mut transaction = self
+                .connection
+                .begin_with("BEGIN IMMEDIATE")
+                .await
+                .with_context(failed)?;
             for record in records {
-                insert_record(&mut transaction, record).await.with_context(failed)?;
+                insert_record(&mut transaction, record)
+                    .await
+                    .with_context(failed)?;
             }
             transaction.commit().await.with_context(failed)
         })
@@ -308,14 +342,24 @@ async fn insert_plan(connection: &mut SqliteConnection, record: &PlanRecord<'_>)
     Ok(())
 }
 
-async fn start_attempt(connection: &mut SqliteConnection, run_id: &str, attempt: &Attempt) -> sqlx::Result<i64> {
+async fn start_attempt(
+    connection: &mut SqliteConnection,
+    run_id: &str,
+    attempt: &Attempt,
+) -> sqlx::Result<i64> {
     // The dead owner of an attempt that still says it is running has lost it.
     sqlx::query("UPDATE attempts SET status = 'interrupted' WHERE run_id = ? AND status = 'running'")
         .bind(run_id)
         .execute(&mut *connection)
         .await?;
-    sqlx::query("UPDATE run_records SET status = 'running' WHERE run_id = ?").bind(run_id).execute(&mut *connection).await?;
-    sqlx::query("DELETE FROM epochs WHERE run_id = ?").bind(run_id).execute(&mut *connection).await?;
+    sqlx::query("UPDATE run_records SET status = 'running' WHERE run_id = ?")
+        .bind(run_id)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query("DELETE FROM epochs WHERE run_id = ?")
+        .bind(run_id)
+        .execute(&mut *connection)
+        .await?;
     let inserted = sqlx::query(
         "INSERT INTO attempts (run_id, status, started_at, device, git_commit, git_dirty, version, owner) \
          VALUES (?, 'running', ?, ?, ?, ?, ?, ?)",
@@ -345,13 +389,31 @@ async fn insert_record(connection: &mut SqliteConnection, record: &Record) -> sq
                 .execute(connection)
                 .await?;
         }
-        Record::Ended { run_id, attempt, ending: Ending::Done(result) } => {
+        Record::Ended {
+            run_id,
+            attempt,
+            ending: Ending::Done(result),
+        } => {
             insert_result(&mut *connection, run_id, *attempt, result).await?;
         }
-        Record::Ended { run_id, attempt, ending: Ending::Otherwise { status, error, wall_s } } => {
+        Record::Ended {
+            run_id,
+            attempt,
+            ending:
+                Ending::Otherwise {
+                    status,
+                    error,
+                    wall_s,
+                },
+        } => {
             end_attempt(connection, run_id, *attempt, *status, error, Some(*wall_s)).await?;
         }
-        Record::Event { experiment, run_id, kind, detail } => {
+        Record::Event {
+            experiment,
+            run_id,
+            kind,
+            detail,
+        } => {
             sqlx::query("INSERT INTO events (at, experiment, run_id, kind, detail) VALUES (?, ?, ?, ?, ?)")
                 .bind(now())
                 .bind(experiment)
@@ -371,7 +433,10 @@ async fn insert_result(
     attempt: i64,
     result: &RunResult,
 ) -> sqlx::Result<()> {
-    sqlx::query("DELETE FROM metrics WHERE run_id = ?").bind(run_id).execute(&mut *connection).await?;
+    sqlx::query("DELETE FROM metrics WHERE run_id = ?")
+        .bind(run_id)
+        .execute(&mut *connection)
+        .await?;
     for metric in &result.metrics {
         sqlx::query("INSERT INTO metrics VALUES (?, ?, ?, ?, ?, ?)")
             .bind(run_id)
