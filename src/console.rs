@@ -46,11 +46,7 @@ impl Console {
     }
 
     fn paint(self, text: &str, code: &str) -> String {
-        if self.colour {
-            format!("\u{1b}[{code}m{text}\u{1b}[0m")
-        } else {
-            text.to_string()
-        }
+        if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_string() }
     }
 
     /// Progress of a sweep of `total` runs: a line for each slot and a bar on a terminal, plain lines elsewhere.
@@ -115,13 +111,7 @@ struct Bars {
 impl SweepProgress {
     fn new(console: Console, total: usize, slots: usize) -> Self {
         let bars = (console.live && total > 0).then(|| Bars::new(total, slots));
-        Self {
-            console,
-            started: Instant::now(),
-            total,
-            finished: 0,
-            bars,
-        }
+        Self { console, started: Instant::now(), total, finished: 0, bars }
     }
 
     fn line(&self, text: &str) {
@@ -185,11 +175,7 @@ impl Bars {
 /// The run as a progress line names it.
 fn title(run: &Run) -> String {
     let seed = run.seed.map_or(String::new(), |seed| format!(" seed={seed}"));
-    let fold = if run.spec.split.folds > 1 {
-        format!(" fold={}", run.fold)
-    } else {
-        String::new()
-    };
+    let fold = if run.spec.split.folds > 1 { format!(" fold={}", run.fold) } else { String::new() };
     format!("{}{seed}{fold}", run.label)
 }
 
@@ -201,14 +187,7 @@ impl Progress for SweepProgress {
     fn epoch(&mut self, slot: usize, run: &Run, epoch: &Epoch) {
         let total = run.spec.training.epochs;
         let loss = number(epoch.valid_loss);
-        self.slot(
-            slot,
-            format!(
-                "{}  epoch {}/{total}  validation loss {loss}",
-                title(run),
-                epoch.epoch
-            ),
-        );
+        self.slot(slot, format!("{}  epoch {}/{total}  validation loss {loss}", title(run), epoch.epoch));
     }
 
     fn done(&mut self, slot: usize, run: &Run, result: &RunResult) {
@@ -217,24 +196,14 @@ impl Progress for SweepProgress {
             .metrics
             .iter()
             .find(|metric| metric.part == "valid" && metric.target == "all" && metric.name == "mse");
-        let mse = mse.map_or(String::new(), |metric| {
-            format!(", validation mse {}", number(metric.value))
-        });
+        let mse = mse.map_or(String::new(), |metric| format!(", validation mse {}", number(metric.value)));
         let done = self.console.paint("done", "32");
-        self.line(&format!(
-            "{position} {done} {} in {:.1} s{mse}",
-            title(run),
-            result.wall_s
-        ));
+        self.line(&format!("{position} {done} {} in {:.1} s{mse}", title(run), result.wall_s));
         self.slot(slot, "idle".to_string());
     }
 
     fn ended(&mut self, slot: usize, run: &Run, status: Status, error: &str, again: bool) {
-        let position = if again {
-            String::new()
-        } else {
-            format!("{} ", self.advance())
-        };
+        let position = if again { String::new() } else { format!("{} ", self.advance()) };
         let what = self.console.paint(status.as_str(), "31");
         let next = if again { "; it is tried again" } else { "" };
         self.line(&format!("{position}{what} {}: {error}{next}", title(run)));

@@ -39,11 +39,9 @@ pub fn best_run(store: &mut Store, experiment: &str) -> anyhow::Result<String> {
     let objective: ObjectiveSpec =
         serde_json::from_str(&row.objective).context("damaged objective in the store")?;
     let objectives = store.objectives(experiment, &objective)?;
-    let best = objectives
-        .into_iter()
-        .min_by(|(a_id, a), (b_id, b)| a.total_cmp(b).then_with(|| a_id.cmp(b_id)));
-    best.map(|(id, _)| id)
-        .with_context(|| format!("the experiment `{experiment}` has no finished run"))
+    let best =
+        objectives.into_iter().min_by(|(a_id, a), (b_id, b)| a.total_cmp(b).then_with(|| a_id.cmp(b_id)));
+    best.map(|(id, _)| id).with_context(|| format!("the experiment `{experiment}` has no finished run"))
 }
 
 /// Forecasts the next `count` steps. A model that forecasts fewer at once is fed its own forecasts.
@@ -75,22 +73,14 @@ pub fn forecast(
         history.steps.len()
     );
     let targets = saved.targets();
-    let time_name = if matches!(saved.spec.task, TaskSpec::NextRequest(_)) {
-        "arrival_s"
-    } else {
-        "start_s"
-    };
+    let time_name = if matches!(saved.spec.task, TaskSpec::NextRequest(_)) { "arrival_s" } else { "start_s" };
     let last_s = history.last_s();
     let mut steps = Vec::with_capacity(count);
     while steps.len() < count {
         let scaled = ScaledSteps::from_steps(&history.steps, &saved.scaler);
         let origin = scaled.len();
         let horizon = saved.spec.task.horizon();
-        let windows = Windows {
-            steps: &scaled,
-            origins: origin..origin + 1,
-            horizon,
-        };
+        let windows = Windows { steps: &scaled, origins: origin..origin + 1, horizon };
         for row in model.forecast(&windows).chunks_exact(targets.len()) {
             let values: Vec<f64> = row
                 .iter()
@@ -98,11 +88,7 @@ pub fn forecast(
                 .map(|(&value, scale)| {
                     let value = scale.unscale(f64::from(value));
                     // A request cannot arrive before the last one, and no count is negative.
-                    if saved.spec.task.kind() == "series" {
-                        value
-                    } else {
-                        value.max(0.0)
-                    }
+                    if saved.spec.task.kind() == "series" { value } else { value.max(0.0) }
                 })
                 .collect();
             let time_s = history.append(&values)?;
@@ -110,12 +96,7 @@ pub fn forecast(
         }
     }
     steps.truncate(count);
-    Ok(Forecast {
-        targets,
-        time_name,
-        last_s,
-        steps,
-    })
+    Ok(Forecast { targets, time_name, last_s, steps })
 }
 
 /// What is known so far: the trace, and then the forecasts themselves.
@@ -154,19 +135,9 @@ impl<'a> History<'a> {
             (TaskSpec::NextRequest(_), Trace::Requests(trace)) => Some(trace),
             _ => None,
         };
-        let lookback = saved
-            .members
-            .iter()
-            .map(|member| member.lookback)
-            .max()
-            .unwrap_or(0);
+        let lookback = saved.members.iter().map(|member| member.lookback).max().unwrap_or(0);
         let kept = task.lookback().max(lookback) + MARGIN;
-        let mut history = Self {
-            task,
-            steps,
-            requests,
-            step_s,
-        };
+        let mut history = Self { task, steps, requests, step_s };
         history.keep_last(kept);
         Ok(history)
     }
@@ -212,8 +183,5 @@ impl<'a> History<'a> {
 }
 
 fn names<'a>(channels: impl Iterator<Item = &'a Channel>) -> String {
-    channels
-        .map(|channel| channel.name.as_str())
-        .collect::<Vec<_>>()
-        .join(", ")
+    channels.map(|channel| channel.name.as_str()).collect::<Vec<_>>().join(", ")
 }

@@ -1,4 +1,5 @@
 //! The command line: what can be asked, and which module answers.
+#![expect(clippy::doc_markdown, reason = "clap shows these comments as help, where backticks are noise")]
 
 mod dataset;
 mod predict;
@@ -9,7 +10,7 @@ mod runs;
 mod show;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::Path;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -88,22 +89,14 @@ pub fn main() -> Exit {
         Err(message) => {
             // Help and version come this way too; they are no error and go to standard output.
             let _ = message.print();
-            return if message.use_stderr() {
-                Exit::Usage
-            } else {
-                Exit::Ok
-            };
+            return if message.use_stderr() { Exit::Usage } else { Exit::Ok };
         }
     };
     match dispatch(cli.command, console) {
         Ok(exit) => exit,
         Err(error) => {
             console.error(&error);
-            if error.is::<ExperimentError>() || error.is::<UsageError>() {
-                Exit::Usage
-            } else {
-                Exit::Other
-            }
+            if error.is::<ExperimentError>() || error.is::<UsageError>() { Exit::Usage } else { Exit::Other }
         }
     }
 }
@@ -141,10 +134,6 @@ fn usage(message: impl Into<String>) -> anyhow::Error {
 }
 
 /// A file that must be there.
-fn existing_file(path: &PathBuf) -> anyhow::Result<()> {
-    if path.is_file() {
-        Ok(())
-    } else {
-        Err(usage(format!("there is no file {}", path.display())))
-    }
+fn existing_file(path: &Path) -> anyhow::Result<()> {
+    if path.is_file() { Ok(()) } else { Err(usage(format!("there is no file {}", path.display()))) }
 }

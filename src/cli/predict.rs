@@ -65,10 +65,7 @@ fn for_people(saved: &SavedRun, forecast: &Forecast) -> String {
         .enumerate()
         .map(|(index, step)| {
             let values = step.values.iter().map(|value| number(*value));
-            [(index + 1).to_string(), format!("{:.3}", step.time_s)]
-                .into_iter()
-                .chain(values)
-                .collect()
+            [(index + 1).to_string(), format!("{:.3}", step.time_s)].into_iter().chain(values).collect()
         })
         .collect();
     format!(

@@ -30,11 +30,8 @@ pub(super) fn query(args: &QueryArgs, console: Console) -> anyhow::Result<Exit> 
                         .all(|row| matches!(row[column], Cell::Integer(_) | Cell::Real(_) | Cell::Null))
                 })
                 .collect();
-            let rows: Vec<Vec<String>> = result
-                .rows
-                .iter()
-                .map(|row| row.iter().map(for_people).collect())
-                .collect();
+            let rows: Vec<Vec<String>> =
+                result.rows.iter().map(|row| row.iter().map(for_people).collect()).collect();
             console.result(&table(&headers, &rows, &numeric));
         }
         TableFormat::Json => {
@@ -49,10 +46,7 @@ pub(super) fn query(args: &QueryArgs, console: Console) -> anyhow::Result<Exit> 
             console.result(&Value::Array(rows).to_string());
         }
         TableFormat::Csv => {
-            let rows = result
-                .rows
-                .iter()
-                .map(|row| row.iter().map(exact).collect::<Vec<String>>());
+            let rows = result.rows.iter().map(|row| row.iter().map(exact).collect::<Vec<String>>());
             console.result(&csv(&result.columns, rows));
         }
     }

@@ -52,12 +52,7 @@ pub(super) fn run(args: &RunArgs, console: Console) -> anyhow::Result<Exit> {
     for file in &files {
         let experiment = Experiment::load(file, &args.overrides)?;
         if from_folder && let Err(missing) = find_source(&experiment.spec.dataset.source) {
-            console.note(&format!(
-                "skipped {}: {}; {}",
-                file.display(),
-                missing.message,
-                missing.help
-            ));
+            console.note(&format!("skipped {}: {}; {}", file.display(), missing.message, missing.help));
             continue;
         }
         jobs.push(Job::new(experiment, args, &mut loader)?);
@@ -107,11 +102,7 @@ impl Job {
             slots = slots.iter().copied().cycle().take(usize::from(wanted)).collect();
         }
         let plan = Plan::new(&experiment, loader, slots[0].class())?;
-        Ok(Self {
-            experiment,
-            plan,
-            slots,
-        })
+        Ok(Self { experiment, plan, slots })
     }
 }
 
@@ -159,33 +150,21 @@ fn run_one(job: &Job, args: &RunArgs, console: Console) -> anyhow::Result<Summar
     })?;
     let statuses = store.statuses(name)?;
     let finished = |id: &String| matches!(statuses.get(id), Some(Status::Done | Status::Pruned));
-    let todo: Vec<usize> = (0..job.plan.runs.len())
-        .filter(|&index| args.force || !finished(&job.plan.runs[index].id))
-        .collect();
+    let todo: Vec<usize> =
+        (0..job.plan.runs.len()).filter(|&index| args.force || !finished(&job.plan.runs[index].id)).collect();
     let planned = job.plan.runs.len();
     let slots = job.slots.len().min(todo.len());
     if todo.is_empty() {
-        console.note(&format!(
-            "{name}: all {planned} runs are done already, nothing to run"
-        ));
+        console.note(&format!("{name}: all {planned} runs are done already, nothing to run"));
     } else {
         let skipped = planned - todo.len();
-        let skipped = if skipped > 0 {
-            format!(" ({skipped} of {planned} are done already)")
-        } else {
-            String::new()
-        };
+        let skipped =
+            if skipped > 0 { format!(" ({skipped} of {planned} are done already)") } else { String::new() };
         let many = if slots == 1 { "slot" } else { "slots" };
         console.note(&format!("{name}: {} runs on {slots} {many}{skipped}", todo.len()));
     }
     let mut progress = console.sweep(todo.len(), slots);
-    let lab = Lab::new(
-        &mut store,
-        options(job, args, &results),
-        &job.plan.runs,
-        &todo,
-        &mut progress,
-    )?;
+    let lab = Lab::new(&mut store, options(job, args, &results), &job.plan.runs, &todo, &mut progress)?;
     let summary = lab.run()?;
     let wall_s = progress.finish();
     // The report reads through a connection of its own, so that it sees what any reader would see.
@@ -218,15 +197,9 @@ fn options(job: &Job, args: &RunArgs, results: &Path) -> LabOptions {
 fn git_state() -> (Option<String>, Option<bool>) {
     let git = |arguments: &[&str]| {
         let output = std::process::Command::new("git").args(arguments).output().ok()?;
-        output
-            .status
-            .success()
-            .then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
     };
-    (
-        git(&["rev-parse", "HEAD"]),
-        git(&["status", "--porcelain"]).map(|changes| !changes.is_empty()),
-    )
+    (git(&["rev-parse", "HEAD"]), git(&["status", "--porcelain"]).map(|changes| !changes.is_empty()))
 }
 
 fn print_plan(job: &Job, format: OutputFormat, console: Console) -> anyhow::Result<()> {
@@ -266,17 +239,9 @@ fn print_plan(job: &Job, format: OutputFormat, console: Console) -> anyhow::Resu
             ]
         })
         .collect();
-    console.result(&table(
-        &["#", "run", "model", "seed", "fold", "status"],
-        &rows,
-        &[0, 3, 4],
-    ));
+    console.result(&table(&["#", "run", "model", "seed", "fold", "status"], &rows, &[0, 3, 4]));
     let verdict = job.plan.runs.first().map_or("", |run| run.verdict.0.as_str());
-    console.result(&format!(
-        "{name}: {} runs on {} slots; split {verdict}",
-        rows.len(),
-        job.slots.len()
-    ));
+    console.result(&format!("{name}: {} runs on {} slots; split {verdict}", rows.len(), job.slots.len()));
     Ok(())
 }
 

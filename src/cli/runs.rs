@@ -43,11 +43,8 @@ pub(super) fn runs(args: &RunsArgs, console: Console) -> anyhow::Result<Exit> {
             "`{status}` is not a status; there are planned, running, done, failed, timed_out, pruned, interrupted"
         )));
     }
-    let conditions = args
-        .conditions
-        .iter()
-        .map(|text| condition(text))
-        .collect::<anyhow::Result<Vec<_>>>()?;
+    let conditions =
+        args.conditions.iter().map(|text| condition(text)).collect::<anyhow::Result<Vec<_>>>()?;
     let sort = SortKey::parse(&args.sort)?;
     let mut store = Store::open_read_only(&results_folder())?;
     if let Some(name) = &args.experiment {
@@ -98,9 +95,9 @@ pub(super) fn runs(args: &RunsArgs, console: Console) -> anyhow::Result<Exit> {
 fn condition(text: &str) -> anyhow::Result<(String, String)> {
     match text.split_once('=') {
         Some((path, value)) if !path.is_empty() => Ok((path.to_string(), value.to_string())),
-        _ => Err(usage(format!(
-            "`{text}` is not a condition; write PATH=VALUE, e.g. --where model.hidden=64"
-        ))),
+        _ => {
+            Err(usage(format!("`{text}` is not a condition; write PATH=VALUE, e.g. --where model.hidden=64")))
+        }
     }
 }
 
@@ -127,11 +124,7 @@ impl SortKey {
                 crate::metric::NAMES.join(", ")
             )));
         }
-        Ok(Self {
-            part: part.into(),
-            name: name.into(),
-            target: target.into(),
-        })
+        Ok(Self { part: part.into(), name: name.into(), target: target.into() })
     }
 
     fn title(&self) -> String {
@@ -144,11 +137,7 @@ impl SortKey {
 
     /// The metric of each run: scaled for `all`, in original units for one target.
     fn values(&self, store: &mut Store, runs: &[RunRow]) -> anyhow::Result<HashMap<String, f64>> {
-        let unit = if self.target == "all" {
-            "scaled"
-        } else {
-            "original"
-        };
+        let unit = if self.target == "all" { "scaled" } else { "original" };
         let mut experiments: Vec<&str> = runs.iter().map(|run| run.experiment.as_str()).collect();
         experiments.dedup();
         let mut values = HashMap::new();
@@ -185,12 +174,8 @@ fn people_table(runs: &[RunRow], values: &HashMap<String, f64>, sort: &SortKey) 
         .iter()
         .map(|run| {
             let mut row = cells(run, values);
-            row[7] = run
-                .wall_s
-                .map_or("-".to_string(), |wall_s| format!("{wall_s:.2}"));
-            row[8] = values
-                .get(&run.run_id)
-                .map_or("-".to_string(), |value| number(*value));
+            row[7] = run.wall_s.map_or("-".to_string(), |wall_s| format!("{wall_s:.2}"));
+            row[8] = values.get(&run.run_id).map_or("-".to_string(), |value| number(*value));
             row.push(parameters(&run.params));
             row
         })
@@ -217,10 +202,7 @@ fn parameters(params: &Value) -> String {
     let Some(Value::Object(model)) = params.get("model") else {
         return String::new();
     };
-    let parts = model
-        .iter()
-        .filter(|(key, _)| *key != "kind")
-        .map(|(key, value)| format!("{key}={value}"));
+    let parts = model.iter().filter(|(key, _)| *key != "kind").map(|(key, value)| format!("{key}={value}"));
     parts.collect::<Vec<_>>().join(" ")
 }
 

@@ -1,13 +1,15 @@
 //! `burstlab show`: everything about one run.
 
+use std::path::PathBuf;
+
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::OutputFormat;
 use crate::console::{Console, number, table};
 use crate::exit_code::Exit;
 use crate::scheduler::run_folder;
-use crate::store::{MetricRow, RunFilter, RunRow, Store, results_folder};
+use crate::store::{EventRow, MetricRow, RunFilter, RunRow, Store, results_folder};
 
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
@@ -18,109 +20,109 @@ pub(super) struct ShowArgs {
     format: OutputFormat,
 }
 
+/// What the store and the disk know of a run.
+struct Known {
+    run: RunRow,
+    experiments: Vec<String>,
+    metrics: Vec<MetricRow>,
+    events: Vec<EventRow>,
+    folder: PathBuf,
+}
+
 pub(super) fn show(args: &ShowArgs, console: Console) -> anyhow::Result<Exit> {
     let results = results_folder();
     let mut store = Store::open_read_only(&results)?;
     let run_id = store.resolve_run(&args.run)?;
-    let runs: Vec<RunRow> = store
-        .runs(&RunFilter::default())?
-        .into_iter()
-        .filter(|run| run.run_id == run_id)
-        .collect();
-    let metrics = store.metrics_of_run(&run_id)?;
-    let events = store.events_of_run(&run_id)?;
-    let Some(run) = runs.first() else {
+    let mut runs = store.runs(&RunFilter::default())?;
+    runs.retain(|run| run.run_id == run_id);
+    let experiments = runs.iter().map(|run| run.experiment.clone()).collect();
+    let Some(run) = runs.into_iter().next() else {
         anyhow::bail!(
             "run {run_id} belongs to no experiment any more; its metrics are still in the table `metrics`"
         );
     };
-    let experiments: Vec<&str> = runs.iter().map(|run| run.experiment.as_str()).collect();
-    let folder = run_folder(&results, &run_id);
-    if args.format == OutputFormat::Json {
-        let metrics: Vec<_> = metrics
-            .iter()
-            .map(|metric| {
-                json!({ "part": metric.part, "target": metric.target, "unit": metric.unit, "name": metric.name,
-                        "value": metric.value })
-            })
-            .collect();
-        let events: Vec<_> = events
-            .iter()
-            .map(|event| json!({ "at": event.at, "kind": event.kind, "detail": event.detail }))
-            .collect();
-        let document = json!({
-            "run_id": run_id, "experiments": experiments, "model": run.model, "seed": run.seed, "fold": run.fold,
-            "status": run.status.as_str(), "device": run.device, "params": run.params, "wall_s": run.wall_s,
-            "started_at": run.started_at, "finished_at": run.finished_at, "peak_rss_bytes": run.peak_rss_bytes,
-            "attempts": run.attempts, "git_commit": run.git_commit, "dataset_sha256": run.dataset_sha256,
-            "leak_verdict": run.leak_verdict, "error": run.error, "metrics": metrics, "events": events,
-            "folder": folder,
-        });
-        console.result(&document.to_string());
-        return Ok(Exit::Ok);
+    let known = Known {
+        run,
+        experiments,
+        metrics: store.metrics_of_run(&run_id)?,
+        events: store.events_of_run(&run_id)?,
+        folder: run_folder(&results, &run_id),
+    };
+    match args.format {
+        OutputFormat::Human => console.result(&to_text(&known)?),
+        OutputFormat::Json => console.result(&to_json(&known).to_string()),
     }
+    Ok(Exit::Ok)
+}
+
+fn to_json(known: &Known) -> Value {
+    let run = &known.run;
+    let metrics: Vec<Value> = known
+        .metrics
+        .iter()
+        .map(|metric| {
+            json!({ "part": metric.part, "target": metric.target, "unit": metric.unit, "name": metric.name,
+                    "value": metric.value })
+        })
+        .collect();
+    let events: Vec<Value> = known
+        .events
+        .iter()
+        .map(|event| json!({ "at": event.at, "kind": event.kind, "detail": event.detail }))
+        .collect();
+    json!({
+        "run_id": run.run_id, "experiments": known.experiments, "model": run.model, "seed": run.seed,
+        "fold": run.fold, "status": run.status.as_str(), "device": run.device, "params": run.params,
+        "wall_s": run.wall_s, "started_at": run.started_at, "finished_at": run.finished_at,
+        "peak_rss_bytes": run.peak_rss_bytes, "attempts": run.attempts, "git_commit": run.git_commit,
+        "dataset_sha256": run.dataset_sha256, "leak_verdict": run.leak_verdict, "error": run.error,
+        "metrics": metrics, "events": events, "folder": known.folder,
+    })
+}
+
+fn to_text(known: &Known) -> anyhow::Result<String> {
+    let run = &known.run;
     let optional = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_string());
     let mut facts = vec![
-        ("experiments", experiments.join(", ")),
+        ("experiments", known.experiments.join(", ")),
         ("model", run.model.clone()),
         ("status", run.status.as_str().to_string()),
-        (
-            "seed, fold",
-            format!(
-                "{}, {}",
-                run.seed.map_or("none".to_string(), |seed| seed.to_string()),
-                run.fold
-            ),
-        ),
+        ("seed", run.seed.map_or("none".to_string(), |seed| seed.to_string())),
+        ("fold", run.fold.to_string()),
         ("device", run.device.clone()),
         ("attempts", run.attempts.to_string()),
         ("started", optional(&run.started_at)),
         ("finished", optional(&run.finished_at)),
-        (
-            "wall",
-            run.wall_s
-                .map_or("-".to_string(), |wall_s| format!("{wall_s:.2} s")),
-        ),
-        (
-            "peak memory",
-            run.peak_rss_bytes
-                .map_or("-".to_string(), |bytes| format!("{} MiB", bytes >> 20)),
-        ),
+        ("wall", run.wall_s.map_or("-".to_string(), |wall_s| format!("{wall_s:.2} s"))),
+        ("peak memory", run.peak_rss_bytes.map_or("-".to_string(), |bytes| format!("{} MiB", bytes >> 20))),
         ("git commit", optional(&run.git_commit)),
         ("data sha256", run.dataset_sha256.clone()),
         ("split", run.leak_verdict.clone()),
         (
             "files",
-            if folder.is_dir() {
-                folder.display().to_string()
-            } else {
-                "none".to_string()
-            },
+            if known.folder.is_dir() { known.folder.display().to_string() } else { "none".to_string() },
         ),
     ];
     if let Some(error) = &run.error {
         facts.push(("error", error.clone()));
     }
-    let facts: Vec<String> = facts
-        .iter()
-        .map(|(name, value)| format!("{name:>12}  {value}"))
-        .collect();
-    console.result(&format!("run {run_id}\n{}", facts.join("\n")));
-    console.result(&format!(
-        "\nparameters\n{}",
-        serde_json::to_string_pretty(&run.params)?
-    ));
-    if !metrics.is_empty() {
-        console.result(&format!("\nmetrics\n{}", metric_table(&metrics)));
+    let facts: Vec<String> = facts.iter().map(|(name, value)| format!("{name:>12}  {value}")).collect();
+    let mut text = format!("run {}\n{}\n\nparameters\n", run.run_id, facts.join("\n"));
+    text.push_str(&serde_json::to_string_pretty(&run.params)?);
+    if !known.metrics.is_empty() {
+        text.push_str("\n\nmetrics\n");
+        text.push_str(&metric_table(&known.metrics));
     }
-    let log: Vec<String> = events
+    let log: Vec<String> = known
+        .events
         .iter()
         .map(|event| format!("{}  {:<11} {}", event.at, event.kind, event.detail))
         .collect();
     if !log.is_empty() {
-        console.result(&format!("\nevents\n{}", log.join("\n")));
+        text.push_str("\n\nevents\n");
+        text.push_str(&log.join("\n"));
     }
-    Ok(Exit::Ok)
+    Ok(text)
 }
 
 /// One row for each part, target and unit; one column for each metric.
@@ -144,11 +146,7 @@ fn metric_table(metrics: &[MetricRow]) -> String {
                     .find(|m| m.part == *part && m.target == *target && m.unit == *unit && m.name == **name)
                     .map_or("-".to_string(), |metric| number(metric.value))
             };
-            [part, target, unit]
-                .iter()
-                .map(ToString::to_string)
-                .chain(names.iter().map(value))
-                .collect()
+            [part, target, unit].iter().map(ToString::to_string).chain(names.iter().map(value)).collect()
         })
         .collect();
     let headers: Vec<&str> = ["part", "target", "unit"].into_iter().chain(names).collect();

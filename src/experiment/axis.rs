@@ -104,11 +104,9 @@ fn walk<'t>(path: &mut Path, node: &Node<'t>, axes: &mut Vec<Axis<'t>>) -> Resul
 fn axis<'t>(path: &Path, domain: Domain<'t>, span: Range<usize>) -> Result<Axis<'t>, Problem> {
     let allowed = AXIS_TABLES.contains(&path[0].as_str()) || path.join(".") == "dataset.max_rows";
     if !allowed {
-        return Err(
-            Problem::at(Some(span), format!("`{}` cannot be an axis", path.join(".")))
-                .label("several values")
-                .help("axes may stand under task, training, models and at dataset.max_rows"),
-        );
+        return Err(Problem::at(Some(span), format!("`{}` cannot be an axis", path.join(".")))
+            .label("several values")
+            .help("axes may stand under task, training, models and at dataset.max_rows"));
     }
     // `task.<kind>.x` and `models.<n>.<kind>.x` are known to the user as `task.x` and `model.x`.
     let (entry, name) = match path[0].as_str() {
@@ -119,13 +117,7 @@ fn axis<'t>(path: &Path, domain: Domain<'t>, span: Range<usize>) -> Result<Axis<
         "task" => (None, format!("task.{}", path[2.min(path.len())..].join("."))),
         _ => (None, path.join(".")),
     };
-    Ok(Axis {
-        path: path.clone(),
-        name,
-        entry,
-        domain,
-        span,
-    })
+    Ok(Axis { path: path.clone(), name, entry, domain, span })
 }
 
 /// Reads a table as the domain of an axis; `None` if it is an ordinary table.
@@ -147,30 +139,19 @@ fn domain_of<'t>(table: &DeTable<'t>, span: &Range<usize>) -> Result<Option<Doma
         if items.is_empty() {
             return Err(Problem::at(place, "this grid is empty").help("give at least one value"));
         }
-        if let Some(item) = items
-            .iter()
-            .find(|item| item.get_ref().is_table() || item.get_ref().is_array())
-        {
-            return Err(Problem::at(
-                Some(item.span()),
-                "a grid holds numbers, strings and booleans",
-            ));
+        if let Some(item) = items.iter().find(|item| item.get_ref().is_table() || item.get_ref().is_array()) {
+            return Err(Problem::at(Some(item.span()), "a grid holds numbers, strings and booleans"));
         }
         return Ok(Some(Domain::Grid(items.iter().cloned().collect())));
     }
     let ends: Vec<f64> = items.iter().filter_map(number_of).collect();
     let (&[low, high], 2) = (ends.as_slice(), items.len()) else {
-        return Err(Problem::at(
-            place,
-            format!("`{name}` takes two numbers, the lowest and the highest"),
-        ));
+        return Err(Problem::at(place, format!("`{name}` takes two numbers, the lowest and the highest")));
     };
     if low >= high {
-        return Err(
-            Problem::at(place, format!("the range from {low} to {high} is empty"))
-                .label("lowest value first")
-                .help(format!("{name} = [{high}, {low}]")),
-        );
+        return Err(Problem::at(place, format!("the range from {low} to {high} is empty"))
+            .label("lowest value first")
+            .help(format!("{name} = [{high}, {low}]")));
     }
     match name {
         "uniform" => Ok(Some(Domain::Uniform(low, high))),

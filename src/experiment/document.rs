@@ -35,9 +35,7 @@ impl<'t> Document<'t> {
         let root = Spanned::new(table.span(), DeValue::Table(table.into_inner()));
         let mut document = Self { source, root };
         for index in 0..source.overrides.len() {
-            document
-                .apply_override(index)
-                .map_err(|problem| problem.within(source))?;
+            document.apply_override(index).map_err(|problem| problem.within(source))?;
         }
         Ok(document)
     }
@@ -78,10 +76,7 @@ impl<'t> Document<'t> {
         let last = keys[keys.len() - 1];
         for target in targets {
             let DeValue::Table(table) = target.get_mut() else {
-                return Err(Problem::at(
-                    Some(key_span),
-                    format!("nothing can be set inside `{path}`"),
-                ));
+                return Err(Problem::at(Some(key_span), format!("nothing can be set inside `{path}`")));
             };
             // A key of the file keeps its place, so that errors about it point there only if the value is the file's.
             table.remove(last);
@@ -119,9 +114,7 @@ impl<'t> Document<'t> {
     {
         let mut changed: Document<'s> = self.clone();
         for (path, value) in replacements {
-            let target = path
-                .iter()
-                .try_fold(&mut changed.root, |node, key| child_mut(node, key));
+            let target = path.iter().try_fold(&mut changed.root, |node, key| child_mut(node, key));
             if let Some(target) = target {
                 *target = (*value).clone();
             }
@@ -138,38 +131,33 @@ impl<'t> Document<'t> {
             return Err(Problem::at(None, "an experiment file is a TOML table"));
         };
         T::deserialize(toml::Deserializer::from(Spanned::new(self.root.span(), table)))
-            .map_err(|error| self.typed_problem(&error))
+            .map_err(|error| typed_problem(&error))
     }
+}
 
-    /// Turns serde's message into one with a caret and, for a typo, the nearest key.
-    fn typed_problem(&self, error: &toml::de::Error) -> Problem {
-        let message = error.message().trim().to_string();
-        let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
-        let span = error.span();
-        let in_text = span.clone().filter(|span| span.start < span.end);
-        let problem = match (message.split(' ').next(), quoted.as_slice()) {
-            (Some("unknown"), [wrong, known @ ..]) => {
-                let what = if message.starts_with("unknown field") {
-                    "key"
-                } else {
-                    "value"
-                };
-                let mut problem = Problem::at(in_text, format!("unknown {what} `{wrong}`"));
-                if let Some(key) = nearest(wrong, known.iter().copied()) {
-                    problem = problem.label(format!("did you mean `{key}`?"));
-                }
-                if known.is_empty() {
-                    problem.help("nothing can be set here")
-                } else {
-                    problem.help(format!("known here: {}", known.join(", ")))
-                }
+/// Turns serde's message into one with a caret and, for a typo, the nearest key.
+fn typed_problem(error: &toml::de::Error) -> Problem {
+    let message = error.message().trim().to_string();
+    let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+    let span = error.span();
+    let in_text = span.clone().filter(|span| span.start < span.end);
+    match (message.split(' ').next(), quoted.as_slice()) {
+        (Some("unknown"), [wrong, known @ ..]) => {
+            let what = if message.starts_with("unknown field") { "key" } else { "value" };
+            let mut problem = Problem::at(in_text, format!("unknown {what} `{wrong}`"));
+            if let Some(key) = nearest(wrong, known.iter().copied()) {
+                problem = problem.label(format!("did you mean `{key}`?"));
             }
-            (Some("missing"), [key, ..]) => {
-                Problem::at(in_text, format!("the key `{key}` is missing")).label("in this table")
+            if known.is_empty() {
+                problem.help("nothing can be set here")
+            } else {
+                problem.help(format!("known here: {}", known.join(", ")))
             }
-            _ => Problem::at(in_text, message.clone()),
-        };
-        problem
+        }
+        (Some("missing"), [key, ..]) => {
+            Problem::at(in_text, format!("the key `{key}` is missing")).label("in this table")
+        }
+        _ => Problem::at(in_text, message.clone()),
     }
 }
 
@@ -187,10 +175,7 @@ pub fn number(text: &str) -> DeValue<'_> {
 fn shifted(span: Range<usize>, value: DeValue<'_>, offset: usize) -> Node<'_> {
     let value = match value {
         DeValue::Array(array) => DeValue::Array(
-            array
-                .into_iter()
-                .map(|item| shifted(item.span(), item.into_inner(), offset))
-                .collect(),
+            array.into_iter().map(|item| shifted(item.span(), item.into_inner(), offset)).collect(),
         ),
         DeValue::Table(table) => DeValue::Table(
             table

@@ -21,18 +21,12 @@ pub(super) fn expand(document: &Document<'_>) -> Result<(ExperimentSpec, Vec<Tri
     exactly_one_table(document)?;
     let axes = find_axes(document)?;
     let first_texts: Vec<Vec<String>> = axes.iter().map(|axis| axis.domain.probes()).collect();
-    let firsts: Vec<Node<'_>> = axes
-        .iter()
-        .zip(&first_texts)
-        .map(|(axis, texts)| first(axis, texts))
-        .collect();
+    let firsts: Vec<Node<'_>> =
+        axes.iter().zip(&first_texts).map(|(axis, texts)| first(axis, texts)).collect();
     let spec = check(&with_values(document, &axes, &firsts))?;
     for (at, axis) in axes.iter().enumerate() {
         let grid = axis.domain.grid().unwrap_or_default().iter().skip(1).cloned();
-        let ends = first_texts[at]
-            .iter()
-            .skip(1)
-            .map(|text| Spanned::new(axis.span.clone(), number(text)));
+        let ends = first_texts[at].iter().skip(1).map(|text| Spanned::new(axis.span.clone(), number(text)));
         for value in grid.chain(ends) {
             let mut values = firsts.clone();
             values[at] = value;
@@ -57,16 +51,12 @@ pub(super) fn expand(document: &Document<'_>) -> Result<(ExperimentSpec, Vec<Tri
 /// `task` and each `[[models]]` entry hold exactly one table; serde's own message for that names neither.
 fn exactly_one_table(document: &Document<'_>) -> Result<(), Problem> {
     if let Some(node) = document.get(&["task"]) {
-        one_key(
-            node,
-            "a task",
-            "an experiment has exactly one [task.…] table: keep one",
-        )?;
+        one_key(node, "a task", "an experiment has exactly one [task.…] table: keep one")?;
     }
     let Some(DeValue::Array(entries)) = document.get(&["models"]).map(Spanned::get_ref) else {
         return Ok(());
     };
-    for entry in entries.iter() {
+    for entry in entries {
         one_key(entry, "a model", "start each with its own [[models]]")?;
     }
     Ok(())
@@ -78,11 +68,9 @@ fn one_key(node: &Node<'_>, what: &str, help: &str) -> Result<(), Problem> {
     };
     let mut keys = table.keys();
     match (keys.next(), keys.next()) {
-        (None, _) => Err(Problem::at(
-            Some(node.span()),
-            format!("this table names {what}, but is empty"),
-        )
-        .help(help)),
+        (None, _) => {
+            Err(Problem::at(Some(node.span()), format!("this table names {what}, but is empty")).help(help))
+        }
         (Some(first), Some(second)) => Err(Problem::at(
             Some(second.span()),
             format!("`{}` is {what} beside `{}`", second.get_ref(), first.get_ref()),
@@ -131,10 +119,8 @@ fn check_axes_are_read(spec: &ExperimentSpec, axes: &[Axis<'_>]) -> Result<(), P
             .help("give it one value, or add a model that reads it"));
         }
         if spec.search.strategy == Strategy::Grid && axis.domain.grid().is_none() {
-            return Err(
-                Problem::at(Some(axis.span.clone()), "a grid search needs values to list")
-                    .help("write { grid = [...] }, or set search.strategy = \"random\""),
-            );
+            return Err(Problem::at(Some(axis.span.clone()), "a grid search needs values to list")
+                .help("write { grid = [...] }, or set search.strategy = \"random\""));
         }
     }
     Ok(())
@@ -153,10 +139,8 @@ fn zip_groups(
             let path = ["search", "zip", &at.to_string(), &index.to_string()].map(str::to_string);
             let found: Vec<usize> = (0..axes.len()).filter(|&axis| axes[axis].name == *name).collect();
             if found.is_empty() {
-                let mut problem = Problem::at(
-                    document.span_of(&path),
-                    format!("`{name}` is not an axis of this file"),
-                );
+                let mut problem =
+                    Problem::at(document.span_of(&path), format!("`{name}` is not an axis of this file"));
                 if let Some(known) = nearest(name, axes.iter().map(|axis| axis.name.as_str())) {
                     problem = problem.label(format!("did you mean `{known}`?"));
                 }
@@ -165,10 +149,8 @@ fn zip_groups(
             }
             group.extend(found);
         }
-        let lengths: Vec<usize> = group
-            .iter()
-            .map(|&axis| axes[axis].domain.grid().map_or(0, <[Node<'_>]>::len))
-            .collect();
+        let lengths: Vec<usize> =
+            group.iter().map(|&axis| axes[axis].domain.grid().map_or(0, <[Node<'_>]>::len)).collect();
         if lengths.iter().any(|&length| length == 0 || length != lengths[0]) {
             let path = ["search", "zip", &at.to_string()].map(str::to_string);
             return Err(Problem::at(
@@ -190,22 +172,18 @@ fn trials_of(
     zips: &[Vec<usize>],
     entry: usize,
 ) -> Result<Vec<Trial>, Problem> {
-    let mine: Vec<usize> = (0..axes.len())
-        .filter(|&at| axes[at].entry.is_none_or(|owner| owner == entry))
-        .collect();
+    let mine: Vec<usize> =
+        (0..axes.len()).filter(|&at| axes[at].entry.is_none_or(|owner| owner == entry)).collect();
     // Axes that move together count as one dimension, led by the first of them.
     let mut dimensions: Vec<Vec<usize>> = Vec::new();
     for &at in &mine {
-        let group = zips.iter().find(|group| group.contains(&at));
-        match group {
-            Some(group) if dimensions.iter().any(|dimension| dimension.contains(&at)) => {
-                debug_assert!(group.len() > 1)
-            }
-            Some(group) => {
-                dimensions.push(group.iter().copied().filter(|axis| mine.contains(axis)).collect())
-            }
-            None => dimensions.push(vec![at]),
+        if dimensions.iter().any(|dimension| dimension.contains(&at)) {
+            continue;
         }
+        dimensions.push(match zips.iter().find(|group| group.contains(&at)) {
+            Some(group) => group.iter().copied().filter(|axis| mine.contains(axis)).collect(),
+            None => vec![at],
+        });
     }
     let choices = match spec.search.strategy {
         Strategy::Grid => grid_choices(axes, &dimensions)?,
@@ -229,16 +207,11 @@ fn trials_of(
                 None => (*at, Spanned::new(axes[*at].span.clone(), number(text))),
             })
             .collect();
-        let pairs: Vec<_> = pairs
-            .into_iter()
-            .chain(rest_nodes.iter().map(|(at, node)| (&axes[*at].path, node)))
-            .collect();
+        let pairs: Vec<_> =
+            pairs.into_iter().chain(rest_nodes.iter().map(|(at, node)| (&axes[*at].path, node))).collect();
         let typed = check(&document.with(&pairs))?;
         // A value that the model does not read leaves the resolved run, so such trials coincide.
-        let trial = Trial {
-            entry,
-            spec: RunSpec::resolve(&typed, entry),
-        };
+        let trial = Trial { entry, spec: RunSpec::resolve(&typed, entry) };
         if !trials.contains(&trial) {
             trials.push(trial);
         }
@@ -250,12 +223,7 @@ fn trials_of(
 fn other_entries(axes: &[Axis<'_>], entry: usize) -> Vec<(usize, String)> {
     (0..axes.len())
         .filter(|&at| axes[at].entry.is_some_and(|owner| owner != entry))
-        .map(|at| {
-            (
-                at,
-                axes[at].domain.probes().into_iter().next().unwrap_or_default(),
-            )
-        })
+        .map(|at| (at, axes[at].domain.probes().into_iter().next().unwrap_or_default()))
         .collect()
 }
 
@@ -265,13 +233,9 @@ enum Choice {
 }
 
 fn grid_choices(axes: &[Axis<'_>], dimensions: &[Vec<usize>]) -> Result<Vec<Vec<(usize, Choice)>>, Problem> {
-    let lengths: Vec<usize> = dimensions
-        .iter()
-        .map(|group| axes[group[0]].domain.grid().map_or(1, <[Node<'_>]>::len))
-        .collect();
-    let total = lengths
-        .iter()
-        .try_fold(1_usize, |product, &length| product.checked_mul(length));
+    let lengths: Vec<usize> =
+        dimensions.iter().map(|group| axes[group[0]].domain.grid().map_or(1, <[Node<'_>]>::len)).collect();
+    let total = lengths.iter().try_fold(1_usize, |product, &length| product.checked_mul(length));
     let total = total.filter(|&total| total <= MOST_TRIALS).ok_or_else(|| {
         Problem::at(
             Some(axes[0].span.clone()),
@@ -288,10 +252,7 @@ fn grid_choices(axes: &[Axis<'_>], dimensions: &[Vec<usize>]) -> Result<Vec<Vec<
                 point /= length;
             }
             let choose = |(group, index): (&Vec<usize>, usize)| {
-                group
-                    .iter()
-                    .map(move |&at| (at, Choice::Listed(index)))
-                    .collect::<Vec<_>>()
+                group.iter().map(move |&at| (at, Choice::Listed(index))).collect::<Vec<_>>()
             };
             dimensions.iter().zip(indices).flat_map(choose).collect()
         })

@@ -69,30 +69,16 @@ impl Experiment {
     /// # Errors
     /// Anything that is not a valid experiment, with its place.
     pub fn parse(path: &str, text: String, overrides: &[String]) -> Result<Self, ExperimentError> {
-        let source = Source {
-            path: path.to_string(),
-            text,
-            overrides: overrides.to_vec(),
-        };
+        let source = Source { path: path.to_string(), text, overrides: overrides.to_vec() };
         let document = Document::parse(&source)?;
         let (spec, trials, axes) = expand::expand(&document).map_err(|problem| problem.within(&source))?;
-        Ok(Self {
-            spec,
-            trials,
-            axes,
-            source,
-        })
+        Ok(Self { spec, source, trials, axes })
     }
 
     /// An error at a key of this file, for what only the data can tell.
     pub fn error_at(&self, path: &[&str], message: String, label: &str, help: String) -> ExperimentError {
         let keys: Vec<String> = path.iter().map(ToString::to_string).collect();
-        let span = Document::parse(&self.source)
-            .ok()
-            .and_then(|document| document.span_of(&keys));
-        Problem::at(span, message)
-            .label(label)
-            .help(help)
-            .within(&self.source)
+        let span = Document::parse(&self.source).ok().and_then(|document| document.span_of(&keys));
+        Problem::at(span, message).label(label).help(help).within(&self.source)
     }
 }

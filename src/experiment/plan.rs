@@ -46,17 +46,10 @@ impl Plan {
         let mut runs: Vec<Run> = Vec::new();
         let is_ensemble = |spec: &RunSpec| matches!(spec.model, ModelSpec::Ensemble(_));
         for ensembles in [false, true] {
-            for trial in experiment
-                .trials
-                .iter()
-                .filter(|trial| is_ensemble(&trial.spec) == ensembles)
-            {
+            for trial in experiment.trials.iter().filter(|trial| is_ensemble(&trial.spec) == ensembles) {
                 for fold in 0..trial.spec.split.folds {
                     let (sha256, verdict) = prepare(experiment, &trial.spec, fold, loader)?;
-                    let data = DataIdentity {
-                        sha256,
-                        device_class: device_class.to_string(),
-                    };
+                    let data = DataIdentity { sha256, device_class: device_class.to_string() };
                     for seed in seeds_of(experiment, &trial.spec) {
                         let run = plan_run(experiment, &trial.spec, seed, fold, &data, &verdict, &runs);
                         if runs.iter().all(|other| other.id != run.id) {
@@ -82,12 +75,7 @@ fn plan_run(
     let candidates = match &spec.model {
         ModelSpec::Ensemble(ensemble) => earlier
             .iter()
-            .filter(|run| {
-                ensemble
-                    .members
-                    .iter()
-                    .any(|member| member == run.spec.model.kind())
-            })
+            .filter(|run| ensemble.members.iter().any(|member| member == run.spec.model.kind()))
             .filter(|run| run.fold == fold && (run.seed == seed || run.seed.is_none()))
             .filter(|run| run.spec.setting() == spec.setting())
             .map(|run| run.id.clone())
@@ -115,11 +103,7 @@ fn seeds_of(experiment: &Experiment, spec: &RunSpec) -> Vec<Option<u64>> {
             }),
             model => model.is_trained(),
         };
-    if random {
-        experiment.spec.search.seeds.iter().copied().map(Some).collect()
-    } else {
-        vec![None]
-    }
+    if random { experiment.spec.search.seeds.iter().copied().map(Some).collect() } else { vec![None] }
 }
 
 /// Reads the data of a run and proves its split, before anything is scheduled.
@@ -129,9 +113,7 @@ fn prepare(
     fold: usize,
     loader: &mut Loader,
 ) -> Result<(String, LeakVerdict), ExperimentError> {
-    let prepared = loader
-        .sha256(&spec.dataset)
-        .and_then(|hash| Ok((hash, loader.prepare(spec, fold)?)));
+    let prepared = loader.sha256(&spec.dataset).and_then(|hash| Ok((hash, loader.prepare(spec, fold)?)));
     let checked = prepared.and_then(|(hash, prepared)| Ok((hash, prepared.check(&spec.task)?)));
     checked
         .map_err(|error| experiment.error_at(&error.place(&spec.task), error.to_string(), "", error.help()))
@@ -148,7 +130,7 @@ fn label(spec: &RunSpec, axes: &[String]) -> String {
         if let Some(value) = lookup(&params, axis) {
             let name = axis.rsplit('.').next().unwrap_or(axis);
             let value = value.as_str().map_or_else(|| value.to_string(), str::to_string);
-            label.push_str(&format!(" {name}={value}"));
+            label.extend([" ", name, "=", &value]);
         }
     }
     label

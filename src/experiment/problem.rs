@@ -21,12 +21,7 @@ pub struct Problem {
 impl Problem {
     /// A problem at a place in the file.
     pub fn at(span: Option<Range<usize>>, message: impl Into<String>) -> Self {
-        Self {
-            message: message.into(),
-            span,
-            label: String::new(),
-            help: None,
-        }
+        Self { message: message.into(), span, label: String::new(), help: None }
     }
 
     /// Adds the short text beside the caret.
@@ -45,10 +40,7 @@ impl Problem {
 
     /// Binds the problem to its source, so that it can be shown.
     pub fn within(self, source: &Source) -> ExperimentError {
-        ExperimentError {
-            source_text: source.clone(),
-            problem: self,
-        }
+        ExperimentError(Box::new(Located { source: source.clone(), problem: self }))
     }
 }
 
@@ -66,12 +58,7 @@ pub struct Source {
 impl Source {
     /// Offset of override number `index` in the span space that file and overrides share.
     pub fn override_offset(&self, index: usize) -> usize {
-        self.text.len()
-            + 1
-            + self.overrides[..index]
-                .iter()
-                .map(|text| text.len() + 1)
-                .sum::<usize>()
+        self.text.len() + 1 + self.overrides[..index].iter().map(|text| text.len() + 1).sum::<usize>()
     }
 
     /// The text, name and local span that a span points into.
@@ -90,40 +77,34 @@ impl Source {
 
 /// An invalid experiment, with the text it was read from.
 #[derive(Debug, Clone, PartialEq)]
-pub struct ExperimentError {
-    source_text: Source,
-    /// What is wrong.
-    pub problem: Problem,
+pub struct ExperimentError(Box<Located>);
+
+#[derive(Debug, Clone, PartialEq)]
+struct Located {
+    source: Source,
+    problem: Problem,
 }
 
 impl ExperimentError {
     /// The message with the place in the file, in colour if asked for.
     pub fn render(&self, colour: bool) -> String {
-        let renderer = if colour {
-            Renderer::styled()
-        } else {
-            Renderer::plain()
-        };
+        let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let renderer = renderer.decor_style(DecorStyle::Ascii);
-        let title = Level::ERROR.primary_title(&self.problem.message);
-        let Some(span) = &self.problem.span else {
-            let path = &self.source_text.path;
-            let help = self
-                .problem
-                .help
-                .as_deref()
-                .map(|help| format!("\n  = help: {help}"))
-                .unwrap_or_default();
-            return format!("error: {}\n --> {path}{help}", self.problem.message);
+        let title = Level::ERROR.primary_title(&self.0.problem.message);
+        let Some(span) = &self.0.problem.span else {
+            let path = &self.0.source.path;
+            let help =
+                self.0.problem.help.as_deref().map(|help| format!("\n  = help: {help}")).unwrap_or_default();
+            return format!("error: {}\n --> {path}{help}", self.0.problem.message);
         };
-        let (text, path, local) = self.source_text.locate(span);
+        let (text, path, local) = self.0.source.locate(span);
         let local = one_line(text, local);
         let mut annotation = AnnotationKind::Primary.span(local);
-        if !self.problem.label.is_empty() {
-            annotation = annotation.label(&self.problem.label);
+        if !self.0.problem.label.is_empty() {
+            annotation = annotation.label(&self.0.problem.label);
         }
         let mut group = title.element(Snippet::source(text).path(path).annotation(annotation));
-        if let Some(help) = &self.problem.help {
+        if let Some(help) = &self.0.problem.help {
             group = group.element(Level::HELP.message(help));
         }
         renderer.render(&[group])
@@ -132,10 +113,7 @@ impl ExperimentError {
 
 /// A caret reads best on one line: a span over several (a table, say) is cut at the end of its first.
 fn one_line(text: &str, span: Range<usize>) -> Range<usize> {
-    let end = text
-        .get(span.clone())
-        .and_then(|part| part.find('\n'))
-        .map_or(span.end, |at| span.start + at);
+    let end = text.get(span.clone()).and_then(|part| part.find('\n')).map_or(span.end, |at| span.start + at);
     span.start..end.max(span.start)
 }
 
@@ -179,9 +157,6 @@ mod tests {
         let start = source.override_offset(1) + 5;
         let error = Problem::at(Some(start..start + 7), "unknown key `lookbak`").within(&source);
         let shown = error.render(false);
-        assert!(
-            shown.contains("--set:1:6") && shown.contains("task.lookbak=3"),
-            "{shown}"
-        );
+        assert!(shown.contains("--set:1:6") && shown.contains("task.lookbak=3"), "{shown}");
     }
 }

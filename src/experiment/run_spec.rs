@@ -49,11 +49,7 @@ impl RunSpec {
             }
         }
         let evaluation_batch = spec.evaluation.drop_last.then_some(spec.training.batch_size);
-        let training = if model.is_trained() {
-            spec.training.clone()
-        } else {
-            TrainingSpec::default()
-        };
+        let training = if model.is_trained() { spec.training.clone() } else { TrainingSpec::default() };
         Self {
             dataset: spec.dataset.clone(),
             split: spec.split.clone(),
@@ -173,5 +169,11 @@ fn short_hash(text: &str) -> String {
 
 /// Bytes as lower-case hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let mut text = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
+        for digit in [byte >> 4, byte & 15] {
+            text.extend(char::from_digit(u32::from(digit), 16));
+        }
+    }
+    text
 }

@@ -7,9 +7,7 @@ use super::spec::ExperimentSpec;
 
 /// The schema as pretty JSON text, with axes allowed wherever the reader allows them.
 pub fn json_schema() -> String {
-    let schema = SchemaSettings::draft07()
-        .into_generator()
-        .into_root_schema_for::<ExperimentSpec>();
+    let schema = SchemaSettings::draft07().into_generator().into_root_schema_for::<ExperimentSpec>();
     let mut schema = schema.to_value();
     if let Some(Value::Object(definitions)) = schema.get_mut("definitions") {
         for (name, definition) in definitions.iter_mut() {
@@ -69,11 +67,7 @@ fn allow_axes(definition: &mut Value) {
 }
 
 fn is_scalar(property: &Value) -> bool {
-    let scalar = |name: &Value| {
-        ["integer", "number", "string", "boolean"]
-            .iter()
-            .any(|kind| name == kind)
-    };
+    let scalar = |name: &Value| ["integer", "number", "string", "boolean"].iter().any(|kind| name == kind);
     match property.get("type") {
         Some(Value::Array(names)) => names.iter().any(scalar),
         Some(name) => scalar(name),
@@ -91,10 +85,7 @@ fn allow_axis(property: &mut Value) {
             }
         }
     }
-    outer.insert(
-        "anyOf".to_string(),
-        json!([inner, { "$ref": "#/definitions/Axis" }]),
-    );
+    outer.insert("anyOf".to_string(), json!([inner, { "$ref": "#/definitions/Axis" }]));
     *property = Value::Object(outer);
 }
 

@@ -202,14 +202,7 @@ pub struct SplitSpec {
 
 impl Default for SplitSpec {
     fn default() -> Self {
-        Self {
-            train: 0.70,
-            valid: 0.15,
-            test: 0.15,
-            rows: None,
-            embargo: 0,
-            folds: 1,
-        }
+        Self { train: 0.70, valid: 0.15, test: 0.15, rows: None, embargo: 0, folds: 1 }
     }
 }
 
@@ -319,10 +312,7 @@ pub struct EvaluationSpec {
 
 impl Default for EvaluationSpec {
     fn default() -> Self {
-        Self {
-            drop_last: false,
-            mase_season: 1,
-        }
+        Self { drop_last: false, mase_season: 1 }
     }
 }
 
@@ -378,22 +368,14 @@ pub struct ObjectiveSpec {
 
 impl Default for ObjectiveSpec {
     fn default() -> Self {
-        Self {
-            metric: Metric::Mse,
-            target: "all".to_string(),
-            part: ObjectivePart::Valid,
-        }
+        Self { metric: Metric::Mse, target: "all".to_string(), part: ObjectivePart::Valid }
     }
 }
 
 impl ObjectiveSpec {
     /// Unit of the objective: `all` is a mean over targets, which only scaled units allow.
     pub fn unit(&self) -> &'static str {
-        if self.target == "all" {
-            "scaled"
-        } else {
-            "original"
-        }
+        if self.target == "all" { "scaled" } else { "original" }
     }
 }
 
@@ -471,12 +453,6 @@ pub struct SchedulerSpec {
 
 impl Default for SchedulerSpec {
     fn default() -> Self {
-        Self {
-            device: "auto".to_string(),
-            threads_per_run: 1,
-            runs_per_gpu: 1,
-            timeout: None,
-            retries: 1,
-        }
+        Self { device: "auto".to_string(), threads_per_run: 1, runs_per_gpu: 1, timeout: None, retries: 1 }
     }
 }

@@ -35,29 +35,18 @@ impl Check {
     fn require(&mut self, holds: bool, path: &str, message: impl Into<String>, help: impl Into<String>) {
         if !holds {
             let path = path.split('.').map(str::to_string).collect();
-            self.0.push(Violation {
-                path,
-                message: message.into(),
-                help: help.into(),
-            });
+            self.0.push(Violation { path, message: message.into(), help: help.into() });
         }
     }
 
     fn positive(&mut self, path: &str, value: usize) {
-        self.require(
-            value >= 1,
-            path,
-            "this must be at least 1",
-            "give a positive whole number",
-        );
+        self.require(value >= 1, path, "this must be at least 1", "give a positive whole number");
     }
 
     fn name(&mut self, name: &str) {
         let legal = !name.is_empty()
             && !name.starts_with('.')
-            && name
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
             && !["runs", "burstlab.db"].contains(&name);
         self.require(
             legal,
@@ -105,23 +94,13 @@ impl Check {
         self.positive(&format!("task.{kind}.horizon"), task.horizon());
         if let TaskSpec::WindowLoad(load) = task {
             let window = load.window.seconds();
-            self.require(
-                window > 0.0,
-                "task.window_load.window",
-                "a window has a width",
-                "e.g. \"1min\"",
-            );
+            self.require(window > 0.0, "task.window_load.window", "a window has a width", "e.g. \"1min\"");
         }
         if let TaskSpec::NextRequest(next) = task {
             let mut seen = Vec::new();
             for (index, feature) in next.features.iter().enumerate() {
                 let path = format!("task.next_request.features.{index}");
-                self.require(
-                    !seen.contains(feature),
-                    &path,
-                    "this feature is named twice",
-                    "name it once",
-                );
+                self.require(!seen.contains(feature), &path, "this feature is named twice", "name it once");
                 seen.push(*feature);
             }
         }
@@ -136,11 +115,7 @@ impl Check {
             }
             return;
         }
-        for (key, value) in [
-            ("train", split.train),
-            ("valid", split.valid),
-            ("test", split.test),
-        ] {
+        for (key, value) in [("train", split.train), ("valid", split.valid), ("test", split.test)] {
             let path = format!("split.{key}");
             let fraction = value > 0.0 && value < 1.0;
             self.require(
@@ -178,12 +153,7 @@ impl Check {
         );
         if let Some(norm) = training.gradient_clip_norm {
             let path = "training.gradient_clip_norm";
-            self.require(
-                norm > 0.0,
-                path,
-                format!("no gradient has norm {norm}"),
-                "give a positive number",
-            );
+            self.require(norm > 0.0, path, format!("no gradient has norm {norm}"), "give a positive number");
         }
         if let Some(patience) = training.early_stopping_patience {
             self.positive("training.early_stopping_patience", patience);
@@ -225,20 +195,13 @@ impl Check {
         );
         for (index, model) in models.iter().enumerate() {
             for (key, message, help) in model.violations() {
-                self.require(
-                    false,
-                    &format!("models.{index}.{}.{key}", model.kind()),
-                    message,
-                    help,
-                );
+                self.require(false, &format!("models.{index}.{}.{key}", model.kind()), message, help);
             }
             let ModelSpec::Ensemble(ensemble) = model else {
                 continue;
             };
             for (member, name) in ensemble.members.iter().enumerate() {
-                let known = models
-                    .iter()
-                    .any(|other| other.kind() == name && name != "ensemble");
+                let known = models.iter().any(|other| other.kind() == name && name != "ensemble");
                 self.require(
                     known,
                     &format!("models.{index}.ensemble.members.{member}"),
@@ -252,12 +215,7 @@ impl Check {
     fn search(&mut self, spec: &ExperimentSpec) {
         let search = &spec.search;
         self.positive("search.trials", search.trials);
-        self.require(
-            !search.seeds.is_empty(),
-            "search.seeds",
-            "no seed is given",
-            "e.g. seeds = [1, 2, 3]",
-        );
+        self.require(!search.seeds.is_empty(), "search.seeds", "no seed is given", "e.g. seeds = [1, 2, 3]");
         for (index, seed) in search.seeds.iter().enumerate() {
             let path = format!("search.seeds.{index}");
             self.require(
@@ -274,21 +232,11 @@ impl Check {
         self.positive("scheduler.threads_per_run", scheduler.threads_per_run);
         self.positive("scheduler.runs_per_gpu", scheduler.runs_per_gpu);
         if let Err(message) = crate::scheduler::DeviceRequest::parse(&scheduler.device) {
-            self.require(
-                false,
-                "scheduler.device",
-                message,
-                "auto, cpu, cuda, cuda:0 or wgpu",
-            );
+            self.require(false, "scheduler.device", message, "auto, cpu, cuda, cuda:0 or wgpu");
         }
         if let Some(timeout) = scheduler.timeout {
             let positive = timeout.seconds() > 0.0;
-            self.require(
-                positive,
-                "scheduler.timeout",
-                "a run needs some time",
-                "e.g. \"30min\"",
-            );
+            self.require(positive, "scheduler.timeout", "a run needs some time", "e.g. \"30min\"");
         }
     }
 }

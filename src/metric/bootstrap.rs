@@ -61,9 +61,8 @@ pub fn block_bootstrap_mean(
     let observed = mean.abs();
     let blocks = BlockResampler::new(differences, block);
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let mut distances: Vec<f64> = (0..resamples)
-        .map(|_| join_tie(blocks.mean_deviation(&mut rng).abs(), observed))
-        .collect();
+    let mut distances: Vec<f64> =
+        (0..resamples).map(|_| join_tie(blocks.mean_deviation(&mut rng).abs(), observed)).collect();
     let count = distances.iter().filter(|distance| **distance >= observed).count();
     let (_, &mut half_width, _) = distances.select_nth_unstable_by(rank - 1, f64::total_cmp);
     Some(BootstrapResult {
@@ -98,11 +97,7 @@ fn interval_rank(level: f64, resamples: usize) -> Option<usize> {
 /// many windows may be equally good, and a resample of those alone lies exactly as far from the mean as zero
 /// does.
 fn join_tie(distance: f64, observed: f64) -> f64 {
-    if (distance - observed).abs() <= TIE_TOLERANCE * observed {
-        observed
-    } else {
-        distance
-    }
+    if (distance - observed).abs() <= TIE_TOLERANCE * observed { observed } else { distance }
 }
 
 /// Draws circular block resamples of a series and gives their means relative to the mean of the series.
@@ -123,11 +118,7 @@ impl BlockResampler {
             total += deviation;
             prefix.push(total.value());
         }
-        Self {
-            n: values.len(),
-            block,
-            prefix,
-        }
+        Self { n: values.len(), block, prefix }
     }
 
     /// The mean of one resample less the mean of the series; the last block is cut to the length of the
@@ -211,10 +202,7 @@ mod tests {
         let share_rejected = |block: usize| {
             let rejected = (0..400).filter(|&seed| {
                 let differences = autoregression(300, 0.5, seed);
-                block_bootstrap_mean(&differences, block, 199, 0.95, seed)
-                    .unwrap()
-                    .p_value
-                    <= 0.05
+                block_bootstrap_mean(&differences, block, 199, 0.95, seed).unwrap().p_value <= 0.05
             });
             rejected.count() as f64 / 400.0
         };
@@ -234,15 +222,7 @@ mod tests {
     #[test]
     fn equal_forecasts_have_a_p_value_of_one() {
         let result = block_bootstrap_mean(&[0.0; 10], 2, 99, 0.95, 1);
-        assert_eq!(
-            result,
-            Some(BootstrapResult {
-                mean: 0.0,
-                lower: 0.0,
-                upper: 0.0,
-                p_value: 1.0
-            })
-        );
+        assert_eq!(result, Some(BootstrapResult { mean: 0.0, lower: 0.0, upper: 0.0, p_value: 1.0 }));
     }
 
     #[test]

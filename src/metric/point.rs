@@ -3,9 +3,7 @@
 use super::sum::{CompensatedSum, deviations, sum};
 
 /// The names of the point metrics, in the order in which [`PointMetrics::named`] gives them.
-pub const NAMES: [&str; 9] = [
-    "mae", "medae", "mse", "rmse", "smape", "wape", "mase", "r2", "bias",
-];
+pub const NAMES: [&str; 9] = ["mae", "medae", "mse", "rmse", "smape", "wape", "mase", "r2", "bias"];
 
 /// How far one series of point forecasts lies from the actual values.
 ///
@@ -53,10 +51,7 @@ impl PointMetrics {
             self.r2,
             Some(self.bias),
         ];
-        NAMES
-            .into_iter()
-            .zip(values)
-            .filter_map(|(name, value)| Some((name, value?)))
+        NAMES.into_iter().zip(values).filter_map(|(name, value)| Some((name, value?)))
     }
 }
 
@@ -79,11 +74,7 @@ pub fn lower_is_better(name: &str) -> bool {
 /// When the series differ in length or are empty.
 #[must_use]
 pub fn point_metrics(actual: &[f64], forecast: &[f64], seasonal_scale: Option<f64>) -> PointMetrics {
-    assert_eq!(
-        actual.len(),
-        forecast.len(),
-        "a forecast must have the length of the actuals"
-    );
+    assert_eq!(actual.len(), forecast.len(), "a forecast must have the length of the actuals");
     assert!(!actual.is_empty(), "an empty series has no metrics");
     let n = actual.len() as f64;
     let totals = Totals::of(actual, forecast);
@@ -115,10 +106,7 @@ pub fn seasonal_scale(train: &[f64], season: usize) -> Option<f64> {
         return None;
     }
     let later = &train[season..];
-    let differences = later
-        .iter()
-        .zip(train)
-        .map(|(later, earlier)| (later - earlier).abs());
+    let differences = later.iter().zip(train).map(|(later, earlier)| (later - earlier).abs());
     Some(sum(differences) / later.len() as f64)
 }
 
@@ -168,15 +156,7 @@ fn median_absolute_error(actual: &[f64], forecast: &[f64]) -> f64 {
 fn median(values: &mut [f64]) -> f64 {
     let even = values.len().is_multiple_of(2);
     let (below, &mut upper, _) = values.select_nth_unstable_by(values.len() / 2, f64::total_cmp);
-    if even {
-        below
-            .iter()
-            .copied()
-            .fold(f64::NEG_INFINITY, f64::max)
-            .midpoint(upper)
-    } else {
-        upper
-    }
+    if even { below.iter().copied().fold(f64::NEG_INFINITY, f64::max).midpoint(upper) } else { upper }
 }
 
 #[cfg(test)]
@@ -214,10 +194,7 @@ mod tests {
             bias: 0.5,
         };
         assert!(
-            scored
-                .named()
-                .zip(expected.named())
-                .all(|(got, want)| got.0 == want.0 && close(got.1, want.1))
+            scored.named().zip(expected.named()).all(|(got, want)| got.0 == want.0 && close(got.1, want.1))
         );
     }
 

@@ -44,10 +44,7 @@ pub fn diebold_mariano(loss_a: &[f64], loss_b: &[f64], horizon: usize) -> Option
     let h = horizon as f64;
     let small_sample_correction = ((n + 1.0 - 2.0 * h + h * (h - 1.0) / n) / n).sqrt();
     let statistic = small_sample_correction * mean / variance_of_mean.sqrt();
-    Some(TestResult {
-        statistic,
-        p_value: student_t_two_sided(statistic, n - 1.0),
-    })
+    Some(TestResult { statistic, p_value: student_t_two_sided(statistic, n - 1.0) })
 }
 
 /// The variance of `values` plus twice their autocovariances at the lags below `horizon`.

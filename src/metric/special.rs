@@ -19,12 +19,7 @@ pub fn regularized_incomplete_beta(a: f64, b: f64, x: f64) -> f64 {
 pub fn student_t_two_sided(statistic: f64, degrees_of_freedom: f64) -> f64 {
     let ratio = statistic * statistic / degrees_of_freedom;
     // Both arguments are formed directly, because 1 - x would lose a small statistic to rounding.
-    beta_probability(
-        0.5 * degrees_of_freedom,
-        0.5,
-        1.0 / (1.0 + ratio),
-        ratio / (1.0 + ratio),
-    )
+    beta_probability(0.5 * degrees_of_freedom, 0.5, 1.0 / (1.0 + ratio), ratio / (1.0 + ratio))
 }
 
 /// `I_x(a, b)`, given `y = 1 - x` besides `x` so that neither loses digits near its end of the interval.
@@ -62,11 +57,7 @@ fn beta_kernel(a: f64, b: f64, x: f64, y: f64) -> f64 {
 
 /// `ln(ratio)`, given `excess = ratio - 1` besides `ratio`: the one is exact near 1, the other near 0.
 fn ln_ratio(ratio: f64, excess: f64) -> f64 {
-    if excess.abs() < 0.5 {
-        excess.ln_1p()
-    } else {
-        ratio.ln()
-    }
+    if excess.abs() < 0.5 { excess.ln_1p() } else { ratio.ln() }
 }
 
 /// `ln Γ(z) - ((z - 1/2) ln z - z + ln(2π)/2)`, what Stirling's formula leaves out (NIST Digital Library of
@@ -89,10 +80,7 @@ fn stirling_remainder(mut z: f64) -> f64 {
         z += 1.0;
     }
     let inverse_square = 1.0 / (z * z);
-    let series = SERIES
-        .iter()
-        .rev()
-        .fold(0.0, |tail, coefficient| tail * inverse_square + coefficient);
+    let series = SERIES.iter().rev().fold(0.0, |tail, coefficient| tail * inverse_square + coefficient);
     steps_up + series / z
 }
 
@@ -137,10 +125,7 @@ mod tests {
     use std::f64::consts::{FRAC_2_PI, PI};
 
     fn assert_close(got: f64, want: f64, tolerance: f64) {
-        assert!(
-            (got - want).abs() <= tolerance * want.abs(),
-            "{got} is not {want}"
-        );
+        assert!((got - want).abs() <= tolerance * want.abs(), "{got} is not {want}");
     }
 
     #[test]
@@ -185,11 +170,7 @@ mod tests {
     #[test]
     fn student_t_with_one_degree_of_freedom_is_the_cauchy_law() {
         for statistic in [1e-9, 0.3, 1.0, 1.7, 40.0] {
-            assert_close(
-                student_t_two_sided(statistic, 1.0),
-                1.0 - FRAC_2_PI * f64::atan(statistic),
-                1e-12,
-            );
+            assert_close(student_t_two_sided(statistic, 1.0), 1.0 - FRAC_2_PI * f64::atan(statistic), 1e-12);
         }
         // The far tail is 2 / (π t).
         assert_close(student_t_two_sided(1e12, 1.0), 2e-12 / PI, 1e-12);
@@ -209,10 +190,7 @@ mod tests {
             let z = f64::from(n);
             // Here ln_factorial is ln((n - 1)!), which is ln Γ(n).
             let stirling = (z - 0.5) * z.ln() - z + 0.5 * TAU.ln();
-            assert!(
-                (stirling_remainder(z) - (ln_factorial - stirling)).abs() < 1e-13,
-                "n = {n}"
-            );
+            assert!((stirling_remainder(z) - (ln_factorial - stirling)).abs() < 1e-13, "n = {n}");
             ln_factorial += z.ln();
         }
     }

@@ -15,22 +15,15 @@ impl CompensatedSum {
     /// The sum so far; infinite when it overflowed or met an infinity.
     pub(super) fn value(self) -> f64 {
         // Once the sum is infinite, the lost part is infinity minus infinity and must not be added.
-        if self.sum.is_finite() {
-            self.sum + self.lost
-        } else {
-            self.sum
-        }
+        if self.sum.is_finite() { self.sum + self.lost } else { self.sum }
     }
 }
 
 impl AddAssign<f64> for CompensatedSum {
     fn add_assign(&mut self, value: f64) {
         let sum = self.sum + value;
-        self.lost += if self.sum.abs() >= value.abs() {
-            (self.sum - sum) + value
-        } else {
-            (value - sum) + self.sum
-        };
+        self.lost +=
+            if self.sum.abs() >= value.abs() { (self.sum - sum) + value } else { (value - sum) + self.sum };
         self.sum = sum;
     }
 }

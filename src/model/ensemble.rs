@@ -24,11 +24,7 @@ impl Ensemble {
     /// Equal weights until it is fitted or loaded.
     pub fn new(shape: Shape, members: Vec<Member>) -> Self {
         let weights = vec![1.0 / members.len().max(1) as f32; members.len() * shape.targets];
-        Self {
-            shape,
-            members,
-            weights,
-        }
+        Self { shape, members, weights }
     }
 }
 
@@ -41,10 +37,8 @@ impl Forecaster for Ensemble {
             .map(|member| squared_errors(&member.forecaster.forecast(&data.valid), &data.valid, targets))
             .collect();
         for target in 0..targets {
-            let inverse: Vec<f64> = errors
-                .iter()
-                .map(|error| 1.0 / error[target].max(f64::MIN_POSITIVE))
-                .collect();
+            let inverse: Vec<f64> =
+                errors.iter().map(|error| 1.0 / error[target].max(f64::MIN_POSITIVE)).collect();
             let total: f64 = inverse.iter().sum();
             for (member, weight) in inverse.iter().enumerate() {
                 self.weights[member * targets + target] = (weight / total) as f32;
@@ -69,40 +63,24 @@ impl Forecaster for Ensemble {
     }
 
     fn lookback(&self) -> usize {
-        self.members
-            .iter()
-            .map(|member| member.forecaster.lookback())
-            .max()
-            .unwrap_or(1)
+        self.members.iter().map(|member| member.forecaster.lookback()).max().unwrap_or(1)
     }
 
     fn parameters(&self) -> Parameters {
         let shape = vec![self.members.len(), self.shape.targets];
-        let mut parameters = Parameters::from([(
-            "weights".to_string(),
-            Values {
-                shape,
-                data: self.weights.clone(),
-            },
-        )]);
+        let mut parameters =
+            Parameters::from([("weights".to_string(), Values { shape, data: self.weights.clone() })]);
         for member in &self.members {
-            parameters.extend_under(
-                &format!("members.{}.", member.run_id),
-                &member.forecaster.parameters(),
-            );
+            parameters.extend_under(&format!("members.{}.", member.run_id), &member.forecaster.parameters());
         }
         parameters
     }
 
     fn load(&mut self, parameters: &Parameters) -> anyhow::Result<()> {
-        self.weights = parameters
-            .get("weights", &[self.members.len(), self.shape.targets])?
-            .data
-            .clone();
+        let weights = parameters.get("weights", &[self.members.len(), self.shape.targets])?;
+        self.weights.clone_from(&weights.data);
         for member in &mut self.members {
-            member
-                .forecaster
-                .load(&parameters.below(&format!("members.{}.", member.run_id)))?;
+            member.forecaster.load(&parameters.below(&format!("members.{}.", member.run_id)))?;
         }
         Ok(())
     }

@@ -21,13 +21,8 @@ struct TimeLayer {
 impl TimeLayer {
     fn new(shape: Shape, per_channel: bool, stream: &mut Stream, device: &ComputeDevice) -> Self {
         let count = if per_channel { shape.targets } else { 1 };
-        let layers = (0..count)
-            .map(|_| Dense::new(shape.lookback, shape.horizon, stream, device))
-            .collect();
-        Self {
-            layers,
-            targets: shape.targets,
-        }
+        let layers = (0..count).map(|_| Dense::new(shape.lookback, shape.horizon, stream, device)).collect();
+        Self { layers, targets: shape.targets }
     }
 
     /// `batch x targets x lookback` to `batch x targets x horizon`.
@@ -48,11 +43,7 @@ impl TimeLayer {
     fn name(&self, pytorch: &str, path: &str) -> String {
         let mut parts = path.split('.').skip_while(|part| *part != "layers").skip(1);
         let (index, leaf) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        if self.layers.len() == 1 {
-            format!("{pytorch}.{leaf}")
-        } else {
-            format!("{pytorch}.{index}.{leaf}")
-        }
+        if self.layers.len() == 1 { format!("{pytorch}.{leaf}") } else { format!("{pytorch}.{index}.{leaf}") }
     }
 }
 
@@ -70,17 +61,13 @@ pub struct Linear {
 impl Linear {
     /// A freshly initialised network.
     pub fn new(shape: Shape, spec: &LinearSpec, stream: &mut Stream, device: &ComputeDevice) -> Self {
-        Self {
-            linear: TimeLayer::new(shape, spec.per_channel, stream, device),
-        }
+        Self { linear: TimeLayer::new(shape, spec.per_channel, stream, device) }
     }
 }
 
 impl Network for Linear {
     fn forward(&self, input: Tensor<3>, _: Noise<'_>) -> Tensor<3> {
-        self.linear
-            .forward(targets_first(input, self.linear.targets))
-            .swap_dims(1, 2)
+        self.linear.forward(targets_first(input, self.linear.targets)).swap_dims(1, 2)
     }
 
     fn parameter_name(&self, path: &str) -> String {
@@ -97,9 +84,7 @@ pub struct NLinear {
 impl NLinear {
     /// A freshly initialised network.
     pub fn new(shape: Shape, spec: &LinearSpec, stream: &mut Stream, device: &ComputeDevice) -> Self {
-        Self {
-            linear: TimeLayer::new(shape, spec.per_channel, stream, device),
-        }
+        Self { linear: TimeLayer::new(shape, spec.per_channel, stream, device) }
     }
 }
 
@@ -182,30 +167,18 @@ mod tests {
     fn the_moving_average_replicates_the_edges() {
         let matrix = averaging_matrix(4, 3);
         let series = [3.0_f32, 6.0, 9.0, 0.0];
-        let average: Vec<f32> = (0..4)
-            .map(|center| (0..4).map(|step| series[step] * matrix[step * 4 + center]).sum())
-            .collect();
+        let average: Vec<f32> =
+            (0..4).map(|center| (0..4).map(|step| series[step] * matrix[step * 4 + center]).sum()).collect();
         assert_eq!(average, [4.0, 6.0, 5.0, 3.0]);
     }
 
     #[test]
     fn parameters_are_named_as_the_published_code_names_them() {
         let device = ComputeDevice::cpu();
-        let shape = Shape {
-            lookback: 4,
-            horizon: 2,
-            channels: 3,
-            targets: 2,
-        };
-        let spec = DlinearSpec {
-            kernel: 3,
-            per_channel: true,
-        };
+        let shape = Shape { lookback: 4, horizon: 2, channels: 3, targets: 2 };
+        let spec = DlinearSpec { kernel: 3, per_channel: true };
         let network = DLinear::new(shape, &spec, &mut Stream::weights(1), &device);
-        assert_eq!(
-            network.parameter_name("trend.layers.1.bias"),
-            "Linear_Trend.1.bias"
-        );
+        assert_eq!(network.parameter_name("trend.layers.1.bias"), "Linear_Trend.1.bias");
         let shared = Linear::new(shape, &LinearSpec::default(), &mut Stream::weights(1), &device);
         assert_eq!(shared.parameter_name("linear.layers.0.weight"), "Linear.weight");
     }

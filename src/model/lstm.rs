@@ -123,17 +123,13 @@ impl Lstm {
 impl Network for Lstm {
     fn forward(&self, input: Tensor<3>, mut noise: Noise<'_>) -> Tensor<3> {
         let [batch, lookback, _] = input.dims();
-        let mut steps: Vec<Tensor<2>> = (0..lookback)
-            .map(|step| input.clone().narrow(1, step, 1).squeeze_dim(1))
-            .collect();
+        let mut steps: Vec<Tensor<2>> =
+            (0..lookback).map(|step| input.clone().narrow(1, step, 1).squeeze_dim(1)).collect();
         for (index, layer) in self.layers.iter().enumerate() {
             steps = layer.forward(steps);
             let last = index + 1 == self.layers.len();
             if let (Some(stream), false, true) = (noise.as_deref_mut(), last, self.dropout > 0.0) {
-                steps = steps
-                    .into_iter()
-                    .map(|step| dropout(step, self.dropout, stream))
-                    .collect();
+                steps = steps.into_iter().map(|step| dropout(step, self.dropout, stream)).collect();
             }
         }
         let last = steps.swap_remove(lookback - 1);
@@ -154,9 +150,7 @@ impl Network for Lstm {
 fn dropout(input: Tensor<2>, rate: f64, stream: &mut Stream) -> Tensor<2> {
     let [batch, units] = input.dims();
     let kept = 1.0 / (1.0 - rate) as f32;
-    let mask: Vec<f32> = (0..batch * units)
-        .map(|_| if stream.unit() < rate { 0.0 } else { kept })
-        .collect();
+    let mask: Vec<f32> = (0..batch * units).map(|_| if stream.unit() < rate { 0.0 } else { kept }).collect();
     let mask = Tensor::<1>::from_floats(mask.as_slice(), &input.device()).reshape([batch, units]);
     input * mask
 }

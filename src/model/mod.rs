@@ -56,10 +56,7 @@ impl FitData<'_> {
     /// The scaled values of one target over the training steps.
     fn training_values(&self, target: usize) -> Vec<f32> {
         let steps: &ScaledSteps = self.train.steps;
-        self.train_steps
-            .clone()
-            .map(|step| steps.targets[step * steps.target_count + target])
-            .collect()
+        self.train_steps.clone().map(|step| steps.targets[step * steps.target_count + target]).collect()
     }
 }
 
@@ -135,13 +132,7 @@ pub struct BuildContext<'a> {
 
 /// Builds a model, ready to be fitted or to be loaded.
 pub fn build(spec: &ModelSpec, context: BuildContext<'_>) -> Box<dyn Forecaster> {
-    let BuildContext {
-        shape,
-        training,
-        seed,
-        device,
-        members,
-    } = context;
+    let BuildContext { shape, training, seed, device, members } = context;
     let mut stream = Stream::weights(seed);
     match spec {
         ModelSpec::Zero(_) => Box::new(naive::Constant::zero(shape)),

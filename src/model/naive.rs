@@ -36,11 +36,7 @@ impl Constant {
     }
 
     fn new(shape: Shape, statistic: Statistic) -> Self {
-        Self {
-            shape,
-            statistic,
-            values: vec![0.0; shape.targets],
-        }
+        Self { shape, statistic, values: vec![0.0; shape.targets] }
     }
 }
 
@@ -69,7 +65,7 @@ impl Forecaster for Constant {
     }
 
     fn load(&mut self, parameters: &Parameters) -> anyhow::Result<()> {
-        self.values = parameters.get("value", &[self.shape.targets])?.data.clone();
+        self.values.clone_from(&parameters.get("value", &[self.shape.targets])?.data);
         Ok(())
     }
 }
@@ -106,44 +102,28 @@ pub struct Recent {
 impl Recent {
     /// The last value.
     pub fn persistence(shape: Shape) -> Self {
-        Self {
-            shape,
-            rule: Rule::MeanOfLast(1),
-        }
+        Self { shape, rule: Rule::MeanOfLast(1) }
     }
 
     /// The mean of the last `window` values.
     pub fn moving_average(shape: Shape, window: usize) -> Self {
-        Self {
-            shape,
-            rule: Rule::MeanOfLast(window),
-        }
+        Self { shape, rule: Rule::MeanOfLast(window) }
     }
 
     /// The value one season before.
     pub fn seasonal(shape: Shape, season: usize) -> Self {
-        Self {
-            shape,
-            rule: Rule::SeasonBefore(season),
-        }
+        Self { shape, rule: Rule::SeasonBefore(season) }
     }
 
     /// Appends one window's forecast, `horizon x targets`, given its last steps, `lookback x channels`.
     fn forecast_window(&self, history: &[f32], forecasts: &mut Vec<f32>) {
-        let Shape {
-            channels,
-            targets,
-            horizon,
-            ..
-        } = self.shape;
+        let Shape { channels, targets, horizon, .. } = self.shape;
         match self.rule {
             Rule::MeanOfLast(count) => {
                 let means: Vec<f32> = (0..targets)
                     .map(|target| {
-                        let total: f64 = history
-                            .chunks_exact(channels)
-                            .map(|step| f64::from(step[target]))
-                            .sum();
+                        let total: f64 =
+                            history.chunks_exact(channels).map(|step| f64::from(step[target])).sum();
                         (total / count as f64) as f32
                     })
                     .collect();
@@ -197,58 +177,31 @@ mod tests {
 
     /// One target and one feature: targets 0, 1, 2, ... and features 100, 101, ...
     fn steps(count: usize) -> ScaledSteps {
-        let inputs = (0..count)
-            .flat_map(|step| [step as f32, 100.0 + step as f32])
-            .collect();
+        let inputs = (0..count).flat_map(|step| [step as f32, 100.0 + step as f32]).collect();
         let targets = (0..count).map(|step| step as f32).collect();
-        ScaledSteps {
-            inputs,
-            targets,
-            channels: 2,
-            target_count: 1,
-        }
+        ScaledSteps { inputs, targets, channels: 2, target_count: 1 }
     }
 
-    const SHAPE: Shape = Shape {
-        lookback: 1,
-        horizon: 3,
-        channels: 2,
-        targets: 1,
-    };
+    const SHAPE: Shape = Shape { lookback: 1, horizon: 3, channels: 2, targets: 1 };
 
     #[test]
     fn persistence_repeats_the_last_value() {
         let steps = steps(10);
-        let windows = Windows {
-            steps: &steps,
-            origins: 4..6,
-            horizon: 3,
-        };
-        assert_eq!(
-            Recent::persistence(SHAPE).forecast(&windows),
-            [3.0, 3.0, 3.0, 4.0, 4.0, 4.0]
-        );
+        let windows = Windows { steps: &steps, origins: 4..6, horizon: 3 };
+        assert_eq!(Recent::persistence(SHAPE).forecast(&windows), [3.0, 3.0, 3.0, 4.0, 4.0, 4.0]);
     }
 
     #[test]
     fn moving_average_is_the_mean_of_the_last_steps() {
         let steps = steps(10);
-        let windows = Windows {
-            steps: &steps,
-            origins: 4..5,
-            horizon: 3,
-        };
+        let windows = Windows { steps: &steps, origins: 4..5, horizon: 3 };
         assert_eq!(Recent::moving_average(SHAPE, 4).forecast(&windows), [1.5; 3]);
     }
 
     #[test]
     fn a_horizon_beyond_the_season_starts_the_season_again() {
         let steps = steps(10);
-        let windows = Windows {
-            steps: &steps,
-            origins: 6..7,
-            horizon: 3,
-        };
+        let windows = Windows { steps: &steps, origins: 6..7, horizon: 3 };
         assert_eq!(Recent::seasonal(SHAPE, 2).forecast(&windows), [4.0, 5.0, 4.0]);
     }
 }

@@ -59,28 +59,15 @@ pub struct Trained<N> {
 impl<N: Network> Trained<N> {
     /// Wraps a freshly initialised network.
     pub fn new(network: N, shape: Shape, training: &TrainingSpec, seed: u64, device: &ComputeDevice) -> Self {
-        Self {
-            network,
-            shape,
-            training: training.clone(),
-            seed,
-            device: device.clone(),
-        }
+        Self { network, shape, training: training.clone(), seed, device: device.clone() }
     }
 }
 
 impl<N: Network + Send> Forecaster for Trained<N> {
     fn fit(&mut self, data: &FitData<'_>, on_epoch: &mut dyn FnMut(Epoch)) -> Result<(), FitError> {
         let start = self.network.clone();
-        self.network = fit_network(
-            start,
-            self.shape,
-            &self.training,
-            self.seed,
-            &self.device,
-            data,
-            on_epoch,
-        )?;
+        self.network =
+            fit_network(start, self.shape, &self.training, self.seed, &self.device, data, on_epoch)?;
         Ok(())
     }
 
@@ -93,10 +80,7 @@ impl<N: Network + Send> Forecaster for Trained<N> {
     }
 
     fn parameters(&self) -> Parameters {
-        let mut collector = Collector {
-            path: Vec::new(),
-            found: Vec::new(),
-        };
+        let mut collector = Collector { path: Vec::new(), found: Vec::new() };
         self.network.valid().visit(&mut collector);
         let mut parameters = Parameters::default();
         for (path, values) in collector.found {
@@ -107,20 +91,14 @@ impl<N: Network + Send> Forecaster for Trained<N> {
 
     fn load(&mut self, parameters: &Parameters) -> anyhow::Result<()> {
         let names = self.network.clone();
-        let mut filler = Filler {
-            path: Vec::new(),
-            parameters,
-            name: &|path| names.parameter_name(path),
-            failure: None,
-        };
+        let mut filler =
+            Filler { path: Vec::new(), parameters, name: &|path| names.parameter_name(path), failure: None };
         let filled = self.network.clone().map(&mut filler);
-        match filler.failure {
-            Some(error) => Err(error),
-            None => {
-                self.network = filled;
-                Ok(())
-            }
+        if let Some(error) = filler.failure {
+            return Err(error);
         }
+        self.network = filled;
+        Ok(())
     }
 }
 

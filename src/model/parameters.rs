@@ -18,10 +18,7 @@ pub struct Values {
 impl Values {
     /// A parameter of one dimension.
     pub fn vector(data: Vec<f32>) -> Self {
-        Self {
-            shape: vec![data.len()],
-            data,
-        }
+        Self { shape: vec![data.len()], data }
     }
 }
 
@@ -46,10 +43,8 @@ impl Parameters {
     /// # Errors
     /// A missing parameter or another shape.
     pub fn get(&self, name: &str, shape: &[usize]) -> anyhow::Result<&Values> {
-        let values = self
-            .0
-            .get(name)
-            .with_context(|| format!("the saved model has no parameter `{name}`"))?;
+        let values =
+            self.0.get(name).with_context(|| format!("the saved model has no parameter `{name}`"))?;
         ensure!(
             values.shape == shape,
             "the parameter `{name}` of the saved model has shape {:?}, but the model expects {shape:?}",
@@ -79,8 +74,7 @@ impl Parameters {
     #[must_use]
     pub fn below(&self, prefix: &str) -> Self {
         let own = self.0.iter().filter_map(|(name, values)| {
-            name.strip_prefix(prefix)
-                .map(|rest| (rest.to_string(), values.clone()))
+            name.strip_prefix(prefix).map(|rest| (rest.to_string(), values.clone()))
         });
         Self(own.collect())
     }
@@ -100,10 +94,7 @@ impl Parameters {
             .iter()
             .zip(&bytes)
             .map(|((name, values), bytes)| {
-                Ok((
-                    name.as_str(),
-                    TensorView::new(Dtype::F32, values.shape.clone(), bytes)?,
-                ))
+                Ok((name.as_str(), TensorView::new(Dtype::F32, values.shape.clone(), bytes)?))
             })
             .collect::<anyhow::Result<Vec<_>>>()?;
         Ok(safetensors::serialize(views, None)?)
@@ -129,13 +120,7 @@ impl Parameters {
                 .data()
                 .chunks_exact(4)
                 .map(|word| f32::from_le_bytes([word[0], word[1], word[2], word[3]]));
-            parameters.insert(
-                name,
-                Values {
-                    shape: view.shape().to_vec(),
-                    data: data.collect(),
-                },
-            );
+            parameters.insert(name, Values { shape: view.shape().to_vec(), data: data.collect() });
         }
         Ok(parameters)
     }
@@ -150,10 +135,7 @@ mod tests {
         let mut parameters = Parameters::default();
         parameters.insert(
             "lstm.weight_ih_l0".into(),
-            Values {
-                shape: vec![2, 2],
-                data: vec![1.5, -0.0, 3e-40, f32::MAX],
-            },
+            Values { shape: vec![2, 2], data: vec![1.5, -0.0, 3e-40, f32::MAX] },
         );
         parameters.insert("fc1.bias".into(), Values::vector(vec![0.1]));
         let file = tempfile::NamedTempFile::new().unwrap();

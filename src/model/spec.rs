@@ -78,10 +78,7 @@ pub struct DlinearSpec {
 
 impl Default for DlinearSpec {
     fn default() -> Self {
-        Self {
-            kernel: 25,
-            per_channel: false,
-        }
+        Self { kernel: 25, per_channel: false }
     }
 }
 
@@ -99,11 +96,7 @@ pub struct LstmSpec {
 
 impl Default for LstmSpec {
     fn default() -> Self {
-        Self {
-            hidden: 32,
-            layers: 1,
-            dropout: 0.0,
-        }
+        Self { hidden: 32, layers: 1, dropout: 0.0 }
     }
 }
 
@@ -183,13 +176,7 @@ impl ModelSpec {
     /// Impossible hyperparameters, as `(key, what is wrong, remedy)`.
     pub fn violations(&self) -> Vec<(&'static str, String, &'static str)> {
         let positive = |key, value: usize| {
-            (value == 0).then(|| {
-                (
-                    key,
-                    "this must be at least 1".to_string(),
-                    "give a positive whole number",
-                )
-            })
+            (value == 0).then(|| (key, "this must be at least 1".to_string(), "give a positive whole number"))
         };
         match self {
             ModelSpec::MovingAverage(spec) => positive("window", spec.window).into_iter().collect(),
@@ -203,23 +190,12 @@ impl ModelSpec {
             }
             ModelSpec::Lstm(spec) => {
                 let head = (spec.hidden < 2).then(|| {
-                    (
-                        "hidden",
-                        "the head halves the hidden units".to_string(),
-                        "give at least 2 hidden units",
-                    )
+                    ("hidden", "the head halves the hidden units".to_string(), "give at least 2 hidden units")
                 });
                 let dropout = (!(0.0..1.0).contains(&spec.dropout)).then(|| {
-                    (
-                        "dropout",
-                        format!("{} is not a share of the units", spec.dropout),
-                        "between 0 and 1",
-                    )
+                    ("dropout", format!("{} is not a share of the units", spec.dropout), "between 0 and 1")
                 });
-                head.into_iter()
-                    .chain(positive("layers", spec.layers))
-                    .chain(dropout)
-                    .collect()
+                head.into_iter().chain(positive("layers", spec.layers)).chain(dropout).collect()
             }
             ModelSpec::Ensemble(spec) if spec.members.is_empty() => {
                 vec![(

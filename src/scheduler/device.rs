@@ -92,11 +92,7 @@ impl Machine {
     /// Looks at this machine.
     pub fn detect() -> Self {
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Self {
-            cores,
-            cuda: cuda_devices(),
-            wgpu: cfg!(feature = "wgpu"),
-        }
+        Self { cores, cuda: cuda_devices(), wgpu: cfg!(feature = "wgpu") }
     }
 
     /// The slots for a request: one for each group of `threads` cores or each share of a GPU.
@@ -141,9 +137,7 @@ impl Machine {
 
 /// Neighbouring slots take different GPUs, so that the first runs spread over all of them.
 fn shares(gpus: std::ops::Range<usize>, runs_per_gpu: usize) -> Vec<Placement> {
-    (0..runs_per_gpu)
-        .flat_map(|_| gpus.clone().map(Placement::Cuda))
-        .collect()
+    (0..runs_per_gpu).flat_map(|_| gpus.clone().map(Placement::Cuda)).collect()
 }
 
 #[cfg(feature = "cuda")]
@@ -166,21 +160,14 @@ mod tests {
     use super::*;
 
     fn machine(cores: usize, cuda: Result<usize, String>) -> Machine {
-        Machine {
-            cores,
-            cuda,
-            wgpu: false,
-        }
+        Machine { cores, cuda, wgpu: false }
     }
 
     #[test]
     fn cores_are_grouped_by_threads_and_one_slot_is_always_there() {
         let machine = machine(8, Err("none".into()));
         assert_eq!(machine.slots(DeviceRequest::Cpu, 3, 1).unwrap().len(), 2);
-        assert_eq!(
-            machine.slots(DeviceRequest::Auto, 64, 1).unwrap(),
-            [Placement::Cpu]
-        );
+        assert_eq!(machine.slots(DeviceRequest::Auto, 64, 1).unwrap(), [Placement::Cpu]);
     }
 
     #[test]
@@ -191,13 +178,9 @@ mod tests {
 
     #[test]
     fn a_gpu_that_is_not_there_is_an_error_not_a_fallback() {
-        let one = machine(8, Ok(1))
-            .slots(DeviceRequest::Cuda(Some(1)), 1, 1)
-            .unwrap_err();
+        let one = machine(8, Ok(1)).slots(DeviceRequest::Cuda(Some(1)), 1, 1).unwrap_err();
         assert!(one.to_string().contains("cuda:1"), "{one}");
-        let none = machine(8, Err("no driver".into()))
-            .slots(DeviceRequest::Cuda(None), 1, 1)
-            .unwrap_err();
+        let none = machine(8, Err("no driver".into())).slots(DeviceRequest::Cuda(None), 1, 1).unwrap_err();
         assert!(
             none.to_string().contains("no driver") && none.to_string().contains("--device cpu"),
             "{none}"

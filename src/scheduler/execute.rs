@@ -80,16 +80,11 @@ impl SavedRun {
             .iter()
             .map(|member| {
                 let forecaster = build(&member.model, self.context(member.lookback, device, Vec::new()));
-                Member {
-                    run_id: member.run_id.clone(),
-                    forecaster,
-                }
+                Member { run_id: member.run_id.clone(), forecaster }
             })
             .collect();
-        let mut forecaster = build(
-            &self.spec.model,
-            self.context(self.spec.task.lookback(), device, members),
-        );
+        let mut forecaster =
+            build(&self.spec.model, self.context(self.spec.task.lookback(), device, members));
         forecaster
             .load(&parameters)
             .with_context(|| format!("the saved model of run {} does not fit", self.run_id))?;
@@ -102,12 +97,7 @@ impl SavedRun {
             "series" => self.scaler.channels.len(),
             _ => 3,
         };
-        self.scaler
-            .channels
-            .iter()
-            .take(count)
-            .map(|scale| scale.channel.clone())
-            .collect()
+        self.scaler.channels.iter().take(count).map(|scale| scale.channel.clone()).collect()
     }
 
     fn context<'a>(
@@ -122,13 +112,7 @@ impl SavedRun {
             channels: self.scaler.channels.len(),
             targets: self.targets().len(),
         };
-        BuildContext {
-            shape,
-            training: &self.spec.training,
-            seed: self.seed.unwrap_or(0),
-            device,
-            members,
-        }
+        BuildContext { shape, training: &self.spec.training, seed: self.seed.unwrap_or(0), device, members }
     }
 }
 
@@ -160,13 +144,8 @@ pub fn execute(
         channels: prepared.steps.channels.len(),
         targets: prepared.steps.targets,
     };
-    let context = BuildContext {
-        shape,
-        training: &spec.training,
-        seed: job.seed.unwrap_or(0),
-        device,
-        members,
-    };
+    let context =
+        BuildContext { shape, training: &spec.training, seed: job.seed.unwrap_or(0), device, members };
     let mut forecaster = build(&spec.model, context);
     let lookback = forecaster.lookback();
     let data = FitData {
@@ -190,13 +169,7 @@ pub fn execute(
         metrics.extend(score(&prepared, *part, origins.clone(), forecast, spec));
     }
     if let Some(bad) = metrics.iter().find(|metric| !metric.value.is_finite()) {
-        bail!(
-            "the {} forecasts of {} are not finite ({} is {})",
-            bad.part,
-            bad.target,
-            bad.name,
-            bad.value
-        );
+        bail!("the {} forecasts of {} are not finite ({} is {})", bad.part, bad.target, bad.name, bad.value);
     }
     let table = PredictionTable::collect(&prepared, shape.horizon, &forecasts[1..]);
     let saved = SavedRun {
@@ -223,10 +196,7 @@ fn open_members(job: &Job, device: &ComputeDevice) -> anyhow::Result<(Vec<Member
     let mut saved_members = Vec::new();
     for run_id in &job.members {
         let saved = SavedRun::read(&job.results, run_id)?;
-        members.push(Member {
-            run_id: run_id.clone(),
-            forecaster: saved.load(&job.results, device)?,
-        });
+        members.push(Member { run_id: run_id.clone(), forecaster: saved.load(&job.results, device)? });
         saved_members.push(SavedMember {
             run_id: run_id.clone(),
             lookback: saved.spec.task.lookback(),
@@ -270,22 +240,12 @@ fn score(
         let original: Vec<f64> = prepared.steps.channel(target).collect();
         let scaled: Vec<f64> = original.iter().map(|&value| scale.scale(value)).collect();
         let steps = origins.clone().flat_map(|origin| origin..origin + horizon);
-        let scaled_forecast: Vec<f64> = forecast
-            .iter()
-            .skip(target)
-            .step_by(targets)
-            .map(|&value| f64::from(value))
-            .collect();
-        let original_forecast: Vec<f64> = scaled_forecast
-            .iter()
-            .map(|&value| scale.unscale(value))
-            .collect();
+        let scaled_forecast: Vec<f64> =
+            forecast.iter().skip(target).step_by(targets).map(|&value| f64::from(value)).collect();
+        let original_forecast: Vec<f64> = scaled_forecast.iter().map(|&value| scale.unscale(value)).collect();
         let pick = |series: &[f64]| steps.clone().map(|step| series[step]).collect::<Vec<f64>>();
-        let scaled_score = point_metrics(
-            &pick(&scaled),
-            &scaled_forecast,
-            seasonal_scale(&scaled[train.clone()], season),
-        );
+        let scaled_score =
+            point_metrics(&pick(&scaled), &scaled_forecast, seasonal_scale(&scaled[train.clone()], season));
         let original_score = point_metrics(
             &pick(&original),
             &original_forecast,
@@ -315,12 +275,7 @@ fn push_means(values: &mut Vec<MetricValue>, part: Part, scores: &[PointMetrics]
     for name in crate::metric::NAMES {
         let each: Vec<f64> = scores
             .iter()
-            .filter_map(|score| {
-                score
-                    .named()
-                    .find(|(other, _)| *other == name)
-                    .map(|(_, value)| value)
-            })
+            .filter_map(|score| score.named().find(|(other, _)| *other == name).map(|(_, value)| value))
             .collect();
         if each.len() == scores.len() && !each.is_empty() {
             values.push(MetricValue {
@@ -351,14 +306,9 @@ fn save(
         let path = draft.path().join(name);
         std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
     };
-    write(
-        "run.toml",
-        toml::to_string(saved)
-            .context("the run cannot be written as TOML")?
-            .into_bytes(),
-    )?;
+    write("run.toml", toml::to_string(saved).context("the run cannot be written as TOML")?.into_bytes())?;
     write("model.safetensors", parameters.to_safetensors()?)?;
-    write("predictions.parquet", write_predictions(&table)?)?;
+    write("predictions.parquet", write_predictions(table)?)?;
     let place = run_folder(results, &saved.run_id);
     if place.exists() {
         // A forced run replaces the files of the attempt before it; a folder cannot be renamed over another.

@@ -207,24 +207,14 @@ impl<'a> Lab<'a> {
                     error: "stopped by the user".into(),
                     wall_s,
                 };
-                records.push(ended(
-                    &self.runs[occupied.run],
-                    self.attempts[&occupied.run],
-                    ending,
-                ));
+                records.push(ended(&self.runs[occupied.run], self.attempts[&occupied.run], ending));
                 abandoned.push((slot.index, occupied.run));
             }
         }
         self.store.write(&records)?;
         for (slot, run) in abandoned {
             self.summary.interrupted += 1;
-            self.progress.ended(
-                slot,
-                &self.runs[run],
-                Status::Interrupted,
-                "stopped by the user",
-                false,
-            );
+            self.progress.ended(slot, &self.runs[run], Status::Interrupted, "stopped by the user", false);
         }
         Ok(())
     }
@@ -246,10 +236,7 @@ impl<'a> Lab<'a> {
     fn next_ready(&mut self) -> Option<usize> {
         let now = Instant::now();
         let at = self.queue.iter().position(|run| {
-            self.runs[*run]
-                .candidates
-                .iter()
-                .all(|candidate| self.settled.contains(candidate))
+            self.runs[*run].candidates.iter().all(|candidate| self.settled.contains(candidate))
                 && self.taken_until.get(run).is_none_or(|until| *until <= now)
         })?;
         self.queue.remove(at)
@@ -266,9 +253,7 @@ impl<'a> Lab<'a> {
             Claim::Granted(attempt) => attempt,
             Claim::Done => {
                 self.summary.done_elsewhere += 1;
-                self.objectives = self
-                    .store
-                    .objectives(&self.options.experiment, &self.options.objective)?;
+                self.objectives = self.store.objectives(&self.options.experiment, &self.options.objective)?;
                 self.settled.insert(run.id.clone());
                 return Ok(());
             }
@@ -282,11 +267,8 @@ impl<'a> Lab<'a> {
         let members = match self.choose_members(run) {
             Ok(members) => members,
             Err(error) => {
-                self.slots[slot].occupied = Some(Occupied {
-                    run: index,
-                    started: Instant::now(),
-                    timed_out: false,
-                });
+                self.slots[slot].occupied =
+                    Some(Occupied { run: index, started: Instant::now(), timed_out: false });
                 return self.settle_failure(slot, Status::Failed, &error, false);
             }
         };
@@ -300,15 +282,8 @@ impl<'a> Lab<'a> {
             results: self.options.results.clone(),
         };
         self.slots[slot].send(job, &self.sender)?;
-        self.slots[slot].occupied = Some(Occupied {
-            run: index,
-            started: Instant::now(),
-            timed_out: false,
-        });
-        let detail = format!(
-            "attempt {attempt} on slot {slot} ({})",
-            self.slots[slot].placement
-        );
+        self.slots[slot].occupied = Some(Occupied { run: index, started: Instant::now(), timed_out: false });
+        let detail = format!("attempt {attempt} on slot {slot} ({})", self.slots[slot].placement);
         let event = self.event(index, "started", detail);
         self.store.write(&[event])?;
         self.progress.started(slot, run);
@@ -355,10 +330,8 @@ impl<'a> Lab<'a> {
             .filter(|tagged| self.slots[tagged.slot].serial() == tagged.worker)
             .map(|tagged| (tagged.slot, tagged.message))
             .collect();
-        let records: Vec<Record> = current
-            .iter()
-            .flat_map(|(slot, message)| self.records_of(*slot, message))
-            .collect();
+        let records: Vec<Record> =
+            current.iter().flat_map(|(slot, message)| self.records_of(*slot, message)).collect();
         self.store.write(&records)?;
         for (slot, message) in current {
             match message {
@@ -389,10 +362,7 @@ impl<'a> Lab<'a> {
         let run = &self.runs[occupied.run];
         match message {
             SlotMessage::Event(FromWorker::Epoch(epoch)) => {
-                vec![Record::Epoch {
-                    run_id: run.id.clone(),
-                    epoch: *epoch,
-                }]
+                vec![Record::Epoch { run_id: run.id.clone(), epoch: *epoch }]
             }
             SlotMessage::Event(FromWorker::Done(result)) => vec![
                 ended(run, self.attempts[&occupied.run], Ending::Done(result.clone())),
@@ -452,11 +422,7 @@ impl<'a> Lab<'a> {
         };
         let run = &self.runs[occupied.run];
         let wall_s = occupied.started.elapsed().as_secs_f64();
-        let ending = Ending::Otherwise {
-            status,
-            error: error.to_string(),
-            wall_s,
-        };
+        let ending = Ending::Otherwise { status, error: error.to_string(), wall_s };
         let mut records = vec![
             ended(run, self.attempts[&occupied.run], ending),
             self.event(occupied.run, status.as_str(), error.to_string()),
@@ -481,10 +447,7 @@ impl<'a> Lab<'a> {
             return;
         };
         for slot in &mut self.slots {
-            let late = slot
-                .occupied
-                .as_mut()
-                .filter(|run| !run.timed_out && run.started.elapsed() > timeout);
+            let late = slot.occupied.as_mut().filter(|run| !run.timed_out && run.started.elapsed() > timeout);
             if let Some(occupied) = late {
                 occupied.timed_out = true;
                 slot.kill();
@@ -503,9 +466,5 @@ impl<'a> Lab<'a> {
 }
 
 fn ended(run: &Run, attempt: i64, ending: Ending) -> Record {
-    Record::Ended {
-        run_id: run.id.clone(),
-        attempt,
-        ending,
-    }
+    Record::Ended { run_id: run.id.clone(), attempt, ending }
 }

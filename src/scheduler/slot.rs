@@ -66,14 +66,7 @@ struct Worker {
 impl Slot {
     /// A slot without a worker yet.
     pub fn new(index: usize, placement: Placement, threads: usize) -> Self {
-        Self {
-            index,
-            placement,
-            occupied: None,
-            threads,
-            worker: None,
-            serial: 0,
-        }
+        Self { index, placement, occupied: None, threads, worker: None, serial: 0 }
     }
 
     /// Serial number of the current worker.
@@ -89,16 +82,11 @@ impl Slot {
         if self.worker.is_none() {
             self.start(messages)?;
         }
-        let Some(worker) = &mut self.worker else {
-            anyhow::bail!("the worker is gone")
-        };
+        let Some(worker) = &mut self.worker else { anyhow::bail!("the worker is gone") };
         let mut line =
             serde_json::to_vec(&ToWorker::Run(Box::new(job))).context("a job cannot be written as JSON")?;
         line.push(b'\n');
-        worker
-            .stdin
-            .write_all(&line)
-            .context("the worker does not take the job")
+        worker.stdin.write_all(&line).context("the worker does not take the job")
     }
 
     fn start(&mut self, messages: &Sender<Tagged>) -> anyhow::Result<()> {
@@ -133,23 +121,12 @@ impl Slot {
                 let Ok(event) = serde_json::from_str(&line) else {
                     break;
                 };
-                if sender
-                    .send(Tagged {
-                        slot,
-                        worker: serial,
-                        message: SlotMessage::Event(event),
-                    })
-                    .is_err()
-                {
+                if sender.send(Tagged { slot, worker: serial, message: SlotMessage::Event(event) }).is_err() {
                     return;
                 }
             }
             // The lab may be gone already; then there is nobody to tell.
-            let _ = sender.send(Tagged {
-                slot,
-                worker: serial,
-                message: SlotMessage::Ended,
-            });
+            let _ = sender.send(Tagged { slot, worker: serial, message: SlotMessage::Ended });
         });
         let last_words = Arc::new(Mutex::new(VecDeque::new()));
         let kept = last_words.clone();
@@ -162,11 +139,7 @@ impl Slot {
                 kept.push_back(line);
             }
         });
-        self.worker = Some(Worker {
-            child,
-            stdin,
-            last_words,
-        });
+        self.worker = Some(Worker { child, stdin, last_words });
         Ok(())
     }
 
@@ -178,13 +151,8 @@ impl Slot {
         // Its output has ended; a worker that closed it but lives on is no use to anyone.
         kill_group(&worker.child);
         let status = worker.child.wait();
-        let words: Vec<String> = worker
-            .last_words
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .cloned()
-            .collect();
+        let words: Vec<String> =
+            worker.last_words.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect();
         let ending = match status {
             Ok(status) => describe(status),
             Err(error) => format!("ended in an unknown way ({error})"),

@@ -41,9 +41,7 @@ pub fn serve(placement: &Placement) -> anyhow::Result<()> {
                 wall_s: started.elapsed().as_secs_f64(),
                 peak_rss_bytes: peak_rss_bytes(),
             })),
-            Err(error) => FromWorker::Failed {
-                error: format!("{error:#}"),
-            },
+            Err(error) => FromWorker::Failed { error: format!("{error:#}") },
         };
         pipe.send(&event)?;
     }

@@ -47,18 +47,16 @@ impl Store {
             // A power cut may cost the last commits, whose runs then run again; it cannot damage the file.
             .synchronous(SqliteSynchronous::Normal)
             .foreign_keys(true)
-            .busy_timeout(Duration::from_secs(60))
+            .busy_timeout(Duration::from_mins(1))
             .disable_statement_logging();
         let mut store = Self::connect(&options, &path)?;
-        let migrated = store
-            .runtime
-            .block_on(sqlx::migrate!("./migrations").run(&mut store.connection));
-        migrated.with_context(|| match store.made_by_newer() {
-            true => format!(
-                "{} was made by a newer version of burstlab; use that one",
-                path.display()
-            ),
-            false => format!("cannot make or upgrade the store {}", path.display()),
+        let migrated = store.runtime.block_on(sqlx::migrate!("./migrations").run(&mut store.connection));
+        migrated.with_context(|| {
+            if store.made_by_newer() {
+                format!("{} was made by a newer version of burstlab; use that one", path.display())
+            } else {
+                format!("cannot make or upgrade the store {}", path.display())
+            }
         })?;
         Ok(store)
     }
@@ -79,7 +77,7 @@ impl Store {
             .filename(&path)
             .read_only(true)
             .pragma("query_only", "on")
-            .busy_timeout(Duration::from_secs(60))
+            .busy_timeout(Duration::from_mins(1))
             .disable_statement_logging();
         Self::connect(&options, &path)
     }
@@ -92,11 +90,7 @@ impl Store {
         let connection = runtime
             .block_on(SqliteConnection::connect_with(options))
             .with_context(|| format!("cannot open the store {}", path.display()))?;
-        Ok(Self {
-            runtime,
-            connection,
-            path: path.to_path_buf(),
-        })
+        Ok(Self { runtime, connection, path: path.to_path_buf() })
     }
 
     /// The file of the store.
@@ -109,11 +103,8 @@ impl Store {
         let newest: Result<Option<i64>, _> = self.runtime.block_on(
             sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(&mut self.connection),
         );
-        let known = sqlx::migrate!("./migrations")
-            .iter()
-            .map(|migration| migration.version)
-            .max()
-            .unwrap_or(0);
+        let known =
+            sqlx::migrate!("./migrations").iter().map(|migration| migration.version).max().unwrap_or(0);
         newest.is_ok_and(|newest| newest.unwrap_or(0) > known)
     }
 }

@@ -15,22 +15,14 @@ impl Owner {
     /// This process.
     pub fn this_process() -> Self {
         let pid = std::process::id();
-        Self {
-            boot: boot_id(),
-            pid,
-            started: start_time(pid).unwrap_or_default(),
-        }
+        Self { boot: boot_id(), pid, started: start_time(pid).unwrap_or_default() }
     }
 
     /// Reads what [`fmt::Display`] wrote.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.splitn(3, ' ');
         let (boot, pid, started) = (parts.next()?, parts.next()?, parts.next()?);
-        Some(Self {
-            boot: boot.to_string(),
-            pid: pid.parse().ok()?,
-            started: started.to_string(),
-        })
+        Some(Self { boot: boot.to_string(), pid: pid.parse().ok()?, started: started.to_string() })
     }
 
     /// Whether that very process still runs: the same boot, the same process id, the same start time.
@@ -58,11 +50,7 @@ fn start_time(pid: u32) -> Option<String> {
     // The name in brackets may hold spaces and brackets itself, so fields are counted from its end.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
     let zombie = fields.first().is_some_and(|state| *state == "Z");
-    if zombie {
-        None
-    } else {
-        fields.get(19).map(ToString::to_string)
-    }
+    if zombie { None } else { fields.get(19).map(ToString::to_string) }
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -74,9 +62,7 @@ fn boot_id() -> String {
 #[cfg(not(target_os = "linux"))]
 fn start_time(pid: u32) -> Option<String> {
     let pid = rustix::process::Pid::from_raw(pid.cast_signed())?;
-    rustix::process::test_kill_process(pid)
-        .ok()
-        .map(|()| "unknown".to_string())
+    rustix::process::test_kill_process(pid).ok().map(|()| "unknown".to_string())
 }
 
 #[cfg(test)]

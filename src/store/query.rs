@@ -40,24 +40,10 @@ impl Store {
         let sql = sqlx::SqlSafeStr::into_sql_str(AssertSqlSafe(sql.to_string()));
         let failed = || "the query failed";
         self.runtime.block_on(async {
-            let statement = (&mut self.connection)
-                .prepare(sql.clone())
-                .await
-                .with_context(failed)?;
-            let columns = statement
-                .columns()
-                .iter()
-                .map(|column| column.name().to_string())
-                .collect();
-            let rows = sqlx::query(sql)
-                .fetch_all(&mut self.connection)
-                .await
-                .with_context(failed)?;
-            let rows = rows
-                .iter()
-                .map(cells)
-                .collect::<sqlx::Result<Vec<_>>>()
-                .with_context(failed)?;
+            let statement = (&mut self.connection).prepare(sql.clone()).await.with_context(failed)?;
+            let columns = statement.columns().iter().map(|column| column.name().to_string()).collect();
+            let rows = sqlx::query(sql).fetch_all(&mut self.connection).await.with_context(failed)?;
+            let rows = rows.iter().map(cells).collect::<sqlx::Result<Vec<_>>>().with_context(failed)?;
             Ok(Table { columns, rows })
         })
     }
@@ -73,9 +59,7 @@ fn cells(row: &SqliteRow) -> sqlx::Result<Vec<Cell>> {
             match value.type_info().name() {
                 "INTEGER" | "BOOLEAN" => row.try_get_unchecked(index).map(Cell::Integer),
                 "REAL" => row.try_get_unchecked(index).map(Cell::Real),
-                "BLOB" => row
-                    .try_get_unchecked::<Vec<u8>, _>(index)
-                    .map(|bytes| Cell::Blob(bytes.len())),
+                "BLOB" => row.try_get_unchecked::<Vec<u8>, _>(index).map(|bytes| Cell::Blob(bytes.len())),
                 _ => row.try_get_unchecked(index).map(Cell::Text),
             }
         })

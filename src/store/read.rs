@@ -177,19 +177,13 @@ impl Store {
                     .fetch_optional(&mut self.connection),
             )
             .context("cannot read the experiment from the store")?;
-        match row {
-            Some(row) => Ok(row),
-            None => {
-                let names = self.experiment_names()?;
-                let hint = crate::experiment::nearest(name, names.iter().map(String::as_str));
-                let hint = hint.map_or(String::new(), |near| format!(" (did you mean `{near}`?)"));
-                bail!(
-                    "no experiment `{name}` in {}{hint}; it has: {}",
-                    self.path.display(),
-                    names.join(", ")
-                )
-            }
+        if let Some(row) = row {
+            return Ok(row);
         }
+        let names = self.experiment_names()?;
+        let hint = crate::experiment::nearest(name, names.iter().map(String::as_str));
+        let hint = hint.map_or(String::new(), |near| format!(" (did you mean `{near}`?)"));
+        bail!("no experiment `{name}` in {}{hint}; it has: {}", self.path.display(), names.join(", "))
     }
 
     /// Runs that pass a filter, experiment by experiment in the order of their plans.
@@ -229,11 +223,7 @@ impl Store {
                 leak_verdict: raw.leak_verdict,
                 error: raw.error,
             };
-            if filter
-                .conditions
-                .iter()
-                .all(|(path, wanted)| holds(&run.params, path, wanted))
-            {
+            if filter.conditions.iter().all(|(path, wanted)| holds(&run.params, path, wanted)) {
                 runs.push(run);
             }
         }
@@ -346,14 +336,8 @@ impl Store {
             .context("cannot read the runs from the store")?;
         match found.as_slice() {
             [one] => Ok(one.clone()),
-            [] => bail!(
-                "no run `{prefix}` in {}; `burstlab runs` lists them",
-                self.path.display()
-            ),
-            several => bail!(
-                "`{prefix}` begins several runs: {}; give more characters",
-                several.join(", ")
-            ),
+            [] => bail!("no run `{prefix}` in {}; `burstlab runs` lists them", self.path.display()),
+            several => bail!("`{prefix}` begins several runs: {}; give more characters", several.join(", ")),
         }
     }
 }
@@ -364,11 +348,9 @@ fn holds(params: &Value, path: &str, wanted: &str) -> bool {
         Some(Value::String(text)) => text == wanted,
         Some(Value::Number(number)) => {
             number.to_string() == wanted
-                || wanted
-                    .parse::<f64>()
-                    .is_ok_and(|wanted| number.as_f64() == Some(wanted))
+                || wanted.parse::<f64>().is_ok_and(|wanted| number.as_f64() == Some(wanted))
         }
-        Some(other) => other.to_string() == wanted,
-        None => false,
+        Some(Value::Bool(flag)) => wanted.parse() == Ok(*flag),
+        _ => false,
     }
 }

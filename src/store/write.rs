@@ -151,11 +151,7 @@ impl Store {
     pub fn record_plan(&mut self, record: &PlanRecord<'_>) -> anyhow::Result<()> {
         let failed = || "cannot record the plan in the store";
         self.runtime.block_on(async {
-            let mut transaction = self
-                .connection
-                .begin_with("BEGIN IMMEDIATE")
-                .await
-                .with_context(failed)?;
+            let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await.with_context(failed)?;
             insert_plan(&mut transaction, record).await.with_context(failed)?;
             transaction.commit().await.with_context(failed)
         })
@@ -177,10 +173,7 @@ impl Store {
                 .fetch_all(&mut self.connection),
             )
             .context("cannot read the runs from the store")?;
-        Ok(rows
-            .into_iter()
-            .filter_map(|(id, status)| Some((id, Status::parse(&status)?)))
-            .collect())
+        Ok(rows.into_iter().filter_map(|(id, status)| Some((id, Status::parse(&status)?))).collect())
     }
 
     /// Marks runs as interrupted whose supervisor is dead, and returns how many.
@@ -190,11 +183,7 @@ impl Store {
     pub fn recover(&mut self) -> anyhow::Result<usize> {
         let failed = || "cannot look for interrupted runs in the store";
         self.runtime.block_on(async {
-            let mut transaction = self
-                .connection
-                .begin_with("BEGIN IMMEDIATE")
-                .await
-                .with_context(failed)?;
+            let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await.with_context(failed)?;
             let running: Vec<(i64, String, String)> =
                 sqlx::query_as("SELECT attempt_id, run_id, owner FROM attempts WHERE status = 'running'")
                     .fetch_all(&mut *transaction)
@@ -229,11 +218,7 @@ impl Store {
     pub fn claim(&mut self, run_id: &str, attempt: &Attempt, forced: bool) -> anyhow::Result<Claim> {
         let failed = || format!("cannot claim run {run_id} in the store");
         self.runtime.block_on(async {
-            let mut transaction = self
-                .connection
-                .begin_with("BEGIN IMMEDIATE")
-                .await
-                .with_context(failed)?;
+            let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await.with_context(failed)?;
             let status: Option<String> =
                 sqlx::query_scalar("SELECT status FROM run_records WHERE run_id = ?")
                     .bind(run_id)
@@ -250,15 +235,10 @@ impl Store {
                     .fetch_all(&mut *transaction)
                     .await
                     .with_context(failed)?;
-            if owners
-                .iter()
-                .any(|owner| Owner::parse(owner).is_some_and(|owner| owner.is_alive()))
-            {
+            if owners.iter().any(|owner| Owner::parse(owner).is_some_and(|owner| owner.is_alive())) {
                 return Ok(Claim::Taken);
             }
-            let granted = start_attempt(&mut transaction, run_id, attempt)
-                .await
-                .with_context(failed)?;
+            let granted = start_attempt(&mut transaction, run_id, attempt).await.with_context(failed)?;
             transaction.commit().await.with_context(failed)?;
             Ok(Claim::Granted(granted))
         })
@@ -274,15 +254,9 @@ impl Store {
         }
         let failed = || "cannot write to the store";
         self.runtime.block_on(async {
-            let mut transaction = self
-                .connection
-                .begin_with("BEGIN IMMEDIATE")
-                .await
-                .with_context(failed)?;
+            let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await.with_context(failed)?;
             for record in records {
-                insert_record(&mut transaction, record)
-                    .await
-                    .with_context(failed)?;
+                insert_record(&mut transaction, record).await.with_context(failed)?;
             }
             transaction.commit().await.with_context(failed)
         })
@@ -356,10 +330,7 @@ async fn start_attempt(
         .bind(run_id)
         .execute(&mut *connection)
         .await?;
-    sqlx::query("DELETE FROM epochs WHERE run_id = ?")
-        .bind(run_id)
-        .execute(&mut *connection)
-        .await?;
+    sqlx::query("DELETE FROM epochs WHERE run_id = ?").bind(run_id).execute(&mut *connection).await?;
     let inserted = sqlx::query(
         "INSERT INTO attempts (run_id, status, started_at, device, git_commit, git_dirty, version, owner) \
          VALUES (?, 'running', ?, ?, ?, ?, ?, ?)",
@@ -389,31 +360,13 @@ async fn insert_record(connection: &mut SqliteConnection, record: &Record) -> sq
                 .execute(connection)
                 .await?;
         }
-        Record::Ended {
-            run_id,
-            attempt,
-            ending: Ending::Done(result),
-        } => {
+        Record::Ended { run_id, attempt, ending: Ending::Done(result) } => {
             insert_result(&mut *connection, run_id, *attempt, result).await?;
         }
-        Record::Ended {
-            run_id,
-            attempt,
-            ending:
-                Ending::Otherwise {
-                    status,
-                    error,
-                    wall_s,
-                },
-        } => {
+        Record::Ended { run_id, attempt, ending: Ending::Otherwise { status, error, wall_s } } => {
             end_attempt(connection, run_id, *attempt, *status, error, Some(*wall_s)).await?;
         }
-        Record::Event {
-            experiment,
-            run_id,
-            kind,
-            detail,
-        } => {
+        Record::Event { experiment, run_id, kind, detail } => {
             sqlx::query("INSERT INTO events (at, experiment, run_id, kind, detail) VALUES (?, ?, ?, ?, ?)")
                 .bind(now())
                 .bind(experiment)
@@ -433,10 +386,7 @@ async fn insert_result(
     attempt: i64,
     result: &RunResult,
 ) -> sqlx::Result<()> {
-    sqlx::query("DELETE FROM metrics WHERE run_id = ?")
-        .bind(run_id)
-        .execute(&mut *connection)
-        .await?;
+    sqlx::query("DELETE FROM metrics WHERE run_id = ?").bind(run_id).execute(&mut *connection).await?;
     for metric in &result.metrics {
         sqlx::query("INSERT INTO metrics VALUES (?, ?, ?, ?, ?, ?)")
             .bind(run_id)

@@ -52,10 +52,7 @@ pub(crate) fn fit_network<N: Network>(
             let loss = difference.square().mean();
             let loss_value = f64::from(device.values(loss.clone())[0]);
             if !loss_value.is_finite() {
-                return Err(FitError::Diverged {
-                    epoch,
-                    loss: loss_value,
-                });
+                return Err(FitError::Diverged { epoch, loss: loss_value });
             }
             total += loss_value * batch.len() as f64;
             seen += batch.len();
@@ -68,30 +65,18 @@ pub(crate) fn fit_network<N: Network>(
         let snapshot = network.valid();
         let valid_loss = mean_squared_error(&infer(&snapshot, &data.valid, shape, device), &data.valid);
         if !valid_loss.is_finite() {
-            return Err(FitError::Diverged {
-                epoch,
-                loss: valid_loss,
-            });
+            return Err(FitError::Diverged { epoch, loss: valid_loss });
         }
         schedule.observe(valid_loss);
         let train_loss = total / seen as f64;
         let wall_s = started.elapsed().as_secs_f64();
-        on_epoch(Epoch {
-            epoch,
-            train_loss,
-            valid_loss,
-            learning_rate,
-            wall_s,
-        });
+        on_epoch(Epoch { epoch, train_loss, valid_loss, learning_rate, wall_s });
         if valid_loss < best_loss {
             best = network.clone();
             best_loss = valid_loss;
             best_epoch = epoch;
         }
-        if training
-            .early_stopping_patience
-            .is_some_and(|patience| epoch - best_epoch >= patience)
-        {
+        if training.early_stopping_patience.is_some_and(|patience| epoch - best_epoch >= patience) {
             break;
         }
     }
@@ -108,26 +93,17 @@ fn optimizer(training: &TrainingSpec) -> ModuleOptimizer {
             let penalty = burn::optim::decay::WeightDecayConfig::new(decay);
             config.with_weight_decay((decay > 0.0).then_some(penalty)).init()
         }
-        Optimizer::Adamw => AdamWConfig::new()
-            .with_epsilon(EPSILON)
-            .with_weight_decay(decay)
-            .init(),
+        Optimizer::Adamw => AdamWConfig::new().with_epsilon(EPSILON).with_weight_decay(decay).init(),
     }
 }
 
 /// Scales all gradients down together, so that their common Euclidean norm is at most `limit` (Pascanu et al., 2013).
 fn clip_to_norm<N: Network>(mut gradients: GradientsParams, network: &N, limit: f64) -> GradientsParams {
-    let mut norm = Norm {
-        gradients: &gradients,
-        squared: 0.0,
-    };
+    let mut norm = Norm { gradients: &gradients, squared: 0.0 };
     network.visit(&mut norm);
     let factor = limit / norm.squared.sqrt();
     if factor < 1.0 {
-        network.visit(&mut Scale {
-            gradients: &mut gradients,
-            factor,
-        });
+        network.visit(&mut Scale { gradients: &mut gradients, factor });
     }
     gradients
 }
@@ -153,8 +129,7 @@ struct Scale<'a> {
 impl ModuleVisitor for Scale<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.gradients.remove::<D>(param.id) {
-            self.gradients
-                .register(param.id, gradient.mul_scalar(self.factor));
+            self.gradients.register(param.id, gradient.mul_scalar(self.factor));
         }
     }
 }
@@ -162,10 +137,7 @@ impl ModuleVisitor for Scale<'_> {
 /// Mean squared error over windows, horizon and targets.
 fn mean_squared_error(forecast: &[f32], windows: &Windows<'_>) -> f64 {
     let actual = (0..windows.len()).flat_map(|index| windows.target(index));
-    let total: f64 = forecast
-        .iter()
-        .zip(actual)
-        .map(|(forecast, actual)| f64::from(forecast - actual).powi(2))
-        .sum();
+    let total: f64 =
+        forecast.iter().zip(actual).map(|(forecast, actual)| f64::from(forecast - actual).powi(2)).sum();
     total / forecast.len().max(1) as f64
 }

@@ -67,12 +67,8 @@ mod tests {
     use super::*;
 
     fn rates(schedule: Schedule, losses: &[f64]) -> Vec<f64> {
-        let training = TrainingSpec {
-            schedule,
-            learning_rate: 0.8,
-            epochs: losses.len(),
-            ..TrainingSpec::default()
-        };
+        let training =
+            TrainingSpec { schedule, learning_rate: 0.8, epochs: losses.len(), ..TrainingSpec::default() };
         let mut schedule = RateSchedule::new(&training);
         losses
             .iter()
@@ -87,30 +83,19 @@ mod tests {
 
     #[test]
     fn halving_from_epoch_three_keeps_the_first_two_rates() {
-        assert_eq!(
-            rates(Schedule::Halve { from_epoch: 3 }, &[1.0; 5]),
-            [0.8, 0.8, 0.4, 0.2, 0.1]
-        );
+        assert_eq!(rates(Schedule::Halve { from_epoch: 3 }, &[1.0; 5]), [0.8, 0.8, 0.4, 0.2, 0.1]);
     }
 
     #[test]
     fn a_plateau_reduces_the_rate_after_its_patience() {
         let losses = [1.0, 0.9, 0.95, 0.95, 0.95, 0.95];
-        let schedule = Schedule::ReduceOnPlateau {
-            patience: 2,
-            factor: 0.5,
-        };
+        let schedule = Schedule::ReduceOnPlateau { patience: 2, factor: 0.5 };
         assert_eq!(rates(schedule, &losses), [0.8, 0.8, 0.8, 0.8, 0.4, 0.4]);
     }
 
     #[test]
     fn a_cosine_ends_at_its_minimum() {
-        let rates = rates(
-            Schedule::Cosine {
-                min_learning_rate: 0.1,
-            },
-            &[1.0; 3],
-        );
+        let rates = rates(Schedule::Cosine { min_learning_rate: 0.1 }, &[1.0; 3]);
         assert!(
             (rates[0] - 0.8).abs() < 1e-12
                 && (rates[1] - 0.45).abs() < 1e-12

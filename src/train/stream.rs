@@ -36,9 +36,7 @@ impl Stream {
 
     /// `count` values, uniform in `[-bound, bound)`.
     pub fn uniform(&mut self, count: usize, bound: f32) -> Vec<f32> {
-        (0..count)
-            .map(|_| (2.0 * self.unit() as f32 - 1.0) * bound)
-            .collect()
+        (0..count).map(|_| (2.0 * self.unit() as f32 - 1.0) * bound).collect()
     }
 
     /// A uniformly random order (Fisher-Yates).
