@@ -21,10 +21,7 @@ fn numbers(value: &Value) -> Vec<f64> {
 }
 
 fn assert_golden(what: &str, got: f64, want: f64) {
-    assert!(
-        (got - want).abs() <= 1e-9 * want.abs(),
-        "{what} is {got} and should be {want}"
-    );
+    assert!((got - want).abs() <= 1e-9 * want.abs(), "{what} is {got} and should be {want}");
 }
 
 #[test]
@@ -49,12 +46,7 @@ fn point_metrics_agree_with_the_reference() {
                 name
             })
             .collect();
-        assert_eq!(
-            names,
-            [
-                "mae", "medae", "mse", "rmse", "smape", "wape", "mase", "r2", "bias"
-            ]
-        );
+        assert_eq!(names, ["mae", "medae", "mse", "rmse", "smape", "wape", "mase", "r2", "bias"]);
     }
 }
 
@@ -65,10 +57,7 @@ fn diebold_mariano_agrees_with_the_reference() {
     let actual = numbers(&series["actual"]);
     for case in golden["diebold_mariano_hln"].as_array().unwrap() {
         let losses = |forecast: &str| -> Vec<f64> {
-            let errors = numbers(&series[forecast])
-                .into_iter()
-                .zip(&actual)
-                .map(|(f, y)| f - y);
+            let errors = numbers(&series[forecast]).into_iter().zip(&actual).map(|(f, y)| f - y);
             if case["loss"] == "squared" {
                 errors.map(|e| e * e).collect()
             } else {

@@ -125,14 +125,12 @@ impl PrepareError {
             PrepareError::Missing(_) | PrepareError::Trace(_) => vec!["dataset", "source"],
             PrepareError::Slice(error) => ["dataset"].into_iter().chain(error.key.iter().copied()).collect(),
             PrepareError::Task(_) => vec!["task", task.kind()],
-            PrepareError::TooShort(error)
-                if error.needed[0].0 > error.found.saturating_sub(error.needed[1].0)
-                    && error.needed[1].0 <= error.found
-                    && error.needed[0].1 == "lookback" =>
-            {
-                vec!["task", task.kind(), "lookback"]
-            }
-            PrepareError::TooShort(_) => vec!["task", task.kind(), "horizon"],
+            // The horizon is at fault if it does not fit alone; else what is added to it.
+            PrepareError::TooShort(error) => match error.needed {
+                [_, (horizon, _)] if horizon > error.found => vec!["task", task.kind(), "horizon"],
+                [(_, "embargo"), _] => vec!["split", "embargo"],
+                _ => vec!["task", task.kind(), "lookback"],
+            },
             PrepareError::Leak(_) => vec!["split"],
         }
     }

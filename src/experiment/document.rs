@@ -74,13 +74,14 @@ impl<'t> Document<'t> {
             }
         }
         let last = keys[keys.len() - 1];
+        let last_span = key_span.end - last.len()..key_span.end;
         for target in targets {
             let DeValue::Table(table) = target.get_mut() else {
                 return Err(Problem::at(Some(key_span), format!("nothing can be set inside `{path}`")));
             };
             // A key of the file keeps its place, so that errors about it point there only if the value is the file's.
             table.remove(last);
-            table.insert(Spanned::new(key_span.clone(), Cow::Borrowed(last)), node.clone());
+            table.insert(Spanned::new(last_span.clone(), Cow::Borrowed(last)), node.clone());
         }
         Ok(())
     }
@@ -157,8 +158,23 @@ fn typed_problem(error: &toml::de::Error) -> Problem {
         (Some("missing"), [key, ..]) => {
             Problem::at(in_text, format!("the key `{key}` is missing")).label("in this table")
         }
+        (Some("invalid"), _) => Problem::at(in_text, expectation(&message)),
         _ => Problem::at(in_text, message.clone()),
     }
+}
+
+/// `invalid type: string "a", expected usize` in words that do not need Rust.
+fn expectation(message: &str) -> String {
+    let Some((found, expected)) = message.split_once(", expected ") else { return message.to_string() };
+    let found = found.split_once(": ").map_or(found, |(_, found)| found).replace("floating point", "the number");
+    let expected = match expected {
+        "usize" | "u64" | "u32" => "a whole number that is not negative",
+        "f64" | "f32" => "a number",
+        "a boolean" => "true or false",
+        "a sequence" => "a list",
+        other => other,
+    };
+    format!("{expected} is expected here, not {}", found.replace("integer ", "the integer ").replace("string ", "the string "))
 }
 
 fn syntax_problem(error: &toml::de::Error, offset: usize) -> Problem {

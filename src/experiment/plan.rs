@@ -1,7 +1,7 @@
 //! The plan: every run of an experiment with its identity, in the order in which they are started.
 
 use super::run_spec::{DataIdentity, RunSpec, lookup};
-use super::{Experiment, ExperimentError};
+use super::{Experiment, ExperimentError, nearest};
 use crate::dataset::{LeakVerdict, Loader};
 use crate::model::ModelSpec;
 
@@ -43,6 +43,7 @@ impl Plan {
         loader: &mut Loader,
         device_class: &str,
     ) -> Result<Self, ExperimentError> {
+        check_longest_reach(experiment, loader)?;
         let mut runs: Vec<Run> = Vec::new();
         let is_ensemble = |spec: &RunSpec| matches!(spec.model, ModelSpec::Ensemble(_));
         for ensembles in [false, true] {
@@ -104,6 +105,32 @@ fn seeds_of(experiment: &Experiment, spec: &RunSpec) -> Vec<Option<u64>> {
             model => model.is_trained(),
         };
     if random { experiment.spec.search.seeds.iter().copied().map(Some).collect() } else { vec![None] }
+}
+
+/// The trial that needs the most steps is checked first: its error tells the user what would be enough for all.
+fn check_longest_reach(experiment: &Experiment, loader: &mut Loader) -> Result<(), ExperimentError> {
+    let reach = |spec: &RunSpec| spec.task.lookback() + spec.task.horizon();
+    let longest = experiment.trials.iter().map(|trial| &trial.spec).max_by_key(|spec| reach(spec));
+    let Some(spec) = longest else { return Ok(()) };
+    prepare(experiment, spec, 0, loader)?;
+    check_objective(experiment, spec, loader)
+}
+
+/// The objective's target must be one that the task has.
+fn check_objective(experiment: &Experiment, spec: &RunSpec, loader: &mut Loader) -> Result<(), ExperimentError> {
+    let target = &experiment.spec.search.objective.target;
+    let Ok(prepared) = loader.prepare(spec, 0) else { return Ok(()) };
+    let known: Vec<&str> = prepared.steps.target_channels().iter().map(|channel| channel.name.as_str()).collect();
+    if target == "all" || known.contains(&target.as_str()) {
+        return Ok(());
+    }
+    let label = nearest(target, known.iter().copied()).map_or(String::new(), |near| format!("did you mean `{near}`?"));
+    Err(experiment.error_at(
+        &["search", "objective", "target"],
+        format!("`{target}` is not a target of this task"),
+        &label,
+        format!("all, or one of: {}", known.join(", ")),
+    ))
 }
 
 /// Reads the data of a run and proves its split, before anything is scheduled.

@@ -5,6 +5,7 @@ mod query;
 mod read;
 mod write;
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -49,6 +50,10 @@ impl Store {
             .foreign_keys(true)
             .busy_timeout(Duration::from_mins(1))
             .disable_statement_logging();
+        // SQLite has no lock for migrations: two supervisors that start together would both make the tables.
+        let lock = File::create(results.join(".migration.lock"))
+            .and_then(|file| file.lock().map(|()| file))
+            .with_context(|| format!("cannot lock the store in {}", results.display()))?;
         let mut store = Self::connect(&options, &path)?;
         let migrated = store.runtime.block_on(sqlx::migrate!("./migrations").run(&mut store.connection));
         migrated.with_context(|| {
@@ -58,6 +63,7 @@ impl Store {
                 format!("cannot make or upgrade the store {}", path.display())
             }
         })?;
+        drop(lock);
         Ok(store)
     }
 

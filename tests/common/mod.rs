@@ -1,0 +1,176 @@
+//! A burstlab with a results folder of its own, asked through the program as a user asks it.
+
+#![allow(dead_code, clippy::unwrap_used, reason = "each test file uses its own share of these helpers")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The program and a folder that ends with the test.
+pub struct Lab {
+    pub folder: TempDir,
+}
+
+/// What a call of the program printed and how it ended.
+pub struct Outcome {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl From<Output> for Outcome {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+/// An excerpt of the real Azure conversation trace.
+pub fn azure_excerpt() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("dataset/fixtures/azure-conv-excerpt.csv")
+}
+
+impl Lab {
+    pub fn new() -> Self {
+        Self { folder: TempDir::new().unwrap() }
+    }
+
+    pub fn results(&self) -> PathBuf {
+        self.folder.path().join("results")
+    }
+
+    /// Writes an experiment file and returns its path.
+    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// An experiment on the Azure excerpt: what follows `[dataset]` is given.
+    pub fn azure(&self, name: &str, rest: &str) -> PathBuf {
+        let source = azure_excerpt();
+        self.file(
+            &format!("{name}.toml"),
+            &format!("name = \"{name}\"\n[dataset]\nsource = \"{}\"\n{rest}", source.display()),
+        )
+    }
+
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_burstlab"));
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env("BURSTLAB_RESULTS", self.results())
+            .env("BURSTLAB_DATASET", self.folder.path().join("dataset"))
+            .env_remove("NO_COLOR")
+            .stdin(Stdio::null());
+        command
+    }
+
+    pub fn call(&self, arguments: &[&str]) -> Outcome {
+        self.command(arguments).output().unwrap().into()
+    }
+
+    /// Runs an experiment file and expects it to end well.
+    pub fn run(&self, file: &Path, more: &[&str]) -> Outcome {
+        let mut arguments = vec!["run", file.to_str().unwrap()];
+        arguments.extend(more);
+        let outcome = self.call(&arguments);
+        assert_eq!(outcome.code, 0, "{}\n{}", outcome.stdout, outcome.stderr);
+        outcome
+    }
+
+    /// Starts a run in the background.
+    pub fn start(&self, file: &Path, more: &[&str]) -> Child {
+        let mut arguments = vec!["run", file.to_str().unwrap()];
+        arguments.extend(more);
+        self.command(&arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    }
+
+    /// The rows of a query, as JSON objects.
+    pub fn query(&self, sql: &str) -> Vec<Value> {
+        let outcome = self.call(&["query", sql, "--format", "json"]);
+        assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+        serde_json::from_str(&outcome.stdout).unwrap()
+    }
+
+    /// The first column of the first row of a query.
+    pub fn scalar(&self, sql: &str) -> Value {
+        let rows = self.query(sql);
+        rows[0].as_object().unwrap().values().next().unwrap().clone()
+    }
+
+    /// Every metric of an experiment, in a fixed order and bit by bit.
+    pub fn metrics(&self, experiment: &str) -> Vec<(String, u64)> {
+        let sql = format!(
+            "select m.run_id || ' ' || part || ' ' || target || ' ' || unit || ' ' || name as key, value \
+             from metrics m join experiment_runs using (run_id) where experiment = '{experiment}' order by 1"
+        );
+        self.query(&sql)
+            .iter()
+            .map(|row| (row["key"].as_str().unwrap().to_string(), row["value"].as_f64().unwrap().to_bits()))
+            .collect()
+    }
+
+    /// Waits until a query gives this value.
+    pub fn wait_for(&self, sql: &str, wanted: impl Fn(&Value) -> bool) {
+        let started = std::time::Instant::now();
+        while started.elapsed().as_secs() < 60 {
+            let outcome = self.call(&["query", sql, "--format", "json"]);
+            if outcome.code == 0 {
+                let rows: Vec<Value> = serde_json::from_str(&outcome.stdout).unwrap();
+                if rows
+                    .first()
+                    .and_then(|row| row.as_object()?.values().next().cloned())
+                    .is_some_and(|v| wanted(&v))
+                {
+                    return;
+                }
+            }
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        panic!("waited a minute for: {sql}");
+    }
+}
+
+/// Worker processes whose supervisor is `parent`.
+pub fn workers_of(parent: u32) -> Vec<u32> {
+    processes()
+        .into_iter()
+        .filter(|(_, ppid, command)| *ppid == parent && command.contains("worker"))
+        .map(|p| p.0)
+        .collect()
+}
+
+/// Whether a process is there and not only its remains.
+pub fn is_alive(pid: u32) -> bool {
+    processes().iter().any(|(other, _, _)| *other == pid)
+}
+
+/// Process id, parent and command line of every living process.
+fn processes() -> Vec<(u32, u32, String)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
+        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
+        let Some((_, rest)) = stat.rsplit_once(')') else { continue };
+        let fields: Vec<&str> = rest.split_whitespace().collect();
+        if fields[0] == "Z" {
+            continue;
+        }
+        let command =
+            std::fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default().replace('\0', " ");
+        found.push((pid, fields[1].parse().unwrap(), command));
+    }
+    found
+}
+
+pub fn kill(pid: u32, signal: &str) {
+    let status = Command::new("kill").arg(format!("-{signal}")).arg(pid.to_string()).status().unwrap();
+    assert!(status.success());
+}

@@ -1,0 +1,448 @@
+//! What the user is told about a mistake in an experiment file: file, line, caret, remedy; exit code 2.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod common;
+
+use common::Lab;
+use insta::assert_snapshot;
+
+/// Runs a file that must be refused, and returns what is said about it.
+fn refusal(text: &str, more: &[&str]) -> String {
+    let lab = Lab::new();
+    lab.file("e.toml", text);
+    let mut arguments = vec!["run", "e.toml"];
+    arguments.extend(more);
+    let outcome = lab.call(&arguments);
+    assert_eq!(outcome.code, 2, "{}\n{}", outcome.stdout, outcome.stderr);
+    assert!(!lab.results().exists(), "nothing is recorded of an experiment that is refused");
+    outcome.stderr
+}
+
+/// A valid experiment, for mistakes to be put into.
+const VALID: &str = r#"name = "e"
+[dataset]
+source = "synthetic-burstgpt"
+max_rows = 400
+[task.next_request]
+lookback = 50
+horizon = 10
+[training]
+epochs = 1
+[[models]]
+[models.persistence]
+[[models]]
+[models.lstm]
+hidden = 4
+"#;
+
+fn with(from: &str, to: &str) -> String {
+    assert!(VALID.contains(from), "{from}");
+    VALID.replacen(from, to, 1)
+}
+
+#[test]
+fn the_experiment_without_a_mistake_is_accepted() {
+    let lab = Lab::new();
+    lab.file("e.toml", VALID);
+    let outcome = lab.call(&["run", "e.toml", "--dry-run"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert!(outcome.stdout.contains("e: 2 runs on"), "{}", outcome.stdout);
+}
+
+#[test]
+fn an_unknown_key_is_pointed_at() {
+    assert_snapshot!(refusal(&with("lookback", "lookbak"), &[]), @r#"
+    error: unknown key `lookbak`
+     --> e.toml:6:1
+      |
+    6 | lookbak = 50
+      | ^^^^^^^ did you mean `lookback`?
+      |
+      = help: known here: lookback, horizon, features
+    "#);
+}
+
+#[test]
+fn an_unknown_model_is_pointed_at() {
+    assert_snapshot!(refusal(&with("models.lstm", "models.lstmm"), &[]), @r#"
+    error: unknown value `lstmm`
+      --> e.toml:13:9
+       |
+    13 | [models.lstmm]
+       |         ^^^^^ did you mean `lstm`?
+       |
+       = help: known here: zero, mean, median, persistence, moving_average, seasonal_naive, linear, nlinear, dlinear, lstm, ensemble
+    "#);
+}
+
+#[test]
+fn a_wrong_type_is_pointed_at() {
+    assert_snapshot!(refusal(&with("hidden = 4", "hidden = \"four\""), &[]), @r#"
+    error: a whole number that is not negative is expected here, not the string "four"
+      --> e.toml:14:10
+       |
+    14 | hidden = "four"
+       |          ^^^^^^
+    "#);
+}
+
+#[test]
+fn a_negative_size_is_pointed_at() {
+    assert_snapshot!(refusal(&with("lookback = 50", "lookback = -50"), &[]), @r#"
+    error: a whole number that is not negative is expected here, not the integer `-50`
+     --> e.toml:6:12
+      |
+    6 | lookback = -50
+      |            ^^^
+    "#);
+}
+
+#[test]
+fn a_missing_key_is_named() {
+    assert_snapshot!(refusal(&with("source = \"synthetic-burstgpt\"\n", ""), &[]), @r#"
+    error: the key `source` is missing
+     --> e.toml:2:1
+      |
+    2 | [dataset]
+      | ^^^^^^^^^ in this table
+    "#);
+}
+
+#[test]
+fn two_tasks_are_one_too_many() {
+    assert_snapshot!(refusal(&with("[training]", "[task.window_load]\nwindow = \"1min\"\nlookback = 5\n[training]"), &[]), @r#"
+    error: `window_load` is a task beside `next_request`
+     --> e.toml:8:7
+      |
+    8 | [task.window_load]
+      |       ^^^^^^^^^^^ one too many
+      |
+      = help: an experiment has exactly one [task.…] table: keep one
+    "#);
+}
+
+#[test]
+fn two_models_under_one_entry_are_told_apart() {
+    assert_snapshot!(refusal(&with("[[models]]\n[models.lstm]", "[models.lstm]"), &[]), @r#"
+    error: `lstm` is a model beside `persistence`
+      --> e.toml:12:9
+       |
+    12 | [models.lstm]
+       |         ^^^^ one too many
+       |
+       = help: start each with its own [[models]]
+    "#);
+}
+
+#[test]
+fn an_empty_grid_is_pointed_at() {
+    assert_snapshot!(refusal(&with("hidden = 4", "hidden = { grid = [] }"), &[]), @r#"
+    error: this grid is empty
+      --> e.toml:14:19
+       |
+    14 | hidden = { grid = [] }
+       |                   ^^
+       |
+       = help: give at least one value
+    "#);
+}
+
+#[test]
+fn an_inverted_range_is_pointed_at() {
+    let text = with("epochs = 1", "learning_rate = { log_uniform = [1e-2, 1e-4] }");
+    assert_snapshot!(refusal(&text, &[]), @r#"
+    error: the range from 0.01 to 0.0001 is empty
+     --> e.toml:9:33
+      |
+    9 | learning_rate = { log_uniform = [1e-2, 1e-4] }
+      |                                 ^^^^^^^^^^^^ lowest value first
+      |
+      = help: log_uniform = [0.0001, 0.01]
+    "#);
+}
+
+#[test]
+fn a_range_in_a_grid_search_is_refused() {
+    let text = with("epochs = 1", "learning_rate = { log_uniform = [1e-4, 1e-2] }");
+    assert_snapshot!(refusal(&text, &[]), @r#"
+    error: a grid search needs values to list
+     --> e.toml:9:17
+      |
+    9 | learning_rate = { log_uniform = [1e-4, 1e-2] }
+      |                 ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: write { grid = [...] }, or set search.strategy = "random"
+    "#);
+}
+
+#[test]
+fn every_value_of_an_axis_is_checked() {
+    assert_snapshot!(refusal(&with("hidden = 4", "hidden = { grid = [4, 1] }"), &[]), @r#"
+    error: the head halves the hidden units
+      --> e.toml:14:23
+       |
+    14 | hidden = { grid = [4, 1] }
+       |                       ^
+       |
+       = help: give at least 2 hidden units
+    "#);
+}
+
+#[test]
+fn an_axis_where_none_may_stand_is_refused() {
+    assert_snapshot!(refusal(&with("name = \"e\"", "name = { grid = [\"e\", \"f\"] }"), &[]), @r#"
+    error: `name` cannot be an axis
+     --> e.toml:1:8
+      |
+    1 | name = { grid = ["e", "f"] }
+      |        ^^^^^^^^^^^^^^^^^^^^^ several values
+      |
+      = help: axes may stand under task, training, models and at dataset.max_rows
+    "#);
+}
+
+#[test]
+fn an_axis_that_nothing_reads_is_refused() {
+    let text = with("[[models]]\n[models.lstm]\nhidden = 4\n", "")
+        .replace("epochs = 1", "epochs = { grid = [1, 2] }");
+    assert_snapshot!(refusal(&text, &[]), @r#"
+    error: no model reads the axis `training.epochs`
+     --> e.toml:9:10
+      |
+    9 | epochs = { grid = [1, 2] }
+      |          ^^^^^^^^^^^^^^^^^
+      |
+      = help: give it one value, or add a model that reads it
+    "#);
+}
+
+#[test]
+fn a_zip_of_unequal_lengths_is_refused() {
+    let text = with("hidden = 4", "hidden = { grid = [4, 8, 16] }")
+        .replace("epochs = 1", "epochs = { grid = [1, 2] }");
+    let text = format!("{text}[search]\nzip = [[\"model.hidden\", \"training.epochs\"]]\n");
+    assert_snapshot!(refusal(&text, &[]), @r#"
+    error: axes that move together are grids of equal length
+      --> e.toml:16:8
+       |
+    16 | zip = [["model.hidden", "training.epochs"]]
+       |        ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: their lengths are [3, 2]
+    "#);
+}
+
+#[test]
+fn a_zip_of_an_unknown_axis_is_refused() {
+    let text =
+        format!("{}[search]\nzip = [[\"model.hiden\"]]\n", with("hidden = 4", "hidden = { grid = [4, 8] }"));
+    assert_snapshot!(refusal(&text, &[]), @r#"
+    error: `model.hiden` is not an axis of this file
+      --> e.toml:16:9
+       |
+    16 | zip = [["model.hiden"]]
+       |         ^^^^^^^^^^^^^ did you mean `model.hidden`?
+       |
+       = help: axes of this file: model.hidden
+    "#);
+}
+
+#[test]
+fn a_missing_dataset_names_the_fetch_command() {
+    assert_snapshot!(refusal(&with("synthetic-burstgpt", "azure-conv"), &[]).replace(
+        &std::env::temp_dir().display().to_string(), "TMP").split("(looked for").next().unwrap().to_string(), @r#"error: the dataset `azure-conv` is not on this machine"#);
+    let message = refusal(&with("synthetic-burstgpt", "azure-conv"), &[]);
+    assert!(message.contains("burstlab dataset fetch azure-conv"), "{message}");
+}
+
+#[test]
+fn a_misspelt_dataset_is_answered_with_the_nearest() {
+    assert_snapshot!(refusal(&with("synthetic-burstgpt", "synthetic-burstgtp"), &[]), @r#"
+    error: `synthetic-burstgtp` is neither a file nor a dataset of the catalog
+     --> e.toml:3:10
+      |
+    3 | source = "synthetic-burstgtp"
+      |          ^^^^^^^^^^^^^^^^^^^^
+      |
+      = help: did you mean `synthetic-burstgpt`? the catalog has: azure-conv, etth1, burstgpt-1, burstgpt-1-without-fails, burstgpt-2, burstgpt-2-without-fails, burstgpt-3, synthetic-burstgpt
+    "#);
+}
+
+#[test]
+fn data_too_short_for_the_horizon_say_what_is_needed() {
+    assert_snapshot!(refusal(&with("max_rows = 400", "max_rows = 60"), &[]), @r#"
+    error: the train part has 41 of the 59 steps, but needs at least 60 = 50 (lookback) + 10 (horizon)
+     --> e.toml:6:12
+      |
+    6 | lookback = 50
+      |            ^^
+      |
+      = help: use more data, a shorter lookback or a shorter horizon
+    "#);
+    assert_snapshot!(refusal(&with("horizon = 10", "horizon = 2000"), &[]), @r#"
+    error: the train part has 279 of the 399 steps, but needs at least 2050 = 50 (lookback) + 2000 (horizon)
+     --> e.toml:7:11
+      |
+    7 | horizon = 2000
+      |           ^^^^
+      |
+      = help: use more data, a shorter lookback or a shorter horizon
+    "#);
+}
+
+#[test]
+fn an_embargo_that_leaves_nothing_is_refused() {
+    assert_snapshot!(refusal(&with("[training]", "[split]\nembargo = 70\n[training]"), &[]), @r#"
+    error: the valid part has 60 of the 399 steps, but needs at least 80 = 70 (embargo) + 10 (horizon)
+     --> e.toml:7:11
+      |
+    7 | horizon = 10
+      |           ^^
+      |
+      = help: use more data, a shorter lookback or a shorter horizon
+    "#);
+}
+
+#[test]
+fn a_task_that_does_not_fit_the_trace_is_refused() {
+    assert_snapshot!(refusal(&with("[task.next_request]", "[task.series]"), &[]), @r#"
+    error: this is a trace of requests; its tasks are next_request and window_load
+     --> e.toml:5:1
+      |
+    5 | [task.series]
+      | ^^^^^^^^^^^^^
+      |
+      = help: choose a task that fits the data
+    "#);
+}
+
+#[test]
+fn fractions_above_the_whole_are_refused() {
+    assert_snapshot!(refusal(&with("[training]", "[split]\ntrain = 0.8\nvalid = 0.2\ntest = 0.2\n[training]"), &[]), @r#"
+    error: train + valid + test = 1.2, more than the whole
+      --> e.toml:11:8
+       |
+    11 | test = 0.2
+       |        ^^^
+       |
+       = help: the three fractions add up to at most 1
+    "#);
+}
+
+#[test]
+fn selecting_on_the_test_part_is_refused() {
+    let text = format!("{VALID}[search]\nobjective = {{ part = \"test\" }}\n");
+    assert_snapshot!(refusal(&text, &[]), @r#"
+    error: unknown value `test`
+      --> e.toml:16:22
+       |
+    16 | objective = { part = "test" }
+       |                      ^^^^^^
+       |
+       = help: known here: train, valid
+    "#);
+}
+
+#[test]
+fn a_member_that_is_no_model_of_the_file_is_refused() {
+    let text = format!("{VALID}[[models]]\n[models.ensemble]\nmembers = [\"lstm\", \"dlinear\"]\n");
+    assert_snapshot!(refusal(&text, &[]), @r#"
+    error: the member `dlinear` is not a model of this file
+      --> e.toml:17:20
+       |
+    17 | members = ["lstm", "dlinear"]
+       |                    ^^^^^^^^^
+       |
+       = help: name models of this file, other than an ensemble, by their kind
+    "#);
+}
+
+#[test]
+fn a_length_of_time_without_a_unit_is_refused() {
+    assert_snapshot!(refusal(&with("max_rows = 400", "end = \"3\""), &[]), @r#"
+    error: `3` is not a length of time (time unit needed, for example 3sec or 3ms); write a number and a unit, as in "30s", "5min", "1h 30m"
+     --> e.toml:4:7
+      |
+    4 | end = "3"
+      |       ^^^
+    "#);
+}
+
+#[test]
+fn text_that_is_not_toml_is_refused() {
+    assert_snapshot!(refusal(&with("lookback = 50", "lookback = = 50"), &[]), @r#"
+    error: this is not TOML: extra `=`, expected nothing
+     --> e.toml:6:12
+      |
+    6 | lookback = = 50
+      |            ^
+    "#);
+}
+
+#[test]
+fn a_mistake_on_the_command_line_is_pointed_at() {
+    assert_snapshot!(refusal(VALID, &["--set", "models.lstm.hiden=8"]), @r#"
+    error: unknown key `hiden`
+     --> --set:1:13
+      |
+    1 | models.lstm.hiden=8
+      |             ^^^^^ did you mean `hidden`?
+      |
+      = help: known here: hidden, layers, dropout
+    "#);
+    assert_snapshot!(refusal(VALID, &["--set", "training.epochs"]), @r#"
+    error: an override is written PATH=VALUE
+     --> --set:1:1
+      |
+    1 | training.epochs
+      | ^^^^^^^^^^^^^^^
+      |
+      = help: for example --set training.epochs=3
+    "#);
+}
+
+#[test]
+fn a_name_that_leaves_the_results_folder_is_refused() {
+    assert_snapshot!(refusal(&with("name = \"e\"", "name = \"../e\""), &[]), @r#"
+    error: `../e` cannot name an experiment
+     --> e.toml:1:8
+      |
+    1 | name = "../e"
+      |        ^^^^^^
+      |
+      = help: it becomes a folder under results/: use letters, digits, `-`, `_` and `.`, and not `runs`
+    "#);
+}
+
+#[test]
+fn a_device_that_is_not_there_is_an_error_not_a_fallback() {
+    assert_snapshot!(refusal(VALID, &["--device", "cuda"]), @r#"error: device `cuda` cannot be used: this binary was built without it (build with `cargo build --release --features cuda`); use --device cpu, or auto"#);
+    assert_snapshot!(refusal(VALID, &["--device", "tpu"]), @r#"error: `tpu` is not a device; give auto, cpu, cuda, cuda:0 or wgpu"#);
+}
+
+#[test]
+fn a_file_that_is_not_there_is_named() {
+    let lab = Lab::new();
+    let outcome = lab.call(&["run", "nowhere.toml"]);
+    assert_eq!(outcome.code, 2);
+    assert_snapshot!(outcome.stderr, @r#"error: there is no experiment file nowhere.toml"#);
+}
+
+#[test]
+fn a_folder_skips_what_has_no_data_and_runs_the_rest() {
+    let lab = Lab::new();
+    std::fs::create_dir(lab.folder.path().join("all")).unwrap();
+    lab.file("all/a.toml", &with("synthetic-burstgpt", "azure-conv"));
+    lab.file("all/b.toml", VALID);
+    let outcome = lab.call(&["run", "all"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("skipped all/a.toml"), "{}", outcome.stderr);
+    assert_eq!(lab.scalar("select count(*) from runs where status = 'done'"), 2);
+}
+
+#[test]
+fn an_objective_on_an_unknown_target_is_refused() {
+    let text = format!("{VALID}[search]\nobjective = {{ metric = \"mae\", target = \"respons_tokens\" }}\n");
+    assert_snapshot!(refusal(&text, &[]), @"");
+}

@@ -1,0 +1,81 @@
+//! The LSTM against PyTorch's: outputs and gradients of `torch.nn.LSTM` in float64 (torch 2.15.0), cases in
+//! `golden_lstm.json`: gate order i, f, g, o; the loss is the sum of the outputs weighted by `loss_weights`.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+use burn::tensor::{Tensor, TensorData};
+use burstlab::model::LstmLayer;
+use burstlab::train::ComputeDevice;
+use serde_json::Value;
+
+/// All numbers of a nested list, in row-major order.
+fn flat(value: &Value) -> Vec<f32> {
+    match value {
+        Value::Array(items) => items.iter().flat_map(flat).collect(),
+        number => vec![number.as_f64().unwrap() as f32],
+    }
+}
+
+fn size(case: &Value, name: &str) -> usize {
+    usize::try_from(case[name].as_u64().unwrap()).unwrap()
+}
+
+/// Largest difference relative to the largest value, so that small entries are not held to more than f32 can give.
+fn relative_error(found: &[f32], expected: &[f32]) -> f32 {
+    assert_eq!(found.len(), expected.len());
+    let largest = expected.iter().fold(1e-6_f32, |largest, value| largest.max(value.abs()));
+    found.iter().zip(expected).fold(0.0_f32, |worst, (a, b)| worst.max((a - b).abs())) / largest
+}
+
+#[test]
+fn outputs_and_gradients_agree_with_pytorch() {
+    let golden: Value = serde_json::from_str(include_str!("golden_lstm.json")).unwrap();
+    let device = ComputeDevice::cpu();
+    let cases = golden["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 4);
+    for case in cases {
+        let (batch, steps, inputs) = (size(case, "batch"), size(case, "steps"), size(case, "input"));
+        let (hidden, count) = (size(case, "hidden"), size(case, "layers"));
+        let names = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"];
+        let layers: Vec<LstmLayer> = (0..count)
+            .map(|layer| {
+                let values = names.map(|name| flat(&case["parameters"][format!("{name}_l{layer}")]));
+                LstmLayer::from_values(if layer == 0 { inputs } else { hidden }, hidden, values, &device)
+            })
+            .collect();
+        let input = device.training_tensor([batch, steps, inputs], flat(&case["x"])).require_grad();
+        let mut outputs: Vec<Tensor<2>> =
+            (0..steps).map(|step| input.clone().narrow(1, step, 1).squeeze_dim(1)).collect();
+        for layer in &layers {
+            outputs = layer.forward(outputs);
+        }
+        let output: Tensor<3> = Tensor::stack(outputs, 1);
+        let error = relative_error(&device.values(output.clone()), &flat(&case["output"]));
+        assert!(
+            error < 1e-5,
+            "output of case {batch}x{steps}x{inputs}, hidden {hidden}, layers {count}: {error}"
+        );
+
+        let weights = device.training_tensor([batch, steps, hidden], flat(&case["loss_weights"]));
+        let gradients = (output * weights).sum().backward();
+        let check = |name: &str, gradient: TensorData| {
+            let found: Vec<f32> = gradient.iter::<f32>().collect();
+            let error = relative_error(
+                &found,
+                &flat(if name == "x" { &case["grad_x"] } else { &case["grad_parameters"][name] }),
+            );
+            assert!(error < 1e-5, "gradient of {name}, hidden {hidden}, layers {count}: {error}");
+        };
+        check("x", input.grad(&gradients).unwrap().into_data());
+        for (index, layer) in layers.iter().enumerate() {
+            for (name, tensor) in ["weight_ih", "weight_hh"].iter().zip(layer.weights()) {
+                // A window of one step has no hidden state before it: PyTorch's gradient is zero, burn's is absent.
+                let gradient = tensor.grad(&gradients).unwrap_or_else(|| tensor.zeros_like().inner());
+                check(&format!("{name}_l{index}"), gradient.into_data());
+            }
+            for (name, tensor) in ["bias_ih", "bias_hh"].iter().zip(layer.biases()) {
+                check(&format!("{name}_l{index}"), tensor.grad(&gradients).unwrap().into_data());
+            }
+        }
+    }
+}

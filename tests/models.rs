@@ -1,0 +1,413 @@
+//! Every model, task and flag on a real trace: trained, scored, saved, read back.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod common;
+
+use std::path::Path;
+
+use burstlab::dataset::{Loader, Part, read_predictions};
+use burstlab::scheduler::SavedRun;
+use burstlab::train::ComputeDevice;
+use common::{Lab, azure_excerpt};
+use serde_json::Value;
+
+/// Every model on the next request, and more than one request ahead.
+const ZOO: &str = r#"
+[dataset.cleaning]
+drop_zero_tokens = true
+spread_duplicate_timestamps = "1ms"
+clip_quantile = 0.99
+[task.next_request]
+lookback = 24
+horizon = 3
+features = ["arrival_rate", "burst"]
+[split]
+embargo = 5
+[training]
+epochs = 3
+batch_size = 64
+learning_rate = 3e-3
+early_stopping_patience = 2
+gradient_clip_norm = 1.0
+[[models]]
+[models.zero]
+[[models]]
+[models.mean]
+[[models]]
+[models.median]
+[[models]]
+[models.persistence]
+[[models]]
+[models.moving_average]
+window = 30
+[[models]]
+[models.seasonal_naive]
+season = 40
+[[models]]
+[models.linear]
+per_channel = { grid = [false, true] }
+[[models]]
+[models.nlinear]
+per_channel = { grid = [false, true] }
+[[models]]
+[models.dlinear]
+kernel = 7
+per_channel = { grid = [false, true] }
+[[models]]
+[models.lstm]
+hidden = 8
+layers = 2
+dropout = 0.1
+[[models]]
+[models.ensemble]
+members = ["lstm", "nlinear", "moving_average"]
+"#;
+
+/// Runs the zoo once for all tests of this file that only look at it.
+fn zoo() -> &'static Lab {
+    static ZOO_LAB: std::sync::OnceLock<Lab> = std::sync::OnceLock::new();
+    ZOO_LAB.get_or_init(|| {
+        let lab = Lab::new();
+        lab.run(&lab.azure("zoo", ZOO), &[]);
+        lab
+    })
+}
+
+#[test]
+fn every_model_is_scored_on_every_part_target_and_unit() {
+    let lab = zoo();
+    let rows = lab.query(
+        "select model, count(*) as metrics, count(distinct part || target || unit) as groups from runs \
+         join metrics using (run_id) group by run_id",
+    );
+    assert_eq!(rows.len(), 14);
+    for row in rows {
+        // Three targets in two units and the mean over them in scaled units, on three parts.
+        assert_eq!(row["groups"], 3 * 7, "{row}");
+        assert!(row["metrics"].as_i64().unwrap() >= 3 * 7 * 8, "{row}");
+    }
+    assert_eq!(lab.scalar("select count(*) from metrics where value is null or abs(value) > 1e300"), 0);
+}
+
+#[test]
+fn zero_is_zero_in_original_units_and_the_mean_has_no_bias_in_scaled_ones() {
+    let lab = zoo();
+    let bias =
+        "select abs(value) from metrics join runs using (run_id) where name = 'bias' and part = 'train'";
+    let actual_mean =
+        lab.query(&format!("{bias} and model = 'zero' and unit = 'original' and target = 'request_tokens'"));
+    let tokens: Vec<f64> = read_azure_tokens();
+    // 24 of the steps are before the first training window's target; the mean moves little for them.
+    let mean = tokens[2..1400].iter().sum::<f64>() / 1398.0;
+    let found = actual_mean[0]["abs(value)"].as_f64().unwrap();
+    assert!((found / mean - 1.0).abs() < 0.02, "{found} against {mean}");
+    let scaled =
+        lab.query(&format!("{bias} and model = 'mean' and unit = 'scaled' and target = 'request_tokens'"));
+    assert!(scaled[0]["abs(value)"].as_f64().unwrap() < 0.02);
+}
+
+fn read_azure_tokens() -> Vec<f64> {
+    let text = std::fs::read_to_string(azure_excerpt()).unwrap();
+    text.lines().skip(1).map(|line| line.split(',').nth(1).unwrap().parse().unwrap()).collect()
+}
+
+#[test]
+fn a_saved_model_read_back_gives_the_same_predictions() {
+    let lab = zoo();
+    for row in lab.query("select run_id, model from runs") {
+        let run_id = row["run_id"].as_str().unwrap();
+        let saved = SavedRun::read(&lab.results(), run_id).unwrap();
+        let device = ComputeDevice::cpu();
+        let model = saved.load(&lab.results(), &device).unwrap();
+        let prepared = Loader::default().prepare(&saved.spec, saved.fold).unwrap();
+        let windows = prepared.windows(Part::Test, model.lookback(), saved.spec.task.horizon());
+        let forecast = model.forecast(&windows);
+        let table =
+            read_predictions(&lab.results().join("runs").join(run_id).join("predictions.parquet")).unwrap();
+        let rows: Vec<usize> = (0..table.part.len()).filter(|&row| table.part[row] == "test").collect();
+        assert_eq!(forecast.len(), rows.len() * 3);
+        for (at, &row) in rows.iter().enumerate() {
+            for target in 0..3 {
+                let again = saved.scaler.channels[target].unscale(f64::from(forecast[at * 3 + target]));
+                assert_eq!(again.to_bits(), table.forecast[target][row].to_bits(), "{row} of {}", row);
+            }
+        }
+    }
+}
+
+#[test]
+fn parameters_carry_the_names_that_pytorch_gives_them() {
+    let lab = zoo();
+    let names = |sql: &str| {
+        let run_id = lab.scalar(sql);
+        let path = lab.results().join("runs").join(run_id.as_str().unwrap()).join("model.safetensors");
+        let parameters = burstlab::model::Parameters::read(&path).unwrap();
+        parameters
+            .iter()
+            .map(|(name, values)| format!("{name} {:?}", values.shape))
+            .collect::<Vec<_>>()
+            .join("\n")
+    };
+    insta::assert_snapshot!(names("select run_id from runs where model = 'lstm'"), @r#"
+    fc1.bias [4]
+    fc1.weight [4, 8]
+    fc2.bias [9]
+    fc2.weight [9, 4]
+    lstm.bias_hh_l0 [32]
+    lstm.bias_hh_l1 [32]
+    lstm.bias_ih_l0 [32]
+    lstm.bias_ih_l1 [32]
+    lstm.weight_hh_l0 [32, 8]
+    lstm.weight_hh_l1 [32, 8]
+    lstm.weight_ih_l0 [32, 5]
+    lstm.weight_ih_l1 [32, 8]
+    "#);
+    insta::assert_snapshot!(
+        names("select run_id from runs where model = 'dlinear' and params->>'$.model.per_channel'"), @r#"
+    Linear_Seasonal.0.bias [3]
+    Linear_Seasonal.0.weight [3, 24]
+    Linear_Seasonal.1.bias [3]
+    Linear_Seasonal.1.weight [3, 24]
+    Linear_Seasonal.2.bias [3]
+    Linear_Seasonal.2.weight [3, 24]
+    Linear_Trend.0.bias [3]
+    Linear_Trend.0.weight [3, 24]
+    Linear_Trend.1.bias [3]
+    Linear_Trend.1.weight [3, 24]
+    Linear_Trend.2.bias [3]
+    Linear_Trend.2.weight [3, 24]
+    "#);
+    insta::assert_snapshot!(
+        names("select run_id from runs where model = 'nlinear' and not params->>'$.model.per_channel'"), @r#"
+    Linear.bias [3]
+    Linear.weight [3, 24]
+    "#);
+}
+
+#[test]
+fn an_ensemble_weighs_its_members_and_names_them() {
+    let lab = zoo();
+    let run_id = lab.scalar("select run_id from runs where model = 'ensemble'");
+    let saved = SavedRun::read(&lab.results(), run_id.as_str().unwrap()).unwrap();
+    let kinds: Vec<&str> = saved.members.iter().map(|member| member.model.kind()).collect();
+    assert_eq!(kinds, ["lstm", "nlinear", "moving_average"]);
+    // The member of two nlinear trials is the one that is better on validation.
+    let best = lab.scalar(
+        "select run_id from runs join metrics using (run_id) where model = 'nlinear' and part = 'valid' \
+         and target = 'all' and name = 'mse' order by value limit 1",
+    );
+    assert_eq!(best, saved.members[1].run_id.as_str());
+    let path = lab.results().join("runs").join(run_id.as_str().unwrap()).join("model.safetensors");
+    let parameters = burstlab::model::Parameters::read(&path).unwrap();
+    let weights = &parameters.get("weights", &[3, 3]).unwrap().data;
+    for target in 0..3 {
+        let sum: f32 = (0..3).map(|member| weights[member * 3 + target]).sum();
+        assert!((sum - 1.0).abs() < 1e-5, "{weights:?}");
+    }
+}
+
+#[test]
+fn clipping_touches_inputs_and_never_what_a_forecast_is_judged_against() {
+    let lab = zoo();
+    let unclipped = Lab::new();
+    unclipped.run(&unclipped.azure("zoo", &ZOO.replace("clip_quantile = 0.99\n", "")), &[]);
+    let zero = |lab: &Lab| {
+        lab.query(
+            "select part, target, name, value from runs join metrics using (run_id) \
+             where model = 'zero' and unit = 'original' order by 1, 2, 3",
+        )
+    };
+    assert_eq!(zero(lab), zero(&unclipped), "the actual values are the same");
+    let persistence = |lab: &Lab| {
+        lab.scalar(
+            "select value from runs join metrics using (run_id) where model = 'persistence' and name = 'mse' \
+             and unit = 'original' and part = 'test' and target = 'request_tokens'",
+        )
+    };
+    assert_ne!(persistence(lab), persistence(&unclipped), "the inputs are not");
+}
+
+#[test]
+fn optimizers_and_schedules_each_train_differently() {
+    let lab = Lab::new();
+    let base = "[task.next_request]\nlookback = 10\n[training]\nepochs = 4\nbatch_size = 128\nlearning_rate = 1e-2\n\
+                SETTING\n[[models]]\n[models.linear]\n";
+    let settings = [
+        ("adam", "optimizer = \"adam\""),
+        ("decay", "optimizer = \"adam\"\nweight_decay = 0.1"),
+        ("adamw", "optimizer = \"adamw\"\nweight_decay = 0.1"),
+        ("halve", "schedule = { halve = { from_epoch = 2 } }"),
+        ("plateau", "schedule = { reduce_on_plateau = { patience = 1, factor = 0.1 } }"),
+        ("cosine", "schedule = { cosine = {} }"),
+        ("drop-last", "drop_last = true"),
+        ("clip", "gradient_clip_norm = 0.01"),
+    ];
+    for (name, setting) in settings {
+        lab.run(&lab.azure(name, &base.replace("SETTING", setting)), &[]);
+    }
+    let rates = |name: &str| -> Vec<f64> {
+        let sql = format!(
+            "select learning_rate from epochs join experiment_runs using (run_id) where experiment = '{name}' order by epoch"
+        );
+        lab.query(&sql).iter().map(|row| row["learning_rate"].as_f64().unwrap()).collect()
+    };
+    assert_eq!(rates("adam"), [1e-2; 4]);
+    assert_eq!(rates("halve"), [1e-2, 5e-3, 2.5e-3, 1.25e-3]);
+    assert!(rates("cosine")[3] < 1e-12 && rates("cosine")[1] < 1e-2);
+    let losses: Vec<String> = settings
+        .iter()
+        .map(|(name, _)| {
+            let sql = format!(
+                "select train_loss from epochs join experiment_runs using (run_id) where experiment = '{name}' \
+                 order by epoch desc limit 1"
+            );
+            lab.scalar(&sql).to_string()
+        })
+        .collect();
+    // A plateau that never comes trains like a constant rate; all the others must differ from one another.
+    for (index, loss) in losses.iter().enumerate().filter(|(index, _)| settings[*index].0 != "plateau") {
+        let twin =
+            losses[..index].iter().position(|other| other == loss).filter(|&at| settings[at].0 != "plateau");
+        assert_eq!(twin, None, "{} trains like another", settings[index].0);
+    }
+}
+
+#[test]
+fn early_stopping_restores_the_best_epoch() {
+    let lab = Lab::new();
+    let text = "[task.next_request]\nlookback = 10\n[training]\nepochs = 60\nlearning_rate = 0.05\n\
+                early_stopping_patience = 3\n[[models]]\n[models.dlinear]\nkernel = 3\n";
+    lab.run(&lab.azure("early", text), &[]);
+    let best = lab.scalar("select min(valid_loss) from epochs").as_f64().unwrap();
+    let epochs = lab.scalar("select count(*) from epochs").as_i64().unwrap();
+    let best_epoch = lab.scalar("select epoch from epochs order by valid_loss limit 1").as_i64().unwrap();
+    assert!(epochs < 60 && epochs == best_epoch + 3, "{epochs} epochs, the best was {best_epoch}");
+    let valid =
+        lab.scalar("select value from metrics where part = 'valid' and target = 'all' and name = 'mse'");
+    let found = valid.as_f64().unwrap();
+    assert!((found / best - 1.0).abs() < 1e-5, "{found} against {best}");
+}
+
+#[test]
+fn window_loads_are_forecast_from_windows() {
+    let lab = Lab::new();
+    let text = "[task.window_load]\nwindow = \"5s\"\nlookback = 6\nhorizon = 2\n[training]\nepochs = 2\n\
+                [[models]]\n[models.persistence]\n[[models]]\n[models.lstm]\nhidden = 4\n[split]\nfolds = 2\n";
+    lab.run(&lab.azure("loads", text), &[]);
+    let targets = lab.query("select distinct target from metrics where unit = 'original' order by 1");
+    let targets: Vec<&str> = targets.iter().map(|row| row["target"].as_str().unwrap()).collect();
+    assert_eq!(targets, ["request_tokens", "requests", "response_tokens"]);
+    assert_eq!(lab.scalar("select count(*) from runs where status = 'done'"), 4, "two models on two folds");
+}
+
+/// A numeric table with a daily season.
+fn series_file(lab: &Lab) -> std::path::PathBuf {
+    let mut text = String::from("date,load,temperature\n");
+    for hour in 0..600 {
+        let phase = f64::from(hour) / 24.0 * std::f64::consts::TAU;
+        let wobble = f64::from(hour * 7919 % 101) / 101.0;
+        let (day, of_day) = (1 + hour / 24, hour % 24);
+        let month = 1 + (day - 1) / 28;
+        text.push_str(&format!(
+            "2020-{month:02}-{:02} {of_day:02}:00:00,{:.4},{:.4}\n",
+            1 + (day - 1) % 28,
+            10.0 + 4.0 * phase.sin() + wobble,
+            20.0 + 3.0 * phase.cos()
+        ));
+    }
+    lab.file("series.csv", &text)
+}
+
+#[test]
+fn a_seasonal_series_is_forecast_better_by_its_season_than_by_its_last_value() {
+    let lab = Lab::new();
+    let path = series_file(&lab);
+    let text = format!(
+        "name = \"series\"\n[dataset]\nsource = \"{}\"\n[task.series]\nlookback = 48\nhorizon = {{ grid = [6, 12] }}\n\
+         [split]\nrows = [400, 100, 100]\n[training]\nepochs = 3\n[evaluation]\ndrop_last = true\nmase_season = 24\n\
+         [[models]]\n[models.persistence]\n[[models]]\n[models.seasonal_naive]\nseason = 24\n\
+         [[models]]\n[models.nlinear]\n",
+        path.display()
+    );
+    let outcome = lab.run(&lab.file("series.toml", &text), &[]);
+    assert!(
+        outcome.stdout.contains("horizon 6") && outcome.stdout.contains("horizon 12"),
+        "{}",
+        outcome.stdout
+    );
+    let mse = |model: &str| {
+        let sql = format!(
+            "select value from runs join metrics using (run_id) where model = '{model}' and part = 'test' and \
+             target = 'all' and name = 'mse' and params->>'$.task.horizon' = 12"
+        );
+        lab.scalar(&sql).as_f64().unwrap()
+    };
+    assert!(mse("seasonal_naive") < 0.2 * mse("persistence"));
+    // 100 test rows and horizon 6 give 95 windows; the last 31 fill no batch of 32.
+    let run_id =
+        lab.scalar("select run_id from runs where model = 'nlinear' and params->>'$.task.horizon' = 6");
+    let table = read_predictions(
+        &lab.results().join("runs").join(run_id.as_str().unwrap()).join("predictions.parquet"),
+    )
+    .unwrap();
+    assert_eq!(table.part.iter().filter(|part| *part == "test").count(), 64 * 6);
+}
+
+/// The next steps of the Azure excerpt, from the best model of the zoo.
+fn predictions(lab: &Lab, trace: &Path, more: &[&str]) -> Value {
+    let mut arguments =
+        vec!["predict", "--experiment", "zoo", "--trace", trace.to_str().unwrap(), "--format", "json"];
+    arguments.extend(more);
+    let outcome = lab.call(&arguments);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    serde_json::from_str(&outcome.stdout).unwrap()
+}
+
+#[test]
+fn predict_gives_the_next_requests_in_order_of_their_arrival() {
+    let lab = zoo();
+    let forecast = predictions(lab, &azure_excerpt(), &["--steps", "7"]);
+    let steps = forecast["steps"].as_array().unwrap();
+    assert_eq!(steps.len(), 7);
+    let mut last_s = forecast["last_s"].as_f64().unwrap();
+    for step in steps {
+        let arrival_s = step["arrival_s"].as_f64().unwrap();
+        assert!((arrival_s - last_s - step["gap_s"].as_f64().unwrap()).abs() < 1e-6, "{step}");
+        assert!(arrival_s >= last_s && step["request_tokens"].as_f64().unwrap() > 0.0, "{step}");
+        last_s = arrival_s;
+    }
+}
+
+#[test]
+fn a_prediction_depends_on_the_trace_and_not_on_how_much_of_it_lies_further_back() {
+    let lab = zoo();
+    let text = std::fs::read_to_string(azure_excerpt()).unwrap();
+    let lines: Vec<&str> = text.lines().collect();
+    let recent = lab.file("recent.csv", &[&lines[..1], &lines[1001..]].concat().join("\n"));
+    let early = lab.file("early.csv", &lines[..1500].join("\n"));
+    let gaps = |value: &Value| {
+        value["steps"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|step| step["gap_s"].as_f64().unwrap())
+            .collect::<Vec<_>>()
+    };
+    let whole = gaps(&predictions(lab, &azure_excerpt(), &["--steps", "5"]));
+    let tail = gaps(&predictions(lab, &recent, &["--steps", "5"]));
+    for (a, b) in whole.iter().zip(&tail) {
+        assert!((a / b - 1.0).abs() < 1e-4, "{whole:?} against {tail:?}");
+    }
+    assert_ne!(whole, gaps(&predictions(lab, &early, &["--steps", "5"])));
+}
+
+#[test]
+fn a_trace_shorter_than_the_lookback_is_refused_by_predict() {
+    let lab = zoo();
+    let text = std::fs::read_to_string(azure_excerpt()).unwrap();
+    let short = lab.file("short.csv", &text.lines().take(8).collect::<Vec<_>>().join("\n"));
+    let outcome = lab.call(&["predict", "--experiment", "zoo", "--trace", short.to_str().unwrap()]);
+    assert_eq!(outcome.code, 1);
+    assert!(outcome.stderr.contains("steps, but the trace has only 6"), "{}", outcome.stderr);
+}
