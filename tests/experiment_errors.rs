@@ -444,5 +444,13 @@ fn a_folder_skips_what_has_no_data_and_runs_the_rest() {
 #[test]
 fn an_objective_on_an_unknown_target_is_refused() {
     let text = format!("{VALID}[search]\nobjective = {{ metric = \"mae\", target = \"respons_tokens\" }}\n");
-    assert_snapshot!(refusal(&text, &[]), @"");
+    assert_snapshot!(refusal(&text, &[]), @r#"
+    error: `respons_tokens` is not a target of this task
+      --> e.toml:16:40
+       |
+    16 | objective = { metric = "mae", target = "respons_tokens" }
+       |                                        ^^^^^^^^^^^^^^^^ did you mean `response_tokens`?
+       |
+       = help: all, or one of: gap_s, request_tokens, response_tokens
+    "#);
 }

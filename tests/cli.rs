@@ -1,0 +1,258 @@
+//! The commands that ask the store, and what the program says of itself.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod common;
+
+use common::Lab;
+use insta::assert_snapshot;
+use serde_json::Value;
+
+const TINY: &str = "max_rows = 600\n[task.next_request]\nlookback = 8\n[training]\nepochs = 1\n[[models]]\n\
+                    [models.persistence]\n[[models]]\n[models.linear]\nper_channel = { grid = [false, true] }\n";
+
+fn tiny() -> Lab {
+    let lab = Lab::new();
+    lab.run(&lab.azure("tiny", TINY), &[]);
+    lab
+}
+
+#[test]
+fn the_committed_schema_is_the_one_that_the_program_prints() {
+    let outcome = Lab::new().call(&["schema"]);
+    let committed = include_str!("../experiments/experiment.schema.json");
+    assert!(outcome.stdout == committed, "run: burstlab schema > experiments/experiment.schema.json");
+}
+
+#[test]
+fn every_key_of_the_schema_is_described() {
+    let schema: Value = serde_json::from_str(include_str!("../experiments/experiment.schema.json")).unwrap();
+    let mut undescribed = Vec::new();
+    for (name, definition) in schema["definitions"].as_object().unwrap() {
+        for (key, property) in definition["properties"].as_object().into_iter().flatten() {
+            let described = property.get("description").is_some() || property.get("$ref").is_some();
+            if !described && name != "Axis" {
+                undescribed.push(format!("{name}.{key}"));
+            }
+        }
+    }
+    assert!(undescribed.is_empty(), "{undescribed:?}");
+}
+
+#[test]
+fn help_names_every_command() {
+    let outcome = Lab::new().call(&["--help"]);
+    assert_eq!(outcome.code, 0);
+    assert_snapshot!(outcome.stdout, @r#"
+    Batch experiments that forecast LLM-serving workload.
+
+    Exit codes: 0 all well, 2 usage or invalid experiment, 3 some run failed, 5 interrupted, 1 anything else. Results go to `results/` (moved by BURSTLAB_RESULTS), traces are looked for in `dataset/` (moved by BURSTLAB_DATASET).
+
+    Usage: burstlab <COMMAND>
+
+    Commands:
+      run      Run experiments: plan, skip what is done, run the rest, write the report
+      runs     List runs
+      show     Show everything about one run
+      compare  Print the leaderboard of an experiment
+      query    Ask the store with read-only SQL
+      report   Write the report of an experiment again
+      predict  Forecast the next steps of a trace with a saved model
+      dataset  Traces: list, fetch, inspect, synthesise
+      schema   Print the JSON Schema of the experiment file
+      help     Print this message or the help of the given subcommand(s)
+
+    Options:
+      -h, --help
+              Print help (see a summary with '-h')
+
+      -V, --version
+              Print version
+    "#);
+}
+
+#[test]
+fn help_of_run_names_every_flag() {
+    assert_snapshot!(Lab::new().call(&["run", "--help"]).stdout, @r#"
+    Run experiments: plan, skip what is done, run the rest, write the report
+
+    Usage: burstlab run [OPTIONS] <PATH>...
+
+    Arguments:
+      <PATH>...
+              Experiment files, or folders of them
+
+    Options:
+          --dry-run
+              Print the plan and run nothing
+
+          --slots <N>
+              Runs at the same time; by default as many as the cores or GPUs carry
+
+          --device <DEVICE>
+              auto, cpu, cuda, cuda:0 or wgpu, instead of the experiment's
+
+          --set <PATH=VALUE>
+              Set a key of the experiment file, e.g. training.epochs=3 or models.lstm.hidden=64
+
+          --fail-fast
+              Stop at the first run that fails
+
+          --force
+              Run everything once more, even what is done
+
+          --format <FORMAT>
+              How the outcome is printed
+
+              Possible values:
+              - human: For people
+              - json:  One JSON document
+
+              [default: human]
+
+      -h, --help
+              Print help (see a summary with '-h')
+    "#);
+}
+
+#[test]
+fn wrong_usage_is_exit_code_two() {
+    let lab = Lab::new();
+    assert_eq!(lab.call(&["frobnicate"]).code, 2);
+    assert_eq!(lab.call(&["run"]).code, 2);
+    assert_eq!(lab.call(&["runs", "--status", "dnoe"]).code, 2);
+}
+
+#[test]
+fn without_a_store_the_user_is_told_where_it_was_looked_for() {
+    let lab = Lab::new();
+    let outcome = lab.call(&["runs"]);
+    assert_eq!(outcome.code, 1);
+    assert!(outcome.stderr.contains("there is no store at") && outcome.stderr.contains("BURSTLAB_RESULTS"));
+}
+
+#[test]
+fn a_dry_run_prints_the_plan_and_records_nothing() {
+    let lab = Lab::new();
+    let file = lab.azure("tiny", TINY);
+    let outcome = lab.run(&file, &["--dry-run"]);
+    for label in ["persistence", "linear per_channel=false", "linear per_channel=true", "planned"] {
+        assert!(outcome.stdout.contains(label), "{}", outcome.stdout);
+    }
+    assert!(!lab.results().exists());
+    let json: Value = serde_json::from_str(&lab.run(&file, &["--dry-run", "--format", "json"]).stdout).unwrap();
+    assert_eq!(json["runs"].as_array().unwrap().len(), 3);
+    assert_eq!(json["runs"][1]["params"]["model"]["per_channel"], false);
+}
+
+#[test]
+fn the_outcome_of_a_run_is_one_json_document_on_request() {
+    let lab = Lab::new();
+    let outcome = lab.run(&lab.azure("tiny", TINY), &["--format", "json"]);
+    let json: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    assert_eq!(json["done"], 3);
+    assert_eq!(json["leaderboards"][0]["models"].as_array().unwrap().len(), 2);
+    assert!(std::path::Path::new(json["report"].as_str().unwrap()).is_file());
+}
+
+#[test]
+fn runs_are_filtered_sorted_and_limited() {
+    let lab = tiny();
+    let list = |arguments: &[&str]| -> Vec<Value> {
+        let mut all = vec!["runs", "--format", "json"];
+        all.extend(arguments);
+        let outcome = lab.call(&all);
+        assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+        serde_json::from_str(&outcome.stdout).unwrap()
+    };
+    assert_eq!(list(&[]).len(), 3);
+    assert_eq!(list(&["--model", "linear"]).len(), 2);
+    let found = list(&["--where", "model.per_channel=true"]);
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0]["params"]["model"]["per_channel"], true);
+    assert_eq!(list(&["--where", "task.lookback=8"]).len(), 2, "persistence reads one step, whatever the lookback");
+    let sorted = list(&["--sort", "test.mae.response_tokens", "--limit", "2"]);
+    let values: Vec<f64> =
+        sorted.iter().map(|run| run["metrics"]["test.mae.response_tokens"].as_f64().unwrap()).collect();
+    assert!(values.len() == 2 && values[0] <= values[1], "{values:?}");
+    let csv = lab.call(&["runs", "--format", "csv"]).stdout;
+    assert_eq!(csv.lines().count(), 4);
+    assert!(csv.starts_with("run_id,experiment,model,seed,"), "{csv}");
+    let unknown = lab.call(&["runs", "--experiment", "tny"]);
+    assert!(unknown.stderr.contains("did you mean `tiny`"), "{}", unknown.stderr);
+}
+
+#[test]
+fn show_tells_everything_about_a_run_by_the_first_characters_of_its_name() {
+    let lab = tiny();
+    let run_id = lab.scalar("select run_id from runs where model = 'linear' limit 1");
+    let run_id = run_id.as_str().unwrap();
+    let text = lab.call(&["show", &run_id[..10]]).stdout;
+    for part in [run_id, "parameters", "metrics", "events", "clean: train targets", "started", "done"] {
+        assert!(text.contains(part), "{part} is not in\n{text}");
+    }
+    let json: Value = serde_json::from_str(&lab.call(&["show", run_id, "--format", "json"]).stdout).unwrap();
+    assert_eq!(json["status"], "done");
+    assert!(json["peak_rss_bytes"].as_i64().unwrap() > 1 << 20);
+    let unknown = lab.call(&["show", "zzzz"]);
+    assert!(unknown.code == 1 && unknown.stderr.contains("no run `zzzz`"), "{}", unknown.stderr);
+}
+
+#[test]
+fn query_answers_and_refuses_to_write() {
+    let lab = tiny();
+    let outcome = lab.call(&["query", "select model, count(*) as n from runs group by 1 order by 1"]);
+    assert_snapshot!(outcome.stdout, @r#"
+     model         n
+    ─────────────────
+     linear        2
+     persistence   1
+    "#);
+    let csv = lab.call(&["query", "select 'a,b' as x, null as y, 1.5 as z", "--format", "csv"]).stdout;
+    assert_eq!(csv, "x,y,z\n\"a,b\",,1.5\n");
+    let before = lab.metrics("tiny");
+    for sql in [
+        "delete from run_records",
+        "insert into events (at, kind, detail) values ('', '', '')",
+        "update run_records set status = 'planned'",
+        "drop table metrics",
+        "create table x (y)",
+    ] {
+        let outcome = lab.call(&["query", sql]);
+        assert_eq!(outcome.code, 1, "{sql}");
+        assert!(outcome.stderr.contains("readonly") || outcome.stderr.contains("read-only"), "{}", outcome.stderr);
+    }
+    assert_eq!(lab.metrics("tiny"), before);
+    let wrong = lab.call(&["query", "selct 1"]);
+    assert!(wrong.code == 1 && wrong.stderr.contains("syntax error"), "{}", wrong.stderr);
+}
+
+#[test]
+fn compare_and_report_say_the_same_of_an_experiment() {
+    let lab = tiny();
+    let text = lab.call(&["compare", "tiny"]).stdout;
+    let headline = text.lines().last().unwrap().to_string();
+    assert!(headline.contains("naive baseline"), "{text}");
+    std::fs::remove_dir_all(lab.results().join("tiny")).unwrap();
+    let outcome = lab.call(&["report", "tiny"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    let page = std::fs::read_to_string(lab.results().join("tiny/report.html")).unwrap();
+    assert!(page.contains(&headline), "{headline}");
+    for path in outcome.stdout.lines() {
+        assert!(std::path::Path::new(path).is_file(), "{path}");
+    }
+}
+
+#[test]
+fn a_corrupted_store_is_a_clear_error_and_is_left_alone() {
+    let lab = Lab::new();
+    std::fs::create_dir_all(lab.results()).unwrap();
+    let path = lab.results().join("burstlab.db");
+    std::fs::write(&path, "this is no database, but it may be somebody's letter".repeat(50)).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    let file = lab.azure("tiny", TINY);
+    let outcome = lab.call(&["run", file.to_str().unwrap()]);
+    assert_eq!(outcome.code, 1);
+    assert!(outcome.stderr.contains("burstlab.db") && outcome.stderr.contains("not a database"), "{}", outcome.stderr);
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
