@@ -46,7 +46,11 @@ fn help_names_every_command() {
     assert_snapshot!(outcome.stdout, @r#"
     Batch experiments that forecast LLM-serving workload.
 
-    Exit codes: 0 all well, 2 usage or invalid experiment, 3 some run failed, 5 interrupted, 1 anything else. Results go to `results/` (moved by BURSTLAB_RESULTS), traces are looked for in `dataset/` (moved by BURSTLAB_DATASET).
+    Exit codes: 0 all well, 2 usage or invalid experiment, 3 some run failed, 5 interrupted, 1 anything else.
+
+    Results go to results/ (moved by BURSTLAB_RESULTS).
+
+    Traces are looked for in dataset/ (moved by BURSTLAB_DATASET).
 
     Usage: burstlab <COMMAND>
 
@@ -73,7 +77,9 @@ fn help_names_every_command() {
 
 #[test]
 fn help_of_run_names_every_flag() {
-    assert_snapshot!(Lab::new().call(&["run", "--help"]).stdout, @r#"
+    let help = Lab::new().call(&["run", "--help"]).stdout;
+    let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
+    assert_snapshot!(lines.join("\n"), @r#"
     Run experiments: plan, skip what is done, run the rest, write the report
 
     Usage: burstlab run [OPTIONS] <PATH>...
@@ -140,7 +146,8 @@ fn a_dry_run_prints_the_plan_and_records_nothing() {
         assert!(outcome.stdout.contains(label), "{}", outcome.stdout);
     }
     assert!(!lab.results().exists());
-    let json: Value = serde_json::from_str(&lab.run(&file, &["--dry-run", "--format", "json"]).stdout).unwrap();
+    let json: Value =
+        serde_json::from_str(&lab.run(&file, &["--dry-run", "--format", "json"]).stdout).unwrap();
     assert_eq!(json["runs"].as_array().unwrap().len(), 3);
     assert_eq!(json["runs"][1]["params"]["model"]["per_channel"], false);
 }
@@ -170,7 +177,11 @@ fn runs_are_filtered_sorted_and_limited() {
     let found = list(&["--where", "model.per_channel=true"]);
     assert_eq!(found.len(), 1);
     assert_eq!(found[0]["params"]["model"]["per_channel"], true);
-    assert_eq!(list(&["--where", "task.lookback=8"]).len(), 2, "persistence reads one step, whatever the lookback");
+    assert_eq!(
+        list(&["--where", "task.lookback=8"]).len(),
+        2,
+        "persistence reads one step, whatever the lookback"
+    );
     let sorted = list(&["--sort", "test.mae.response_tokens", "--limit", "2"]);
     let values: Vec<f64> =
         sorted.iter().map(|run| run["metrics"]["test.mae.response_tokens"].as_f64().unwrap()).collect();
@@ -220,7 +231,11 @@ fn query_answers_and_refuses_to_write() {
     ] {
         let outcome = lab.call(&["query", sql]);
         assert_eq!(outcome.code, 1, "{sql}");
-        assert!(outcome.stderr.contains("readonly") || outcome.stderr.contains("read-only"), "{}", outcome.stderr);
+        assert!(
+            outcome.stderr.contains("readonly") || outcome.stderr.contains("read-only"),
+            "{}",
+            outcome.stderr
+        );
     }
     assert_eq!(lab.metrics("tiny"), before);
     let wrong = lab.call(&["query", "selct 1"]);
@@ -253,6 +268,10 @@ fn a_corrupted_store_is_a_clear_error_and_is_left_alone() {
     let file = lab.azure("tiny", TINY);
     let outcome = lab.call(&["run", file.to_str().unwrap()]);
     assert_eq!(outcome.code, 1);
-    assert!(outcome.stderr.contains("burstlab.db") && outcome.stderr.contains("not a database"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("burstlab.db") && outcome.stderr.contains("not a database"),
+        "{}",
+        outcome.stderr
+    );
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }

@@ -295,9 +295,9 @@ fn data_too_short_for_the_horizon_say_what_is_needed() {
 fn an_embargo_that_leaves_nothing_is_refused() {
     assert_snapshot!(refusal(&with("[training]", "[split]\nembargo = 70\n[training]"), &[]), @r#"
     error: the valid part has 60 of the 399 steps, but needs at least 80 = 70 (embargo) + 10 (horizon)
-     --> e.toml:7:11
+     --> e.toml:9:11
       |
-    7 | horizon = 10
+    9 | embargo = 70
       |           ^^
       |
       = help: use more data, a shorter lookback or a shorter horizon

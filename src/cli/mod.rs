@@ -23,10 +23,12 @@ use crate::scheduler::{Placement, serve};
 /// Batch experiments that forecast LLM-serving workload.
 ///
 /// Exit codes: 0 all well, 2 usage or invalid experiment, 3 some run failed, 5 interrupted, 1 anything else.
-/// Results go to `results/` (moved by BURSTLAB_RESULTS), traces are looked for in `dataset/` (moved by
-/// BURSTLAB_DATASET).
+///
+/// Results go to results/ (moved by BURSTLAB_RESULTS).
+///
+/// Traces are looked for in dataset/ (moved by BURSTLAB_DATASET).
 #[derive(Debug, Parser)]
-#[command(name = "burstlab", version, max_term_width = 110)]
+#[command(name = "burstlab", version)]
 struct Cli {
     #[command(subcommand)]
     command: Command,

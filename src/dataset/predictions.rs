@@ -15,7 +15,7 @@ use super::split::Part;
 
 /// At most this many values of each kind are kept for a part: a plot or a test needs no more, and a sweep with a long
 /// horizon would fill the disk.
-const MOST_VALUES: usize = 1_000_000;
+const MOST_VALUES: usize = 500_000;
 
 /// Forecasts of one run, one row for each window and step ahead.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -42,11 +42,7 @@ impl PredictionTable {
     pub fn collect(prepared: &Prepared, horizon: usize, parts: &[(Part, Range<usize>, Vec<f32>)]) -> Self {
         let channels = prepared.steps.target_channels();
         let targets = channels.len();
-        let longest = parts
-            .iter()
-            .map(|(_, origins, _)| origins.len())
-            .max()
-            .unwrap_or(0);
+        let longest = parts.iter().map(|(_, origins, _)| origins.len()).max().unwrap_or(0);
         let mut table = Self {
             stride: (longest * horizon * targets).div_ceil(MOST_VALUES).max(1),
             targets: channels.iter().map(|channel| channel.name.clone()).collect(),
@@ -86,16 +82,8 @@ pub fn write_predictions(table: &PredictionTable) -> anyhow::Result<Vec<u8>> {
         Column::from(Series::new("ahead".into(), &table.ahead)),
     ];
     for (index, target) in table.targets.iter().enumerate() {
-        let name = format!("{target}_actual");
-        columns.push(Column::from(Series::new(
-            name.as_str().into(),
-            &table.actual[index],
-        )));
-        let name = format!("{target}_forecast");
-        columns.push(Column::from(Series::new(
-            name.as_str().into(),
-            &table.forecast[index],
-        )));
+        columns.push(single(&format!("{target}_actual"), &table.actual[index]));
+        columns.push(single(&format!("{target}_forecast"), &table.forecast[index]));
     }
     let mut frame =
         DataFrame::new_infer_height(columns).context("the predictions have columns of unequal length")?;
@@ -105,6 +93,12 @@ pub fn write_predictions(table: &PredictionTable) -> anyhow::Result<Vec<u8>> {
         .finish(&mut frame)
         .context("the predictions cannot be written as Parquet")?;
     Ok(bytes.into_inner())
+}
+
+/// Models compute in single precision, so the file keeps no more.
+fn single(name: &str, values: &[f64]) -> Column {
+    let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
+    Column::from(Series::new(name.into(), values))
 }
 
 fn column(name: &str, values: &[String]) -> Column {
@@ -119,29 +113,14 @@ pub fn read_predictions(path: &Path) -> anyhow::Result<PredictionTable> {
     let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
     let damaged = || format!("{} is not a table of predictions", path.display());
     let frame = ParquetReader::new(file).finish().with_context(damaged)?;
-    let floats = |name: &str| -> anyhow::Result<Vec<f64>> {
-        let series = frame
-            .column(name)
-            .with_context(damaged)?
-            .as_materialized_series()
-            .clone();
-        Ok(series
-            .f64()
-            .with_context(damaged)?
-            .iter()
-            .map(|value| value.unwrap_or(f64::NAN))
-            .collect())
+    let singles = |name: &str| -> anyhow::Result<Vec<f64>> {
+        let series = frame.column(name).with_context(damaged)?.as_materialized_series().clone();
+        let values = series.f32().with_context(damaged)?;
+        Ok(values.iter().map(|value| f64::from(value.unwrap_or(f32::NAN))).collect())
     };
-    let part = frame
-        .column("part")
-        .with_context(damaged)?
-        .as_materialized_series()
-        .clone();
-    let ahead = frame
-        .column("ahead")
-        .with_context(damaged)?
-        .as_materialized_series()
-        .clone();
+    let time_s = frame.column("time_s").with_context(damaged)?.as_materialized_series().clone();
+    let part = frame.column("part").with_context(damaged)?.as_materialized_series().clone();
+    let ahead = frame.column("ahead").with_context(damaged)?.as_materialized_series().clone();
     let targets: Vec<String> = frame
         .get_column_names()
         .iter()
@@ -155,20 +134,15 @@ pub fn read_predictions(path: &Path) -> anyhow::Result<PredictionTable> {
             .iter()
             .map(|text| text.unwrap_or_default().to_string())
             .collect(),
-        time_s: floats("time_s")?,
-        ahead: ahead
-            .u32()
-            .with_context(damaged)?
-            .iter()
-            .map(|value| value.unwrap_or(0))
-            .collect(),
+        time_s: time_s.f64().with_context(damaged)?.iter().map(|value| value.unwrap_or(f64::NAN)).collect(),
+        ahead: ahead.u32().with_context(damaged)?.iter().map(|value| value.unwrap_or(0)).collect(),
         actual: targets
             .iter()
-            .map(|name| floats(&format!("{name}_actual")))
+            .map(|name| singles(&format!("{name}_actual")))
             .collect::<anyhow::Result<_>>()?,
         forecast: targets
             .iter()
-            .map(|name| floats(&format!("{name}_forecast")))
+            .map(|name| singles(&format!("{name}_forecast")))
             .collect::<anyhow::Result<_>>()?,
         targets,
     })

@@ -148,7 +148,9 @@ struct RawRun {
 const SELECT_RUNS: &str = "SELECT v.run_id, v.experiment, v.model, v.seed, v.fold, v.status, v.device, v.params, \
      v.started_at, v.finished_at, v.wall_s, v.peak_rss_bytes, v.attempts, v.git_commit, v.dataset_sha256, \
      r.leak_verdict, v.error FROM runs v JOIN run_records r USING (run_id) \
-     WHERE (?1 IS NULL OR v.experiment = ?1) AND (?2 IS NULL OR v.model = ?2) AND (?3 IS NULL OR v.status = ?3)";
+     JOIN experiment_runs er ON er.run_id = v.run_id AND er.experiment = v.experiment \
+     WHERE (?1 IS NULL OR v.experiment = ?1) AND (?2 IS NULL OR v.model = ?2) AND (?3 IS NULL OR v.status = ?3) \
+     ORDER BY v.experiment, er.position";
 
 impl Store {
     /// Names of all experiments, the latest first.
