@@ -24,6 +24,29 @@ pub struct Comparison {
     pub boards: Vec<Board>,
     /// Epochs of the runs that stand for their models.
     pub epochs: Vec<EpochRow>,
+    /// Every run that is done with its objective, board by board, the best on validation first.
+    pub scored: Vec<ScoredRun>,
+}
+
+/// One finished run with its objective.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScoredRun {
+    /// The run's identity.
+    pub run_id: String,
+    /// Index of its board.
+    pub board: usize,
+    /// The model with the axis values of its trial.
+    pub label: String,
+    /// Its seed.
+    pub seed: Option<i64>,
+    /// Its fold.
+    pub fold: i64,
+    /// The objective on the part that trials are chosen on.
+    pub valid: Option<f64>,
+    /// The objective's metric on the test part.
+    pub test: Option<f64>,
+    /// Seconds that it took.
+    pub wall_s: Option<f64>,
 }
 
 /// The leaderboard of one setting.
@@ -100,10 +123,7 @@ impl Comparison {
             serde_json::from_str(&experiment.objective).context("damaged objective in the store")?;
         let axes: Vec<String> =
             serde_json::from_str(&experiment.axes).context("damaged axes in the store")?;
-        let runs = store.runs(&RunFilter {
-            experiment: Some(name.to_string()),
-            ..RunFilter::default()
-        })?;
+        let runs = store.runs(&RunFilter { experiment: Some(name.to_string()), ..RunFilter::default() })?;
         let metrics = Metrics::new(store.metrics(name)?);
         let mut settings: Vec<(Value, Vec<&RunRow>)> = Vec::new();
         for run in runs.iter().filter(|run| run.status == Status::Done) {
@@ -119,20 +139,16 @@ impl Comparison {
             .zip(titles)
             .map(|((_, members), title)| Board::new(title, members, &metrics, &objective, &axes))
             .collect();
-        let shown: Vec<&String> = boards
-            .iter()
-            .flat_map(|board| &board.rows)
-            .flat_map(|row| &row.run_ids)
-            .collect();
+        let shown: Vec<&String> =
+            boards.iter().flat_map(|board| &board.rows).flat_map(|row| &row.run_ids).collect();
         let mut epochs = store.epochs(name)?;
         epochs.retain(|epoch| shown.contains(&&epoch.run_id));
-        Ok(Self {
-            experiment,
-            objective,
-            runs,
-            boards,
-            epochs,
-        })
+        let scored = settings
+            .iter()
+            .enumerate()
+            .flat_map(|(board, (_, members))| scored_runs(board, members, &metrics, &objective, &axes))
+            .collect();
+        Ok(Self { experiment, objective, runs, boards, epochs, scored })
     }
 
     /// Runs with another status than done.
@@ -140,19 +156,11 @@ impl Comparison {
         self.runs.iter().filter(|run| run.status != Status::Done)
     }
 
-    /// `mse of all targets (scaled)`: what the leaderboard is sorted by.
+    /// `mse of all targets in scaled units`: what the leaderboard is sorted by.
     pub fn objective_title(&self) -> String {
         let objective = &self.objective;
-        let target = if objective.target == "all" {
-            "all targets"
-        } else {
-            &objective.target
-        };
-        format!(
-            "{} of {target} ({} units)",
-            objective.metric.as_str(),
-            objective.unit()
-        )
+        let target = if objective.target == "all" { "all targets" } else { &objective.target };
+        format!("{} of {target} in {} units", objective.metric.as_str(), objective.unit())
     }
 
     /// The leaderboards as JSON.
@@ -195,11 +203,7 @@ impl Metrics {
     }
 
     fn of(&self, run_id: &str, part: &str) -> impl Iterator<Item = &MetricRow> {
-        self.0
-            .get(run_id)
-            .into_iter()
-            .flatten()
-            .filter(move |metric| metric.part == part)
+        self.0.get(run_id).into_iter().flatten().filter(move |metric| metric.part == part)
     }
 
     fn objective(&self, run_id: &str, part: &str, objective: &ObjectiveSpec) -> Option<f64> {
@@ -211,6 +215,32 @@ impl Metrics {
             })
             .map(|metric| metric.value)
     }
+}
+
+/// The runs of one board with their objectives, the best on validation first.
+fn scored_runs(
+    board: usize,
+    runs: &[&RunRow],
+    metrics: &Metrics,
+    objective: &ObjectiveSpec,
+    axes: &[String],
+) -> Vec<ScoredRun> {
+    let mut scored: Vec<ScoredRun> = runs
+        .iter()
+        .map(|run| ScoredRun {
+            run_id: run.run_id.clone(),
+            board,
+            label: label(&run.model, &run.params, axes),
+            seed: run.seed,
+            fold: run.fold,
+            valid: metrics.objective(&run.run_id, objective.part.as_str(), objective),
+            test: metrics.objective(&run.run_id, "test", objective),
+            wall_s: run.wall_s,
+        })
+        .collect();
+    let key = |run: &ScoredRun| run.valid.unwrap_or(f64::INFINITY);
+    scored.sort_by(|a, b| key(a).total_cmp(&key(b)));
+    scored
 }
 
 /// Settings are told apart by the axes that they differ in.
@@ -256,22 +286,11 @@ impl Board {
         }
         rows.sort_by(|a, b| a.test.mean.total_cmp(&b.test.mean));
         let results = results_folder();
-        let card = rows
-            .iter()
-            .flat_map(|row| &row.run_ids)
-            .find_map(|run_id| SavedRun::read(&results, run_id).ok());
-        let targets = card
-            .iter()
-            .flat_map(SavedRun::targets)
-            .map(|target| (target.name, target.unit))
-            .collect();
-        let mut board = Self {
-            title,
-            rows,
-            trials,
-            card,
-            targets,
-        };
+        let card =
+            rows.iter().flat_map(|row| &row.run_ids).find_map(|run_id| SavedRun::read(&results, run_id).ok());
+        let targets =
+            card.iter().flat_map(SavedRun::targets).map(|target| (target.name, target.unit)).collect();
+        let mut board = Self { title, rows, trials, card, targets };
         board.measure_against_baseline(objective);
         board
     }
@@ -309,58 +328,6 @@ impl Board {
             self.rows[*index].p_value = Some(adjusted);
         }
     }
-
-    /// Which model won, by how much, and whether that means anything.
-    pub fn headline(&self, metric: &str) -> String {
-        let Some(best) = self.rows.first() else {
-            return "No run is done yet.".to_string();
-        };
-        let value = crate::console::number(best.test.mean);
-        let Some(baseline) = self.best_baseline() else {
-            return format!(
-                "{} has the lowest test {metric} ({value}); there is no naive baseline to compare it with.",
-                best.label
-            );
-        };
-        if best.baseline {
-            return format!(
-                "No model beats the naive baselines: {} has the lowest test {metric} ({value}).",
-                best.label
-            );
-        }
-        let skill = best.skill.unwrap_or(0.0);
-        let against = format!(
-            "{} has the lowest test {metric} ({value}), {:.1} % below the best naive baseline, {} ({})",
-            best.label,
-            100.0 * skill,
-            baseline.label,
-            crate::console::number(baseline.test.mean)
-        );
-        match best.p_value {
-            Some(p_value) if p_value <= 0.05 => {
-                format!(
-                    "{against}; the difference is significant at 5 % ({}).",
-                    p_text(p_value)
-                )
-            }
-            Some(p_value) => {
-                format!(
-                    "{against}; the difference is not significant at 5 % ({}).",
-                    p_text(p_value)
-                )
-            }
-            None => format!("{against}; the windows are too few to test the difference."),
-        }
-    }
-}
-
-/// `p = 0.003`, or `p < 0.001`.
-pub(super) fn p_text(p_value: f64) -> String {
-    if p_value < 0.001 {
-        "p < 0.001".to_string()
-    } else {
-        format!("p = {p_value:.3}")
-    }
 }
 
 /// The trial of a model whose mean objective over seeds and folds is lowest on validation.
@@ -388,10 +355,8 @@ fn best_trial(
         (values.len() == members.len()).then(|| (MeanSpread::of(&values).mean, members))
     });
     let (valid, members) = scored.min_by(|(a, _), (b, _)| a.total_cmp(b))?;
-    let test: Vec<f64> = members
-        .iter()
-        .filter_map(|run| metrics.objective(&run.run_id, "test", objective))
-        .collect();
+    let test: Vec<f64> =
+        members.iter().filter_map(|run| metrics.objective(&run.run_id, "test", objective)).collect();
     if test.is_empty() {
         return None;
     }
@@ -417,23 +382,12 @@ fn best_trial(
         skill: None,
         difference: None,
         p_value: None,
-        metrics: all
-            .into_iter()
-            .map(|(key, values)| (key, MeanSpread::of(&values)))
-            .collect(),
+        metrics: all.into_iter().map(|(key, values)| (key, MeanSpread::of(&values))).collect(),
     })
 }
 
 fn is_baseline(model: &str) -> bool {
-    [
-        "zero",
-        "mean",
-        "median",
-        "persistence",
-        "moving_average",
-        "seasonal_naive",
-    ]
-    .contains(&model)
+    ["zero", "mean", "median", "persistence", "moving_average", "seasonal_naive"].contains(&model)
 }
 
 /// The model with the values of the axes that it reads and that do not tell settings apart.
@@ -447,7 +401,7 @@ fn label(model: &str, params: &Value, axes: &[String]) -> String {
         }
         if let Some(value) = lookup(params, axis) {
             let name = axis.rsplit('.').next().unwrap_or(axis);
-            label.push_str(&format!(" {name}={value}"));
+            label = format!("{label} {name}={value}");
         }
     }
     label

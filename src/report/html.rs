@@ -1,8 +1,352 @@
-//! The report as one self-contained page.
+//! The report as one self-contained page: no script, no font, no image from elsewhere.
 
-use super::comparison::Comparison;
+use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-/// Renders the page.
-pub fn render(_comparison: &Comparison) -> String {
-    String::new()
+use super::account;
+use super::comparison::{Board, Comparison};
+use super::data_card::{Fact, data_card, is_synthetic};
+use super::figures::{BoardFigures, Captioned, MOST_TARGETS};
+use super::tables::{self, Cell, ReportTable, Row};
+use super::words::counted;
+
+const STYLE: &str = include_str!("report.css");
+
+/// Renders the page around the plots of each board.
+pub fn render(comparison: &Comparison, figures: &[BoardFigures]) -> String {
+    let name = &comparison.experiment.name;
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                // Whatever an experiment file may hold, the page asks nothing of the network.
+                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+                link rel="icon" href="data:,";
+                title { (name) " · burstlab report" }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                (header(comparison))
+                main {
+                    (data_section(comparison))
+                    (boards_section(comparison, figures))
+                    (runs_section(comparison))
+                    (unfinished_section(comparison))
+                    (reproduce_section(comparison))
+                }
+                footer {
+                    "Written by burstlab " (env!("CARGO_PKG_VERSION")) ". The numbers come from "
+                    code { "burstlab.db" } "; " code { "burstlab report " (name) } " writes this page again."
+                }
+            }
+        }
+    }
+    .into_string()
+}
+
+fn header(comparison: &Comparison) -> Markup {
+    let metric = comparison.objective_title();
+    let unfinished = tables::unfinished_runs(comparison).0;
+    html! {
+        header {
+            p.kind { "burstlab experiment" }
+            h1 { (comparison.experiment.name) }
+            @if let Some(description) = &comparison.experiment.description {
+                p.description { (description) }
+            }
+            div.headline {
+                @if comparison.boards.is_empty() {
+                    p { "No run is done: there is nothing to compare." }
+                }
+                @for board in &comparison.boards {
+                    p {
+                        @if !board.title.is_empty() { strong { (board.title) ": " } }
+                        (board.headline(&metric))
+                    }
+                }
+                p.tried { (account::what_was_tried(comparison)) }
+            }
+            @if is_synthetic(comparison) {
+                p.caution {
+                    strong { "The data are synthetic: no row of them is real. " }
+                    "They show that the tool works and how models compare on such traffic, and nothing about any real service."
+                }
+            }
+            nav aria-label="Sections" {
+                a href="#data" { "Data" }
+                @if !comparison.boards.is_empty() {
+                    a href="#leaderboard" { "Leaderboard" }
+                    a href="#runs" { "All runs" }
+                }
+                @if !unfinished.rows.is_empty() { a href="#unfinished" { "Unfinished runs" } }
+                a href="#reproduce" { "Reproduce" }
+            }
+        }
+    }
+}
+
+fn data_section(comparison: &Comparison) -> Markup {
+    let facts = data_card(comparison);
+    html! {
+        h2 id="data" { "Data" }
+        @if facts.is_empty() { p { "No run is planned, so no data have been looked at." } }
+        @else { (fact_list(&facts)) }
+    }
+}
+
+fn boards_section(comparison: &Comparison, figures: &[BoardFigures]) -> Markup {
+    if comparison.boards.is_empty() {
+        return html! {};
+    }
+    html! {
+        h2 id="leaderboard" { "Leaderboard" }
+        p { "Sorted by " (comparison.objective_title()) " on the test part; lower is better." }
+        @if let Some(overview) = tables::overview(comparison) {
+            (table(&overview, "Best model of each setting"))
+            nav aria-label="Settings" {
+                @for (index, board) in comparison.boards.iter().enumerate() {
+                    a href={ "#board-" (index) } { (board.title) }
+                }
+            }
+        } @else {
+            @for board in &comparison.boards { (leaderboard(comparison, board)) }
+        }
+        (notes(&account::reading_notes(comparison)))
+        @for (index, board) in comparison.boards.iter().enumerate() {
+            @if comparison.boards.len() > 1 {
+                h2 id={ "board-" (index) } { (board.title) }
+                p { (board.headline(&comparison.objective_title())) }
+                (leaderboard(comparison, board))
+            }
+            (board_details(board, figures.get(index)))
+        }
+    }
+}
+
+fn leaderboard(comparison: &Comparison, board: &Board) -> Markup {
+    let metric = comparison.objective.metric.as_str();
+    html! {
+        @if let Some(missing) = account::missing_files(board) { p.caution { (prose(&missing)) } }
+        @if !board.rows.is_empty() { (table(&tables::leaderboard(board, metric), "Leaderboard")) }
+    }
+}
+
+/// Errors by target and plots; the first plot is the leaderboard's and stands next to it.
+fn board_details(board: &Board, figures: Option<&BoardFigures>) -> Markup {
+    let targets = tables::targets(board);
+    let (shown, folded) = targets.split_at(targets.len().min(MOST_TARGETS));
+    let plots = figures.map_or(&[][..], |figures| &figures.plots);
+    let missing = figures.map_or(&[][..], |figures| &figures.missing);
+    html! {
+        @if !targets.is_empty() {
+            h3 { "Errors by target " small { "test part, original units, mean over runs; the best of each column is bold" } }
+            @for target in shown { (target_table(board, target)) }
+            @if !folded.is_empty() {
+                details {
+                    summary { (counted(folded.len(), "further target")) }
+                    @for target in folded { (target_table(board, target)) }
+                }
+            }
+        }
+        @if !plots.is_empty() || !missing.is_empty() { h3 { "Plots" } }
+        @for sentence in missing { p.caution { (sentence) } }
+        @for plot in plots { (figure(plot)) }
+    }
+}
+
+fn target_table(board: &Board, (name, unit): &(String, String)) -> Markup {
+    html! {
+        p { code { (name) } @if !unit.is_empty() { ", in " (unit) } }
+        (table(&tables::errors(board, name), &format!("Errors of {name}")))
+    }
+}
+
+fn figure(Captioned { plot, caption }: &Captioned) -> Markup {
+    html! {
+        figure {
+            div.scroll tabindex="0" role="group" aria-label=(plot.title) { (PreEscaped(&plot.svg)) }
+            figcaption {
+                (caption) " "
+                span.files {
+                    a href={ "plots/" (plot.name) ".png" } { "PNG" } " "
+                    a href={ "plots/" (plot.name) ".svg" } { "SVG" }
+                }
+            }
+        }
+    }
+}
+
+fn runs_section(comparison: &Comparison) -> Markup {
+    let (runs, folded) = tables::scored_runs(comparison);
+    if runs.rows.is_empty() {
+        return html! {};
+    }
+    html! {
+        h2 id="runs" { "All runs" }
+        p { "Every finished run, the best on validation first. Runs of a trial that stands for its model are dark, the others grey." }
+        (table(&runs, "All runs"))
+        @if folded > 0 {
+            p { (counted(folded, "more run")) " folded; " code { "burstlab runs " (comparison.experiment.name) } " lists all." }
+        }
+    }
+}
+
+fn unfinished_section(comparison: &Comparison) -> Markup {
+    let (runs, folded) = tables::unfinished_runs(comparison);
+    let all = comparison.unfinished().count();
+    if all == 0 {
+        return html! {};
+    }
+    let not_started = all - runs.rows.len() - folded;
+    html! {
+        h2 id="unfinished" { "Runs that are not done" }
+        @if !runs.rows.is_empty() { (table(&runs, "Runs that are not done")) }
+        @if folded > 0 { p { (counted(folded, "more run")) " folded." } }
+        @if not_started > 0 {
+            p { (counted(not_started, "run")) " not started yet. The command below goes on where it stopped." }
+        }
+    }
+}
+
+fn reproduce_section(comparison: &Comparison) -> Markup {
+    let experiment = &comparison.experiment;
+    html! {
+        h2 id="reproduce" { "Reproduce" }
+        pre { code { (experiment.command) } }
+        (fact_list(&account::reproduction(comparison)))
+        details {
+            summary { "The experiment file" }
+            pre { code { (experiment.text) } }
+        }
+    }
+}
+
+fn fact_list(facts: &[Fact]) -> Markup {
+    html! {
+        dl {
+            @for fact in facts {
+                dt { (fact.label) }
+                dd { @for value in &fact.values { p { (prose(value)) } } }
+            }
+        }
+    }
+}
+
+/// Cautions stand out; the other notes are a quiet list.
+fn notes(notes: &[String]) -> Markup {
+    let (cautions, quiet): (Vec<&String>, Vec<&String>) =
+        notes.iter().partition(|note| note.starts_with("Caution:"));
+    html! {
+        ul.notes { @for note in quiet { li { (prose(note)) } } }
+        @for note in cautions { p.caution { (prose(note)) } }
+    }
+}
+
+/// Text whose code stands in backticks.
+fn prose(text: &str) -> Markup {
+    html! {
+        @for (index, piece) in text.split('`').enumerate() {
+            @if index % 2 == 1 { code { (piece) } } @else { (piece) }
+        }
+    }
+}
+
+fn table(table: &ReportTable, caption: &str) -> Markup {
+    let class = |index: usize| {
+        if index < table.text_columns {
+            (table.headers[index] == "error").then_some("wide")
+        } else {
+            Some("n")
+        }
+    };
+    html! {
+        div.scroll tabindex="0" role="group" aria-label=(caption) {
+            table {
+                thead {
+                    tr { @for (index, name) in table.headers.iter().enumerate() { th scope="col" class=[class(index)] { (name) } } }
+                }
+                tbody {
+                    @for row in &table.rows {
+                        tr class=[row_class(row)] {
+                            @for (index, cell) in row.cells.iter().enumerate() { td class=[class(index)] { (cell_content(cell)) } }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn row_class(row: &Row) -> Option<&'static str> {
+    match (row.winner, row.baseline) {
+        (true, true) => Some("winner baseline"),
+        (true, false) => Some("winner"),
+        (false, true) => Some("baseline"),
+        (false, false) => None,
+    }
+}
+
+fn cell_content(cell: &Cell) -> Markup {
+    html! {
+        @if cell.best { b { (cell.text) } } @else { (cell.text) }
+        @for mark in &cell.marks { span.mark { (mark) } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::{figures, sample};
+    use super::*;
+
+    fn page(comparison: &Comparison) -> String {
+        render(comparison, &figures::draw(comparison, Path::new("no/such/folder")))
+    }
+
+    #[test]
+    fn the_page_asks_nothing_of_the_network() {
+        let page = page(&sample::comparison()).replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
+        for foreign in ["<script", "<iframe", "@import", "url(", "http://", "https://"] {
+            assert!(!page.contains(foreign), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn the_page_holds_every_headline_and_every_model() {
+        let comparison = sample::comparison();
+        let page = page(&comparison);
+        for board in &comparison.boards {
+            let headline = board.headline(&comparison.objective_title());
+            assert!(page.contains(&headline), "{headline}");
+            assert!(board.rows.iter().all(|row| page.contains(&row.label)));
+        }
+        assert!(page.contains("no row of them is real"));
+        assert!(page.contains("drop_last"));
+    }
+
+    #[test]
+    fn text_from_an_experiment_is_never_markup() {
+        let page = page(&sample::comparison());
+        assert!(page.contains("Models &lt;b&gt;compared&lt;/b&gt;"));
+        assert!(page.contains("&lt;/pre&gt;&lt;script&gt;"));
+    }
+
+    #[test]
+    fn failed_runs_are_shown_with_their_errors() {
+        let page = page(&sample::comparison());
+        assert!(page.contains("Runs that are not done") && page.contains("the loss | is\nnot finite"));
+        assert!(page.contains("1 run not started yet"));
+    }
+
+    #[test]
+    fn an_experiment_without_a_finished_run_still_gives_a_page() {
+        let mut comparison = sample::unstarted();
+        let unstarted = page(&comparison);
+        assert!(unstarted.contains("No run is done") && unstarted.contains("4 runs not started yet"));
+        comparison.runs.clear();
+        assert!(page(&comparison).contains("No run is planned"));
+    }
 }

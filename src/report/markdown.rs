@@ -1,8 +1,222 @@
-//! The report as Markdown, for pasting.
+//! The report as GitHub Markdown, for pasting.
 
+use super::account;
 use super::comparison::Comparison;
+use super::data_card::{Fact, data_card, is_synthetic};
+use super::figures::BoardFigures;
+use super::tables::{self, Cell, ReportTable};
+use super::words::counted;
 
-/// Renders the report.
-pub fn render(_comparison: &Comparison) -> String {
-    String::new()
+/// Renders the report; the plots are linked by their paths beside it.
+pub fn render(comparison: &Comparison, figures: &[BoardFigures]) -> String {
+    let mut lines = vec![format!("# {}", comparison.experiment.name)];
+    lines.extend(comparison.experiment.description.clone());
+    headlines(comparison, &mut lines);
+    lines.push("## Data".to_string());
+    if is_synthetic(comparison) {
+        lines.push("**The data are synthetic: no row of them is real.**".to_string());
+    }
+    lines.push(fact_table(&data_card(comparison)));
+    boards(comparison, figures, &mut lines);
+    unfinished(comparison, &mut lines);
+    reproduce(comparison, &mut lines);
+    let mut text = lines.into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n\n");
+    text.push('\n');
+    text
+}
+
+fn headlines(comparison: &Comparison, lines: &mut Vec<String>) {
+    let metric = comparison.objective_title();
+    if comparison.boards.is_empty() {
+        lines.push("**No run is done: there is nothing to compare.**".to_string());
+    }
+    for board in &comparison.boards {
+        let title = if board.title.is_empty() { String::new() } else { format!("{}: ", board.title) };
+        lines.push(format!("**{title}{}**", board.headline(&metric)));
+    }
+    lines.push(account::what_was_tried(comparison));
+}
+
+fn boards(comparison: &Comparison, figures: &[BoardFigures], lines: &mut Vec<String>) {
+    if comparison.boards.is_empty() {
+        return;
+    }
+    lines.push("## Leaderboard".to_string());
+    lines.push(format!("Sorted by {} on the test part; lower is better.", comparison.objective_title()));
+    lines.extend(tables::overview(comparison).map(|overview| table(&overview)));
+    let notes = account::reading_notes(comparison);
+    let notes: Vec<String> = notes.iter().map(|note| format!("- {note}")).collect();
+    for (index, board) in comparison.boards.iter().enumerate() {
+        if !board.title.is_empty() {
+            lines.push(format!("### {}", board.title));
+        }
+        lines.extend(account::missing_files(board));
+        if !board.rows.is_empty() {
+            let metric = comparison.objective.metric.as_str();
+            lines.push(table(&tables::leaderboard(board, metric)));
+        }
+        for (name, unit) in tables::targets(board) {
+            let unit = if unit.is_empty() { String::new() } else { format!(" in {unit}") };
+            lines.push(format!("Test errors of `{name}`{unit}:"));
+            lines.push(table(&tables::errors(board, &name)));
+        }
+        if let Some(figures) = figures.get(index) {
+            lines.extend(figures.missing.iter().cloned());
+            for figure in &figures.plots {
+                let (plot, caption) = (&figure.plot, &figure.caption);
+                lines.push(format!(
+                    "![{}](plots/{}.png)",
+                    plot.alt.replace(['[', ']', '\n'], " "),
+                    plot.name
+                ));
+                lines.push(format!("*{caption}*"));
+            }
+        }
+    }
+    lines.push("### How to read it".to_string());
+    lines.push(notes.join("\n"));
+}
+
+fn unfinished(comparison: &Comparison, lines: &mut Vec<String>) {
+    let all = comparison.unfinished().count();
+    if all == 0 {
+        return;
+    }
+    let (runs, folded) = tables::unfinished_runs(comparison);
+    lines.push("## Runs that are not done".to_string());
+    if !runs.rows.is_empty() {
+        lines.push(table(&runs));
+    }
+    if folded > 0 {
+        lines.push(format!("{} folded.", counted(folded, "more run")));
+    }
+    let not_started = all - runs.rows.len() - folded;
+    if not_started > 0 {
+        lines.push(format!("{} not started yet.", counted(not_started, "run")));
+    }
+}
+
+fn reproduce(comparison: &Comparison, lines: &mut Vec<String>) {
+    let experiment = &comparison.experiment;
+    lines.push("## Reproduce".to_string());
+    lines.push(fenced("sh", &experiment.command));
+    lines.push(fact_table(&account::reproduction(comparison)));
+    lines.push(format!(
+        "<details><summary>The experiment file</summary>\n\n{}\n\n</details>",
+        fenced("toml", &experiment.text)
+    ));
+}
+
+/// A code block whose fence is longer than any run of backticks within.
+fn fenced(language: &str, text: &str) -> String {
+    let mut fence = "```".to_string();
+    while text.contains(&fence) {
+        fence.push('`');
+    }
+    format!("{fence}{language}\n{}\n{fence}", text.trim_end())
+}
+
+fn fact_table(facts: &[Fact]) -> String {
+    if facts.is_empty() {
+        return String::new();
+    }
+    let rows = facts.iter().map(|fact| {
+        let values: Vec<String> = fact.values.iter().map(|value| escaped(value)).collect();
+        format!("| {} | {} |", fact.label, values.join("<br>"))
+    });
+    let head = ["| | |".to_string(), "|---|---|".to_string()];
+    head.into_iter().chain(rows).collect::<Vec<_>>().join("\n")
+}
+
+fn table(table: &ReportTable) -> String {
+    let row = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
+    let rule = (0..table.headers.len())
+        .map(|index| if index < table.text_columns { "---" } else { "---:" })
+        .collect::<Vec<_>>()
+        .join("|");
+    let mut lines = vec![row(table.headers.iter().map(|name| escaped(name)).collect()), format!("|{rule}|")];
+    lines.extend(
+        table
+            .rows
+            .iter()
+            .map(|cells| row(cells.cells.iter().map(|cell| cell_text(cell, cells.winner)).collect())),
+    );
+    lines.join("\n")
+}
+
+fn cell_text(cell: &Cell, strong: bool) -> String {
+    let mut text = escaped(&cell.text);
+    if (strong || cell.best) && text != "-" {
+        text = format!("**{text}**");
+    }
+    if !cell.marks.is_empty() {
+        text = format!("{text} ({})", cell.marks.join(", "));
+    }
+    text
+}
+
+/// Text that stays within its cell: a bar would end it, a line break the table. Code in backticks is left as it is, but
+/// for its bars, which end a cell even there.
+fn escaped(text: &str) -> String {
+    let text = text.lines().collect::<Vec<_>>().join("<br>");
+    let pieces = text.split('`').enumerate().map(|(index, piece)| {
+        let prose = index % 2 == 0;
+        let piece = if prose {
+            piece.replace('\\', "\\\\").replace('<', "&lt;").replace("&lt;br>", "<br>").replace('_', "\\_")
+        } else {
+            piece.to_string()
+        };
+        piece.replace('|', "\\|")
+    });
+    pieces.collect::<Vec<_>>().join("`")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::{figures, sample};
+    use super::*;
+
+    fn text(comparison: &Comparison) -> String {
+        render(comparison, &figures::draw(comparison, Path::new("no/such/folder")))
+    }
+
+    #[test]
+    fn every_table_has_as_many_cells_in_each_row() {
+        let text = text(&sample::comparison());
+        let cells = |line: &str| line.replace("\\|", "").matches('|').count();
+        let mut tables = 0;
+        for block in text.split("\n\n").filter(|block| block.trim_start().starts_with('|')) {
+            let lines: Vec<&str> = block.trim().lines().collect();
+            assert!(lines.iter().all(|line| cells(line) == cells(lines[0])), "{block}");
+            tables += 1;
+        }
+        assert!(tables >= 6, "{tables} tables");
+    }
+
+    #[test]
+    fn plots_are_linked_beside_the_text() {
+        let text = text(&sample::comparison());
+        assert!(text.contains("](plots/horizon-1-leaderboard.png)"));
+        assert!(text.contains("](plots/horizon-12-learning-curves.png)"));
+    }
+
+    #[test]
+    fn an_experiment_without_a_finished_run_still_gives_a_text() {
+        assert!(text(&sample::unstarted()).contains("**No run is done"));
+    }
+
+    #[test]
+    fn text_in_a_cell_is_escaped_but_for_its_code() {
+        assert_eq!(
+            escaped("a_b | <i>\nnext `next_request | x`"),
+            "a\\_b \\| &lt;i><br>next `next_request \\| x`"
+        );
+    }
+
+    #[test]
+    fn a_fence_is_longer_than_any_within() {
+        assert_eq!(fenced("sh", "a ``` b"), "````sh\na ``` b\n````");
+    }
 }

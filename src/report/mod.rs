@@ -1,17 +1,25 @@
 //! Reports: one comparison, computed once from the store, written as text, Markdown, HTML and plots.
 
+mod account;
 mod comparison;
+mod data_card;
+mod figures;
+mod files;
 mod html;
 mod markdown;
 pub mod plot;
+#[cfg(test)]
+mod sample;
 mod significance;
+mod tables;
 mod text;
+mod words;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-pub use comparison::{Board, BoardRow, Comparison, MeanSpread};
+pub use comparison::{Board, BoardRow, Comparison, MeanSpread, ScoredRun};
 
 /// The files of a report.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,26 +47,24 @@ pub fn write(comparison: &Comparison, results: &Path) -> anyhow::Result<Written>
     let folder = results.join(&comparison.experiment.name);
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    let html = folder.join("report.html");
-    let markdown = folder.join("report.md");
-    write_whole(&markdown, markdown::render(comparison).as_bytes())?;
-    write_whole(&html, html::render(comparison).as_bytes())?;
-    Ok(Written {
-        html,
-        markdown,
-        plots: Vec::new(),
-    })
-}
-
-/// Writes a file under a temporary name and renames it: whoever opens it sees it whole.
-fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let failed = || format!("cannot write {}", path.display());
-    let folder = path.parent().with_context(failed)?;
-    let mut draft = tempfile::NamedTempFile::new_in(folder).with_context(failed)?;
-    std::io::Write::write_all(&mut draft, bytes).with_context(failed)?;
-    draft
-        .persist(path)
-        .map_err(|error| error.error)
-        .with_context(failed)?;
-    Ok(())
+    let figures = figures::draw(comparison, results);
+    let drawn: Vec<(String, &[u8])> = figures
+        .iter()
+        .flat_map(|board| &board.plots)
+        .flat_map(|figure| {
+            let plot = &figure.plot;
+            [
+                (format!("{}.svg", plot.name), plot.svg.as_bytes()),
+                (format!("{}.png", plot.name), plot.png.as_slice()),
+            ]
+        })
+        .collect();
+    let written = Written {
+        html: folder.join("report.html"),
+        markdown: folder.join("report.md"),
+        plots: files::replace_folder(&folder.join("plots"), &drawn)?,
+    };
+    files::write_whole(&written.markdown, markdown::render(comparison, &figures).as_bytes())?;
+    files::write_whole(&written.html, html::render(comparison, &figures).as_bytes())?;
+    Ok(written)
 }

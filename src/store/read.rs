@@ -62,6 +62,10 @@ pub struct RunRow {
     pub attempts: i64,
     /// Commit that the last attempt ran at.
     pub git_commit: Option<String>,
+    /// Whether there were changes beside that commit.
+    pub git_dirty: Option<bool>,
+    /// Version of burstlab that the last attempt ran with.
+    pub version: Option<String>,
     /// SHA-256 of the data.
     pub dataset_sha256: String,
     /// Outcome of the split's proof.
@@ -140,14 +144,16 @@ struct RawRun {
     peak_rss_bytes: Option<i64>,
     attempts: i64,
     git_commit: Option<String>,
+    git_dirty: Option<bool>,
+    version: Option<String>,
     dataset_sha256: String,
     leak_verdict: String,
     error: Option<String>,
 }
 
 const SELECT_RUNS: &str = "SELECT v.run_id, v.experiment, v.model, v.seed, v.fold, v.status, v.device, v.params, \
-     v.started_at, v.finished_at, v.wall_s, v.peak_rss_bytes, v.attempts, v.git_commit, v.dataset_sha256, \
-     r.leak_verdict, v.error FROM runs v JOIN run_records r USING (run_id) \
+     v.started_at, v.finished_at, v.wall_s, v.peak_rss_bytes, v.attempts, v.git_commit, v.git_dirty, \
+     v.version, v.dataset_sha256, r.leak_verdict, v.error FROM runs v JOIN run_records r USING (run_id) \
      JOIN experiment_runs er ON er.run_id = v.run_id AND er.experiment = v.experiment \
      WHERE (?1 IS NULL OR v.experiment = ?1) AND (?2 IS NULL OR v.model = ?2) AND (?3 IS NULL OR v.status = ?3) \
      ORDER BY v.experiment, er.position";
@@ -221,6 +227,8 @@ impl Store {
                 peak_rss_bytes: raw.peak_rss_bytes,
                 attempts: raw.attempts,
                 git_commit: raw.git_commit,
+                git_dirty: raw.git_dirty,
+                version: raw.version,
                 dataset_sha256: raw.dataset_sha256,
                 leak_verdict: raw.leak_verdict,
                 error: raw.error,

@@ -13,6 +13,8 @@ use super::{Figure, Plot, file_stem, with_unit};
 const PANEL_HEIGHT: f64 = 320.0;
 /// More forecasts than this cannot be told apart where they run close together.
 const MOST_TRACKS: usize = 3;
+/// Positive values that span more than this factor are drawn on a logarithmic axis.
+const LOG_FROM_RATIO: f64 = 50.0;
 /// Times later than this are clock times rather than times since the start of a trace.
 const LATEST_TRACE_TIME_S: f64 = 1000.0 * 86_400.0;
 
@@ -49,6 +51,32 @@ pub fn actual_and_forecast(
     figure(target, unit, time_s, actual, tracks)?.render()
 }
 
+/// As [`actual_and_forecast`], against the number of each request instead of its time: requests come in bursts, and
+/// those of one burst would lie on one vertical line. `first` is the number of the first one.
+///
+/// # Errors
+/// As [`actual_and_forecast`].
+pub fn actual_and_forecast_by_request(
+    target: &str,
+    unit: &str,
+    first: usize,
+    actual: &[f64],
+    tracks: &[ForecastTrack],
+) -> Result<Plot> {
+    let positions: Vec<f64> = (first..first + actual.len()).map(|number| number as f64).collect();
+    let span = Span::of(positions.iter().copied()).context("there is no request to draw")?;
+    let along =
+        Along { positions: &positions, zero: 0.0, axis: Axis::whole("request", span.widened(0.0), 8) };
+    draw(target, unit, &along, actual, tracks)?.render()
+}
+
+/// What the plot runs along: the position of each value, where the axis counts from, and the axis.
+struct Along<'a> {
+    positions: &'a [f64],
+    zero: f64,
+    axis: Axis,
+}
+
 fn figure(
     target: &str,
     unit: &str,
@@ -56,48 +84,49 @@ fn figure(
     actual: &[f64],
     tracks: &[ForecastTrack],
 ) -> Result<Figure> {
-    ensure_lengths(time_s.len(), actual, tracks)?;
-    let shown: Vec<&ForecastTrack> = tracks
-        .iter()
-        .filter(|track| track.is_finite())
-        .take(MOST_TRACKS)
-        .collect();
-    ensure!(
-        !shown.is_empty(),
-        "no model has a finite forecast of {target} to draw"
-    );
+    let window = Window::of(time_s)?;
+    let along = Along { positions: time_s, zero: window.zero_s, axis: window.axis() };
+    draw(target, unit, &along, actual, tracks)
+}
+
+fn draw(
+    target: &str,
+    unit: &str,
+    along: &Along<'_>,
+    actual: &[f64],
+    tracks: &[ForecastTrack],
+) -> Result<Figure> {
+    ensure_lengths(along.positions.len(), actual, tracks)?;
+    let shown: Vec<&ForecastTrack> =
+        tracks.iter().filter(|track| track.is_finite()).take(MOST_TRACKS).collect();
+    ensure!(!shown.is_empty(), "no model has a finite forecast of {target} to draw");
     let observed = Span::of(actual.iter().copied())
         .with_context(|| format!("{target} has no finite observed value to draw"))?;
-    let window = Window::of(time_s)?;
     let range = value_range(observed, &shown);
     let title = format!("{target}: observed and forecast");
 
     let mut scene = Scene::default();
     let header_end = frame::header(&mut scene, &title, &legend(&shown));
-    let y_axis = Axis::linear(with_unit(target, unit), range.axis, 6);
+    let y_axis = if range.log {
+        Axis::log(format!("{} (log scale)", with_unit(target, unit)), range.axis)
+    } else {
+        Axis::linear(with_unit(target, unit), range.axis, 6)
+    };
     frame::y_title(&mut scene, header_end, &y_axis);
     let top = header_end + frame::Y_TITLE_HEIGHT;
     let left = MARGIN + frame::label_width(&y_axis);
-    let panel = Panel {
-        left,
-        top,
-        right: WIDTH - MARGIN,
-        bottom: top + PANEL_HEIGHT,
-    };
-    let x_axis = window.axis();
+    let panel = Panel { left, top, right: WIDTH - MARGIN, bottom: top + PANEL_HEIGHT };
+    let x_axis = &along.axis;
 
-    let scales = (
-        x_axis.scale(panel.left, panel.right),
-        y_axis.scale(panel.bottom, panel.top),
-    );
-    let runs = |values: &[f64]| runs(&thinned(time_s, values), window.zero_s, scales);
+    let scales = (x_axis.scale(panel.left, panel.right), y_axis.scale(panel.bottom, panel.top));
+    let runs = |values: &[f64]| runs(&thinned(along.positions, values), along.zero, scales);
     let observed_runs = runs(actual);
     if range.starts_at_zero {
         for run in &observed_runs {
             fill_below(&mut scene, run, panel.bottom);
         }
     }
-    frame::x_grid(&mut scene, &panel, &x_axis);
+    frame::x_grid(&mut scene, &panel, x_axis);
     frame::y_grid(&mut scene, &panel, &y_axis);
     for run in observed_runs {
         scene.path(run, 1.2, GREY_LINE);
@@ -108,35 +137,20 @@ fn figure(
             scene.path(run, 1.5, series_colour(index));
         }
     }
-    frame::x_axis(&mut scene, &panel, &x_axis);
+    frame::x_axis(&mut scene, &panel, x_axis);
     let caption = caption(tracks.len() - shown.len(), range.cuts_forecasts);
     frame::finish(&mut scene, panel.bottom + frame::X_AXIS_HEIGHT - 8.0, &caption);
 
     let models: Vec<&str> = shown.iter().map(|track| track.label.as_str()).collect();
-    let alt = format!(
-        "Line chart of {target} over time, as observed and as forecast by {}.",
-        models.join(", ")
-    );
-    Ok(Figure {
-        name: file_stem("forecast", target),
-        title,
-        alt,
-        scene,
-    })
+    let alt =
+        format!("Line chart of {target} over time, as observed and as forecast by {}.", models.join(", "));
+    Ok(Figure { name: file_stem("forecast", target), title, alt, scene })
 }
 
 fn ensure_lengths(times: usize, actual: &[f64], tracks: &[ForecastTrack]) -> Result<()> {
-    ensure!(
-        actual.len() == times,
-        "{} observed values for {times} times",
-        actual.len()
-    );
+    ensure!(actual.len() == times, "{} observed values for {times} times", actual.len());
     for ForecastTrack { label, forecast } in tracks {
-        ensure!(
-            forecast.len() == times,
-            "{label:?} has {} forecasts for {times} times",
-            forecast.len()
-        );
+        ensure!(forecast.len() == times, "{label:?} has {} forecasts for {times} times", forecast.len());
     }
     Ok(())
 }
@@ -150,25 +164,13 @@ struct Window {
 impl Window {
     fn of(time_s: &[f64]) -> Result<Self> {
         let span_s = Span::of(time_s.iter().copied()).context("no time is finite")?;
-        let zero_s = if span_s.largest() > LATEST_TRACE_TIME_S {
-            span_s.lo
-        } else {
-            0.0
-        };
+        let zero_s = if span_s.largest() > LATEST_TRACE_TIME_S { span_s.lo } else { 0.0 };
         Ok(Self { span_s, zero_s })
     }
 
     fn axis(&self) -> Axis {
-        let span_s = Span {
-            lo: self.span_s.lo - self.zero_s,
-            hi: self.span_s.hi - self.zero_s,
-        }
-        .widened(0.0);
-        let title = if self.zero_s == 0.0 {
-            "time"
-        } else {
-            "time since the start of the window"
-        };
+        let span_s = Span { lo: self.span_s.lo - self.zero_s, hi: self.span_s.hi - self.zero_s }.widened(0.0);
+        let title = if self.zero_s == 0.0 { "time" } else { "time since the start of the window" };
         Axis::time(title, span_s, 8)
     }
 }
@@ -178,14 +180,13 @@ fn legend(shown: &[&ForecastTrack]) -> Vec<Entry> {
         .iter()
         .enumerate()
         .map(|(index, track)| Entry::new(Key::Line(series_colour(index)), track.label.as_str()));
-    std::iter::once(Entry::new(Key::Line(GREY_LINE), "observed"))
-        .chain(tracks)
-        .collect()
+    std::iter::once(Entry::new(Key::Line(GREY_LINE), "observed")).chain(tracks).collect()
 }
 
 /// What the value axis covers.
 struct ValueRange {
     axis: Span,
+    log: bool,
     starts_at_zero: bool,
     cuts_forecasts: bool,
 }
@@ -193,9 +194,12 @@ struct ValueRange {
 /// The axis holds all observed values, and the forecasts up to one width of the observed range beyond them.
 /// It starts at zero when nothing is negative and the lowest value is far below the highest.
 fn value_range(observed: Span, shown: &[&ForecastTrack]) -> ValueRange {
-    let limit = observed.widened(1.0);
     let forecast =
         Span::of(shown.iter().flat_map(|track| track.forecast.iter().copied())).unwrap_or(observed);
+    if observed.lo > 1e-100 && observed.hi < 1e100 && observed.hi / observed.lo > LOG_FROM_RATIO {
+        return log_range(observed, forecast);
+    }
+    let limit = observed.widened(1.0);
     let mut all = observed;
     for end in [forecast.lo, forecast.hi] {
         all = all.including(end.clamp(limit.lo, limit.hi));
@@ -203,12 +207,23 @@ fn value_range(observed: Span, shown: &[&ForecastTrack]) -> ValueRange {
     let starts_at_zero = observed.lo >= 0.0 && all.lo >= -0.02 * all.hi && all.lo < 0.5 * all.hi;
     let wide = all.widened(0.05);
     ValueRange {
-        axis: if starts_at_zero {
-            Span { lo: 0.0, hi: wide.hi }
-        } else {
-            wide
-        },
+        axis: if starts_at_zero { Span { lo: 0.0, hi: wide.hi } } else { wide },
+        log: false,
         starts_at_zero,
+        cuts_forecasts: !(limit.contains(forecast.lo) && limit.contains(forecast.hi)),
+    }
+}
+
+/// A logarithmic axis: heavy-tailed quantities would lie flat on a linear one, below a few peaks.
+fn log_range(observed: Span, forecast: Span) -> ValueRange {
+    let limit = Span { lo: observed.lo / 2.0, hi: observed.hi * 2.0 };
+    let all = observed
+        .including(forecast.lo.clamp(limit.lo, limit.hi))
+        .including(forecast.hi.clamp(limit.lo, limit.hi));
+    ValueRange {
+        axis: Span { lo: all.lo / 1.1, hi: all.hi * 1.1 },
+        log: true,
+        starts_at_zero: false,
         cuts_forecasts: !(limit.contains(forecast.lo) && limit.contains(forecast.hi)),
     }
 }
@@ -218,11 +233,7 @@ fn runs(points: &[(f64, f64)], start_s: f64, (x, y): (Scale, Scale)) -> Vec<Vec<
     points
         .split(|(_, value)| !is_drawable(*value))
         .filter(|run| !run.is_empty())
-        .map(|run| {
-            run.iter()
-                .map(|(time_s, value)| (x.at(time_s - start_s), y.at(*value)))
-                .collect()
-        })
+        .map(|run| run.iter().map(|(time_s, value)| (x.at(time_s - start_s), y.at(*value))).collect())
         .collect()
 }
 
@@ -251,10 +262,7 @@ mod tests {
     use crate::report::plot::check;
 
     fn track(label: &str, forecast: &[f64]) -> ForecastTrack {
-        ForecastTrack {
-            label: label.to_owned(),
-            forecast: forecast.to_vec(),
-        }
+        ForecastTrack { label: label.to_owned(), forecast: forecast.to_vec() }
     }
 
     fn steps(count: usize, step_s: f64) -> Vec<f64> {
@@ -265,22 +273,13 @@ mod tests {
     fn the_plot_holds_its_labels_and_nothing_overlaps() {
         let time_s = steps(300, 10.0);
         let actual: Vec<f64> = time_s.iter().map(|t| 5.0 + (t / 300.0).sin() * 4.0).collect();
-        let late: Vec<f64> = time_s
-            .iter()
-            .map(|t| 5.0 + (t / 300.0 - 0.2).sin() * 4.0)
-            .collect();
+        let late: Vec<f64> = time_s.iter().map(|t| 5.0 + (t / 300.0 - 0.2).sin() * 4.0).collect();
         let tracks = [track("DLinear", &late), track("naive <last>", &actual)];
         let figure = figure("requests", "requests/s", &time_s, &actual, &tracks).unwrap();
         check::texts_are_apart_and_inside(&figure.scene);
         let plot = figure.render().unwrap();
-        let labels = [
-            "requests, requests/s",
-            "observed",
-            "DLinear",
-            "naive &lt;last&gt;",
-            "time, h:mm",
-            "0:30",
-        ];
+        let labels =
+            ["requests, requests/s", "observed", "DLinear", "naive &lt;last&gt;", "time, h:mm", "0:30"];
         check::is_sound(&plot, &labels);
         assert_eq!(plot.name, "forecast-requests");
     }
@@ -309,6 +308,27 @@ mod tests {
         assert!(range.cuts_forecasts && range.axis.hi < 6.0);
         let plot = actual_and_forecast("load", "", &steps(3, 1.0), &[1.0, 2.0, 3.0], &[diverged]).unwrap();
         assert!(plot.svg.contains("at the edge of the axis"));
+    }
+
+    #[test]
+    fn heavy_tailed_positive_values_get_a_logarithmic_axis() {
+        let svg = |actual: &[f64]| {
+            let tracks = [track("a", &[-1.0, 2.0])];
+            actual_and_forecast("load", "", &[0.0, 1.0], actual, &tracks).unwrap().svg
+        };
+        let heavy = svg(&[1.0, 1000.0]);
+        assert!(heavy.contains("log scale") && heavy.contains("at the edge of the axis"));
+        assert!(!svg(&[1.0, 3.0]).contains("log scale"));
+        assert!(!svg(&[0.0, 1000.0]).contains("log scale"));
+    }
+
+    #[test]
+    fn requests_are_counted_along_the_axis() {
+        let values = [3.0, 1.0, 2.0, 2.5, 4.0];
+        let plot =
+            actual_and_forecast_by_request("gap_s", "s", 294, &values, &[track("a", &values)]).unwrap();
+        check::is_sound(&plot, &["request", "295", "gap_s, s"]);
+        assert!(actual_and_forecast_by_request("gap_s", "s", 1, &[], &[]).is_err());
     }
 
     #[test]
@@ -347,9 +367,8 @@ mod tests {
 
     #[test]
     fn a_fourth_forecast_is_counted_but_not_drawn() {
-        let tracks: Vec<ForecastTrack> = ["a", "b", "c", "left out"]
-            .map(|label| track(label, &[1.0, 2.0]))
-            .to_vec();
+        let tracks: Vec<ForecastTrack> =
+            ["a", "b", "c", "left out"].map(|label| track(label, &[1.0, 2.0])).to_vec();
         let plot = actual_and_forecast("load", "", &[0.0, 1.0], &[1.0, 2.0], &tracks).unwrap();
         assert!(plot.svg.contains("+ 1 more not shown.") && !plot.svg.contains("left out"));
     }

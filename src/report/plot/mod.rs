@@ -22,7 +22,7 @@ mod thin;
 mod time;
 
 pub use bar::Bar;
-pub use forecast::{ForecastTrack, actual_and_forecast};
+pub use forecast::{ForecastTrack, actual_and_forecast, actual_and_forecast_by_request};
 pub use leaderboard::leaderboard_bars;
 pub use learning_curves::{Curve, learning_curves};
 pub use residuals::{Residuals, residual_histogram};
@@ -56,35 +56,19 @@ impl Figure {
     fn render(self) -> anyhow::Result<Plot> {
         let svg = paint::svg(&self.scene, &self.title, &self.alt)?;
         let png = paint::png(&self.scene)?;
-        Ok(Plot {
-            name: self.name,
-            title: self.title,
-            alt: self.alt,
-            svg,
-            png,
-        })
+        Ok(Plot { name: self.name, title: self.title, alt: self.alt, svg, png })
     }
 }
 
 /// A file stem of lower-case letters, digits and single hyphens: `prefix`, then what is left of `subject`.
 fn file_stem(prefix: &str, subject: &str) -> String {
-    let words = subject
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .filter(|word| !word.is_empty());
-    std::iter::once(prefix)
-        .chain(words)
-        .collect::<Vec<_>>()
-        .join("-")
-        .to_ascii_lowercase()
+    let words = subject.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    std::iter::once(prefix).chain(words).collect::<Vec<_>>().join("-").to_ascii_lowercase()
 }
 
 /// `quantity, unit`, or the quantity alone where it has no unit.
 fn with_unit(quantity: &str, unit: &str) -> String {
-    if unit.is_empty() {
-        quantity.to_owned()
-    } else {
-        format!("{quantity}, {unit}")
-    }
+    if unit.is_empty() { quantity.to_owned() } else { format!("{quantity}, {unit}") }
 }
 
 #[cfg(test)]
@@ -96,10 +80,7 @@ mod tests {
 
     #[test]
     fn a_file_stem_holds_only_letters_digits_and_single_hyphens() {
-        assert_eq!(
-            file_stem("forecast", "Requests / s (5 min)"),
-            "forecast-requests-s-5-min"
-        );
+        assert_eq!(file_stem("forecast", "Requests / s (5 min)"), "forecast-requests-s-5-min");
         assert_eq!(file_stem("leaderboard", "σ"), "leaderboard");
     }
 

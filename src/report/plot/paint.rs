@@ -6,7 +6,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontDesc, FontFamily, FontStyle, RGBColor, ShapeStyle};
 use plotters_backend::{BackendCoord, DrawingBackend, DrawingErrorKind};
 
-use super::font::{CAP_HEIGHT_EM, FAMILY, Weight};
+use super::font::{self, CAP_HEIGHT_EM, FAMILY, Weight};
 use super::raster::Raster;
 use super::scene::{Align, Mark, Point, Scene, TextStyle};
 use super::theme::{BACKGROUND, WIDTH};
@@ -33,6 +33,7 @@ pub(super) fn svg(scene: &Scene, title: &str, alt: &str) -> Result<String> {
         .replace("font-weight=\"bold\"", "font-weight=\"600\"")
         .replace("\n</text>", "</text>")
         .replace(" \"/>", "\"/>");
+    let body = with_text_lengths(&body, scene);
     let RGBColor(red, green, blue) = BACKGROUND;
     let corner = units(6.0);
     Ok(format!(
@@ -44,6 +45,23 @@ pub(super) fn svg(scene: &Scene, title: &str, alt: &str) -> Result<String> {
         alt = escaped(alt),
         title = escaped(title),
     ))
+}
+
+/// Gives each text the width that it was laid out with: a fallback font that is wider would run out of the plot.
+fn with_text_lengths(body: &str, scene: &Scene) -> String {
+    let mut widths = scene.marks.iter().filter_map(|mark| match mark {
+        Mark::Text { content, style, .. } => Some(font::width(content, style.size, style.weight)),
+        _ => None,
+    });
+    let mut pieces = body.split("<text ");
+    let before = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(before, |sized, piece| match widths.next() {
+        Some(width) if width > 0.0 => {
+            let length = units(width);
+            format!("{sized}<text textLength=\"{length}\" lengthAdjust=\"spacingAndGlyphs\" {piece}")
+        }
+        _ => format!("{sized}<text {piece}"),
+    })
 }
 
 /// The PNG file of a scene.
@@ -60,9 +78,7 @@ pub(super) fn png(scene: &Scene) -> Result<Vec<u8>> {
     // Flat colours compress better, and much faster, without a filter.
     encoder.set_filter(png::Filter::NoFilter);
     let mut writer = encoder.write_header().context("cannot start the PNG")?;
-    writer
-        .write_image_data(raster.rgb())
-        .context("cannot compress the PNG")?;
+    writer.write_image_data(raster.rgb()).context("cannot compress the PNG")?;
     writer.finish().context("cannot finish the PNG")?;
     Ok(file)
 }
@@ -71,29 +87,17 @@ pub(super) fn png(scene: &Scene) -> Result<Vec<u8>> {
 fn paint<DB: DrawingBackend>(scene: &Scene, backend: &mut DB) -> Result<(), DrawingErrorKind<DB::ErrorType>> {
     for mark in &scene.marks {
         match mark {
-            Mark::Path {
-                points,
-                width,
-                colour,
-            } => {
+            Mark::Path { points, width, colour } => {
                 let pen = ShapeStyle::from(colour).stroke_width(units(*width).max(1) as u32);
                 backend.draw_path(points.iter().copied().map(at), &pen)?;
             }
             Mark::Polygon { points, colour } => {
                 backend.fill_polygon(points.iter().copied().map(at), &colour.filled())?;
             }
-            Mark::Disc {
-                center,
-                radius,
-                colour,
-            } => {
+            Mark::Disc { center, radius, colour } => {
                 backend.draw_circle(at(*center), units(*radius) as u32, &colour.filled(), true)?;
             }
-            Mark::Text {
-                at: position,
-                content,
-                style,
-            } => {
+            Mark::Text { at: position, content, style } => {
                 backend.draw_text(content, &plotters_style(style), at(*position))?;
             }
         }
@@ -129,18 +133,16 @@ fn plotters_style(style: &TextStyle) -> plotters::style::TextStyle<'static> {
 
 /// `text` as it may stand in XML content and in a double-quoted attribute.
 fn escaped(text: &str) -> String {
-    text.chars()
-        .filter(|c| !c.is_control())
-        .fold(String::new(), |mut out, c| {
-            match c {
-                '&' => out.push_str("&amp;"),
-                '<' => out.push_str("&lt;"),
-                '>' => out.push_str("&gt;"),
-                '"' => out.push_str("&quot;"),
-                other => out.push(other),
-            }
-            out
-        })
+    text.chars().filter(|c| !c.is_control()).fold(String::new(), |mut out, c| {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            other => out.push(other),
+        }
+        out
+    })
 }
 
 #[cfg(test)]
@@ -149,18 +151,12 @@ mod tests {
     use crate::report::plot::theme::INK;
 
     fn scene() -> Scene {
-        let mut scene = Scene {
-            height: 100.0,
-            ..Scene::default()
-        };
+        let mut scene = Scene { height: 100.0, ..Scene::default() };
         scene.path(vec![(0.0, 0.0), (10.04, 20.0), (30.0, 5.5)], 1.5, INK);
         scene.text(
             (40.0, 50.0),
             "5 < 6 & \"x\"",
-            TextStyle {
-                weight: Weight::SemiBold,
-                ..TextStyle::default()
-            },
+            TextStyle { weight: Weight::SemiBold, ..TextStyle::default() },
         );
         scene
     }
@@ -182,20 +178,21 @@ mod tests {
     fn svg_text_is_escaped_and_falls_back_to_system_fonts() {
         let svg = svg(&scene(), "", "").unwrap();
         assert!(svg.contains("5 &lt; 6 &amp; &quot;x&quot;</text>"));
-        assert!(
-            svg.contains("font-family=\"Inter, system-ui, sans-serif\" font-size=\"130\""),
-            "{svg}"
-        );
+        assert!(svg.contains("font-family=\"Inter, system-ui, sans-serif\" font-size=\"130\""), "{svg}");
         assert!(svg.contains("font-weight=\"600\""));
+    }
+
+    #[test]
+    fn svg_text_keeps_the_width_it_was_laid_out_with() {
+        let svg = svg(&scene(), "", "").unwrap();
+        let width = units(font::width("5 < 6 & \"x\"", 13.0, Weight::SemiBold));
+        assert!(svg.contains(&format!("<text textLength=\"{width}\" lengthAdjust")), "{svg}");
     }
 
     #[test]
     fn svg_coordinates_keep_a_tenth_of_a_pixel() {
         let svg = svg(&scene(), "", "").unwrap();
-        assert!(
-            svg.contains("stroke-width=\"15\" points=\"0,0 100,200 300,55\"/>"),
-            "{svg}"
-        );
+        assert!(svg.contains("stroke-width=\"15\" points=\"0,0 100,200 300,55\"/>"), "{svg}");
     }
 
     #[test]

@@ -1,0 +1,307 @@
+//! The data card: what the numbers of a report were measured on, in words.
+
+use serde_json::Value;
+
+use super::comparison::Comparison;
+use super::words::{counted, distinct, grouped};
+use crate::dataset::{Removed, SYNTHETIC, Transform, catalog};
+use crate::experiment::{DatasetSpec, Span, SplitSpec, lookup, setting_of};
+use crate::scheduler::SavedRun;
+use crate::store::RunRow;
+
+/// Different values up to this length stand in one line, longer ones each with the title of its setting.
+const SHORT_VALUE: usize = 20;
+
+/// One fact with its value, or with one value for each setting. Code in a value stands in backticks.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fact {
+    /// What it is about.
+    pub label: &'static str,
+    /// The values.
+    pub values: Vec<String>,
+}
+
+impl Fact {
+    /// A fact with one value.
+    pub fn new(label: &'static str, value: impl Into<String>) -> Self {
+        Self { label, values: vec![value.into()] }
+    }
+}
+
+/// What a setting's card is read from: its title, one of its runs, and that run's files if they are still there.
+struct Setting<'a> {
+    title: &'a str,
+    run: &'a RunRow,
+    saved: Option<&'a SavedRun>,
+    lookbacks: Vec<u64>,
+}
+
+/// The data card: facts that all settings share have one value, the others one for each setting.
+pub fn data_card(comparison: &Comparison) -> Vec<Fact> {
+    let cards: Vec<(&str, Vec<Fact>)> =
+        settings(comparison).iter().map(|setting| (setting.title, facts_of(setting))).collect();
+    let mut merged: Vec<Fact> = Vec::new();
+    for (_, facts) in &cards {
+        for fact in facts {
+            if merged.iter().all(|known| known.label != fact.label) {
+                merged.push(merge(fact.label, &cards));
+            }
+        }
+    }
+    merged
+}
+
+/// Whether the data are generated.
+pub fn is_synthetic(comparison: &Comparison) -> bool {
+    comparison
+        .runs
+        .iter()
+        .any(|run| lookup(&run.params, "dataset.source").and_then(Value::as_str) == Some(SYNTHETIC))
+}
+
+/// One setting for each board; where no run is done, the setting of the first run.
+fn settings(comparison: &Comparison) -> Vec<Setting<'_>> {
+    let run_of = |run_id: &String| comparison.runs.iter().find(|run| run.run_id == *run_id);
+    let mut settings: Vec<Setting> = comparison
+        .boards
+        .iter()
+        .filter_map(|board| {
+            let run = board.rows.iter().flat_map(|row| &row.run_ids).find_map(run_of)?;
+            Some(Setting {
+                title: &board.title,
+                run,
+                saved: board.card.as_ref(),
+                lookbacks: lookbacks(comparison, run),
+            })
+        })
+        .collect();
+    if settings.is_empty() {
+        settings.extend(comparison.runs.first().map(|run| Setting {
+            title: "",
+            run,
+            saved: None,
+            lookbacks: lookbacks(comparison, run),
+        }));
+    }
+    settings
+}
+
+/// Lookbacks of the trained models in the setting of a run; a naive baseline has one of its own.
+fn lookbacks(comparison: &Comparison, run: &RunRow) -> Vec<u64> {
+    let setting = setting_of(&run.params);
+    let mut lookbacks: Vec<u64> = comparison
+        .runs
+        .iter()
+        .filter(|other| other.params.get("training").is_some() && setting_of(&other.params) == setting)
+        .filter_map(|other| lookup(&other.params, "task.lookback")?.as_u64())
+        .collect();
+    lookbacks.sort_unstable();
+    lookbacks.dedup();
+    lookbacks
+}
+
+fn merge(label: &'static str, cards: &[(&str, Vec<Fact>)]) -> Fact {
+    let found: Vec<(&str, &String)> = cards
+        .iter()
+        .filter_map(|(title, facts)| {
+            let fact = facts.iter().find(|fact| fact.label == label)?;
+            Some((*title, fact.values.first()?))
+        })
+        .collect();
+    let different = distinct(found.iter().map(|(_, value)| (*value).clone()));
+    let values = if different.len() == 1 {
+        different
+    } else if different.iter().all(|value| value.len() <= SHORT_VALUE) {
+        vec![different.join(", ")]
+    } else {
+        found.iter().map(|(title, value)| format!("{title}: {value}")).collect()
+    };
+    Fact { label, values }
+}
+
+fn facts_of(setting: &Setting<'_>) -> Vec<Fact> {
+    let params = &setting.run.params;
+    let mut facts = Vec::new();
+    let dataset = part::<DatasetSpec>(params, "dataset");
+    if let Some(dataset) = &dataset {
+        facts.push(Fact::new("Source", source(&dataset.source)));
+    }
+    match setting.saved {
+        Some(saved) => {
+            let rows = format!("{} read", grouped(saved.removed.read));
+            facts.push(Fact::new("Rows", rows));
+            facts.push(Fact::new("Left out", left_out(&saved.removed, &saved.spec.dataset)));
+            facts.push(Fact::new("Steps", grouped(saved.steps)));
+        }
+        None => facts.extend(dataset.as_ref().map(|dataset| Fact::new("Slice", slice(dataset)))),
+    }
+    facts.extend(task(params, setting.saved));
+    let horizon = lookup(params, "task.horizon").and_then(Value::as_u64);
+    facts.extend(horizon.map(|horizon| Fact::new("Horizon", counted(horizon as usize, "step"))));
+    facts.push(Fact::new("Lookback", lookback(&setting.lookbacks)));
+    if let Some(saved) = setting.saved {
+        facts.push(Fact::new("Scaled units", scaling(saved)));
+    }
+    if let Some(split) = part::<SplitSpec>(params, "split") {
+        facts.push(Fact::new("Split", parts(&split)));
+        facts.push(Fact::new("Embargo", counted(split.embargo, "step")));
+        facts.push(Fact::new("Folds", folds(&split)));
+    }
+    facts.push(Fact::new("Leak check", setting.run.leak_verdict.clone()));
+    facts.push(Fact::new("SHA-256", format!("`{}`", setting.run.dataset_sha256)));
+    facts
+}
+
+fn part<T: serde::de::DeserializeOwned>(params: &Value, key: &str) -> Option<T> {
+    serde_json::from_value(params.get(key)?.clone()).ok()
+}
+
+fn source(name: &str) -> String {
+    if name == SYNTHETIC {
+        return format!("`{name}`, generated by burstlab: no row of it is real");
+    }
+    let entries = catalog().unwrap_or_default();
+    match entries.iter().find(|entry| entry.name == name) {
+        Some(entry) => format!("`{name}`: {} ({}, {})", entry.title, entry.citation, entry.licence),
+        None => format!("`{name}`"),
+    }
+}
+
+/// `from 9d to the end, at most 6,000 rows`.
+fn slice(dataset: &DatasetSpec) -> String {
+    let mut parts = Vec::new();
+    match (dataset.start, dataset.end) {
+        (None, None) => {}
+        (Some(start), None) => parts.push(format!("from {} on", spaced(start))),
+        (None, Some(end)) => parts.push(format!("up to {}", spaced(end))),
+        (Some(start), Some(end)) => parts.push(format!("from {} up to {}", spaced(start), spaced(end))),
+    }
+    parts.extend(dataset.max_rows.map(|rows| format!("at most {} rows", grouped(rows))));
+    let names = |what: &str, names: &Option<Vec<String>>| {
+        names.as_ref().map(|names| format!("{what} {}", names.join(", ")))
+    };
+    parts.extend(names("requests to", &dataset.llms));
+    parts.extend(names("requests of kind", &dataset.log_types));
+    if parts.is_empty() { "the whole trace".to_string() } else { parts.join("; ") }
+}
+
+/// `9 days`, `1 ms`: a length of time with a space before each unit.
+fn spaced(span: Span) -> String {
+    let mut text = String::new();
+    for character in span.to_string().chars() {
+        if character.is_alphabetic() && text.ends_with(|last: char| last.is_ascii_digit()) {
+            text.push(' ');
+        }
+        text.push(character);
+    }
+    text
+}
+
+fn left_out(removed: &Removed, dataset: &DatasetSpec) -> String {
+    let mut parts = vec![format!("{} outside the slice ({})", grouped(removed.outside), slice(dataset))];
+    if dataset.cleaning.drop_zero_tokens {
+        parts.push(format!("{} with zero tokens", grouped(removed.zero_tokens)));
+    }
+    if let Some(step) = dataset.cleaning.spread_duplicate_timestamps {
+        parts.push(format!(
+            "{} kept with their timestamp moved, to spread duplicates by {}",
+            grouped(removed.spread),
+            spaced(step)
+        ));
+    }
+    if let Some(quantile) = dataset.cleaning.clip_quantile {
+        parts.push(format!("inputs (never targets) clipped above the {quantile} quantile of training"));
+    }
+    parts.join("; ")
+}
+
+fn task(params: &Value, saved: Option<&SavedRun>) -> Vec<Fact> {
+    let kind = lookup(params, "task.kind").and_then(Value::as_str).unwrap_or_default();
+    let window = lookup(params, "task.window").and_then(Value::as_str).unwrap_or_default();
+    let meaning = match kind {
+        "next_request" => "one step is one request".to_string(),
+        "window_load" => format!("one step is a window of {window}"),
+        _ => "one step is one row of the table".to_string(),
+    };
+    let mut facts = vec![Fact::new("Task", format!("`{kind}`: {meaning}"))];
+    if let Some(saved) = saved {
+        let named = |name: &str, unit: &str| {
+            if unit.is_empty() { format!("`{name}`") } else { format!("`{name}` ({unit})") }
+        };
+        let targets = saved.targets();
+        let names: Vec<String> = targets.iter().map(|target| named(&target.name, &target.unit)).collect();
+        facts.push(Fact::new("Targets", names.join(", ")));
+        let further: Vec<String> = saved
+            .scaler
+            .channels
+            .iter()
+            .skip(targets.len())
+            .map(|scale| named(&scale.channel.name, &scale.channel.unit))
+            .collect();
+        if !further.is_empty() {
+            facts.push(Fact::new("Further inputs", further.join(", ")));
+        }
+    }
+    facts
+}
+
+fn lookback(lookbacks: &[u64]) -> String {
+    let baselines = "naive baselines look back as far as each needs";
+    if lookbacks.is_empty() {
+        return baselines.to_string();
+    }
+    let list: Vec<String> = lookbacks.iter().map(ToString::to_string).collect();
+    format!("{} steps; {baselines}", list.join(", "))
+}
+
+/// What scaled units are: the transforms of the targets.
+fn scaling(saved: &SavedRun) -> String {
+    let targets = saved.targets();
+    let named = |wanted: Transform| -> Vec<&str> {
+        targets
+            .iter()
+            .filter(|target| target.transform == wanted)
+            .map(|target| target.name.as_str())
+            .collect()
+    };
+    let sentence = |names: Vec<&str>, what: &str| match names.len() {
+        0 => None,
+        count if count == targets.len() => Some(format!("every target is {what}")),
+        _ => Some(format!("{}: {what}", names.join(", "))),
+    };
+    let statistics = "with mean and deviation of the training steps";
+    [
+        sentence(named(Transform::Log1p), &format!("log-transformed, ln(1 + x), then z-scored {statistics}")),
+        sentence(named(Transform::Identity), &format!("z-scored {statistics}")),
+        sentence(named(Transform::Raw), "left as it is"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect::<Vec<_>>()
+    .join("; ")
+}
+
+fn parts(split: &SplitSpec) -> String {
+    if let Some([train, valid, test]) = split.rows {
+        return format!(
+            "in time order: {} steps train, {} validation, {} test",
+            grouped(train),
+            grouped(valid),
+            grouped(test)
+        );
+    }
+    let percent = |share: f64| format!("{} %", (1_000.0 * share).round() / 10.0);
+    format!(
+        "in time order: {} train, {} validation, {} test",
+        percent(split.train),
+        percent(split.valid),
+        percent(split.test)
+    )
+}
+
+fn folds(split: &SplitSpec) -> String {
+    if split.folds <= 1 {
+        return "1: a single split".to_string();
+    }
+    format!("{} rolling origins; errors are means over them", split.folds)
+}

@@ -1,0 +1,150 @@
+//! A small comparison made by hand, for the tests of the report's formats.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::comparison::{Board, BoardRow, Comparison, MeanSpread, ScoredRun};
+use super::significance::Difference;
+use crate::experiment::ObjectiveSpec;
+use crate::store::{EpochRow, ExperimentRow, RunRow, Status};
+
+/// Two boards of a baseline, a trained model and a failed run, without any file on disk.
+pub fn comparison() -> Comparison {
+    let boards: Vec<Board> = ["horizon 1", "horizon 12"].map(board).to_vec();
+    let runs = vec![
+        run("aaaa", "lstm", Some(1), Status::Done),
+        run("bbbb", "persistence", None, Status::Done),
+        run("cccc", "dlinear", Some(1), Status::Failed),
+        run("dddd", "dlinear", Some(2), Status::Planned),
+    ];
+    let scored = [("aaaa", "lstm hidden=32", 0.7), ("bbbb", "persistence", 1.0)];
+    Comparison {
+        experiment: experiment(),
+        objective: ObjectiveSpec::default(),
+        runs,
+        boards,
+        epochs: [1.0, 0.8].map(epoch).to_vec(),
+        scored: scored
+            .map(|(run_id, label, value)| ScoredRun {
+                run_id: run_id.to_string(),
+                board: 0,
+                label: label.to_string(),
+                seed: Some(1),
+                fold: 0,
+                valid: Some(value),
+                test: Some(value),
+                wall_s: Some(2.0),
+            })
+            .to_vec(),
+    }
+}
+
+/// The same experiment before any run was done.
+pub fn unstarted() -> Comparison {
+    let mut comparison = comparison();
+    comparison.boards.clear();
+    comparison.scored.clear();
+    comparison.epochs.clear();
+    for run in &mut comparison.runs {
+        run.status = Status::Planned;
+        run.attempts = 0;
+        run.error = None;
+    }
+    comparison
+}
+
+fn experiment() -> ExperimentRow {
+    ExperimentRow {
+        name: "sample".to_string(),
+        description: Some("Models <b>compared</b> | by hand".to_string()),
+        path: "experiments/sample.toml".to_string(),
+        text: "name = \"sample\" # </pre><script>\n".to_string(),
+        overrides: "[\"training.epochs=2\"]".to_string(),
+        axes: "[]".to_string(),
+        objective: String::new(),
+        command: "burstlab run experiments/sample.toml".to_string(),
+        updated_at: "2026-01-01T00:00:00Z".to_string(),
+    }
+}
+
+fn board(title: &str) -> Board {
+    Board {
+        title: title.to_string(),
+        rows: vec![
+            row("lstm", "lstm hidden=32", "aaaa", 0.7),
+            row("persistence", "persistence", "bbbb", 1.0),
+        ],
+        trials: 2,
+        card: None,
+        targets: Vec::new(),
+    }
+}
+
+fn row(model: &str, label: &str, run_id: &str, value: f64) -> BoardRow {
+    let baseline = model == "persistence";
+    let error = MeanSpread { mean: value, spread: (!baseline).then_some(0.01) };
+    let metrics =
+        ["mae", "rmse"].map(|name| (("gap_s".to_string(), "original".to_string(), name.to_string()), error));
+    BoardRow {
+        model: model.to_string(),
+        label: label.to_string(),
+        baseline,
+        trials: 1,
+        run_ids: vec![run_id.to_string()],
+        seeds: usize::from(!baseline),
+        valid: value,
+        test: error,
+        skill: (!baseline).then_some(0.3),
+        difference: (!baseline).then_some(Difference {
+            mean: -0.3,
+            lower: -0.4,
+            upper: -0.2,
+            p_value: 0.002,
+            loss: "mse",
+            blocks: 40,
+        }),
+        p_value: (!baseline).then_some(0.002),
+        metrics: BTreeMap::from(metrics),
+    }
+}
+
+fn run(run_id: &str, model: &str, seed: Option<i64>, status: Status) -> RunRow {
+    RunRow {
+        run_id: run_id.to_string(),
+        experiment: "sample".to_string(),
+        model: model.to_string(),
+        seed,
+        fold: 0,
+        status,
+        device: "cpu".to_string(),
+        params: json!({
+            "dataset": { "source": "synthetic-burstgpt", "cleaning": { "drop_zero_tokens": false } },
+            "split": { "train": 0.7, "valid": 0.15, "test": 0.15, "embargo": 0, "folds": 1 },
+            "task": { "kind": "next_request", "lookback": 20, "horizon": 1 },
+            "model": { "kind": model },
+            "training": {},
+            "evaluation": { "drop_last": true, "batch_size": 64 },
+        }),
+        started_at: None,
+        finished_at: None,
+        wall_s: Some(2.0),
+        peak_rss_bytes: Some(64 << 20),
+        attempts: 1,
+        git_commit: Some("0123abc".to_string()),
+        git_dirty: Some(true),
+        version: Some("0.1.0".to_string()),
+        dataset_sha256: "ab".repeat(32),
+        leak_verdict: "clean: train targets 20..700".to_string(),
+        error: (status == Status::Failed).then(|| "the loss | is\nnot finite".to_string()),
+    }
+}
+
+fn epoch(loss: f64) -> EpochRow {
+    EpochRow {
+        run_id: "aaaa".to_string(),
+        epoch: if loss < 1.0 { 2 } else { 1 },
+        train_loss: loss,
+        valid_loss: loss,
+    }
+}
