@@ -9,6 +9,7 @@ pub mod console;
 pub mod dataset;
 pub mod exit_code;
 pub mod experiment;
+pub mod files;
 pub mod metric;
 pub mod model;
 pub mod predict;

@@ -4,7 +4,6 @@ mod account;
 mod comparison;
 mod data_card;
 mod figures;
-mod files;
 mod html;
 mod markdown;
 pub mod plot;
@@ -62,9 +61,9 @@ pub fn write(comparison: &Comparison, results: &Path) -> anyhow::Result<Written>
     let written = Written {
         html: folder.join("report.html"),
         markdown: folder.join("report.md"),
-        plots: files::replace_folder(&folder.join("plots"), &drawn)?,
+        plots: crate::files::replace_folder(&folder.join("plots"), &drawn)?,
     };
-    files::write_whole(&written.markdown, markdown::render(comparison, &figures).as_bytes())?;
-    files::write_whole(&written.html, html::render(comparison, &figures).as_bytes())?;
+    crate::files::write_whole(&written.markdown, markdown::render(comparison, &figures).as_bytes())?;
+    crate::files::write_whole(&written.html, html::render(comparison, &figures).as_bytes())?;
     Ok(written)
 }

@@ -11,6 +11,7 @@ use crate::dataset::{
     write_predictions,
 };
 use crate::experiment::RunSpec;
+use crate::files::replace_folder;
 use crate::metric::{PointMetrics, point_metrics, seasonal_scale};
 use crate::model::{BuildContext, Epoch, FitData, Forecaster, Member, ModelSpec, Parameters, Shape, build};
 use crate::train::ComputeDevice;
@@ -289,33 +290,18 @@ fn push_means(values: &mut Vec<MetricValue>, part: Part, scores: &[PointMetrics]
     }
 }
 
-/// Writes the run's files into a folder of their own and moves it into place whole.
-fn save(
-    results: &Path,
-    saved: &SavedRun,
-    parameters: &Parameters,
-    table: &PredictionTable,
-) -> anyhow::Result<()> {
+/// Writes the run's files; a forced run replaces those of the attempt before it.
+fn save(results: &Path, saved: &SavedRun, parameters: &Parameters, table: &PredictionTable) -> anyhow::Result<()> {
     let runs = results.join("runs");
     std::fs::create_dir_all(&runs).with_context(|| format!("cannot make the folder {}", runs.display()))?;
-    let draft = tempfile::Builder::new()
-        .prefix(".draft-")
-        .tempdir_in(&runs)
-        .with_context(|| format!("cannot write into {}", runs.display()))?;
-    let write = |name: &str, bytes: Vec<u8>| {
-        let path = draft.path().join(name);
-        std::fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))
-    };
-    write("run.toml", toml::to_string(saved).context("the run cannot be written as TOML")?.into_bytes())?;
-    write("model.safetensors", parameters.to_safetensors()?)?;
-    write("predictions.parquet", write_predictions(table)?)?;
-    let place = run_folder(results, &saved.run_id);
-    if place.exists() {
-        // A forced run replaces the files of the attempt before it; a folder cannot be renamed over another.
-        std::fs::remove_dir_all(&place).with_context(|| format!("cannot replace {}", place.display()))?;
-    }
-    let draft = draft.keep();
-    std::fs::rename(&draft, &place)
-        .with_context(|| format!("cannot move the run's files to {}", place.display()))?;
+    let run = toml::to_string(saved).context("the run cannot be written as TOML")?;
+    let model = parameters.to_safetensors()?;
+    let predictions = write_predictions(table)?;
+    let files = [
+        ("run.toml".to_string(), run.as_bytes()),
+        ("model.safetensors".to_string(), model.as_slice()),
+        ("predictions.parquet".to_string(), predictions.as_slice()),
+    ];
+    replace_folder(&run_folder(results, &saved.run_id), &files)?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Files of a report: whoever opens one sees it whole, the old one or the new one.
+//! Files appear under their final name only when whole: whoever opens one sees the old one or the new one.
 
 use std::fs::Permissions;
 use std::io::Write;
