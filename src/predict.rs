@@ -64,7 +64,7 @@ pub fn forecast(
         ..saved.spec.dataset.clone()
     };
     let (trace, _) =
-        slice(trace, &cleaning).map_err(|error| anyhow::anyhow!("{}; {}", error.message, error.help))?;
+        slice(&trace, &cleaning).map_err(|error| anyhow::anyhow!("{}; {}", error.message, error.help))?;
     let mut history = History::new(saved, trace)?;
     let lookback = model.lookback();
     ensure!(

@@ -132,8 +132,8 @@ fn inspect_requests(trace: &RequestTrace) -> RequestFacts {
         gap_s,
         request_tokens: Distribution::of(&trace.request_tokens),
         response_tokens: Distribution::of(&trace.response_tokens),
-        llms: count_by(&trace.llm),
-        log_types: count_by(&trace.log_type),
+        llms: trace.llm.counts(),
+        log_types: trace.log_type.counts(),
     }
 }
 
@@ -161,14 +161,6 @@ fn autocorrelation(values: &[f64], distribution: &Distribution) -> f64 {
         .map(|pair| (pair[0] - distribution.mean) * (pair[1] - distribution.mean))
         .sum();
     covariance / (values.len().max(1) as f64 * distribution.std.powi(2))
-}
-
-fn count_by(names: &[String]) -> Vec<(String, usize)> {
-    let mut counts = std::collections::BTreeMap::new();
-    for name in names {
-        *counts.entry(name.clone()).or_insert(0) += 1;
-    }
-    counts.into_iter().collect()
 }
 
 impl Inspection {

@@ -1,6 +1,6 @@
 //! Takes the slice of a trace that an experiment names, and cleans it.
 
-use super::trace::{RequestTrace, SeriesTrace, Trace};
+use super::trace::{Labels, RequestTrace, SeriesTrace, Trace};
 use crate::experiment::{DatasetSpec, nearest};
 
 /// A slice that cannot be taken: the key of `[dataset]` at fault, what is wrong, the remedy.
@@ -31,26 +31,27 @@ pub struct Removed {
 ///
 /// # Errors
 /// A filter on a column that the trace does not have, a name that no row carries, or a slice without rows.
-pub fn slice(trace: Trace, spec: &DatasetSpec) -> Result<(Trace, Removed), SliceError> {
+pub fn slice(trace: &Trace, spec: &DatasetSpec) -> Result<(Trace, Removed), SliceError> {
     match trace {
         Trace::Requests(trace) => {
-            let (trace, removed) = slice_requests(&trace, spec)?;
+            let (trace, removed) = slice_requests(trace, spec)?;
             Ok((Trace::Requests(trace), removed))
         }
         Trace::Series(trace) => {
-            let (trace, removed) = slice_series(&trace, spec)?;
+            let (trace, removed) = slice_series(trace, spec)?;
             Ok((Trace::Series(trace), removed))
         }
     }
 }
 
 fn slice_requests(trace: &RequestTrace, spec: &DatasetSpec) -> Result<(RequestTrace, Removed), SliceError> {
-    let llms = Filter::new("llms", spec.llms.as_deref(), &trace.llm)?;
-    let log_types = Filter::new("log_types", spec.log_types.as_deref(), &trace.log_type)?;
+    let llms = filter("llms", spec.llms.as_deref(), &trace.llm)?;
+    let log_types = filter("log_types", spec.log_types.as_deref(), &trace.log_type)?;
+    let keeps = |filter: &Option<Vec<bool>>, row: usize| filter.as_ref().is_none_or(|kept| kept[row]);
     let (start_s, end_s) = bounds(spec);
     let mut rows: Vec<usize> = (0..trace.len())
         .filter(|&row| trace.arrival_s[row] >= start_s && trace.arrival_s[row] < end_s)
-        .filter(|&row| llms.keeps(row) && log_types.keeps(row))
+        .filter(|&row| keeps(&llms, row) && keeps(&log_types, row))
         .take(spec.max_rows.unwrap_or(usize::MAX))
         .collect();
     let mut removed = Removed {
@@ -143,42 +144,30 @@ fn no_such_column(key: &'static str) -> SliceError {
     }
 }
 
-/// Which rows a list of names keeps.
-struct Filter<'a> {
-    wanted: Option<&'a [String]>,
-    values: &'a [String],
-}
-
-impl<'a> Filter<'a> {
-    fn new(
-        key: &'static str,
-        wanted: Option<&'a [String]>,
-        values: &'a [String],
-    ) -> Result<Self, SliceError> {
-        let Some(names) = wanted else {
-            return Ok(Self { wanted, values });
-        };
-        if values.is_empty() {
-            return Err(no_such_column(key));
-        }
-        let mut known: Vec<&str> = values.iter().map(String::as_str).collect();
-        known.sort_unstable();
-        known.dedup();
-        if let Some(stranger) = names.iter().find(|name| !known.contains(&name.as_str())) {
-            let hint = nearest(stranger, known.iter().copied());
-            let hint = hint.map_or(String::new(), |name| format!("did you mean `{name}`? "));
-            return Err(SliceError {
-                key: vec![key],
-                message: format!("no row carries `{stranger}`"),
-                help: format!("{hint}this trace has: {}", known.join(", ")),
-            });
-        }
-        Ok(Self { wanted, values })
+/// For each row whether a list of names keeps it; `None` keeps all.
+fn filter(
+    key: &'static str,
+    wanted: Option<&[String]>,
+    labels: &Labels,
+) -> Result<Option<Vec<bool>>, SliceError> {
+    let Some(names) = wanted else {
+        return Ok(None);
+    };
+    if labels.is_empty() {
+        return Err(no_such_column(key));
     }
-
-    fn keeps(&self, row: usize) -> bool {
-        self.wanted.is_none_or(|names| names.contains(&self.values[row]))
+    let counts = labels.counts();
+    let known: Vec<&str> = counts.iter().map(|(name, _)| name.as_str()).collect();
+    if let Some(stranger) = names.iter().find(|name| !known.contains(&name.as_str())) {
+        let hint = nearest(stranger, known.iter().copied());
+        let hint = hint.map_or(String::new(), |name| format!("did you mean `{name}`? "));
+        return Err(SliceError {
+            key: vec![key],
+            message: format!("no row carries `{stranger}`"),
+            help: format!("{hint}this trace has: {}", known.join(", ")),
+        });
     }
+    Ok(Some(labels.carries(names)))
 }
 
 /// Moves the second, third, ... of equal timestamps by `step_s` each, but never up to the next distinct one, so that
@@ -232,8 +221,8 @@ mod tests {
             arrival_s: vec![0.0, 1.0],
             request_tokens: vec![1.0; 2],
             response_tokens: vec![1.0; 2],
-            llm: vec!["ChatGPT".into(), "GPT-4".into()],
-            log_type: vec!["API log".into(); 2],
+            llm: ["ChatGPT", "GPT-4"].into_iter().collect(),
+            log_type: ["API log"; 2].into_iter().collect(),
             clock_s: 0.0,
         };
         let mut spec: DatasetSpec = serde_json::from_str(r#"{"source": "x", "llms": ["ChatGTP"]}"#).unwrap();
