@@ -51,7 +51,7 @@ pub fn best_run(store: &mut Store, experiment: &str) -> anyhow::Result<String> {
 pub fn forecast(
     saved: &SavedRun,
     model: &dyn Forecaster,
-    trace: Trace,
+    trace: &Trace,
     count: usize,
 ) -> anyhow::Result<Forecast> {
     // The slice of the experiment is not taken again, but its cleaning is: the model knows no other rows.
@@ -64,7 +64,7 @@ pub fn forecast(
         ..saved.spec.dataset.clone()
     };
     let (trace, _) =
-        slice(&trace, &cleaning).map_err(|error| anyhow::anyhow!("{}; {}", error.message, error.help))?;
+        slice(trace, &cleaning).map_err(|error| anyhow::anyhow!("{}; {}", error.message, error.help))?;
     let mut history = History::new(saved, trace)?;
     let lookback = model.lookback();
     ensure!(

@@ -7,20 +7,14 @@
 /// of any two times is then a number of nanoseconds.
 pub fn parse_nanoseconds(text: &str) -> Option<i64> {
     let text = text.trim();
-    let text = text
-        .strip_suffix('Z')
-        .or_else(|| text.strip_suffix("+00:00"))
-        .unwrap_or(text);
+    let text = text.strip_suffix('Z').or_else(|| text.strip_suffix("+00:00")).unwrap_or(text);
     let (date, time) = match text.split_once([' ', 'T']) {
         Some((date, time)) => (date, time),
         None => (text, "00:00:00"),
     };
     let mut parts = date.split('-');
-    let (year, month, day) = (
-        digits(parts.next()?, 4)?,
-        digits(parts.next()?, 2)?,
-        digits(parts.next()?, 2)?,
-    );
+    let (year, month, day) =
+        (digits(parts.next()?, 4)?, digits(parts.next()?, 2)?, digits(parts.next()?, 2)?);
     let possible = (1900..2200).contains(&year)
         && (1..=12).contains(&month)
         && (1..=days_in(year, month)).contains(&day);
@@ -87,14 +81,8 @@ mod tests {
     #[test]
     fn the_first_day_of_2018_is_day_zero_and_a_week_later_is_a_monday_again() {
         assert_eq!(parse_nanoseconds("2018-01-01"), Some(0));
-        assert_eq!(
-            parse_nanoseconds("2018-01-08T00:00:00Z"),
-            Some(7 * 86_400 * 1_000_000_000)
-        );
-        assert_eq!(
-            parse_nanoseconds("2020-03-01 00:00:00").unwrap() / 86_400_000_000_000,
-            790
-        );
+        assert_eq!(parse_nanoseconds("2018-01-08T00:00:00Z"), Some(7 * 86_400 * 1_000_000_000));
+        assert_eq!(parse_nanoseconds("2020-03-01 00:00:00").unwrap() / 86_400_000_000_000, 790);
     }
 
     #[test]

@@ -111,12 +111,7 @@ impl<'a> TraceFile<'a> {
     /// # Errors
     /// Those, and a header that is malformed.
     pub fn new(name: &'a str, bytes: &'a [u8]) -> Result<Self, TraceError> {
-        let mut file = Self {
-            name,
-            text: "",
-            header_line: 1,
-            header: Vec::new(),
-        };
+        let mut file = Self { name, text: "", header_line: 1, header: Vec::new() };
         if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
             return Err(file.whole("the file is UTF-16; save it as UTF-8"));
         }
@@ -201,10 +196,8 @@ impl<'a> TraceFile<'a> {
 
     /// An error about a timestamp that is earlier than that of the row before, `row - 1`.
     pub fn backwards(&self, row: usize, column: usize) -> TraceError {
-        let mut stamps = self
-            .records()
-            .skip(row - 1)
-            .map(|record| (record.line, fields(&record)[column].to_string()));
+        let mut stamps =
+            self.records().skip(row - 1).map(|record| (record.line, fields(&record)[column].to_string()));
         match (stamps.next(), stamps.next()) {
             (Some((_, before)), Some((line, stamp))) => {
                 let message =
@@ -244,10 +237,7 @@ impl<'a> TraceFile<'a> {
         };
         let start = sound.rfind('\n').map_or(0, |newline| newline + 1);
         let column = sound[start..].matches(',').count();
-        TraceError {
-            column: names(&header).into_iter().nth(column),
-            ..self.at_line(line, None, message)
-        }
+        TraceError { column: names(&header).into_iter().nth(column), ..self.at_line(line, None, message) }
     }
 
     fn error(&self, line: Option<usize>, column: Option<usize>, message: &str) -> TraceError {

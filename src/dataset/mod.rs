@@ -2,6 +2,7 @@
 
 mod catalog;
 mod clock;
+mod fetch;
 mod inspect;
 mod locate;
 mod predictions;
@@ -17,7 +18,8 @@ mod trace;
 mod windows;
 
 pub use catalog::{CatalogEntry, MissingSource, SYNTHETIC, Source, catalog, dataset_folder, find_source};
-pub use inspect::{Inspection, inspect};
+pub use fetch::{Fetched, fetch};
+pub use inspect::{Distribution, Inspection, RequestFacts, SeriesFacts, inspect};
 pub use predictions::{PredictionTable, read_predictions, write_predictions};
 pub use prepare::{Loader, PrepareError, Prepared};
 pub use read::{parse_trace, read_trace};

@@ -13,13 +13,7 @@ use super::clock::parse_nanoseconds;
 use super::locate::{Expect, TraceFile, shortened};
 use super::trace::{Labels, RequestTrace, SeriesTrace, Trace, TraceError};
 
-const BURSTGPT: [&str; 5] = [
-    "Timestamp",
-    "Model",
-    "Request tokens",
-    "Response tokens",
-    "Log Type",
-];
+const BURSTGPT: [&str; 5] = ["Timestamp", "Model", "Request tokens", "Response tokens", "Log Type"];
 const AZURE: [&str; 3] = ["TIMESTAMP", "ContextTokens", "GeneratedTokens"];
 const DATE_NAMES: [&str; 4] = ["date", "datetime", "time", "timestamp"];
 
@@ -111,10 +105,9 @@ fn positions<const N: usize>(
     }
     match missing.len() {
         0 => Ok(Some(positions)),
-        few if few + 2 <= N => Err(format!(
-            "the header looks like that of {layout}, but lacks {}",
-            missing.join(", ")
-        )),
+        few if few + 2 <= N => {
+            Err(format!("the header looks like that of {layout}, but lacks {}", missing.join(", ")))
+        }
         _ => Ok(None),
     }
 }
@@ -148,11 +141,7 @@ fn azure(file: &TraceFile<'_>, columns: [usize; 3]) -> Result<RequestTrace, Trac
     let [timestamp, request, response] = columns;
     let table = Table::read(
         file,
-        vec![
-            (timestamp, Expect::DateTime),
-            (request, Expect::Count),
-            (response, Expect::Count),
-        ],
+        vec![(timestamp, Expect::DateTime), (request, Expect::Count), (response, Expect::Count)],
     )?;
     let (arrival_s, clock_s) = table.date_times(0)?;
     require_order(&arrival_s, timestamp, file)?;
@@ -174,13 +163,8 @@ fn series(file: &TraceFile<'_>, date: usize, columns: &[usize]) -> Result<Series
     require_order(&time_s, date, file)?;
     Ok(SeriesTrace {
         time_s,
-        names: columns
-            .iter()
-            .map(|&column| file.header[column].clone())
-            .collect(),
-        columns: (1..=columns.len())
-            .map(|index| table.numbers(index))
-            .collect::<Result<_, _>>()?,
+        names: columns.iter().map(|&column| file.header[column].clone()).collect(),
+        columns: (1..=columns.len()).map(|index| table.numbers(index)).collect::<Result<_, _>>()?,
     })
 }
 
@@ -273,10 +257,7 @@ impl<'a> Table<'a> {
 fn read_frame(rows: &[u8], columns: usize, wanted: &[(usize, Expect)]) -> PolarsResult<DataFrame> {
     let name = |column: usize| PlSmallStr::from_string(column.to_string());
     let schema = (0..columns).map(|column| {
-        let expect = wanted
-            .iter()
-            .find(|(at, _)| *at == column)
-            .map(|(_, expect)| expect);
+        let expect = wanted.iter().find(|(at, _)| *at == column).map(|(_, expect)| expect);
         let dtype = match expect {
             Some(Expect::Number | Expect::Seconds | Expect::Count) => DataType::Float64,
             Some(Expect::Name | Expect::DateTime) | None => DataType::String,

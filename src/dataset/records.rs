@@ -114,12 +114,7 @@ impl<'a> Records<'a> {
         plain &= !text.as_bytes().last().copied().is_some_and(is_space);
         self.rest = self.rest.get(next..).unwrap_or_default();
         self.line = line + 1;
-        Ok(Record {
-            line: first_line,
-            text,
-            fields: field + 1,
-            plain,
-        })
+        Ok(Record { line: first_line, text, fields: field + 1, plain })
     }
 }
 
@@ -132,10 +127,7 @@ impl<'a> Iterator for Records<'a> {
             match self.scan() {
                 Ok(record) if record.text.trim_ascii().is_empty() => below = false,
                 Ok(record) => {
-                    return Some(Ok(Record {
-                        plain: record.plain && below,
-                        ..record
-                    }));
+                    return Some(Ok(Record { plain: record.plain && below, ..record }));
                 }
                 Err(malformed) => {
                     self.rest = "";
@@ -200,11 +192,7 @@ mod tests {
 
     fn lines(text: &str) -> Vec<(usize, usize, bool)> {
         Records::of(text)
-            .map(|record| {
-                record
-                    .map(|record| (record.line, record.fields, record.plain))
-                    .unwrap()
-            })
+            .map(|record| record.map(|record| (record.line, record.fields, record.plain)).unwrap())
             .collect()
     }
 

@@ -1,7 +1,7 @@
 //! Takes the slice of a trace that an experiment names, and cleans it.
 
 use super::trace::{Labels, RequestTrace, SeriesTrace, Trace};
-use crate::experiment::{DatasetSpec, nearest};
+use crate::experiment::{DatasetSpec, Span, nearest};
 
 /// A slice that cannot be taken: the key of `[dataset]` at fault, what is wrong, the remedy.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,11 +54,7 @@ fn slice_requests(trace: &RequestTrace, spec: &DatasetSpec) -> Result<(RequestTr
         .filter(|&row| keeps(&llms, row) && keeps(&log_types, row))
         .take(spec.max_rows.unwrap_or(usize::MAX))
         .collect();
-    let mut removed = Removed {
-        read: trace.len(),
-        outside: trace.len() - rows.len(),
-        ..Removed::default()
-    };
+    let mut removed = Removed { read: trace.len(), outside: trace.len() - rows.len(), ..Removed::default() };
     if spec.cleaning.drop_zero_tokens {
         let before = rows.len();
         rows.retain(|&row| trace.request_tokens[row] > 0.0 && trace.response_tokens[row] > 0.0);
@@ -75,10 +71,7 @@ fn slice_requests(trace: &RequestTrace, spec: &DatasetSpec) -> Result<(RequestTr
 }
 
 fn slice_series(trace: &SeriesTrace, spec: &DatasetSpec) -> Result<(SeriesTrace, Removed), SliceError> {
-    for (key, given) in [
-        ("llms", spec.llms.is_some()),
-        ("log_types", spec.log_types.is_some()),
-    ] {
+    for (key, given) in [("llms", spec.llms.is_some()), ("log_types", spec.log_types.is_some())] {
         if given {
             return Err(no_such_column(key));
         }
@@ -98,32 +91,16 @@ fn slice_series(trace: &SeriesTrace, spec: &DatasetSpec) -> Result<(SeriesTrace,
     let Some(&first) = rows.first() else {
         return Err(empty_slice(trace.time_s.last().copied(), trace.time_s.len()));
     };
-    let removed = Removed {
-        read: trace.time_s.len(),
-        outside: trace.time_s.len() - rows.len(),
-        ..Removed::default()
-    };
+    let removed =
+        Removed { read: trace.time_s.len(), outside: trace.time_s.len() - rows.len(), ..Removed::default() };
     let pick = |values: &Vec<f64>| rows.iter().map(|&row| values[row]).collect::<Vec<f64>>();
-    let time_s = rows
-        .iter()
-        .map(|&row| trace.time_s[row] - trace.time_s[first])
-        .collect();
+    let time_s = rows.iter().map(|&row| trace.time_s[row] - trace.time_s[first]).collect();
     let columns = trace.columns.iter().map(pick).collect();
-    Ok((
-        SeriesTrace {
-            time_s,
-            names: trace.names.clone(),
-            columns,
-        },
-        removed,
-    ))
+    Ok((SeriesTrace { time_s, names: trace.names.clone(), columns }, removed))
 }
 
 fn bounds(spec: &DatasetSpec) -> (f64, f64) {
-    (
-        spec.start.map_or(0.0, |start| start.seconds()),
-        spec.end.map_or(f64::INFINITY, |end| end.seconds()),
-    )
+    (spec.start.map_or(0.0, Span::seconds), spec.end.map_or(f64::INFINITY, Span::seconds))
 }
 
 fn empty_slice(last_s: Option<f64>, rows: usize) -> SliceError {
@@ -177,11 +154,7 @@ fn spread_duplicates(arrival_s: &mut [f64], step_s: f64) -> usize {
     let mut start = 0;
     while start < arrival_s.len() {
         let first_s = arrival_s[start];
-        let end = start
-            + arrival_s[start..]
-                .iter()
-                .take_while(|&&arrival| arrival == first_s)
-                .count();
+        let end = start + arrival_s[start..].iter().take_while(|&&arrival| arrival == first_s).count();
         let count = end - start;
         if count > 1 {
             let room_s = arrival_s.get(end).map_or(f64::INFINITY, |next| next - first_s);
@@ -204,15 +177,9 @@ mod tests {
     fn spread_duplicates_keep_their_order_and_stay_before_the_next_request() {
         let mut arrival_s = vec![0.0, 1.0, 1.0, 1.0, 1.002, 5.0, 5.0];
         assert_eq!(spread_duplicates(&mut arrival_s, 0.001), 3);
-        assert!(
-            arrival_s.windows(2).all(|pair| pair[0] < pair[1]),
-            "{arrival_s:?}"
-        );
+        assert!(arrival_s.windows(2).all(|pair| pair[0] < pair[1]), "{arrival_s:?}");
         assert_eq!(arrival_s[6], 5.001);
-        assert!(
-            (arrival_s[2] - (1.0 + 0.002 / 3.0)).abs() < 1e-12,
-            "the step shrinks to fit"
-        );
+        assert!((arrival_s[2] - (1.0 + 0.002 / 3.0)).abs() < 1e-12, "the step shrinks to fit");
     }
 
     #[test]

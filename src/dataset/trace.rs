@@ -186,10 +186,7 @@ mod tests {
         let picked = labels.select(&[1]);
         assert_eq!(picked, ["ChatGPT"].into_iter().collect());
         assert_eq!(picked.counts(), [("ChatGPT".to_string(), 1)]);
-        assert_eq!(
-            labels.counts(),
-            [("ChatGPT".to_string(), 1), ("GPT-4".to_string(), 2)]
-        );
+        assert_eq!(labels.counts(), [("ChatGPT".to_string(), 1), ("GPT-4".to_string(), 2)]);
         assert_eq!(labels.carries(&["GPT-4".to_string()]), [true, false, true]);
     }
 

@@ -166,10 +166,7 @@ fn carriage_returns_alone() {
 #[test]
 fn a_utf_16_file() {
     let utf_16 = |mark: &str| {
-        format!("{mark}{BURSTGPT}")
-            .encode_utf16()
-            .flat_map(u16::to_le_bytes)
-            .collect::<Vec<_>>()
+        format!("{mark}{BURSTGPT}").encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>()
     };
     assert_snapshot!(error(utf_16("\u{feff}")), @"trace.csv: the file is UTF-16; save it as UTF-8");
     assert_snapshot!(error(utf_16("")), @"trace.csv:1: a NUL byte; the file is damaged, was cut while it was written, or is UTF-16");
@@ -182,9 +179,7 @@ fn a_long_value_is_shortened_in_the_message() {
 
 #[test]
 fn a_file_that_cannot_be_read() {
-    let message = read_trace(Path::new("tests/no-such-file.csv"))
-        .unwrap_err()
-        .to_string();
+    let message = read_trace(Path::new("tests/no-such-file.csv")).unwrap_err().to_string();
     assert_snapshot!(message, @"tests/no-such-file.csv: cannot be read: No such file or directory (os error 2)");
     let message = read_trace(Path::new("tests")).unwrap_err().to_string();
     assert_snapshot!(message, @"tests: cannot be read: Is a directory (os error 21)");

@@ -11,9 +11,7 @@ fn assert_same(form: &str) {
 
 /// The fixture with each row's fields changed.
 fn rewritten(rewrite: impl Fn(Vec<&str>) -> Vec<String>) -> String {
-    let rows = BURSTGPT
-        .lines()
-        .map(|line| rewrite(line.split(',').collect()).join(","));
+    let rows = BURSTGPT.lines().map(|line| rewrite(line.split(',').collect()).join(","));
     rows.collect::<Vec<_>>().join("\n") + "\n"
 }
 
@@ -26,12 +24,7 @@ fn line_ends_may_be_crlf() {
 fn the_last_line_end_may_be_missing() {
     assert_same(BURSTGPT.trim_end());
     assert_same(BURSTGPT.replace('\n', "\r\n").trim_end());
-    assert_same(
-        &BURSTGPT
-            .trim_end()
-            .replace('\n', "\r\n")
-            .replace("log\r\n", "log\r\n\r\n"),
-    );
+    assert_same(&BURSTGPT.trim_end().replace('\n', "\r\n").replace("log\r\n", "log\r\n\r\n"));
 }
 
 #[test]
@@ -42,11 +35,8 @@ fn a_byte_order_mark_may_stand_first() {
 #[test]
 fn timestamps_may_be_floats() {
     assert_same(&rewritten(|fields| {
-        let stamp = if fields[0] == "Timestamp" {
-            "Timestamp".to_string()
-        } else {
-            format!("{}.000", fields[0])
-        };
+        let stamp =
+            if fields[0] == "Timestamp" { "Timestamp".to_string() } else { format!("{}.000", fields[0]) };
         let rest = fields[1..].iter().map(ToString::to_string);
         std::iter::once(stamp).chain(rest).collect()
     }));
@@ -54,16 +44,12 @@ fn timestamps_may_be_floats() {
 
 #[test]
 fn fields_may_be_quoted() {
-    assert_same(&rewritten(|fields| {
-        fields.iter().map(|field| format!("\"{field}\"")).collect()
-    }));
+    assert_same(&rewritten(|fields| fields.iter().map(|field| format!("\"{field}\"")).collect()));
 }
 
 #[test]
 fn quoted_names_may_hold_commas_quotes_and_line_ends() {
-    let trace = requests(&burstgpt(
-        "5,\"a,b\",1,2,3,\"say \"\"x\"\"\"\n6,\"c\r\nd\",1,2,3,y",
-    ));
+    let trace = requests(&burstgpt("5,\"a,b\",1,2,3,\"say \"\"x\"\"\"\n6,\"c\r\nd\",1,2,3,y"));
     assert_eq!(trace.llm.iter().collect::<Vec<_>>(), ["a,b", "c\r\nd"]);
     assert_eq!(trace.log_type.iter().collect::<Vec<_>>(), ["say \"x\"", "y"]);
 }
@@ -81,9 +67,7 @@ fn spaces_around_a_field_are_passed_over() {
 
 #[test]
 fn columns_may_be_reordered() {
-    assert_same(&rewritten(|fields| {
-        fields.iter().rev().map(ToString::to_string).collect()
-    }));
+    assert_same(&rewritten(|fields| fields.iter().rev().map(ToString::to_string).collect()));
 }
 
 #[test]
@@ -118,11 +102,5 @@ fn many_rows_with_line_ends_in_quotes_stay_whole() {
     }
     let trace = requests(&burstgpt(&rows));
     assert_eq!(trace.len(), 20_000);
-    assert!(
-        trace
-            .arrival_s
-            .iter()
-            .enumerate()
-            .all(|(row, arrival_s)| row as f64 == *arrival_s)
-    );
+    assert!(trace.arrival_s.iter().enumerate().all(|(row, arrival_s)| row as f64 == *arrival_s));
 }

@@ -10,10 +10,7 @@ fn six_columns_of_burstgpt_are_read_exactly() {
     assert_eq!(trace.arrival_s[..3], [0.0, 40.0, 113.0]);
     assert_eq!(trace.request_tokens[..3], [472.0, 1087.0, 417.0]);
     assert_eq!(trace.response_tokens[..3], [18.0, 230.0, 276.0]);
-    assert_eq!(
-        trace.llm.iter().take(3).collect::<Vec<_>>(),
-        ["ChatGPT", "ChatGPT", "GPT-4"]
-    );
+    assert_eq!(trace.llm.iter().take(3).collect::<Vec<_>>(), ["ChatGPT", "ChatGPT", "GPT-4"]);
     assert_eq!(trace.log_type.iter().next(), Some("Conversation log"));
 }
 
@@ -21,10 +18,7 @@ fn six_columns_of_burstgpt_are_read_exactly() {
 fn eight_columns_of_burstgpt_are_read_with_and_without_a_session() {
     let trace = requests(BURSTGPT_SESSIONS);
     assert_eq!(trace.len(), 24);
-    let sessions = BURSTGPT_SESSIONS
-        .lines()
-        .skip(1)
-        .map(|line| line.split(',').nth(1) != Some(""));
+    let sessions = BURSTGPT_SESSIONS.lines().skip(1).map(|line| line.split(',').nth(1) != Some(""));
     let conversations = trace.log_type.iter().map(|name| name == "Conversation log");
     assert!(sessions.eq(conversations), "API rows have no session");
     let stamps = BURSTGPT_SESSIONS.lines().skip(1).map(|line| {
@@ -57,9 +51,6 @@ fn a_numeric_table_keeps_the_order_of_its_columns() {
 #[test]
 fn a_date_column_need_not_be_the_first() {
     let trace = series("load,Date\n1.5,2016-07-01\n-2e3,2016-07-02\n");
-    assert_eq!(
-        (trace.names, trace.columns),
-        (vec!["load".to_string()], vec![vec![1.5, -2_000.0]])
-    );
+    assert_eq!((trace.names, trace.columns), (vec!["load".to_string()], vec![vec![1.5, -2_000.0]]));
     assert_eq!(trace.time_s, [0.0, 86_400.0]);
 }

@@ -1,5 +1,8 @@
 //! Trace files as people have them: every layout is read exactly, every fault is named by line and column.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails")]
+
+mod command;
 mod faults;
 mod forms;
 mod layouts;
@@ -27,9 +30,7 @@ fn series(text: &str) -> SeriesTrace {
 }
 
 fn error(bytes: impl AsRef<[u8]>) -> String {
-    parse_trace("trace.csv", bytes.as_ref())
-        .expect_err("the file is wrong")
-        .to_string()
+    parse_trace("trace.csv", bytes.as_ref()).expect_err("the file is wrong").to_string()
 }
 
 /// A `BurstGPT` file with these rows.

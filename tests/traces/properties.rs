@@ -60,9 +60,7 @@ fn assert_sound(trace: &Trace) {
             }
             let tokens = [&trace.request_tokens, &trace.response_tokens];
             assert!(
-                tokens
-                    .iter()
-                    .all(|tokens| tokens.iter().all(|&count| count >= 0.0 && count.fract() == 0.0))
+                tokens.iter().all(|tokens| tokens.iter().all(|&count| count >= 0.0 && count.fract() == 0.0))
             );
             (&trace.arrival_s, tokens.to_vec())
         }
@@ -71,11 +69,7 @@ fn assert_sound(trace: &Trace) {
     assert!(!times_s.is_empty() && times_s[0] == 0.0);
     assert!(times_s.windows(2).all(|pair| pair[0] <= pair[1]));
     assert!(columns.iter().all(|column| column.len() == times_s.len()));
-    assert!(
-        columns
-            .iter()
-            .all(|column| column.iter().all(|value| value.is_finite()))
-    );
+    assert!(columns.iter().all(|column| column.iter().all(|value| value.is_finite())));
 }
 
 /// Names that need quotes, and names that do not.
@@ -84,10 +78,7 @@ fn name() -> impl Strategy<Value = String> {
 }
 
 fn quoted(name: &str) -> String {
-    if name
-        .chars()
-        .all(|character| character.is_ascii_alphanumeric() || character == '-')
-    {
+    if name.chars().all(|character| character.is_ascii_alphanumeric() || character == '-') {
         name.to_string()
     } else {
         format!("\"{}\"", name.replace('"', "\"\""))
@@ -115,7 +106,7 @@ proptest! {
             Err(error) => {
                 let whole = ["the file is empty", "the file is UTF-16"];
                 let of_whole = whole.iter().any(|start| error.message.starts_with(start));
-                let lines = 1 + bytes.iter().filter(|&&byte| byte == b'\n').count();
+                let lines = bytes.split(|&byte| byte == b'\n').count();
                 prop_assert!(of_whole || error.line.is_some_and(|line| line <= lines), "{error}");
             }
         }
