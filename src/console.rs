@@ -53,6 +53,16 @@ impl Console {
     pub fn sweep(self, total: usize, slots: usize) -> SweepProgress {
         SweepProgress::new(self, total, slots)
     }
+
+    /// Progress of a download of `total` bytes: a bar on a terminal, nothing elsewhere.
+    pub fn download(self, total: u64) -> DownloadProgress {
+        let bar = if self.live { ProgressBar::new(total) } else { ProgressBar::hidden() };
+        let style = ProgressStyle::with_template(
+            "{bar:32} {decimal_bytes} of {decimal_total_bytes}, {decimal_bytes_per_sec}, {eta} left",
+        )
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+        DownloadProgress(bar.with_style(style))
+    }
 }
 
 /// A table for people; columns named in `numeric` are aligned to the right.
@@ -88,9 +98,43 @@ pub fn number(value: f64) -> String {
     }
 }
 
+/// A count with its digits in groups of three.
+pub fn grouped(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 /// A rate or share in percent, with its sign.
 pub fn percent(share: f64) -> String {
     format!("{:+.1} %", 100.0 * share)
+}
+
+/// Shows how a download goes, until it is dropped.
+pub struct DownloadProgress(ProgressBar);
+
+impl DownloadProgress {
+    /// So many bytes are there.
+    pub fn at(&self, bytes: u64) {
+        // A resumed download starts from what is there, not from nothing: its speed must not count that.
+        let resumed = self.0.position() == 0;
+        self.0.set_position(bytes);
+        if resumed {
+            self.0.reset_eta();
+        }
+    }
+}
+
+impl Drop for DownloadProgress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
 }
 
 /// Shows how a sweep goes.

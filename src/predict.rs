@@ -51,7 +51,7 @@ pub fn best_run(store: &mut Store, experiment: &str) -> anyhow::Result<String> {
 pub fn forecast(
     saved: &SavedRun,
     model: &dyn Forecaster,
-    trace: Trace,
+    trace: &Trace,
     count: usize,
 ) -> anyhow::Result<Forecast> {
     // The slice of the experiment is not taken again, but its cleaning is: the model knows no other rows.

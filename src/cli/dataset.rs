@@ -1,17 +1,21 @@
 //! `burstlab dataset`: what traces there are, and what is in one.
 
+use std::fs::Permissions;
 use std::io::{BufWriter, Write};
-use std::path::PathBuf;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use clap::{Args, Subcommand};
 
+use super::inspection::inspection_text;
 use super::{OutputFormat, usage};
 use crate::console::{Console, table};
 use crate::dataset::{
-    SYNTHETIC, Source, catalog, dataset_folder, find_source, inspect, read_trace, synthetic,
+    Fetched, SYNTHETIC, Source, catalog, dataset_folder, fetch, find_source, inspect, read_trace, synthetic,
 };
 use crate::exit_code::Exit;
+use crate::experiment::nearest;
 
 #[derive(Debug, Args)]
 pub(super) struct DatasetArgs {
@@ -23,6 +27,14 @@ pub(super) struct DatasetArgs {
 enum DatasetCommand {
     /// The catalog, and what of it is on this machine
     List,
+    /// Download a trace of the catalog into the dataset folder, and check that it is the published file
+    Fetch {
+        /// Its name in the catalog
+        name: String,
+        /// Download from here instead
+        #[arg(long, hide = true)]
+        url: Option<String>,
+    },
     /// What is in a trace: rows, span, gaps, tokens, bursts, and what cleaning would change
     Inspect {
         /// A file, or a name of the catalog
@@ -48,6 +60,7 @@ enum DatasetCommand {
 pub(super) fn dataset(args: &DatasetArgs, console: Console) -> anyhow::Result<Exit> {
     match &args.command {
         DatasetCommand::List => list(console)?,
+        DatasetCommand::Fetch { name, url } => fetch_by_name(name, url.as_deref(), console)?,
         DatasetCommand::Inspect { source, format } => {
             let path = match find_source(source) {
                 Ok(Source::File(path)) => path,
@@ -60,7 +73,9 @@ pub(super) fn dataset(args: &DatasetArgs, console: Console) -> anyhow::Result<Ex
             };
             let inspection = inspect(&read_trace(&path)?);
             match format {
-                OutputFormat::Human => console.result(&inspection.to_text(&path.display().to_string())),
+                OutputFormat::Human => {
+                    console.result(&inspection_text(&path.display().to_string(), &inspection));
+                }
                 OutputFormat::Json => console.result(&serde_json::to_string(&inspection)?),
             }
         }
@@ -90,37 +105,59 @@ fn list(console: Console) -> anyhow::Result<()> {
             entry.title,
         ]);
     }
-    console.result(&table(
-        &["name", "status", "MB", "licence", "what it is"],
-        &rows,
-        &[2],
-    ));
-    console.note(&format!(
-        "files are looked for in {} (moved by BURSTLAB_DATASET)",
-        dataset_folder().display()
-    ));
+    console.result(&table(&["name", "status", "MB", "licence", "what it is"], &rows, &[2]));
+    console
+        .note(&format!("files are looked for in {} (moved by BURSTLAB_DATASET)", dataset_folder().display()));
+    Ok(())
+}
+
+fn fetch_by_name(name: &str, url: Option<&str>, console: Console) -> anyhow::Result<()> {
+    if name == SYNTHETIC {
+        return Err(usage(format!("`{SYNTHETIC}` is built in; there is nothing to fetch")));
+    }
+    let entries = catalog()?;
+    let Some(entry) = entries.iter().find(|entry| entry.name == name) else {
+        let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+        let hint = nearest(name, names.iter().copied());
+        let hint = hint.map_or(String::new(), |name| format!("did you mean `{name}`? "));
+        return Err(usage(format!(
+            "there is no dataset `{name}` in the catalog; {hint}the catalog has: {}",
+            names.join(", ")
+        )));
+    };
+    let url = url.unwrap_or(&entry.url);
+    let bar = console.download(entry.bytes);
+    let fetched = fetch(entry, url, &dataset_folder(), &mut |bytes| bar.at(bytes));
+    drop(bar);
+    match fetched? {
+        Fetched::AlreadyHere(path) => {
+            console.note(&format!("{} is here already and is the published file", path.display()));
+        }
+        Fetched::Downloaded(path) => console.note(&format!(
+            "downloaded {} ({})\nlicence: {}\ncite: {}",
+            path.display(),
+            entry.title,
+            entry.licence,
+            entry.citation
+        )),
+    }
     Ok(())
 }
 
 /// Writes under a temporary name first: a file that is there is whole.
-fn synthesise(rows: u64, seed: u64, out: &PathBuf) -> anyhow::Result<()> {
-    let folder = out
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(std::path::Path::new("."));
+fn synthesise(rows: u64, seed: u64, out: &Path) -> anyhow::Result<()> {
+    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let failed = || format!("cannot write {}", out.display());
-    let draft = tempfile::NamedTempFile::new_in(folder).with_context(failed)?;
+    // A temporary file is for its owner only, but this one becomes a file like any other.
+    let draft = tempfile::Builder::new()
+        .permissions(Permissions::from_mode(0o666))
+        .tempfile_in(folder)
+        .with_context(failed)?;
     let mut writer = BufWriter::new(draft);
     synthetic::write_csv(usize::try_from(rows).with_context(failed)?, seed, &mut writer)
         .with_context(failed)?;
     writer.flush().with_context(failed)?;
-    let draft = writer
-        .into_inner()
-        .map_err(std::io::IntoInnerError::into_error)
-        .with_context(failed)?;
-    draft
-        .persist(out)
-        .map_err(|error| error.error)
-        .with_context(failed)?;
+    let draft = writer.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(failed)?;
+    draft.persist(out).map_err(|error| error.error).with_context(failed)?;
     Ok(())
 }

@@ -45,7 +45,7 @@ pub(super) fn predict(args: &PredictArgs, console: Console) -> anyhow::Result<Ex
     let saved = SavedRun::read(&results, &run_id)?;
     let model = saved.load(&results, &ComputeDevice::cpu())?;
     let trace = read_trace(&args.trace)?;
-    let forecast = forecast(&saved, model.as_ref(), trace, args.steps as usize)?;
+    let forecast = forecast(&saved, model.as_ref(), &trace, args.steps as usize)?;
     match args.format {
         OutputFormat::Human => console.result(&for_people(&saved, &forecast)),
         OutputFormat::Json => console.result(&to_json(&saved, &forecast).to_string()),

@@ -85,10 +85,7 @@ pub fn find_source(source: &str) -> Result<Source, MissingSource> {
             return Ok(Source::File(path));
         }
         return Err(MissingSource {
-            message: format!(
-                "the dataset `{source}` is not on this machine (looked for {})",
-                path.display()
-            ),
+            message: format!("the dataset `{source}` is not on this machine (looked for {})", path.display()),
             help: format!("fetch it with: burstlab dataset fetch {source}"),
         });
     }
@@ -96,11 +93,7 @@ pub fn find_source(source: &str) -> Result<Source, MissingSource> {
     if path.is_file() {
         return Ok(Source::File(path.to_path_buf()));
     }
-    let names: Vec<&str> = entries
-        .iter()
-        .map(|entry| entry.name.as_str())
-        .chain([SYNTHETIC])
-        .collect();
+    let names: Vec<&str> = entries.iter().map(|entry| entry.name.as_str()).chain([SYNTHETIC]).collect();
     let hint = nearest(source, names.iter().copied());
     let hint = hint.map_or(String::new(), |name| format!("did you mean `{name}`? "));
     Err(MissingSource {
@@ -117,11 +110,7 @@ mod tests {
     fn every_catalog_entry_has_a_name_of_its_own_and_full_hashes() {
         let entries = catalog().unwrap();
         for (index, entry) in entries.iter().enumerate() {
-            assert!(
-                entries[..index].iter().all(|other| other.name != entry.name),
-                "{}",
-                entry.name
-            );
+            assert!(entries[..index].iter().all(|other| other.name != entry.name), "{}", entry.name);
             assert!(entry.sha256.iter().all(|hash| hash.len() == 64), "{}", entry.name);
         }
         assert!(entries.iter().any(|entry| entry.name == "azure-conv"));

@@ -80,10 +80,11 @@ pub struct Distribution {
 }
 
 impl Distribution {
+    /// Of no values at all every figure is NaN, which JSON writes as null.
     fn of(values: &[f64]) -> Self {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
-        let count = sorted.len().max(1) as f64;
+        let count = sorted.len() as f64;
         let mean = sorted.iter().sum::<f64>() / count;
         let variance = sorted.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count;
         let at = |level: f64| {
@@ -113,16 +114,12 @@ pub fn inspect(trace: &Trace) -> Inspection {
 fn inspect_requests(trace: &RequestTrace) -> RequestFacts {
     let gaps = differences(&trace.arrival_s);
     let gap_s = Distribution::of(&gaps);
-    let share = |count: usize| count as f64 / gaps.len().max(1) as f64;
+    let share = |count: usize| count as f64 / gaps.len() as f64;
     let zero = |row: usize| trace.request_tokens[row] == 0.0 || trace.response_tokens[row] == 0.0;
     RequestFacts {
         rows: trace.len(),
         span_s: trace.arrival_s.last().copied().unwrap_or(0.0),
-        failed: trace
-            .response_tokens
-            .iter()
-            .filter(|&&tokens| tokens == 0.0)
-            .count(),
+        failed: trace.response_tokens.iter().filter(|&&tokens| tokens == 0.0).count(),
         zero_tokens: (0..trace.len()).filter(|&row| zero(row)).count(),
         repeated_timestamps: gaps.iter().filter(|&&gap| gap == 0.0).count(),
         gap_cv: gap_s.std / gap_s.mean,
@@ -132,8 +129,8 @@ fn inspect_requests(trace: &RequestTrace) -> RequestFacts {
         gap_s,
         request_tokens: Distribution::of(&trace.request_tokens),
         response_tokens: Distribution::of(&trace.response_tokens),
-        llms: count_by(&trace.llm),
-        log_types: count_by(&trace.log_type),
+        llms: trace.llm.counts(),
+        log_types: trace.log_type.counts(),
     }
 }
 
@@ -156,121 +153,9 @@ fn differences(values: &[f64]) -> Vec<f64> {
 }
 
 fn autocorrelation(values: &[f64], distribution: &Distribution) -> f64 {
-    let covariance: f64 = values
-        .windows(2)
-        .map(|pair| (pair[0] - distribution.mean) * (pair[1] - distribution.mean))
-        .sum();
+    let covariance: f64 =
+        values.windows(2).map(|pair| (pair[0] - distribution.mean) * (pair[1] - distribution.mean)).sum();
     covariance / (values.len().max(1) as f64 * distribution.std.powi(2))
-}
-
-fn count_by(names: &[String]) -> Vec<(String, usize)> {
-    let mut counts = std::collections::BTreeMap::new();
-    for name in names {
-        *counts.entry(name.clone()).or_insert(0) += 1;
-    }
-    counts.into_iter().collect()
-}
-
-impl Inspection {
-    /// The facts for people.
-    pub fn to_text(&self, file: &str) -> String {
-        match self {
-            Inspection::Requests(facts) => request_text(file, facts),
-            Inspection::Series(facts) => series_text(file, facts),
-        }
-    }
-}
-
-fn request_text(file: &str, facts: &RequestFacts) -> String {
-    let percent = |count: usize| format!("{:.2} %", 100.0 * count as f64 / facts.rows.max(1) as f64);
-    let counts = |counts: &[(String, usize)]| {
-        counts
-            .iter()
-            .map(|(name, count)| format!("{name} {count} ({})", percent(*count)))
-            .collect::<Vec<_>>()
-            .join(", ")
-    };
-    let mut lines = vec![
-        format!("{file}: {} requests over {}", facts.rows, duration(facts.span_s)),
-        String::new(),
-        header(),
-        row("gap (s)", &facts.gap_s),
-        row("request tokens", &facts.request_tokens),
-        row("response tokens", &facts.response_tokens),
-        String::new(),
-        format!(
-            "gaps: CV {:.3}, autocorrelation at lag 1 {:.3}",
-            facts.gap_cv, facts.gap_autocorrelation
-        ),
-        format!(
-            "bursts: {:.1} % of gaps below 10 ms, {:.1} % above 10 s",
-            100.0 * facts.burst_share,
-            100.0 * facts.sparse_share
-        ),
-        format!(
-            "failed (no response token): {} ({})",
-            facts.failed,
-            percent(facts.failed)
-        ),
-        format!(
-            "cleaning would drop {} requests with zero tokens and spread {} repeated timestamps",
-            facts.zero_tokens, facts.repeated_timestamps
-        ),
-    ];
-    if !facts.llms.is_empty() {
-        lines.push(format!("LLMs: {}", counts(&facts.llms)));
-        lines.push(format!("kinds: {}", counts(&facts.log_types)));
-    }
-    lines.join("\n")
-}
-
-fn series_text(file: &str, facts: &SeriesFacts) -> String {
-    let mut lines = vec![
-        format!("{file}: {} rows over {}", facts.rows, duration(facts.span_s)),
-        String::new(),
-        header(),
-        row("step (s)", &facts.step_s),
-    ];
-    lines.extend(
-        facts
-            .columns
-            .iter()
-            .map(|(name, distribution)| row(name, distribution)),
-    );
-    lines.join("\n")
-}
-
-fn header() -> String {
-    let names = ["mean", "std", "min", "p50", "p95", "p99", "max"];
-    format!(
-        "{:<18}{}",
-        "",
-        names.iter().map(|name| format!("{name:>12}")).collect::<String>()
-    )
-}
-
-fn row(name: &str, distribution: &Distribution) -> String {
-    let Distribution {
-        mean,
-        std,
-        min,
-        p50,
-        p95,
-        p99,
-        max,
-    } = *distribution;
-    let values = [mean, std, min, p50, p95, p99, max];
-    format!(
-        "{name:<18}{}",
-        values
-            .iter()
-            .map(|value| format!("{value:>12.3}"))
-            .collect::<String>()
-    )
-}
-
-fn duration(seconds: f64) -> String {
-    humantime::format_duration(std::time::Duration::from_secs(seconds.max(0.0) as u64)).to_string()
 }
 
 #[cfg(test)]
@@ -286,10 +171,7 @@ mod tests {
             ..RequestTrace::default()
         };
         let facts = inspect_requests(&trace);
-        assert_eq!(
-            (facts.failed, facts.zero_tokens, facts.repeated_timestamps),
-            (2, 2, 1)
-        );
+        assert_eq!((facts.failed, facts.zero_tokens, facts.repeated_timestamps), (2, 2, 1));
         assert!(
             (facts.burst_share - 2.0 / 3.0).abs() < 1e-12 && (facts.sparse_share - 1.0 / 3.0).abs() < 1e-12
         );

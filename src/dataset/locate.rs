@@ -1,195 +1,255 @@
-//! Finds the line and the column that make a trace file unreadable.
+//! A trace file as text: its header, its rows, and the line and column of whatever is wrong with it.
+
+use std::borrow::Cow;
 
 use super::clock::parse_nanoseconds;
+use super::records::{Malformed, Record, Records, fields, push_plain};
 use super::trace::TraceError;
 
 /// What a field must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Expect {
-    /// Anything, also nothing.
-    Text,
+    /// A name.
+    Name,
     /// A finite number.
     Number,
-    /// A whole number that is not negative.
+    /// Seconds since a midnight.
+    Seconds,
+    /// A number of tokens: whole and not negative.
     Count,
     /// A date with or without a time.
     DateTime,
 }
 
+/// Some 3,000 years: what is larger counts milliseconds, or is damaged.
+const GREATEST_SECONDS: f64 = 1e11;
+
+/// Up to here every whole number has an `f64` of its own.
+const GREATEST_COUNT: f64 = 9_007_199_254_740_992.0;
+
 impl Expect {
-    fn accepts(self, text: &str) -> bool {
-        let number = text.trim().parse::<f64>().ok().filter(|value| value.is_finite());
+    /// Whether a number may stand here.
+    pub fn holds(self, value: f64) -> bool {
         match self {
-            Expect::Text => true,
-            Expect::Number => number.is_some(),
-            Expect::Count => number.is_some_and(|value| value >= 0.0 && value.fract() == 0.0),
+            Expect::Name | Expect::DateTime => false,
+            Expect::Number => value.is_finite(),
+            Expect::Seconds => (0.0..=GREATEST_SECONDS).contains(&value),
+            Expect::Count => (0.0..=GREATEST_COUNT).contains(&value) && value.fract() == 0.0,
+        }
+    }
+
+    fn accepts(self, text: &str) -> bool {
+        match self {
+            Expect::Name => !text.is_empty(),
             Expect::DateTime => parse_nanoseconds(text).is_some(),
+            Expect::Number | Expect::Seconds | Expect::Count => {
+                text.parse().is_ok_and(|value| self.holds(value))
+            }
         }
     }
 
     /// What is wrong with a text that is not accepted.
-    pub fn complaint(self, text: &str) -> String {
-        let expected = match self {
-            Expect::Text => "a text",
-            Expect::Number => "a number",
-            Expect::Count => "a number of tokens",
-            Expect::DateTime => "a date and time such as 2023-11-16 18:15:46.6805900",
-        };
-        if text.trim().is_empty() {
-            format!("the value is missing; {expected} is expected here")
-        } else {
-            format!(
-                "`{}` is not {expected}",
-                text.chars().take(60).collect::<String>()
-            )
+    fn complaint(self, text: &str) -> String {
+        if text.is_empty() {
+            let expected = match self {
+                Expect::Name => "a name",
+                Expect::Number => "a number",
+                Expect::Seconds => "a number of seconds",
+                Expect::Count => "a number of tokens",
+                Expect::DateTime => "a date and time",
+            };
+            return format!("the value is missing; {expected} is expected here");
         }
+        let fault = match (self, text.parse::<f64>()) {
+            (Expect::DateTime | Expect::Name, _) => {
+                "is not a date and time such as 2023-11-16 18:15:46.6805900"
+            }
+            (_, Err(_)) => "is not a number",
+            (_, Ok(value)) if !value.is_finite() => "is not a finite number",
+            (Expect::Seconds, Ok(value)) if value < 0.0 => "is negative; timestamps count from a midnight on",
+            (Expect::Seconds, _) => "is too large for a number of seconds; divide milliseconds by 1000",
+            (_, Ok(value)) if value < 0.0 => "is negative; a number of tokens is expected here",
+            (_, Ok(value)) if value.fract() != 0.0 => {
+                "is not a whole number; a number of tokens is expected here"
+            }
+            _ => "is too large for a number of tokens",
+        };
+        format!("`{}` {fault}", shortened(text))
     }
 }
 
-/// A trace file as lines, for error messages only: the fast path never looks at it line by line.
-pub struct Locator<'a> {
-    file: &'a str,
-    bytes: &'a [u8],
+/// A text that fits on a line of an error message.
+pub fn shortened(text: &str) -> String {
+    const LONGEST: usize = 100;
+    let mut short: String = text.escape_debug().take(LONGEST).collect();
+    if text.chars().count() > LONGEST {
+        short.push('…');
+    }
+    short
 }
 
-impl<'a> Locator<'a> {
-    /// Refuses what is no text at all: an empty file, a NUL byte.
-    pub fn new(file: &'a str, bytes: &'a [u8]) -> Result<Self, TraceError> {
-        let locator = Self { file, bytes };
-        if bytes.iter().all(u8::is_ascii_whitespace) {
-            return Err(locator.whole("the file is empty; a trace has a header and rows"));
+/// A trace file whose text and header are sound.
+pub struct TraceFile<'a> {
+    name: &'a str,
+    text: &'a str,
+    header_line: usize,
+    /// The names of the columns.
+    pub header: Vec<String>,
+}
+
+/// The rows of a trace file, each with as many fields as the header.
+pub struct Rows<'a> {
+    /// Number of rows.
+    pub count: usize,
+    /// The rows without the header, plain enough for any reader of CSV.
+    pub text: Cow<'a, str>,
+}
+
+impl<'a> TraceFile<'a> {
+    /// Refuses what is no text: an empty file, UTF-16, a NUL byte, bytes that are not UTF-8.
+    ///
+    /// # Errors
+    /// Those, and a header that is malformed.
+    pub fn new(name: &'a str, bytes: &'a [u8]) -> Result<Self, TraceError> {
+        let mut file = Self { name, text: "", header_line: 1, header: Vec::new() };
+        if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
+            return Err(file.whole("the file is UTF-16; save it as UTF-8"));
         }
         if let Some(at) = bytes.iter().position(|&byte| byte == 0) {
-            let line = 1 + bytes[..at].iter().filter(|&&byte| byte == b'\n').count();
-            let start = bytes[..at]
-                .iter()
-                .rposition(|&byte| byte == b'\n')
-                .map_or(0, |newline| newline + 1);
-            let field = bytes[start..at].iter().filter(|&&byte| byte == b',').count();
-            let column = if line == 1 {
-                None
-            } else {
-                locator.header()?.get(field).cloned()
-            };
-            let message = "a NUL byte; the file is damaged or was cut while it was written".to_string();
-            return Err(TraceError {
-                file: file.to_string(),
-                line: Some(line),
-                column,
-                message,
-            });
+            let message = "a NUL byte; the file is damaged, was cut while it was written, or is UTF-16";
+            return Err(file.at_byte(bytes, at, message));
         }
-        Ok(locator)
+        file.text = std::str::from_utf8(bytes)
+            .map_err(|error| {
+                let message = "a byte that is not UTF-8; save the file as UTF-8";
+                file.at_byte(bytes, error.valid_up_to(), message)
+            })?
+            .trim_start_matches('\u{feff}');
+        let header = match Records::of(file.text).next() {
+            None => return Err(file.whole("the file is empty; a trace has a header and rows")),
+            Some(record) => record.map_err(|malformed| file.malformed(&malformed))?,
+        };
+        file.header_line = header.line;
+        file.header = names(&header);
+        Ok(file)
+    }
+
+    /// The rows below the header.
+    ///
+    /// # Errors
+    /// No row, a row that is no CSV, or one with too few or too many fields.
+    pub fn rows(&self) -> Result<Rows<'a>, TraceError> {
+        let mut records = Records::of(self.text);
+        records.next();
+        let body = records.rest();
+        let (mut count, mut plain) = (0, true);
+        for record in records {
+            let record = record.map_err(|malformed| self.malformed(&malformed))?;
+            if record.fields != self.header.len() {
+                return Err(self.wrong_length(&record));
+            }
+            count += 1;
+            plain &= record.plain;
+        }
+        if count == 0 {
+            return Err(self.at_header("there is a header but no row below it"));
+        }
+        let text = if plain {
+            Cow::Borrowed(body.trim_ascii_end())
+        } else {
+            let mut text = String::with_capacity(body.len());
+            for record in self.records() {
+                push_plain(&record, &mut text);
+            }
+            Cow::Owned(text)
+        };
+        Ok(Rows { count, text })
     }
 
     /// An error about the file as a whole.
     pub fn whole(&self, message: &str) -> TraceError {
-        TraceError {
-            file: self.file.to_string(),
-            line: None,
-            column: None,
-            message: message.to_string(),
-        }
+        self.error(None, None, message)
     }
 
-    /// The names in the header, without a byte-order mark.
-    pub fn header(&self) -> Result<Vec<String>, TraceError> {
-        let (_, line) = self
-            .lines()
-            .next()
-            .ok_or_else(|| self.whole("the file is empty"))?;
-        let text =
-            std::str::from_utf8(line).map_err(|_| self.at_line(1, None, "the header is not UTF-8 text"))?;
-        Ok(fields(text.trim_start_matches('\u{feff}')))
+    /// An error about the header.
+    pub fn at_header(&self, message: &str) -> TraceError {
+        self.at_line(self.header_line, None, message)
     }
 
-    /// Refuses a header without rows.
-    pub fn require_rows(&self) -> Result<(), TraceError> {
-        match self.lines().nth(1) {
-            Some(_) => Ok(()),
-            None => Err(self.at_line(1, None, "there is a header but no row below it")),
-        }
+    /// An error about a line of the file, counted from 1.
+    fn at_line(&self, line: usize, column: Option<usize>, message: &str) -> TraceError {
+        self.error(Some(line), column, message)
     }
 
-    /// An error in data row `row`, counted from 0.
-    pub fn at_row(&self, row: usize, column: &str, message: &str) -> TraceError {
-        let line = self.lines().nth(row + 1).map(|(number, _)| number);
-        TraceError {
-            file: self.file.to_string(),
-            line,
-            column: Some(column.to_string()),
-            message: message.to_string(),
-        }
-    }
-
-    /// The first line that does not hold what its columns must; `fallback` is what polars said.
-    pub fn first_bad(&self, expectations: &[(&str, Expect)], fallback: &str) -> TraceError {
-        let Ok(header) = self.header() else {
-            return self.whole(fallback);
-        };
-        for (number, line) in self.lines().skip(1) {
-            let Ok(text) = std::str::from_utf8(line) else {
-                return self.at_line(number, None, "the line is not UTF-8 text");
-            };
-            let values = fields(text);
-            if values.len() != header.len() {
-                let message = format!("{} fields, but the header has {}", values.len(), header.len());
-                let missing = header.get(values.len()).cloned();
-                return self.at_line(number, missing, &message);
-            }
-            for (name, expect) in expectations {
-                let Some(at) = header.iter().position(|column| column == name) else {
-                    continue;
-                };
-                if !expect.accepts(&values[at]) {
-                    return self.at_line(number, Some((*name).to_string()), &expect.complaint(&values[at]));
+    /// The first value that is not what its column must hold; `otherwise` where there is none.
+    pub fn first_bad(&self, expectations: &[(usize, Expect)], otherwise: &str) -> TraceError {
+        for record in self.records() {
+            let values = fields(&record);
+            for &(column, expect) in expectations {
+                if !expect.accepts(&values[column]) {
+                    return self.at_line(record.line, Some(column), &expect.complaint(&values[column]));
                 }
             }
         }
-        self.whole(fallback)
+        self.whole(otherwise)
     }
 
-    fn at_line(&self, line: usize, column: Option<String>, message: &str) -> TraceError {
-        TraceError {
-            file: self.file.to_string(),
-            line: Some(line),
-            column,
-            message: message.to_string(),
+    /// An error about a timestamp that is earlier than that of the row before, `row - 1`.
+    pub fn backwards(&self, row: usize, column: usize) -> TraceError {
+        let mut stamps =
+            self.records().skip(row - 1).map(|record| (record.line, fields(&record)[column].to_string()));
+        match (stamps.next(), stamps.next()) {
+            (Some((_, before)), Some((line, stamp))) => {
+                let message =
+                    format!("the timestamp goes back from `{before}` to `{stamp}`; sort the rows by it");
+                self.at_line(line, Some(column), &message)
+            }
+            _ => self.whole("a timestamp goes back in time; sort the rows by it"),
         }
     }
 
-    /// Lines that are not blank, with their numbers from 1.
-    fn lines(&self) -> impl Iterator<Item = (usize, &'a [u8])> {
-        self.bytes
-            .split(|&byte| byte == b'\n')
-            .map(|line| line.strip_suffix(b"\r").unwrap_or(line))
-            .enumerate()
-            .map(|(index, line)| (index + 1, line))
-            .filter(|(_, line)| !line.is_empty())
+    /// The rows that are sound: all of them, once [`Self::rows`] has passed.
+    fn records(&self) -> impl Iterator<Item = Record<'a>> {
+        Records::of(self.text).filter_map(Result::ok).skip(1)
+    }
+
+    fn wrong_length(&self, record: &Record<'_>) -> TraceError {
+        let message = format!(
+            "{} {}, but the header has {}",
+            record.fields,
+            if record.fields == 1 { "field" } else { "fields" },
+            self.header.len()
+        );
+        self.at_line(record.line, Some(record.fields), &message)
+    }
+
+    fn malformed(&self, malformed: &Malformed) -> TraceError {
+        self.at_line(malformed.line, Some(malformed.field), malformed.message)
+    }
+
+    /// An error at a byte of a file that is not, or not yet, known to be text.
+    fn at_byte(&self, bytes: &[u8], at: usize, message: &str) -> TraceError {
+        let sound = String::from_utf8_lossy(&bytes[..at]);
+        let line = 1 + sound.matches('\n').count();
+        let header = Records::of(sound.trim_start_matches('\u{feff}')).next();
+        let (Some(Ok(header)), true) = (header, line > 1) else {
+            return self.at_line(line, None, message);
+        };
+        let start = sound.rfind('\n').map_or(0, |newline| newline + 1);
+        let column = sound[start..].matches(',').count();
+        TraceError { column: names(&header).into_iter().nth(column), ..self.at_line(line, None, message) }
+    }
+
+    fn error(&self, line: Option<usize>, column: Option<usize>, message: &str) -> TraceError {
+        TraceError {
+            file: self.name.to_string(),
+            line,
+            column: column.and_then(|column| self.header.get(column).cloned()),
+            message: message.to_string(),
+        }
     }
 }
 
-/// The fields of one line: commas separate, double quotes protect.
-fn fields(line: &str) -> Vec<String> {
-    let mut fields = vec![String::new()];
-    let mut quoted = false;
-    let mut characters = line.chars().peekable();
-    while let Some(character) = characters.next() {
-        match character {
-            '"' if quoted && characters.peek() == Some(&'"') => {
-                characters.next();
-                if let Some(field) = fields.last_mut() {
-                    field.push('"');
-                }
-            }
-            '"' => quoted = !quoted,
-            ',' if !quoted => fields.push(String::new()),
-            _ => {
-                if let Some(field) = fields.last_mut() {
-                    field.push(character);
-                }
-            }
-        }
-    }
-    fields
+fn names(header: &Record<'_>) -> Vec<String> {
+    fields(header).into_iter().map(Cow::into_owned).collect()
 }

@@ -2,11 +2,13 @@
 
 mod catalog;
 mod clock;
+mod fetch;
 mod inspect;
 mod locate;
 mod predictions;
 mod prepare;
 mod read;
+mod records;
 mod scale;
 mod slice;
 mod split;
@@ -16,7 +18,8 @@ mod trace;
 mod windows;
 
 pub use catalog::{CatalogEntry, MissingSource, SYNTHETIC, Source, catalog, dataset_folder, find_source};
-pub use inspect::{Inspection, inspect};
+pub use fetch::{Fetched, fetch};
+pub use inspect::{Distribution, Inspection, RequestFacts, SeriesFacts, inspect};
 pub use predictions::{PredictionTable, read_predictions, write_predictions};
 pub use prepare::{Loader, PrepareError, Prepared};
 pub use read::{parse_trace, read_trace};
@@ -24,5 +27,5 @@ pub use scale::{ChannelScale, Scaler};
 pub use slice::{Removed, SliceError, slice};
 pub use split::{LeakVerdict, Part, Split, TooShort};
 pub use steps::{Channel, Steps, Transform, steps_of};
-pub use trace::{RequestTrace, SeriesTrace, Trace, TraceError};
+pub use trace::{Labels, RequestTrace, SeriesTrace, Trace, TraceError};
 pub use windows::{ScaledSteps, Windows};

@@ -197,7 +197,7 @@ impl Loader {
             return Ok(prepared.clone());
         }
         let (trace, _) = self.load(&spec.dataset)?;
-        let (trace, removed) = slice((*trace).clone(), &spec.dataset).map_err(PrepareError::Slice)?;
+        let (trace, removed) = slice(&trace, &spec.dataset).map_err(PrepareError::Slice)?;
         let steps = steps_of(&trace, &spec.task).map_err(PrepareError::Task)?;
         let prepared = Arc::new(Prepared::new(steps, removed, spec, fold));
         self.prepared.insert(key, prepared.clone());
@@ -239,7 +239,7 @@ impl Loader {
                     })
                 })?;
                 let hash = hex(&Sha256::digest(&bytes));
-                (parse_trace(&file, bytes).map_err(PrepareError::Trace)?, hash)
+                (parse_trace(&file, &bytes).map_err(PrepareError::Trace)?, hash)
             }
         };
         let loaded = (Arc::new(trace), hash);
@@ -282,8 +282,8 @@ fn synthetic_requests(spec: &DatasetSpec) -> super::trace::RequestTrace {
         trace.arrival_s.push(arrival_s);
         trace.request_tokens.push(f64::from(row.request_tokens));
         trace.response_tokens.push(f64::from(row.response_tokens));
-        trace.llm.push(llm.to_string());
-        trace.log_type.push(log_type.to_string());
+        trace.llm.push(llm);
+        trace.log_type.push(log_type);
         trace.clock_s = first_s;
     }
     trace

@@ -1,29 +1,32 @@
-//! Reads a trace file with polars: the layout is recognised by its header.
+//! Reads a trace file: the layout is recognised by its header, polars reads the values, and none is guessed.
 
 use std::io::Cursor;
 use std::path::Path;
 use std::sync::Arc;
 
 use polars::prelude::{
-    Column, CsvReadOptions, DataFrame, DataType, Field, NullValues, PlSmallStr, Schema, SerReader,
+    CsvReadOptions, DataFrame, DataType, Field, Float64Chunked, PlSmallStr, PolarsResult, Schema, SerReader,
+    StringChunked,
 };
 
 use super::clock::parse_nanoseconds;
-use super::locate::{Expect, Locator};
-use super::trace::{RequestTrace, SeriesTrace, Trace, TraceError};
+use super::locate::{Expect, TraceFile, shortened};
+use super::trace::{Labels, RequestTrace, SeriesTrace, Trace, TraceError};
 
-/// The layouts that are understood, by the columns they need.
+const BURSTGPT: [&str; 5] = ["Timestamp", "Model", "Request tokens", "Response tokens", "Log Type"];
+const AZURE: [&str; 3] = ["TIMESTAMP", "ContextTokens", "GeneratedTokens"];
+const DATE_NAMES: [&str; 4] = ["date", "datetime", "time", "timestamp"];
+
+/// The layouts that are understood, with the positions of the columns they need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Layout {
     /// `Timestamp,[Session ID,Elapsed time,]Model,Request tokens,Response tokens,Total tokens,Log Type`.
-    BurstGpt,
+    BurstGpt([usize; 5]),
     /// `TIMESTAMP,ContextTokens,GeneratedTokens`.
-    Azure,
+    Azure([usize; 3]),
     /// A date column and numeric columns.
-    Series { date: String, columns: Vec<String> },
+    Series { date: usize, columns: Vec<usize> },
 }
-
-const DATE_NAMES: [&str; 4] = ["date", "datetime", "time", "timestamp"];
 
 /// Reads a trace from a file.
 ///
@@ -37,236 +40,234 @@ pub fn read_trace(path: &Path) -> Result<Trace, TraceError> {
         column: None,
         message: format!("cannot be read: {error}"),
     })?;
-    parse_trace(&file, bytes)
+    parse_trace(&file, &bytes)
 }
 
-/// Reads a trace from bytes; `file` is only named in errors.
+/// Reads a trace from bytes; `name` is only named in errors.
+///
+/// Values are taken as they stand: surplus columns are passed over, and so are blank lines and spaces around a field.
 ///
 /// # Errors
 /// As [`read_trace`].
-pub fn parse_trace(file: &str, bytes: Vec<u8>) -> Result<Trace, TraceError> {
-    let locator = Locator::new(file, &bytes)?;
-    let header = locator.header()?;
-    let layout = recognise(&header).ok_or_else(|| unknown_header(file, &header))?;
-    locator.require_rows()?;
+pub fn parse_trace(name: &str, bytes: &[u8]) -> Result<Trace, TraceError> {
+    let file = TraceFile::new(name, bytes)?;
+    let layout = recognise(&file.header).map_err(|message| file.at_header(&message))?;
     match layout {
-        Layout::BurstGpt => burstgpt(&header, &bytes, &locator).map(Trace::Requests),
-        Layout::Azure => azure(&bytes, &locator).map(Trace::Requests),
-        Layout::Series { date, columns } => series(&date, columns, &bytes, &locator).map(Trace::Series),
+        Layout::BurstGpt(columns) => burstgpt(&file, columns).map(Trace::Requests),
+        Layout::Azure(columns) => azure(&file, columns).map(Trace::Requests),
+        Layout::Series { date, columns } => series(&file, date, &columns).map(Trace::Series),
     }
 }
 
-fn recognise(header: &[String]) -> Option<Layout> {
-    let has = |name: &str| header.iter().any(|column| column == name);
-    if [
-        "Timestamp",
-        "Model",
-        "Request tokens",
-        "Response tokens",
-        "Log Type",
-    ]
-    .iter()
-    .all(|name| has(name))
-    {
-        return Some(Layout::BurstGpt);
+fn recognise(header: &[String]) -> Result<Layout, String> {
+    if let Some(columns) = positions(header, "BurstGPT", BURSTGPT)? {
+        return Ok(Layout::BurstGpt(columns));
     }
-    if ["TIMESTAMP", "ContextTokens", "GeneratedTokens"]
-        .iter()
-        .all(|name| has(name))
-    {
-        return Some(Layout::Azure);
+    if let Some(columns) = positions(header, "Azure", AZURE)? {
+        return Ok(Layout::Azure(columns));
     }
-    let date = header.first()?;
-    let is_date = DATE_NAMES.iter().any(|name| date.eq_ignore_ascii_case(name));
-    (is_date && header.len() > 1).then(|| Layout::Series {
-        date: date.clone(),
-        columns: header[1..].to_vec(),
-    })
-}
-
-fn unknown_header(file: &str, header: &[String]) -> TraceError {
-    TraceError {
-        file: file.to_string(),
-        line: Some(1),
-        column: None,
-        message: format!(
+    let is_date = |name: &String| DATE_NAMES.iter().any(|date| name.eq_ignore_ascii_case(date));
+    match header.iter().position(is_date) {
+        Some(date) if header.len() > 1 => {
+            if let Some(at) = (0..header.len()).find(|&at| header[at].is_empty()) {
+                return Err(format!("column {} has no name", at + 1));
+            }
+            if let Some(at) = (1..header.len()).find(|&at| header[..at].contains(&header[at])) {
+                return Err(format!("the column `{}` is there twice", header[at]));
+            }
+            let columns = (0..header.len()).filter(|&column| column != date).collect();
+            Ok(Layout::Series { date, columns })
+        }
+        _ => Err(format!(
             "the header `{}` is not one that is known; known are BurstGPT (Timestamp,Model,Request tokens,Response \
-             tokens,Total tokens,Log Type), Azure (TIMESTAMP,ContextTokens,GeneratedTokens) and numeric tables whose \
-             first column is `date`",
-            header.join(",")
-        ),
+             tokens,Total tokens,Log Type), Azure (TIMESTAMP,ContextTokens,GeneratedTokens) and numeric tables with \
+             a column `date`",
+            shortened(&header.join(","))
+        )),
     }
 }
 
-fn burstgpt(header: &[String], bytes: &[u8], locator: &Locator<'_>) -> Result<RequestTrace, TraceError> {
-    let mut wanted = vec![
-        ("Timestamp", DataType::Float64, Expect::Number),
-        ("Model", DataType::String, Expect::Text),
-        ("Request tokens", DataType::Float64, Expect::Count),
-        ("Response tokens", DataType::Float64, Expect::Count),
-        ("Log Type", DataType::String, Expect::Text),
-    ];
-    if header.iter().any(|name| name == "Total tokens") {
-        wanted.push(("Total tokens", DataType::Float64, Expect::Count));
+/// Where the columns of a layout stand; `None` where hardly any of them is there.
+fn positions<const N: usize>(
+    header: &[String],
+    layout: &str,
+    wanted: [&str; N],
+) -> Result<Option<[usize; N]>, String> {
+    let mut positions = [0; N];
+    let mut missing = Vec::new();
+    for (position, name) in positions.iter_mut().zip(wanted) {
+        let mut found = (0..header.len()).filter(|&at| header[at] == name);
+        match (found.next(), found.next()) {
+            (Some(at), None) => *position = at,
+            (Some(_), Some(_)) => return Err(format!("the column `{name}` is there twice")),
+            (None, _) => missing.push(format!("`{name}`")),
+        }
     }
-    let frame = frame(bytes, &wanted, locator)?;
-    let stamps = floats(&frame, "Timestamp", locator)?;
-    let first_s = stamps.first().copied().unwrap_or(0.0);
-    if first_s < 0.0 {
-        return Err(locator.at_row(0, "Timestamp", &format!("the timestamp {first_s} is negative")));
+    match missing.len() {
+        0 => Ok(Some(positions)),
+        few if few + 2 <= N => {
+            Err(format!("the header looks like that of {layout}, but lacks {}", missing.join(", ")))
+        }
+        _ => Ok(None),
     }
-    require_order(&stamps, "Timestamp", locator)?;
-    Ok(RequestTrace {
-        arrival_s: stamps.iter().map(|stamp| stamp - first_s).collect(),
-        request_tokens: counts(&frame, "Request tokens", locator)?,
-        response_tokens: counts(&frame, "Response tokens", locator)?,
-        llm: texts(&frame, "Model", locator)?,
-        log_type: texts(&frame, "Log Type", locator)?,
-        clock_s: first_s,
-    })
 }
 
-fn azure(bytes: &[u8], locator: &Locator<'_>) -> Result<RequestTrace, TraceError> {
-    let wanted = [
-        ("TIMESTAMP", DataType::String, Expect::DateTime),
-        ("ContextTokens", DataType::Float64, Expect::Count),
-        ("GeneratedTokens", DataType::Float64, Expect::Count),
-    ];
-    let frame = frame(bytes, &wanted, locator)?;
-    let (time_s, clock_s) = date_times(&frame, "TIMESTAMP", locator)?;
+fn burstgpt(file: &TraceFile<'_>, columns: [usize; 5]) -> Result<RequestTrace, TraceError> {
+    let [timestamp, model, request, response, log_type] = columns;
+    let table = Table::read(
+        file,
+        vec![
+            (timestamp, Expect::Seconds),
+            (model, Expect::Name),
+            (request, Expect::Count),
+            (response, Expect::Count),
+            (log_type, Expect::Name),
+        ],
+    )?;
+    let mut arrival_s = table.numbers(0)?;
+    let clock_s = from_first(&mut arrival_s);
+    require_order(&arrival_s, timestamp, file)?;
     Ok(RequestTrace {
-        arrival_s: time_s,
-        request_tokens: counts(&frame, "ContextTokens", locator)?,
-        response_tokens: counts(&frame, "GeneratedTokens", locator)?,
-        llm: Vec::new(),
-        log_type: Vec::new(),
+        arrival_s,
+        request_tokens: table.numbers(2)?,
+        response_tokens: table.numbers(3)?,
+        llm: table.labels(1)?,
+        log_type: table.labels(4)?,
         clock_s,
     })
 }
 
-fn series(
-    date: &str,
-    names: Vec<String>,
-    bytes: &[u8],
-    locator: &Locator<'_>,
-) -> Result<SeriesTrace, TraceError> {
-    let mut wanted = vec![(date, DataType::String, Expect::DateTime)];
-    wanted.extend(
-        names
-            .iter()
-            .map(|name| (name.as_str(), DataType::Float64, Expect::Number)),
-    );
-    let frame = frame(bytes, &wanted, locator)?;
-    let (time_s, _) = date_times(&frame, date, locator)?;
-    let columns = names
-        .iter()
-        .map(|name| floats(&frame, name, locator))
-        .collect::<Result<_, _>>()?;
-    Ok(SeriesTrace {
-        time_s,
-        names,
-        columns,
+fn azure(file: &TraceFile<'_>, columns: [usize; 3]) -> Result<RequestTrace, TraceError> {
+    let [timestamp, request, response] = columns;
+    let table = Table::read(
+        file,
+        vec![(timestamp, Expect::DateTime), (request, Expect::Count), (response, Expect::Count)],
+    )?;
+    let (arrival_s, clock_s) = table.date_times(0)?;
+    require_order(&arrival_s, timestamp, file)?;
+    Ok(RequestTrace {
+        arrival_s,
+        request_tokens: table.numbers(1)?,
+        response_tokens: table.numbers(2)?,
+        llm: Labels::default(),
+        log_type: Labels::default(),
+        clock_s,
     })
 }
 
-/// Reads the wanted columns with their types. Polars says that a file is malformed but not always where, so a failure
-/// is looked up again, line by line.
-fn frame(
-    bytes: &[u8],
-    wanted: &[(&str, DataType, Expect)],
-    locator: &Locator<'_>,
-) -> Result<DataFrame, TraceError> {
-    let schema = Schema::from_iter(
-        wanted
-            .iter()
-            .map(|(name, dtype, _)| Field::new(PlSmallStr::from_str(name), dtype.clone())),
-    );
-    let columns: Arc<[PlSmallStr]> = wanted
-        .iter()
-        .map(|(name, _, _)| PlSmallStr::from_str(name))
-        .collect();
-    let read = CsvReadOptions::default()
-        .with_schema_overwrite(Some(Arc::new(schema)))
-        .with_columns(Some(columns))
-        .with_infer_schema_length(Some(0))
-        .map_parse_options(|options| options.with_null_values(None::<NullValues>))
-        .into_reader_with_file_handle(Cursor::new(bytes))
-        .finish();
-    let expectations: Vec<(&str, Expect)> = wanted.iter().map(|(name, _, expect)| (*name, *expect)).collect();
-    let mut frame = read.map_err(|error| locator.first_bad(&expectations, &error.to_string()))?;
-    for (name, _, expect) in wanted {
-        let nulls = frame.column(name).map_or(1, Column::null_count);
-        if nulls > 0 && *expect != Expect::Text {
-            return Err(locator.first_bad(&expectations, "a value is missing"));
-        }
+fn series(file: &TraceFile<'_>, date: usize, columns: &[usize]) -> Result<SeriesTrace, TraceError> {
+    let mut wanted = vec![(date, Expect::DateTime)];
+    wanted.extend(columns.iter().map(|&column| (column, Expect::Number)));
+    let table = Table::read(file, wanted)?;
+    let (time_s, _) = table.date_times(0)?;
+    require_order(&time_s, date, file)?;
+    Ok(SeriesTrace {
+        time_s,
+        names: columns.iter().map(|&column| file.header[column].clone()).collect(),
+        columns: (1..=columns.len()).map(|index| table.numbers(index)).collect::<Result<_, _>>()?,
+    })
+}
+
+/// Turns clock times into seconds since the first one, which is returned.
+fn from_first(stamps_s: &mut [f64]) -> f64 {
+    let first_s = stamps_s.first().copied().unwrap_or(0.0);
+    for stamp_s in stamps_s.iter_mut() {
+        *stamp_s -= first_s;
     }
-    frame.rechunk_mut();
-    Ok(frame)
+    first_s
 }
 
-fn floats(frame: &DataFrame, name: &str, locator: &Locator<'_>) -> Result<Vec<f64>, TraceError> {
-    let column = frame
-        .column(name)
-        .and_then(|column| column.as_materialized_series().f64().cloned());
-    let values: Vec<f64> = column
-        .map_err(|error| locator.whole(&format!("column \"{name}\" cannot be read: {error}")))?
-        .into_no_null_iter()
-        .collect();
-    match values.iter().position(|value| !value.is_finite()) {
-        Some(row) => Err(locator.at_row(row, name, &format!("`{}` is not a finite number", values[row]))),
-        None => Ok(values),
-    }
-}
-
-fn counts(frame: &DataFrame, name: &str, locator: &Locator<'_>) -> Result<Vec<f64>, TraceError> {
-    let values = floats(frame, name, locator)?;
-    match values
-        .iter()
-        .position(|&value| value < 0.0 || value.fract() != 0.0)
-    {
-        Some(row) => Err(locator.at_row(row, name, &format!("`{}` is not a number of tokens", values[row]))),
-        None => Ok(values),
-    }
-}
-
-fn texts(frame: &DataFrame, name: &str, locator: &Locator<'_>) -> Result<Vec<String>, TraceError> {
-    let column = frame
-        .column(name)
-        .and_then(|column| column.as_materialized_series().str().cloned());
-    let column =
-        column.map_err(|error| locator.whole(&format!("column \"{name}\" cannot be read: {error}")))?;
-    Ok(column
-        .iter()
-        .map(|text| text.unwrap_or_default().to_string())
-        .collect())
-}
-
-/// Seconds since the first row, and the first row's clock time in seconds.
-fn date_times(frame: &DataFrame, name: &str, locator: &Locator<'_>) -> Result<(Vec<f64>, f64), TraceError> {
-    let stamps = texts(frame, name, locator)?
-        .iter()
-        .enumerate()
-        .map(|(row, text)| {
-            parse_nanoseconds(text)
-                .ok_or_else(|| locator.at_row(row, name, &Expect::DateTime.complaint(text)))
-        })
-        .collect::<Result<Vec<i64>, _>>()?;
-    let first = stamps.first().copied().unwrap_or(0);
-    let time_s: Vec<f64> = stamps.iter().map(|stamp| (stamp - first) as f64 / 1e9).collect();
-    require_order(&time_s, name, locator)?;
-    Ok((time_s, first as f64 / 1e9))
-}
-
-fn require_order(stamps: &[f64], name: &str, locator: &Locator<'_>) -> Result<(), TraceError> {
-    match stamps.windows(2).position(|pair| pair[1] < pair[0]) {
-        Some(row) => Err(locator.at_row(
-            row + 1,
-            name,
-            &format!(
-                "the timestamp goes back in time by {} s; sort the file by it first",
-                stamps[row] - stamps[row + 1]
-            ),
-        )),
+fn require_order(times_s: &[f64], column: usize, file: &TraceFile<'_>) -> Result<(), TraceError> {
+    match times_s.windows(2).position(|pair| pair[1] < pair[0]) {
+        Some(row) => Err(file.backwards(row + 1, column)),
         None => Ok(()),
     }
+}
+
+/// The wanted columns of a trace file, as polars read them.
+///
+/// Polars takes some rows that are no rows and does not always say where it stumbled. So it is only given rows whose
+/// fields were counted, every value is checked, and a bad one is looked up in the file.
+struct Table<'a> {
+    file: &'a TraceFile<'a>,
+    /// Position in the file and content of each column.
+    wanted: Vec<(usize, Expect)>,
+    frame: DataFrame,
+}
+
+impl<'a> Table<'a> {
+    fn read(file: &'a TraceFile<'a>, wanted: Vec<(usize, Expect)>) -> Result<Self, TraceError> {
+        let rows = file.rows()?;
+        let frame = read_frame(rows.text.as_bytes(), file.header.len(), &wanted)
+            .map_err(|error| file.first_bad(&wanted, &format!("cannot be read: {error}")))?;
+        if frame.height() != rows.count {
+            let message = format!("{} rows were read as {}", rows.count, frame.height());
+            return Err(file.first_bad(&wanted, &message));
+        }
+        Ok(Self { file, wanted, frame })
+    }
+
+    /// The values of a column of numbers.
+    fn numbers(&self, index: usize) -> Result<Vec<f64>, TraceError> {
+        let expect = self.wanted[index].1;
+        let column: &Float64Chunked = self.column(index, |series| series.f64())?;
+        column
+            .iter()
+            .map(|value| value.filter(|&value| expect.holds(value)))
+            .collect::<Option<_>>()
+            .ok_or_else(|| self.bad())
+    }
+
+    /// The values of a column of names.
+    fn labels(&self, index: usize) -> Result<Labels, TraceError> {
+        let column: &StringChunked = self.column(index, |series| series.str())?;
+        column.iter().collect::<Option<_>>().ok_or_else(|| self.bad())
+    }
+
+    /// A column of dates: seconds since the first row, and the first row's clock time in seconds.
+    fn date_times(&self, index: usize) -> Result<(Vec<f64>, f64), TraceError> {
+        let column: &StringChunked = self.column(index, |series| series.str())?;
+        let stamps: Vec<i64> = column
+            .iter()
+            .map(|text| text.and_then(parse_nanoseconds))
+            .collect::<Option<_>>()
+            .ok_or_else(|| self.bad())?;
+        let first = stamps.first().copied().unwrap_or(0);
+        let times_s = stamps.iter().map(|stamp| (stamp - first) as f64 / 1e9).collect();
+        Ok((times_s, first as f64 / 1e9))
+    }
+
+    fn column<'t, T>(
+        &'t self,
+        index: usize,
+        typed: impl Fn(&'t polars::prelude::Series) -> PolarsResult<&'t T>,
+    ) -> Result<&'t T, TraceError> {
+        self.frame
+            .column(&self.wanted[index].0.to_string())
+            .and_then(|column| typed(column.as_materialized_series()))
+            .map_err(|error| self.file.whole(&format!("cannot be read: {error}")))
+    }
+
+    fn bad(&self) -> TraceError {
+        self.file.first_bad(&self.wanted, "a value cannot be read")
+    }
+}
+
+/// Columns are named by their positions, since a header may repeat a name that nobody wants.
+fn read_frame(rows: &[u8], columns: usize, wanted: &[(usize, Expect)]) -> PolarsResult<DataFrame> {
+    let name = |column: usize| PlSmallStr::from_string(column.to_string());
+    let schema = (0..columns).map(|column| {
+        let expect = wanted.iter().find(|(at, _)| *at == column).map(|(_, expect)| expect);
+        let dtype = match expect {
+            Some(Expect::Number | Expect::Seconds | Expect::Count) => DataType::Float64,
+            Some(Expect::Name | Expect::DateTime) | None => DataType::String,
+        };
+        Field::new(name(column), dtype)
+    });
+    CsvReadOptions::default()
+        .with_has_header(false)
+        .with_schema(Some(Arc::new(schema.collect::<Schema>())))
+        .with_columns(Some(wanted.iter().map(|&(column, _)| name(column)).collect()))
+        .into_reader_with_file_handle(Cursor::new(rows))
+        .finish()
 }

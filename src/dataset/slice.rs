@@ -1,7 +1,7 @@
 //! Takes the slice of a trace that an experiment names, and cleans it.
 
-use super::trace::{RequestTrace, SeriesTrace, Trace};
-use crate::experiment::{DatasetSpec, nearest};
+use super::trace::{Labels, RequestTrace, SeriesTrace, Trace};
+use crate::experiment::{DatasetSpec, Span, nearest};
 
 /// A slice that cannot be taken: the key of `[dataset]` at fault, what is wrong, the remedy.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,33 +31,30 @@ pub struct Removed {
 ///
 /// # Errors
 /// A filter on a column that the trace does not have, a name that no row carries, or a slice without rows.
-pub fn slice(trace: Trace, spec: &DatasetSpec) -> Result<(Trace, Removed), SliceError> {
+pub fn slice(trace: &Trace, spec: &DatasetSpec) -> Result<(Trace, Removed), SliceError> {
     match trace {
         Trace::Requests(trace) => {
-            let (trace, removed) = slice_requests(&trace, spec)?;
+            let (trace, removed) = slice_requests(trace, spec)?;
             Ok((Trace::Requests(trace), removed))
         }
         Trace::Series(trace) => {
-            let (trace, removed) = slice_series(&trace, spec)?;
+            let (trace, removed) = slice_series(trace, spec)?;
             Ok((Trace::Series(trace), removed))
         }
     }
 }
 
 fn slice_requests(trace: &RequestTrace, spec: &DatasetSpec) -> Result<(RequestTrace, Removed), SliceError> {
-    let llms = Filter::new("llms", spec.llms.as_deref(), &trace.llm)?;
-    let log_types = Filter::new("log_types", spec.log_types.as_deref(), &trace.log_type)?;
+    let llms = filter("llms", spec.llms.as_deref(), &trace.llm)?;
+    let log_types = filter("log_types", spec.log_types.as_deref(), &trace.log_type)?;
+    let keeps = |filter: &Option<Vec<bool>>, row: usize| filter.as_ref().is_none_or(|kept| kept[row]);
     let (start_s, end_s) = bounds(spec);
     let mut rows: Vec<usize> = (0..trace.len())
         .filter(|&row| trace.arrival_s[row] >= start_s && trace.arrival_s[row] < end_s)
-        .filter(|&row| llms.keeps(row) && log_types.keeps(row))
+        .filter(|&row| keeps(&llms, row) && keeps(&log_types, row))
         .take(spec.max_rows.unwrap_or(usize::MAX))
         .collect();
-    let mut removed = Removed {
-        read: trace.len(),
-        outside: trace.len() - rows.len(),
-        ..Removed::default()
-    };
+    let mut removed = Removed { read: trace.len(), outside: trace.len() - rows.len(), ..Removed::default() };
     if spec.cleaning.drop_zero_tokens {
         let before = rows.len();
         rows.retain(|&row| trace.request_tokens[row] > 0.0 && trace.response_tokens[row] > 0.0);
@@ -74,10 +71,7 @@ fn slice_requests(trace: &RequestTrace, spec: &DatasetSpec) -> Result<(RequestTr
 }
 
 fn slice_series(trace: &SeriesTrace, spec: &DatasetSpec) -> Result<(SeriesTrace, Removed), SliceError> {
-    for (key, given) in [
-        ("llms", spec.llms.is_some()),
-        ("log_types", spec.log_types.is_some()),
-    ] {
+    for (key, given) in [("llms", spec.llms.is_some()), ("log_types", spec.log_types.is_some())] {
         if given {
             return Err(no_such_column(key));
         }
@@ -97,32 +91,16 @@ fn slice_series(trace: &SeriesTrace, spec: &DatasetSpec) -> Result<(SeriesTrace,
     let Some(&first) = rows.first() else {
         return Err(empty_slice(trace.time_s.last().copied(), trace.time_s.len()));
     };
-    let removed = Removed {
-        read: trace.time_s.len(),
-        outside: trace.time_s.len() - rows.len(),
-        ..Removed::default()
-    };
+    let removed =
+        Removed { read: trace.time_s.len(), outside: trace.time_s.len() - rows.len(), ..Removed::default() };
     let pick = |values: &Vec<f64>| rows.iter().map(|&row| values[row]).collect::<Vec<f64>>();
-    let time_s = rows
-        .iter()
-        .map(|&row| trace.time_s[row] - trace.time_s[first])
-        .collect();
+    let time_s = rows.iter().map(|&row| trace.time_s[row] - trace.time_s[first]).collect();
     let columns = trace.columns.iter().map(pick).collect();
-    Ok((
-        SeriesTrace {
-            time_s,
-            names: trace.names.clone(),
-            columns,
-        },
-        removed,
-    ))
+    Ok((SeriesTrace { time_s, names: trace.names.clone(), columns }, removed))
 }
 
 fn bounds(spec: &DatasetSpec) -> (f64, f64) {
-    (
-        spec.start.map_or(0.0, |start| start.seconds()),
-        spec.end.map_or(f64::INFINITY, |end| end.seconds()),
-    )
+    (spec.start.map_or(0.0, Span::seconds), spec.end.map_or(f64::INFINITY, Span::seconds))
 }
 
 fn empty_slice(last_s: Option<f64>, rows: usize) -> SliceError {
@@ -143,42 +121,30 @@ fn no_such_column(key: &'static str) -> SliceError {
     }
 }
 
-/// Which rows a list of names keeps.
-struct Filter<'a> {
-    wanted: Option<&'a [String]>,
-    values: &'a [String],
-}
-
-impl<'a> Filter<'a> {
-    fn new(
-        key: &'static str,
-        wanted: Option<&'a [String]>,
-        values: &'a [String],
-    ) -> Result<Self, SliceError> {
-        let Some(names) = wanted else {
-            return Ok(Self { wanted, values });
-        };
-        if values.is_empty() {
-            return Err(no_such_column(key));
-        }
-        let mut known: Vec<&str> = values.iter().map(String::as_str).collect();
-        known.sort_unstable();
-        known.dedup();
-        if let Some(stranger) = names.iter().find(|name| !known.contains(&name.as_str())) {
-            let hint = nearest(stranger, known.iter().copied());
-            let hint = hint.map_or(String::new(), |name| format!("did you mean `{name}`? "));
-            return Err(SliceError {
-                key: vec![key],
-                message: format!("no row carries `{stranger}`"),
-                help: format!("{hint}this trace has: {}", known.join(", ")),
-            });
-        }
-        Ok(Self { wanted, values })
+/// For each row whether a list of names keeps it; `None` keeps all.
+fn filter(
+    key: &'static str,
+    wanted: Option<&[String]>,
+    labels: &Labels,
+) -> Result<Option<Vec<bool>>, SliceError> {
+    let Some(names) = wanted else {
+        return Ok(None);
+    };
+    if labels.is_empty() {
+        return Err(no_such_column(key));
     }
-
-    fn keeps(&self, row: usize) -> bool {
-        self.wanted.is_none_or(|names| names.contains(&self.values[row]))
+    let counts = labels.counts();
+    let known: Vec<&str> = counts.iter().map(|(name, _)| name.as_str()).collect();
+    if let Some(stranger) = names.iter().find(|name| !known.contains(&name.as_str())) {
+        let hint = nearest(stranger, known.iter().copied());
+        let hint = hint.map_or(String::new(), |name| format!("did you mean `{name}`? "));
+        return Err(SliceError {
+            key: vec![key],
+            message: format!("no row carries `{stranger}`"),
+            help: format!("{hint}this trace has: {}", known.join(", ")),
+        });
     }
+    Ok(Some(labels.carries(names)))
 }
 
 /// Moves the second, third, ... of equal timestamps by `step_s` each, but never up to the next distinct one, so that
@@ -188,11 +154,7 @@ fn spread_duplicates(arrival_s: &mut [f64], step_s: f64) -> usize {
     let mut start = 0;
     while start < arrival_s.len() {
         let first_s = arrival_s[start];
-        let end = start
-            + arrival_s[start..]
-                .iter()
-                .take_while(|&&arrival| arrival == first_s)
-                .count();
+        let end = start + arrival_s[start..].iter().take_while(|&&arrival| arrival == first_s).count();
         let count = end - start;
         if count > 1 {
             let room_s = arrival_s.get(end).map_or(f64::INFINITY, |next| next - first_s);
@@ -215,15 +177,9 @@ mod tests {
     fn spread_duplicates_keep_their_order_and_stay_before_the_next_request() {
         let mut arrival_s = vec![0.0, 1.0, 1.0, 1.0, 1.002, 5.0, 5.0];
         assert_eq!(spread_duplicates(&mut arrival_s, 0.001), 3);
-        assert!(
-            arrival_s.windows(2).all(|pair| pair[0] < pair[1]),
-            "{arrival_s:?}"
-        );
+        assert!(arrival_s.windows(2).all(|pair| pair[0] < pair[1]), "{arrival_s:?}");
         assert_eq!(arrival_s[6], 5.001);
-        assert!(
-            (arrival_s[2] - (1.0 + 0.002 / 3.0)).abs() < 1e-12,
-            "the step shrinks to fit"
-        );
+        assert!((arrival_s[2] - (1.0 + 0.002 / 3.0)).abs() < 1e-12, "the step shrinks to fit");
     }
 
     #[test]
@@ -232,8 +188,8 @@ mod tests {
             arrival_s: vec![0.0, 1.0],
             request_tokens: vec![1.0; 2],
             response_tokens: vec![1.0; 2],
-            llm: vec!["ChatGPT".into(), "GPT-4".into()],
-            log_type: vec!["API log".into(); 2],
+            llm: ["ChatGPT", "GPT-4"].into_iter().collect(),
+            log_type: ["API log"; 2].into_iter().collect(),
             clock_s: 0.0,
         };
         let mut spec: DatasetSpec = serde_json::from_str(r#"{"source": "x", "llms": ["ChatGTP"]}"#).unwrap();

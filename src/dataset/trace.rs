@@ -1,5 +1,6 @@
 //! A trace as it was read: requests with their tokens, or the columns of a numeric table.
 
+use std::collections::HashMap;
 use std::fmt;
 
 /// A trace of either kind.
@@ -21,9 +22,9 @@ pub struct RequestTrace {
     /// Generated tokens of each request; 0 means that it failed.
     pub response_tokens: Vec<f64>,
     /// The LLM of each request; empty where the trace does not say.
-    pub llm: Vec<String>,
+    pub llm: Labels,
     /// The kind of each request; empty where the trace does not say.
-    pub log_type: Vec<String>,
+    pub log_type: Labels,
     /// Clock time of the first request, in seconds since a midnight (a Monday's, where the date is known).
     pub clock_s: f64,
 }
@@ -43,22 +44,96 @@ impl RequestTrace {
     #[must_use]
     pub fn select(&self, rows: &[usize]) -> Self {
         let pick = |values: &[f64]| rows.iter().map(|&row| values[row]).collect::<Vec<_>>();
-        let pick_text = |values: &[String]| {
-            if values.is_empty() {
-                Vec::new()
-            } else {
-                rows.iter().map(|&row| values[row].clone()).collect()
-            }
-        };
         let first_s = rows.first().map_or(0.0, |&row| self.arrival_s[row]);
         Self {
             arrival_s: rows.iter().map(|&row| self.arrival_s[row] - first_s).collect(),
             request_tokens: pick(&self.request_tokens),
             response_tokens: pick(&self.response_tokens),
-            llm: pick_text(&self.llm),
-            log_type: pick_text(&self.log_type),
+            llm: self.llm.select(rows),
+            log_type: self.log_type.select(rows),
             clock_s: self.clock_s + first_s,
         }
+    }
+}
+
+/// A column of names of which few are distinct: each row holds a small code instead of a text.
+#[derive(Debug, Clone, Default)]
+pub struct Labels {
+    names: Vec<String>,
+    codes: Vec<u32>,
+    code_of: HashMap<String, u32>,
+}
+
+impl Labels {
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.codes.len()
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.codes.is_empty()
+    }
+
+    /// Appends a row.
+    pub fn push(&mut self, name: &str) {
+        let known = self.code_of.get(name).copied();
+        let code = known.unwrap_or_else(|| {
+            let code = self.names.len() as u32;
+            self.names.push(name.to_string());
+            self.code_of.insert(name.to_string(), code);
+            code
+        });
+        self.codes.push(code);
+    }
+
+    /// The names of the rows.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.codes.iter().map(|&code| self.names[code as usize].as_str())
+    }
+
+    /// For each row, whether it carries one of these names.
+    pub fn carries(&self, wanted: &[String]) -> Vec<bool> {
+        let of_code: Vec<bool> = self.names.iter().map(|name| wanted.contains(name)).collect();
+        self.codes.iter().map(|&code| of_code[code as usize]).collect()
+    }
+
+    /// Each name that a row carries, in alphabetical order, with the number of its rows.
+    pub fn counts(&self) -> Vec<(String, usize)> {
+        let mut rows = vec![0; self.names.len()];
+        for &code in &self.codes {
+            rows[code as usize] += 1;
+        }
+        let mut counts: Vec<(String, usize)> = self.names.iter().cloned().zip(rows).collect();
+        counts.retain(|(_, rows)| *rows > 0);
+        counts.sort();
+        counts
+    }
+
+    /// The rows at these positions; none where there are no rows at all.
+    #[must_use]
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let picked = rows.iter().filter(|_| !self.is_empty());
+        Self {
+            codes: picked.map(|&row| self.codes[row]).collect(),
+            names: self.names.clone(),
+            code_of: self.code_of.clone(),
+        }
+    }
+}
+
+impl<'a> FromIterator<&'a str> for Labels {
+    fn from_iter<I: IntoIterator<Item = &'a str>>(names: I) -> Self {
+        let mut labels = Self::default();
+        names.into_iter().for_each(|name| labels.push(name));
+        labels
+    }
+}
+
+/// Equal where the names of the rows are, whatever their codes.
+impl PartialEq for Labels {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
     }
 }
 
@@ -100,3 +175,23 @@ impl fmt::Display for TraceError {
 }
 
 impl std::error::Error for TraceError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_equal_by_name_and_count_only_names_that_are_carried() {
+        let labels: Labels = ["GPT-4", "ChatGPT", "GPT-4"].into_iter().collect();
+        let picked = labels.select(&[1]);
+        assert_eq!(picked, ["ChatGPT"].into_iter().collect());
+        assert_eq!(picked.counts(), [("ChatGPT".to_string(), 1)]);
+        assert_eq!(labels.counts(), [("ChatGPT".to_string(), 1), ("GPT-4".to_string(), 2)]);
+        assert_eq!(labels.carries(&["GPT-4".to_string()]), [true, false, true]);
+    }
+
+    #[test]
+    fn a_trace_without_labels_keeps_none_when_rows_are_selected() {
+        assert!(Labels::default().select(&[0, 1]).is_empty());
+    }
+}
