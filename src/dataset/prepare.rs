@@ -39,13 +39,7 @@ impl Prepared {
         let train = split.steps(Part::Train);
         let scaler = Scaler::fit(&steps, train, spec.dataset.cleaning.clip_quantile);
         let scaled = scale_steps(&steps, &scaler);
-        Self {
-            steps,
-            scaler,
-            scaled,
-            split,
-            removed,
-        }
+        Self { steps, scaler, scaled, split, removed }
     }
 
     /// Checks that the task fits the data and proves that nothing leaks.
@@ -54,21 +48,13 @@ impl Prepared {
     /// A part that is too short, or the leak.
     pub fn check(&self, task: &TaskSpec) -> Result<LeakVerdict, PrepareError> {
         let (lookback, horizon) = (task.lookback(), task.horizon());
-        self.split
-            .require_room(lookback, horizon)
-            .map_err(PrepareError::TooShort)?;
-        self.split
-            .prove(&self.scaler.fitted, lookback, horizon)
-            .map_err(PrepareError::Leak)
+        self.split.require_room(lookback, horizon).map_err(PrepareError::TooShort)?;
+        self.split.prove(&self.scaler.fitted, lookback, horizon).map_err(PrepareError::Leak)
     }
 
     /// The windows of a part.
     pub fn windows(&self, part: Part, lookback: usize, horizon: usize) -> Windows<'_> {
-        Windows {
-            steps: &self.scaled,
-            origins: self.split.origins(part, lookback, horizon),
-            horizon,
-        }
+        Windows { steps: &self.scaled, origins: self.split.origins(part, lookback, horizon), horizon }
     }
 }
 
@@ -78,20 +64,12 @@ fn scale_steps(steps: &Steps, scaler: &Scaler) -> ScaledSteps {
     let mut inputs = Vec::with_capacity(steps.values.len());
     let mut targets = Vec::with_capacity(steps.len() * steps.targets);
     for row in steps.values.chunks_exact(channels) {
-        inputs.extend(
-            row.iter()
-                .zip(&scaler.channels)
-                .map(|(&value, scale)| scale.scale_input(value) as f32),
-        );
+        inputs
+            .extend(row.iter().zip(&scaler.channels).map(|(&value, scale)| scale.scale_input(value) as f32));
         let target = row.iter().zip(&scaler.channels).take(steps.targets);
         targets.extend(target.map(|(&value, scale)| scale.scale(value) as f32));
     }
-    ScaledSteps {
-        inputs,
-        targets,
-        channels,
-        target_count: steps.targets,
-    }
+    ScaledSteps { inputs, targets, channels, target_count: steps.targets }
 }
 
 impl ScaledSteps {
@@ -184,10 +162,7 @@ impl Loader {
     /// Anything that keeps the data from being prepared.
     pub fn prepare(&mut self, spec: &RunSpec, fold: usize) -> Result<Arc<Prepared>, PrepareError> {
         let mut task = json!(spec.task);
-        if let Some(fields) = task
-            .get_mut(spec.task.kind())
-            .and_then(|fields| fields.as_object_mut())
-        {
+        if let Some(fields) = task.get_mut(spec.task.kind()).and_then(|fields| fields.as_object_mut()) {
             // Windows are cut from the prepared steps later, so all lookbacks and horizons share them.
             fields.remove("lookback");
             fields.remove("horizon");
@@ -208,15 +183,10 @@ impl Loader {
         let source = find_source(&spec.source).map_err(PrepareError::Missing)?;
         let key = match &source {
             // The generator is endless: how much of it is needed depends on the slice.
-            Source::Synthetic => json!([
-                spec.source,
-                spec.end,
-                spec.max_rows,
-                spec.llms,
-                spec.log_types,
-                spec.start
-            ])
-            .to_string(),
+            Source::Synthetic => {
+                json!([spec.source, spec.end, spec.max_rows, spec.llms, spec.log_types, spec.start])
+                    .to_string()
+            }
             Source::File(path) => path.display().to_string(),
         };
         if let Some(loaded) = self.traces.get(&key) {
@@ -231,12 +201,7 @@ impl Loader {
                 let file = path.display().to_string();
                 let bytes = std::fs::read(&path).map_err(|error| {
                     let message = format!("cannot be read: {error}");
-                    PrepareError::Trace(TraceError {
-                        file: file.clone(),
-                        line: None,
-                        column: None,
-                        message,
-                    })
+                    PrepareError::Trace(TraceError { file: file.clone(), line: None, column: None, message })
                 })?;
                 let hash = hex(&Sha256::digest(&bytes));
                 (parse_trace(&file, &bytes).map_err(PrepareError::Trace)?, hash)
@@ -261,9 +226,7 @@ fn synthetic_requests(spec: &DatasetSpec) -> super::trace::RequestTrace {
         (None, None) => SYNTHETIC_ROWS,
     };
     let keeps = |names: &Option<Vec<String>>, name: &str| {
-        names
-            .as_ref()
-            .is_none_or(|names| names.iter().any(|other| other == name))
+        names.as_ref().is_none_or(|names| names.iter().any(|other| other == name))
     };
     let mut trace = super::trace::RequestTrace::default();
     let mut first_s = None;

@@ -76,18 +76,10 @@ impl Scaler {
                         mean_and_deviation(values.iter().map(|&value| transformed(transform, value)))
                     }
                 };
-                ChannelScale {
-                    channel: channel.clone(),
-                    mean,
-                    std,
-                    clip,
-                }
+                ChannelScale { channel: channel.clone(), mean, std, clip }
             })
             .collect();
-        Self {
-            channels,
-            fitted: rows,
-        }
+        Self { channels, fitted: rows }
     }
 }
 
@@ -96,11 +88,7 @@ fn mean_and_deviation(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
     let mean = values.clone().sum::<f64>() / count;
     let variance = values.map(|value| (value - mean).powi(2)).sum::<f64>() / count;
     // A channel that never moves in training carries no scale: leave its units alone.
-    let std = if variance.sqrt() > 1e-12 * mean.abs().max(1e-12) {
-        variance.sqrt()
-    } else {
-        1.0
-    };
+    let std = if variance.sqrt() > 1e-12 * mean.abs().max(1e-12) { variance.sqrt() } else { 1.0 };
     (mean, std)
 }
 
@@ -109,10 +97,7 @@ fn quantile(values: &[f64], level: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let rank = (level * sorted.len() as f64).ceil() as usize;
-    sorted
-        .get(rank.saturating_sub(1))
-        .copied()
-        .unwrap_or(f64::INFINITY)
+    sorted.get(rank.saturating_sub(1)).copied().unwrap_or(f64::INFINITY)
 }
 
 #[cfg(test)]
@@ -122,11 +107,7 @@ mod tests {
     use super::*;
 
     fn steps(values: Vec<f64>, transform: Transform) -> Steps {
-        let channel = Channel {
-            name: "x".into(),
-            unit: String::new(),
-            transform,
-        };
+        let channel = Channel { name: "x".into(), unit: String::new(), transform };
         Steps {
             channels: vec![channel],
             targets: 1,

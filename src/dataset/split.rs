@@ -82,20 +82,12 @@ impl Split {
             None => {
                 // A sum such as 0.7 + 0.15 is a hair below .85: the nudge keeps the boundary where the user put it.
                 let at = |fraction: f64| ((fraction * steps as f64 + 1e-6).floor() as usize).min(steps);
-                [
-                    at(spec.train),
-                    at(spec.train + spec.valid),
-                    at(spec.train + spec.valid + spec.test),
-                ]
+                [at(spec.train), at(spec.train + spec.valid), at(spec.train + spec.valid + spec.test)]
             }
         };
         let back = (spec.folds - 1 - fold) * (bounds[2] - bounds[1]);
         let [train, valid, test] = bounds.map(|bound| bound.saturating_sub(back));
-        Self {
-            parts: [0..train, train..valid, valid..test],
-            embargo: spec.embargo,
-            total: steps,
-        }
+        Self { parts: [0..train, train..valid, valid..test], embargo: spec.embargo, total: steps }
     }
 
     /// Checks that every part has room for one window.
@@ -112,12 +104,7 @@ impl Split {
             // Exact sizes may ask for more steps than there are.
             let found = range.end.min(total).saturating_sub(range.start.min(total));
             if found < needed[0].0 + needed[1].0 || range.end > total {
-                return Err(TooShort {
-                    part,
-                    found,
-                    needed,
-                    total,
-                });
+                return Err(TooShort { part, found, needed, total });
             }
         }
         Ok(())
@@ -166,18 +153,10 @@ impl Split {
                 return Err(format!("step {} is a target in two parts", targets.start));
             }
             if part != Part::Train && targets.start < self.steps(part).start + self.embargo {
-                return Err(format!(
-                    "the {} part scores a step inside its embargo",
-                    part.as_str()
-                ));
+                return Err(format!("the {} part scores a step inside its embargo", part.as_str()));
             }
             last_target = Some(targets.end - 1);
-            clauses.push(format!(
-                "{} targets {}..{}",
-                part.as_str(),
-                targets.start,
-                targets.end
-            ));
+            clauses.push(format!("{} targets {}..{}", part.as_str(), targets.start, targets.end));
         }
         let train = self.steps(Part::Train);
         if fitted.start < train.start || fitted.end > train.end {
@@ -207,22 +186,12 @@ mod tests {
     use super::*;
 
     fn spec(train: f64, valid: f64, embargo: usize, folds: usize) -> SplitSpec {
-        SplitSpec {
-            train,
-            valid,
-            test: 1.0 - train - valid,
-            rows: None,
-            embargo,
-            folds,
-        }
+        SplitSpec { train, valid, test: 1.0 - train - valid, rows: None, embargo, folds }
     }
 
     #[test]
     fn the_published_etth1_protocol_gives_its_window_counts() {
-        let spec = SplitSpec {
-            rows: Some([8640, 2880, 2880]),
-            ..SplitSpec::default()
-        };
+        let spec = SplitSpec { rows: Some([8640, 2880, 2880]), ..SplitSpec::default() };
         let split = Split::new(17_420, &spec, 0);
         split.require_room(336, 96).unwrap();
         assert_eq!(split.origins(Part::Train, 336, 96).len(), 8_209);
@@ -231,10 +200,7 @@ mod tests {
 
     #[test]
     fn sixty_steps_are_needed_for_fifty_and_ten() {
-        let spec = SplitSpec {
-            rows: Some([59, 20, 20]),
-            ..SplitSpec::default()
-        };
+        let spec = SplitSpec { rows: Some([59, 20, 20]), ..SplitSpec::default() };
         let error = Split::new(99, &spec, 0).require_room(50, 10).unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -52,11 +52,7 @@ impl Steps {
 
     /// Values of one channel, step by step.
     pub fn channel(&self, index: usize) -> impl Iterator<Item = f64> {
-        self.values
-            .iter()
-            .skip(index)
-            .step_by(self.channels.len())
-            .copied()
+        self.values.iter().skip(index).step_by(self.channels.len()).copied()
     }
 
     /// The channels that are forecast.
@@ -82,11 +78,7 @@ pub fn steps_of(trace: &Trace, task: &TaskSpec) -> Result<Steps, String> {
 }
 
 fn channel(name: &str, unit: &str, transform: Transform) -> Channel {
-    Channel {
-        name: name.to_string(),
-        unit: unit.to_string(),
-        transform,
-    }
+    Channel { name: name.to_string(), unit: unit.to_string(), transform }
 }
 
 /// How many last requests the rate and mean-token features look at.
@@ -117,12 +109,7 @@ fn request_steps(trace: &RequestTrace, spec: &NextRequestSpec) -> Steps {
         }
     }
     let time_s = trace.arrival_s.iter().skip(1).copied().collect();
-    Steps {
-        channels,
-        targets: 3,
-        time_s,
-        values,
-    }
+    Steps { channels, targets: 3, time_s, values }
 }
 
 fn feature_channels(feature: Feature) -> Vec<Channel> {
@@ -160,9 +147,8 @@ fn push_feature(feature: Feature, trace: &RequestTrace, row: usize, values: &mut
             values.push((row - first) as f64 / span_s);
         }
         Feature::MeanTokens => {
-            let total: f64 = (first..=row)
-                .map(|row| trace.request_tokens[row] + trace.response_tokens[row])
-                .sum();
+            let total: f64 =
+                (first..=row).map(|row| trace.request_tokens[row] + trace.response_tokens[row]).sum();
             values.push(total / (row + 1 - first) as f64);
         }
         Feature::Burst => {
@@ -203,15 +189,9 @@ fn window_steps(trace: &RequestTrace, spec: &WindowLoadSpec) -> Steps {
 
 fn row_steps(trace: &SeriesTrace) -> Steps {
     let rows = trace.time_s.len();
-    let values = (0..rows)
-        .flat_map(|row| trace.columns.iter().map(move |column| column[row]))
-        .collect();
+    let values = (0..rows).flat_map(|row| trace.columns.iter().map(move |column| column[row])).collect();
     Steps {
-        channels: trace
-            .names
-            .iter()
-            .map(|name| channel(name, "", Transform::Identity))
-            .collect(),
+        channels: trace.names.iter().map(|name| channel(name, "", Transform::Identity)).collect(),
         targets: trace.names.len(),
         time_s: trace.time_s.clone(),
         values,
@@ -234,11 +214,7 @@ mod tests {
 
     #[test]
     fn the_burst_indicator_tells_bursts_from_sparse_and_steady_gaps() {
-        let spec = NextRequestSpec {
-            lookback: 1,
-            horizon: 1,
-            features: vec![Feature::Burst],
-        };
+        let spec = NextRequestSpec { lookback: 1, horizon: 1, features: vec![Feature::Burst] };
         let steps = request_steps(&trace(), &spec);
         assert_eq!(steps.channel(3).collect::<Vec<_>>(), [1.0, 0.0, -1.0]);
     }
@@ -248,12 +224,7 @@ mod tests {
         let spec = NextRequestSpec {
             lookback: 1,
             horizon: 1,
-            features: vec![
-                Feature::ArrivalRate,
-                Feature::MeanTokens,
-                Feature::TimeOfDay,
-                Feature::DayOfWeek,
-            ],
+            features: vec![Feature::ArrivalRate, Feature::MeanTokens, Feature::TimeOfDay, Feature::DayOfWeek],
         };
         let whole = request_steps(&trace(), &spec);
         let early = request_steps(&trace().select(&[0, 1, 2]), &spec);
@@ -262,11 +233,8 @@ mod tests {
 
     #[test]
     fn windows_count_requests_and_tokens_and_leave_the_unfinished_one_out() {
-        let spec = WindowLoadSpec {
-            window: serde_json::from_str("\"10s\"").unwrap(),
-            lookback: 1,
-            horizon: 1,
-        };
+        let spec =
+            WindowLoadSpec { window: serde_json::from_str("\"10s\"").unwrap(), lookback: 1, horizon: 1 };
         let steps = window_steps(&trace(), &spec);
         assert_eq!(steps.values, [3.0, 60.0, 6.0, 0.0, 0.0, 0.0]);
     }

@@ -166,7 +166,8 @@ fn typed_problem(error: &toml::de::Error) -> Problem {
 /// `invalid type: string "a", expected usize` in words that do not need Rust.
 fn expectation(message: &str) -> String {
     let Some((found, expected)) = message.split_once(", expected ") else { return message.to_string() };
-    let found = found.split_once(": ").map_or(found, |(_, found)| found).replace("floating point", "the number");
+    let found =
+        found.split_once(": ").map_or(found, |(_, found)| found).replace("floating point", "the number");
     let expected = match expected {
         "usize" | "u64" | "u32" => "a whole number that is not negative",
         "f64" | "f32" => "a number",
@@ -174,7 +175,10 @@ fn expectation(message: &str) -> String {
         "a sequence" => "a list",
         other => other,
     };
-    format!("{expected} is expected here, not {}", found.replace("integer ", "the integer ").replace("string ", "the string "))
+    format!(
+        "{expected} is expected here, not {}",
+        found.replace("integer ", "the integer ").replace("string ", "the string ")
+    )
 }
 
 fn syntax_problem(error: &toml::de::Error, offset: usize) -> Problem {

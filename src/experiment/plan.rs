@@ -117,14 +117,20 @@ fn check_longest_reach(experiment: &Experiment, loader: &mut Loader) -> Result<(
 }
 
 /// The objective's target must be one that the task has.
-fn check_objective(experiment: &Experiment, spec: &RunSpec, loader: &mut Loader) -> Result<(), ExperimentError> {
+fn check_objective(
+    experiment: &Experiment,
+    spec: &RunSpec,
+    loader: &mut Loader,
+) -> Result<(), ExperimentError> {
     let target = &experiment.spec.search.objective.target;
     let Ok(prepared) = loader.prepare(spec, 0) else { return Ok(()) };
-    let known: Vec<&str> = prepared.steps.target_channels().iter().map(|channel| channel.name.as_str()).collect();
+    let known: Vec<&str> =
+        prepared.steps.target_channels().iter().map(|channel| channel.name.as_str()).collect();
     if target == "all" || known.contains(&target.as_str()) {
         return Ok(());
     }
-    let label = nearest(target, known.iter().copied()).map_or(String::new(), |near| format!("did you mean `{near}`?"));
+    let label = nearest(target, known.iter().copied())
+        .map_or(String::new(), |near| format!("did you mean `{near}`?"));
     Err(experiment.error_at(
         &["search", "objective", "target"],
         format!("`{target}` is not a target of this task"),

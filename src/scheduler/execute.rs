@@ -291,7 +291,12 @@ fn push_means(values: &mut Vec<MetricValue>, part: Part, scores: &[PointMetrics]
 }
 
 /// Writes the run's files; a forced run replaces those of the attempt before it.
-fn save(results: &Path, saved: &SavedRun, parameters: &Parameters, table: &PredictionTable) -> anyhow::Result<()> {
+fn save(
+    results: &Path,
+    saved: &SavedRun,
+    parameters: &Parameters,
+    table: &PredictionTable,
+) -> anyhow::Result<()> {
     let runs = results.join("runs");
     std::fs::create_dir_all(&runs).with_context(|| format!("cannot make the folder {}", runs.display()))?;
     let run = toml::to_string(saved).context("the run cannot be written as TOML")?;

@@ -6,9 +6,8 @@ use super::tokens::{Workload, Workloads};
 
 /// Conversation requests on each quiet day. The first 6,000 successes have a mean gap of 28 s, the first 600,000 s
 /// hold 17,689 successes, and the nine days hold 27,873 requests, 98 % of them conversation.
-const QUIET_DAY_CONVERSATIONS: [f64; 9] = [
-    3_200.0, 3_200.0, 2_424.0, 2_424.0, 2_424.0, 2_424.0, 2_424.0, 4_270.0, 4_270.0,
-];
+const QUIET_DAY_CONVERSATIONS: [f64; 9] =
+    [3_200.0, 3_200.0, 2_424.0, 2_424.0, 2_424.0, 2_424.0, 2_424.0, 4_270.0, 4_270.0];
 /// Conversation requests on a later day: the rest of the published 154,219 over 52 days.
 const LOUD_DAY_CONVERSATIONS: f64 = 2_440.0;
 const MINUTE_S: f64 = 60.0;
@@ -31,14 +30,7 @@ pub(super) struct ConversationArrivals {
 impl ConversationArrivals {
     pub(super) fn new(draws: Draws) -> Self {
         let profile = Profile::of_conversations();
-        Self {
-            draws,
-            profile,
-            clock_s: 0.0,
-            minute_end_s: 0.0,
-            mood: 0.0,
-            rate_per_s: 0.0,
-        }
+        Self { draws, profile, clock_s: 0.0, minute_end_s: 0.0, mood: 0.0, rate_per_s: 0.0 }
     }
 
     /// Time of the next conversation request, in seconds.
@@ -61,10 +53,7 @@ impl ConversationArrivals {
         let innovation = libm::sqrt(1.0 - MOOD_PERSISTENCE * MOOD_PERSISTENCE);
         self.mood = MOOD_PERSISTENCE * self.mood + innovation * self.draws.normal();
         let day = calendar::day_of(self.clock_s) as usize;
-        let per_day = QUIET_DAY_CONVERSATIONS
-            .get(day)
-            .copied()
-            .unwrap_or(LOUD_DAY_CONVERSATIONS);
+        let per_day = QUIET_DAY_CONVERSATIONS.get(day).copied().unwrap_or(LOUD_DAY_CONVERSATIONS);
         let per_s = per_day * OUTAGE_ALLOWANCE / DAY_S;
         self.rate_per_s = per_s * self.profile.at(self.clock_s) * mean_one_log_normal(MOOD_LOG_SD, self.mood);
     }
@@ -157,9 +146,7 @@ impl ApiArrivals {
         let deviation = mean_one_log_normal(RATE_LOG_SD, self.rates.normal(draws));
         let mean_per_s = self.volumes.at(self.clock_s, draws) / (DAY_S * BURST_TIME_SHARE);
         let token_limit_per_s = TOKENS_MAX_PER_S / self.workload.mean_tokens();
-        self.rate_per_s = (mean_per_s * demand * deviation)
-            .min(RATE_MAX_PER_S)
-            .min(token_limit_per_s);
+        self.rate_per_s = (mean_per_s * demand * deviation).min(RATE_MAX_PER_S).min(token_limit_per_s);
     }
 }
 
@@ -174,9 +161,7 @@ mod tests {
     #[test]
     fn conversations_arrive_in_order_and_in_the_published_number() {
         let mut arrivals = ConversationArrivals::new(Draws::new(1, 0));
-        let times_s: Vec<f64> = std::iter::repeat_with(|| arrivals.next_s())
-            .take(160_000)
-            .collect();
+        let times_s: Vec<f64> = std::iter::repeat_with(|| arrivals.next_s()).take(160_000).collect();
         assert!(times_s.is_sorted());
         let days = times_s[159_999] / DAY_S;
         assert!((57.0..63.0).contains(&days), "{days} days");

@@ -93,11 +93,7 @@ pub(super) struct DayVolumes {
 
 impl DayVolumes {
     pub(super) fn new() -> Self {
-        Self {
-            deck: Deck::new(),
-            day: 0,
-            requests: QUIET_DAY_REQUESTS,
-        }
+        Self { deck: Deck::new(), day: 0, requests: QUIET_DAY_REQUESTS }
     }
 
     /// API requests to expect on the day of `time_s`, which must not go back from call to call.
@@ -135,13 +131,7 @@ pub(super) struct Outages {
 
 impl Outages {
     pub(super) fn new(draws: Draws) -> Self {
-        Self {
-            draws,
-            uptimes: Deck::new(),
-            lengths: Deck::new(),
-            start_s: 0.0,
-            end_s: 0.0,
-        }
+        Self { draws, uptimes: Deck::new(), lengths: Deck::new(), start_s: 0.0, end_s: 0.0 }
     }
 
     /// Whether `time_s`, which must not go back from call to call, falls into an outage.
@@ -164,10 +154,7 @@ mod tests {
     fn conversations_dip_at_noon_and_at_six() {
         let hourly = Profile::of_conversations().0;
         for dip in [12, 18] {
-            assert!(
-                hourly[dip] < hourly[dip - 1] && hourly[dip] < hourly[dip + 1],
-                "hour {dip}"
-            );
+            assert!(hourly[dip] < hourly[dip - 1] && hourly[dip] < hourly[dip + 1], "hour {dip}");
         }
     }
 
@@ -190,14 +177,8 @@ mod tests {
     fn volumes_are_quiet_for_nine_days_and_then_flood() {
         let mut draws = Draws::new(1, 0);
         let mut volumes = DayVolumes::new();
-        let days: Vec<f64> = (0..61)
-            .map(|day| volumes.at(f64::from(day) * DAY_S, &mut draws))
-            .collect();
-        assert!(
-            days[..9]
-                .iter()
-                .all(|&requests| (requests - QUIET_DAY_REQUESTS).abs() < 1e-9)
-        );
+        let days: Vec<f64> = (0..61).map(|day| volumes.at(f64::from(day) * DAY_S, &mut draws)).collect();
+        assert!(days[..9].iter().all(|&requests| (requests - QUIET_DAY_REQUESTS).abs() < 1e-9));
         assert!(days[10..].iter().all(|&requests| requests > 1_000.0));
         assert!((days[9] - FLOOD_DAY_REQUESTS).abs() < 1e-9 && is_flood(9.5 * DAY_S));
     }
@@ -211,11 +192,7 @@ mod tests {
             lengths_s.push(outages.end_s - outages.start_s);
             assert!(outages.cover(outages.start_s.midpoint(outages.end_s)));
         }
-        assert!(
-            lengths_s
-                .iter()
-                .all(|length_s| (OUTAGE_MIN_S..=OUTAGE_MAX_S).contains(length_s))
-        );
+        assert!(lengths_s.iter().all(|length_s| (OUTAGE_MIN_S..=OUTAGE_MAX_S).contains(length_s)));
         let share = lengths_s.iter().sum::<f64>() / outages.end_s;
         assert!((share - (1.0 - 1.0 / OUTAGE_ALLOWANCE)).abs() < 0.01, "{share}");
     }

@@ -66,10 +66,7 @@ const PUBLISHED: [(&str, f64, f64); 46] = [
 /// Requests by hour of the day as shares of all.
 fn hourly_shares(rows: &[SyntheticRow], log_type: Option<LogType>) -> Vec<f64> {
     let mut hourly = vec![0.0; 24];
-    for row in rows
-        .iter()
-        .filter(|row| log_type.is_none_or(|kept| row.log_type == kept))
-    {
+    for row in rows.iter().filter(|row| log_type.is_none_or(|kept| row.log_type == kept)) {
         hourly[(row.timestamp_s % DAY_S / 3_600) as usize] += 1.0;
     }
     let all: f64 = hourly.iter().sum();
@@ -79,14 +76,7 @@ fn hourly_shares(rows: &[SyntheticRow], log_type: Option<LogType>) -> Vec<f64> {
 /// Logarithms of the request and response tokens of the successes of one stream.
 fn log_lengths(log_type: LogType) -> Vec<(f64, f64)> {
     let successes = ROWS.iter().filter(|row| row.log_type == log_type && !failed(row));
-    successes
-        .map(|row| {
-            (
-                f64::from(row.request_tokens).ln(),
-                f64::from(row.response_tokens).ln(),
-            )
-        })
-        .collect()
+    successes.map(|row| (f64::from(row.request_tokens).ln(), f64::from(row.response_tokens).ln())).collect()
 }
 
 #[test]
@@ -96,11 +86,7 @@ fn every_statistic_is_near_the_published_one() {
     let mut misses = Vec::new();
     for (name, published, tolerance) in PUBLISHED {
         let deviation = measured[name] / published - 1.0;
-        println!(
-            "{name:48} {published:12.4} {:12.4} {:+6.1} %",
-            measured[name],
-            100.0 * deviation
-        );
+        println!("{name:48} {published:12.4} {:12.4} {:+6.1} %", measured[name], 100.0 * deviation);
         if deviation.abs() > tolerance {
             misses.push(format!("{name}: {} is not near {published}", measured[name]));
         }
@@ -115,11 +101,7 @@ fn other_seeds_come_near_the_published_totals() {
         let measured = measure(&rows);
         for (name, published, tolerance) in PUBLISHED.into_iter().filter(|statistic| statistic.2 <= 0.1) {
             let deviation = measured[name] / published - 1.0;
-            assert!(
-                deviation.abs() <= 1.6 * tolerance,
-                "seed {seed}, {name}: {}",
-                measured[name]
-            );
+            assert!(deviation.abs() <= 1.6 * tolerance, "seed {seed}, {name}: {}", measured[name]);
         }
     }
 }
@@ -131,23 +113,12 @@ fn hours_of_the_day_follow_the_published_profile() {
         [(None, 0.92, 0.1), (Some(LogType::Conversation), 0.92, 0.12)]
     {
         let shares = hourly_shares(&ROWS, log_type);
-        let pairs: Vec<(f64, f64)> = shares
-            .into_iter()
-            .zip(HOURLY_REQUESTS.map(|requests| requests / published_sum))
-            .collect();
-        let distance = pairs
-            .iter()
-            .map(|(reached, published)| (reached - published).abs())
-            .sum::<f64>()
-            / 2.0;
-        println!(
-            "{log_type:?}: correlation {:.3}, distance {distance:.3}",
-            correlation(&pairs)
-        );
-        assert!(
-            correlation(&pairs) > least_correlation && distance < greatest_distance,
-            "{log_type:?}"
-        );
+        let pairs: Vec<(f64, f64)> =
+            shares.into_iter().zip(HOURLY_REQUESTS.map(|requests| requests / published_sum)).collect();
+        let distance =
+            pairs.iter().map(|(reached, published)| (reached - published).abs()).sum::<f64>() / 2.0;
+        println!("{log_type:?}: correlation {:.3}, distance {distance:.3}", correlation(&pairs));
+        assert!(correlation(&pairs) > least_correlation && distance < greatest_distance, "{log_type:?}");
     }
 }
 
@@ -163,10 +134,7 @@ fn request_and_response_lengths_correlate_within_both_streams() {
 #[test]
 fn api_lengths_persist_from_row_to_row_and_conversation_lengths_do_not() {
     let persistence = |log_type| {
-        let logs: Vec<f64> = log_lengths(log_type)
-            .into_iter()
-            .map(|lengths| lengths.0)
-            .collect();
+        let logs: Vec<f64> = log_lengths(log_type).into_iter().map(|lengths| lengths.0).collect();
         autocorrelation(&logs, 1)
     };
     assert!(persistence(LogType::Api) > 0.7);
@@ -186,10 +154,7 @@ fn api_load_persists_from_minute_to_minute() {
 #[test]
 fn timestamps_never_decrease_and_no_length_exceeds_the_published_maxima() {
     assert!(ROWS.is_sorted_by_key(|row| row.timestamp_s));
-    assert!(
-        ROWS.iter()
-            .all(|row| row.request_tokens <= 29_665 && row.response_tokens <= 7_315)
-    );
+    assert!(ROWS.iter().all(|row| row.request_tokens <= 29_665 && row.response_tokens <= 7_315));
     assert!(ROWS.iter().all(|row| failed(row) || row.request_tokens > 0));
 }
 

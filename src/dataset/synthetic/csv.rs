@@ -30,11 +30,7 @@ fn push_row(buffer: &mut Vec<u8>, row: &SyntheticRow) {
     push_number(buffer, row.timestamp_s);
     buffer.push(b',');
     buffer.extend_from_slice(row.llm.as_str().as_bytes());
-    for tokens in [
-        row.request_tokens,
-        row.response_tokens,
-        row.request_tokens + row.response_tokens,
-    ] {
+    for tokens in [row.request_tokens, row.response_tokens, row.request_tokens + row.response_tokens] {
         buffer.push(b',');
         push_number(buffer, tokens);
     }

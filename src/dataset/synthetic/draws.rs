@@ -57,10 +57,7 @@ pub(super) struct Deck<const N: usize> {
 impl<const N: usize> Deck<N> {
     /// A deck that is shuffled at its first deal.
     pub(super) fn new() -> Self {
-        Self {
-            strata: std::array::from_fn(|stratum| stratum),
-            dealt: N,
-        }
+        Self { strata: std::array::from_fn(|stratum| stratum), dealt: N }
     }
 
     /// Uniform on the open interval (0, 1) within the next stratum.
@@ -110,21 +107,10 @@ mod tests {
 
     #[test]
     fn normal_quantiles_match_the_tables() {
-        let table = [
-            (0.5, 0.0),
-            (0.6, 0.253_347_1),
-            (0.975, 1.959_964_0),
-            (0.01, -2.326_347_9),
-        ];
-        for (unit, expected) in table
-            .into_iter()
-            .chain([(1e-12, -7.034_483_8), (1.0 - 1e-9, 5.997_807_0)])
-        {
+        let table = [(0.5, 0.0), (0.6, 0.253_347_1), (0.975, 1.959_964_0), (0.01, -2.326_347_9)];
+        for (unit, expected) in table.into_iter().chain([(1e-12, -7.034_483_8), (1.0 - 1e-9, 5.997_807_0)]) {
             let quantile = normal_quantile(unit);
-            assert!(
-                (quantile - expected).abs() < 2e-6,
-                "{unit}: {quantile} is not {expected}"
-            );
+            assert!((quantile - expected).abs() < 2e-6, "{unit}: {quantile} is not {expected}");
         }
     }
 

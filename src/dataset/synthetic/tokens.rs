@@ -45,19 +45,12 @@ struct Failures {
 impl Failures {
     /// A chain that fails for `share` of the rows in the long run.
     fn with_share(share: f64) -> Self {
-        Self {
-            onset: share * (1.0 - FAILURE_PERSISTENCE) / (1.0 - share),
-            failing: false,
-        }
+        Self { onset: share * (1.0 - FAILURE_PERSISTENCE) / (1.0 - share), failing: false }
     }
 
     /// The row as the trace records it: a failed one has no response and nearly always no request.
     fn apply(&mut self, mut content: Content, draws: &mut Draws) -> Content {
-        self.failing = draws.chance(if self.failing {
-            FAILURE_PERSISTENCE
-        } else {
-            self.onset
-        });
+        self.failing = draws.chance(if self.failing { FAILURE_PERSISTENCE } else { self.onset });
         if self.failing {
             content.response_tokens = 0;
             if !draws.chance(KEPT_REQUEST_SHARE) {
@@ -96,19 +89,12 @@ pub(super) struct ConversationTokens {
 
 impl ConversationTokens {
     pub(super) fn new(draws: Draws) -> Self {
-        Self {
-            draws,
-            failures: Failures::with_share(CONVERSATION_FAILURE_SHARE),
-        }
+        Self { draws, failures: Failures::with_share(CONVERSATION_FAILURE_SHARE) }
     }
 
     pub(super) fn next_content(&mut self) -> Content {
         let draws = &mut self.draws;
-        let llm = if draws.chance(CONVERSATION_GPT4_SHARE) {
-            Llm::Gpt4
-        } else {
-            Llm::ChatGpt
-        };
+        let llm = if draws.chance(CONVERSATION_GPT4_SHARE) { Llm::Gpt4 } else { Llm::ChatGpt };
         let request_normal = draws.normal();
         let request = if draws.chance(PROMPT_TAIL_SHARE) {
             log_normal(PROMPT_TAIL_MEDIAN_TOKENS, PROMPT_TAIL_LOG_SD, request_normal)
@@ -174,10 +160,7 @@ pub(super) struct Workloads {
 
 impl Workloads {
     pub(super) fn new() -> Self {
-        Self {
-            llms: Deck::new(),
-            prompts: Deck::new(),
-        }
+        Self { llms: Deck::new(), prompts: Deck::new() }
     }
 
     /// The workload of the next burst.
@@ -196,16 +179,8 @@ impl Workloads {
                 log_normal(BURST_REPLY_MEDIAN_TOKENS, BURST_REPLY_LOG_SD, reply_normal),
             )
         };
-        let gpt4_share = if is_gpt4 {
-            GPT4_SHARE_IN_GPT4_BURSTS
-        } else {
-            GPT4_SHARE_IN_OTHER_BURSTS
-        };
-        Workload {
-            gpt4_share,
-            request_tokens,
-            response_tokens,
-        }
+        let gpt4_share = if is_gpt4 { GPT4_SHARE_IN_GPT4_BURSTS } else { GPT4_SHARE_IN_OTHER_BURSTS };
+        Workload { gpt4_share, request_tokens, response_tokens }
     }
 }
 
@@ -218,19 +193,12 @@ pub(super) struct ApiTokens {
 
 impl ApiTokens {
     pub(super) fn new(draws: Draws) -> Self {
-        Self {
-            draws,
-            failures: Failures::with_share(API_FAILURE_SHARE),
-        }
+        Self { draws, failures: Failures::with_share(API_FAILURE_SHARE) }
     }
 
     pub(super) fn next_content(&mut self, workload: &Workload) -> Content {
         let draws = &mut self.draws;
-        let llm = if draws.chance(workload.gpt4_share) {
-            Llm::Gpt4
-        } else {
-            Llm::ChatGpt
-        };
+        let llm = if draws.chance(workload.gpt4_share) { Llm::Gpt4 } else { Llm::ChatGpt };
         let request_normal = draws.normal();
         let response_normal = correlated(API_CORRELATION, request_normal, draws);
         let request = log_normal(workload.request_tokens, ROW_PROMPT_LOG_SD, request_normal);
@@ -257,16 +225,12 @@ mod tests {
         let mut draws = Draws::new(1, 0);
         let mut failures = Failures::with_share(0.05);
         let row = Content::new(Llm::ChatGpt, 10.0, 10.0);
-        let failed: Vec<bool> = (0..200_000)
-            .map(|_| failures.apply(row, &mut draws).response_tokens == 0)
-            .collect();
+        let failed: Vec<bool> =
+            (0..200_000).map(|_| failures.apply(row, &mut draws).response_tokens == 0).collect();
         let count = failed.iter().filter(|&&fails| fails).count() as f64;
         let repeated = failed.windows(2).filter(|pair| pair[0] && pair[1]).count() as f64;
         assert!((count / 2e5 - 0.05).abs() < 0.003, "{count}");
-        assert!(
-            (repeated / count - FAILURE_PERSISTENCE).abs() < 0.03,
-            "{repeated}"
-        );
+        assert!((repeated / count - FAILURE_PERSISTENCE).abs() < 0.03, "{repeated}");
     }
 
     #[test]
@@ -286,17 +250,9 @@ mod tests {
             .take(50_000)
             .collect();
         // Bins of equal width on the log scale around the short mode, the valley and the long mode.
-        let count = |low, high| {
-            replies
-                .iter()
-                .filter(|&&reply| (low..high).contains(&reply))
-                .count()
-        };
+        let count = |low, high| replies.iter().filter(|&&reply| (low..high).contains(&reply)).count();
         let (short, valley, long) = (count(24, 36), count(70, 105), count(240, 360));
-        assert!(
-            short * 2 > valley * 3 && long > valley * 3,
-            "{short} {valley} {long}"
-        );
+        assert!(short * 2 > valley * 3 && long > valley * 3, "{short} {valley} {long}");
     }
 
     #[test]

@@ -34,45 +34,24 @@ impl Axis {
     fn stepped(title: impl Into<String>, span: Span, step: f64) -> Self {
         let ticks = multiples(span, step)
             .into_iter()
-            .map(|value| Tick {
-                value,
-                label: number::tick(value, step, span.largest()),
-            })
+            .map(|value| Tick { value, label: number::tick(value, step, span.largest()) })
             .collect();
-        Self {
-            title: title.into(),
-            ticks,
-            span,
-            log: false,
-        }
+        Self { title: title.into(), ticks, span, log: false }
     }
 
     /// A logarithmic axis over a positive span.
     pub(super) fn log(title: impl Into<String>, span: Span) -> Self {
         let ticks = log_ticks(span)
             .into_iter()
-            .map(|value| Tick {
-                value,
-                label: number::tick(value, value, value),
-            })
+            .map(|value| Tick { value, label: number::tick(value, value, value) })
             .collect();
-        Self {
-            title: title.into(),
-            ticks,
-            span,
-            log: true,
-        }
+        Self { title: title.into(), ticks, span, log: true }
     }
 
     /// A time axis; the format of its labels is added to the title.
     pub(super) fn time(title: &str, span_s: Span, max_ticks: usize) -> Self {
         let (ticks, format) = time::ticks(span_s, max_ticks);
-        Self {
-            title: format!("{title}, {format}"),
-            ticks,
-            span: span_s,
-            log: false,
-        }
+        Self { title: format!("{title}, {format}"), ticks, span: span_s, log: false }
     }
 
     /// The map from this axis to the pixels between two positions.
@@ -91,21 +70,12 @@ mod tests {
 
     #[test]
     fn whole_numbers_are_never_split() {
-        assert_eq!(
-            labels(&Axis::whole("epoch", Span { lo: 0.0, hi: 2.0 }, 8)),
-            ["0", "1", "2"]
-        );
+        assert_eq!(labels(&Axis::whole("epoch", Span { lo: 0.0, hi: 2.0 }, 8)), ["0", "1", "2"]);
     }
 
     #[test]
     fn tick_labels_never_repeat() {
-        for (lo, hi) in [
-            (0.0, 1e-7),
-            (1e12, 1.000_001e12),
-            (-3.0, 1e12),
-            (0.999, 1.001),
-            (950.0, 1050.0),
-        ] {
+        for (lo, hi) in [(0.0, 1e-7), (1e12, 1.000_001e12), (-3.0, 1e12), (0.999, 1.001), (950.0, 1050.0)] {
             let axis = Axis::linear("", Span { lo, hi }, 6);
             let mut unique = labels(&axis);
             unique.dedup();

@@ -52,11 +52,7 @@ impl Bar {
     }
 
     pub(super) fn weight(&self) -> Weight {
-        if self.highlight {
-            Weight::SemiBold
-        } else {
-            Weight::Regular
-        }
+        if self.highlight { Weight::SemiBold } else { Weight::Regular }
     }
 }
 
@@ -88,21 +84,12 @@ pub(super) fn draw_bar(scene: &mut Scene, bar: &Bar, y: f64, scale: &Scale, span
     let (zero, end) = (scale.at(0.0), scale.at(bar.value));
     let half = BAR_HEIGHT / 2.0;
     // A bar of no length still shows where its value lies.
-    let end = if (end - zero).abs() < 1.5 {
-        zero + 1.5f64.copysign(bar.value)
-    } else {
-        end
-    };
+    let end = if (end - zero).abs() < 1.5 { zero + 1.5f64.copysign(bar.value) } else { end };
     scene.rect((zero, y - half), (end, y + half), bar.colour());
     if bar.value > span.hi {
         let (near, far) = (end - 22.0, end - 16.0);
         scene.polygon(
-            vec![
-                (near, y + half),
-                (near + 5.0, y - half),
-                (far + 5.0, y - half),
-                (far, y + half),
-            ],
+            vec![(near, y + half), (near + 5.0, y - half), (far + 5.0, y - half), (far, y + half)],
             BACKGROUND,
         );
     } else if bar.spread().is_some() {
@@ -131,22 +118,11 @@ pub(super) fn draw_texts(
     } else {
         (Align::Left, high + VALUE_GAP)
     };
-    let style = TextStyle {
-        weight: bar.weight(),
-        align,
-        ..TextStyle::default()
-    };
+    let style = TextStyle { weight: bar.weight(), align, ..TextStyle::default() };
     let (left, right) = text_extent(x, text, &style);
     scene.rect((left - 3.0, y - 9.0), (right + 3.0, y + 9.0), BACKGROUND);
     scene.text((x, y), text, style);
 
     let name = font::fit(&bar.label, LABEL_SIZE, bar.weight(), WIDEST_NAME);
-    scene.text(
-        (names_end, y),
-        &name,
-        TextStyle {
-            align: Align::Right,
-            ..style
-        },
-    );
+    scene.text((names_end, y), &name, TextStyle { align: Align::Right, ..style });
 }

@@ -35,10 +35,7 @@ pub(super) fn is_sound(plot: &Plot, labels: &[&str]) {
     assert!(!plot.name.is_empty() && !plot.title.is_empty() && !plot.alt.is_empty());
     let texts = texts_of_well_formed(&plot.svg);
     for label in labels {
-        assert!(
-            texts.iter().any(|text| text.contains(label)),
-            "{label:?} is missing in {texts:?}"
-        );
+        assert!(texts.iter().any(|text| text.contains(label)), "{label:?} is missing in {texts:?}");
     }
     assert_eq!(&plot.png[..8], b"\x89PNG\r\n\x1a\n");
     let side = |at: usize| u32::from_be_bytes(plot.png[at..at + 4].try_into().unwrap());
@@ -60,15 +57,10 @@ fn texts_of_well_formed(xml: &str) -> Vec<String> {
             continue;
         }
         let (tag, text) = piece.split_once('>').expect("every tag ends");
-        assert!(
-            !text.contains('>') && tag.matches('"').count() % 2 == 0,
-            "{piece}"
-        );
+        assert!(!text.contains('>') && tag.matches('"').count() % 2 == 0, "{piece}");
         for reference in piece.split('&').skip(1) {
             assert!(
-                ["amp;", "lt;", "gt;", "quot;", "apos;"]
-                    .iter()
-                    .any(|name| reference.starts_with(name)),
+                ["amp;", "lt;", "gt;", "quot;", "apos;"].iter().any(|name| reference.starts_with(name)),
                 "{piece}"
             );
         }

@@ -24,10 +24,7 @@ static REGULAR: LazyLock<FontRef<'static>> =
 static SEMI_BOLD: LazyLock<FontRef<'static>> =
     LazyLock::new(|| parse(include_bytes!("font/Inter-SemiBold.ttf")));
 
-#[expect(
-    clippy::expect_used,
-    reason = "the bytes are compiled in, and a test parses both files"
-)]
+#[expect(clippy::expect_used, reason = "the bytes are compiled in, and a test parses both files")]
 fn parse(bytes: &'static [u8]) -> FontRef<'static> {
     FontRef::try_from_slice(bytes).expect("the embedded font is a valid TrueType file")
 }
@@ -52,10 +49,7 @@ fn advance_em(face: &FontRef<'_>, glyph: GlyphId) -> f64 {
 /// Width of `text` at a font size, in the unit of `size`.
 pub(super) fn width(text: &str, size: f64, weight: Weight) -> f64 {
     let face = face(weight);
-    text.chars()
-        .map(|c| advance_em(face, face.glyph_id(c)))
-        .sum::<f64>()
-        * size
+    text.chars().map(|c| advance_em(face, face.glyph_id(c))).sum::<f64>() * size
 }
 
 /// `text` as it is if it is no wider than `max_width`, and otherwise its beginning with an ellipsis.
@@ -112,10 +106,7 @@ mod tests {
     fn both_faces_hold_latin_1_and_the_symbols_of_the_plots() {
         let latin_1 = (' '..='~').chain('\u{a0}'..='\u{ff}');
         for c in latin_1.chain("−–—·×≤≥±σµμ…".chars()) {
-            assert!(
-                BOTH.iter().all(|weight| face(*weight).glyph_id(c).0 != 0),
-                "{c:?} is missing"
-            );
+            assert!(BOTH.iter().all(|weight| face(*weight).glyph_id(c).0 != 0), "{c:?} is missing");
         }
     }
 

@@ -34,10 +34,7 @@ pub(super) struct Entry {
 
 impl Entry {
     pub(super) fn new(key: Key, label: impl Into<String>) -> Self {
-        Self {
-            key,
-            label: label.into(),
-        }
+        Self { key, label: label.into() }
     }
 }
 
@@ -56,21 +53,9 @@ pub(super) const Y_TITLE_HEIGHT: f64 = 34.0;
 
 /// Draws the title and the legend, and returns the height at which they end.
 pub(super) fn header(scene: &mut Scene, title: &str, entries: &[Entry]) -> f64 {
-    let style = TextStyle {
-        size: TITLE_SIZE,
-        weight: Weight::SemiBold,
-        ..TextStyle::default()
-    };
-    scene.text(
-        (MARGIN, 32.0),
-        &font::fit(title, TITLE_SIZE, Weight::SemiBold, WIDTH - 2.0 * MARGIN),
-        style,
-    );
-    if entries.is_empty() {
-        46.0
-    } else {
-        legend(scene, entries, 62.0) + 12.0
-    }
+    let style = TextStyle { size: TITLE_SIZE, weight: Weight::SemiBold, ..TextStyle::default() };
+    scene.text((MARGIN, 32.0), &font::fit(title, TITLE_SIZE, Weight::SemiBold, WIDTH - 2.0 * MARGIN), style);
+    if entries.is_empty() { 46.0 } else { legend(scene, entries, 62.0) + 12.0 }
 }
 
 /// Sets legend entries in rows from a first row centred on `y`, and returns the lower end of the last one.
@@ -103,35 +88,20 @@ fn key(scene: &mut Scene, key: Key, (x, y): Point) {
 
 /// Width that the labels of a vertical axis need left of its panel.
 pub(super) fn label_width(axis: &Axis) -> f64 {
-    let widths = axis
-        .ticks
-        .iter()
-        .map(|tick| font::width(&tick.label, TICK_SIZE, Weight::Regular));
+    let widths = axis.ticks.iter().map(|tick| font::width(&tick.label, TICK_SIZE, Weight::Regular));
     widths.fold(0.0, f64::max) + 10.0
 }
 
 /// Writes the title of a vertical axis above the panel whose upper end lies [`Y_TITLE_HEIGHT`] below `y`.
 pub(super) fn y_title(scene: &mut Scene, y: f64, axis: &Axis) {
     let title = font::fit(&axis.title, LABEL_SIZE, Weight::Regular, WIDTH - 2.0 * MARGIN);
-    scene.text(
-        (MARGIN, y + 12.0),
-        &title,
-        TextStyle {
-            colour: MUTED,
-            ..TextStyle::default()
-        },
-    );
+    scene.text((MARGIN, y + 12.0), &title, TextStyle { colour: MUTED, ..TextStyle::default() });
 }
 
 /// Draws the horizontal grid lines of a vertical axis, and its labels left of the panel.
 pub(super) fn y_grid(scene: &mut Scene, panel: &Panel, axis: &Axis) {
     let scale = axis.scale(panel.bottom, panel.top);
-    let style = TextStyle {
-        size: TICK_SIZE,
-        colour: MUTED,
-        align: Align::Right,
-        ..TextStyle::default()
-    };
+    let style = TextStyle { size: TICK_SIZE, colour: MUTED, align: Align::Right, ..TextStyle::default() };
     for tick in &axis.ticks {
         let y = scale.at(tick.value);
         scene.line((panel.left, y), (panel.right, y), 1.0, GRID);
@@ -152,12 +122,7 @@ pub(super) fn x_grid(scene: &mut Scene, panel: &Panel, axis: &Axis) {
 pub(super) fn x_axis(scene: &mut Scene, panel: &Panel, axis: &Axis) {
     scene.line((panel.left, panel.bottom), (panel.right, panel.bottom), 1.0, AXIS);
     let scale = axis.scale(panel.left, panel.right);
-    let style = TextStyle {
-        size: TICK_SIZE,
-        colour: MUTED,
-        align: Align::Center,
-        ..TextStyle::default()
-    };
+    let style = TextStyle { size: TICK_SIZE, colour: MUTED, align: Align::Center, ..TextStyle::default() };
     let mut labelled_up_to = f64::MIN;
     for tick in &axis.ticks {
         let x = scale.at(tick.value);
@@ -172,26 +137,14 @@ pub(super) fn x_axis(scene: &mut Scene, panel: &Panel, axis: &Axis) {
         }
     }
     let title = font::fit(&axis.title, LABEL_SIZE, Weight::Regular, panel.right - panel.left);
-    let style = TextStyle {
-        colour: MUTED,
-        align: Align::Center,
-        ..TextStyle::default()
-    };
-    scene.text(
-        (f64::midpoint(panel.left, panel.right), panel.bottom + 40.0),
-        &title,
-        style,
-    );
+    let style = TextStyle { colour: MUTED, align: Align::Center, ..TextStyle::default() };
+    scene.text((f64::midpoint(panel.left, panel.right), panel.bottom + 40.0), &title, style);
 }
 
 /// Ends the scene at `y`, with the sentences of a caption below if there are any; long captions take several
 /// lines.
 pub(super) fn finish(scene: &mut Scene, mut y: f64, caption: &[String]) {
-    let style = TextStyle {
-        size: CAPTION_SIZE,
-        colour: MUTED,
-        ..TextStyle::default()
-    };
+    let style = TextStyle { size: CAPTION_SIZE, colour: MUTED, ..TextStyle::default() };
     for line in wrapped(&caption.join(" "), CAPTION_SIZE, WIDTH - 2.0 * MARGIN) {
         y += 18.0;
         scene.text((MARGIN, y), &line, style);
@@ -217,15 +170,8 @@ fn wrapped(text: &str, size: f64, max_width: f64) -> Vec<String> {
 
 /// The name of one of several panels, centred on the height of `at` and cut at `max_width`.
 pub(super) fn panel_title(scene: &mut Scene, at: Point, label: &str, max_width: f64) {
-    let style = TextStyle {
-        weight: Weight::SemiBold,
-        ..TextStyle::default()
-    };
-    scene.text(
-        at,
-        &font::fit(label, LABEL_SIZE, Weight::SemiBold, max_width),
-        style,
-    );
+    let style = TextStyle { weight: Weight::SemiBold, ..TextStyle::default() };
+    scene.text(at, &font::fit(label, LABEL_SIZE, Weight::SemiBold, max_width), style);
 }
 
 #[cfg(test)]
@@ -260,25 +206,9 @@ mod tests {
 
     #[test]
     fn tick_labels_that_would_overlap_are_left_out() {
-        let axis = Axis::linear(
-            "",
-            Span {
-                lo: 1e6,
-                hi: 1.000_01e6,
-            },
-            10,
-        );
+        let axis = Axis::linear("", Span { lo: 1e6, hi: 1.000_01e6 }, 10);
         let mut scene = Scene::default();
-        x_axis(
-            &mut scene,
-            &Panel {
-                left: 600.0,
-                top: 0.0,
-                right: 856.0,
-                bottom: 100.0,
-            },
-            &axis,
-        );
+        x_axis(&mut scene, &Panel { left: 600.0, top: 0.0, right: 856.0, bottom: 100.0 }, &axis);
         scene.height = 200.0;
         check::texts_are_apart_and_inside(&scene);
         let labels = texts(&scene).len();
@@ -290,11 +220,7 @@ mod tests {
         let mut short = Scene::default();
         finish(&mut short, 100.0, &["One sentence.".to_owned()]);
         let mut long = Scene::default();
-        finish(
-            &mut long,
-            100.0,
-            &["A sentence that goes on for quite some time. ".repeat(6)],
-        );
+        finish(&mut long, 100.0, &["A sentence that goes on for quite some time. ".repeat(6)]);
         assert_eq!(texts(&short).len(), 1);
         assert_eq!(texts(&long).len(), 2);
         assert!((long.height - short.height - 18.0).abs() < 1e-9);

@@ -46,12 +46,7 @@ fn figure(metric: &str, bars: &[Bar], reference: Option<(String, f64)>) -> Resul
         draw_bar(&mut scene, row.bar, row_middle(&panel, index), &scale, span);
     }
     if span.lo < 0.0 {
-        scene.line(
-            (scale.at(0.0), panel.top),
-            (scale.at(0.0), panel.bottom),
-            1.0,
-            MUTED,
-        );
+        scene.line((scale.at(0.0), panel.top), (scale.at(0.0), panel.bottom), 1.0, MUTED);
     }
     if let Some((name, value)) = &reference {
         draw_reference(&mut scene, &panel, name, *value, scale.at(*value));
@@ -81,19 +76,12 @@ fn value_span(rows: &[Row<'_>], reference: Option<f64>) -> (Span, bool) {
     let limit = reference.unwrap_or(0.0).max(median * LONGEST_BAR_MEDIANS);
     let lowest = reference.map_or(values[0], |value| value.min(values[0]));
     let span = match (lowest >= 0.0, limit > 0.0) {
-        (true, true) => Span {
-            lo: 0.0,
-            hi: all.hi.min(limit),
-        },
+        (true, true) => Span { lo: 0.0, hi: all.hi.min(limit) },
         (true, false) => Span { lo: 0.0, hi: all.hi },
         (false, _) => all,
     };
     // Zeros alone have no extent, so that any axis will do.
-    let span = if span.width() > 1e-290 {
-        span
-    } else {
-        Span { lo: 0.0, hi: 1.0 }
-    };
+    let span = if span.width() > 1e-290 { span } else { Span { lo: 0.0, hi: 1.0 } };
     (span, span.hi < all.hi)
 }
 
@@ -101,15 +89,9 @@ fn value_span(rows: &[Row<'_>], reference: Option<f64>) -> (Span, bool) {
 /// position at which the names end.
 fn layout(rows: &[Row<'_>], span: Span, top: f64) -> (Panel, f64) {
     let width = |row: &Row<'_>, text: &str| font::width(text, LABEL_SIZE, row.bar.weight());
-    let names = rows
-        .iter()
-        .map(|row| width(row, &row.bar.label))
-        .fold(0.0, f64::max);
+    let names = rows.iter().map(|row| width(row, &row.bar.label)).fold(0.0, f64::max);
     let names_end = MARGIN + names.min(WIDEST_NAME);
-    let negative = rows
-        .iter()
-        .filter(|row| row.bar.value < 0.0)
-        .map(|row| width(row, &row.text) + VALUE_GAP);
+    let negative = rows.iter().filter(|row| row.bar.value < 0.0).map(|row| width(row, &row.text) + VALUE_GAP);
     let left = names_end + 12.0 + negative.fold(0.0, f64::max);
     // Each value starts where its bar or whisker ends, and has to fit between there and the margin.
     let room = WIDTH - MARGIN - VALUE_GAP - left;
@@ -118,15 +100,7 @@ fn layout(rows: &[Row<'_>], span: Span, top: f64) -> (Panel, f64) {
         left + (room - width(row, &row.text)) / share.max(1e-9)
     });
     let right = positive.fold(WIDTH - MARGIN, f64::min);
-    (
-        Panel {
-            left,
-            top,
-            right,
-            bottom: top + ROW_HEIGHT * rows.len() as f64 + 6.0,
-        },
-        names_end,
-    )
+    (Panel { left, top, right, bottom: top + ROW_HEIGHT * rows.len() as f64 + 6.0 }, names_end)
 }
 
 fn row_middle(panel: &Panel, index: usize) -> f64 {
@@ -152,10 +126,7 @@ fn draw_reference(scene: &mut Scene, panel: &Panel, name: &str, value: f64, x: f
     scene.dashed(&[(x, panel.top - 8.0), (x, panel.bottom)], (5.0, 4.0), 1.4, INK);
     let label = format!("{name}: {}", number::significant(value, 4));
     let label = font::fit(&label, LABEL_SIZE, Weight::Regular, WIDTH - 2.0 * MARGIN);
-    let mut style = TextStyle {
-        align: Align::Center,
-        ..TextStyle::default()
-    };
+    let mut style = TextStyle { align: Align::Center, ..TextStyle::default() };
     let (left, right) = text_extent(x, &label, &style);
     let mut at = x;
     if left < MARGIN {
@@ -181,15 +152,9 @@ fn caption(more: usize, without_value: usize, cut: bool) -> Vec<String> {
 }
 
 fn description(metric: &str, rows: &[Row<'_>], reference: Option<&(String, f64)>) -> String {
-    let bars: Vec<String> = rows
-        .iter()
-        .map(|row| format!("{} {}", row.bar.label, row.text))
-        .collect();
+    let bars: Vec<String> = rows.iter().map(|row| format!("{} {}", row.bar.label, row.text)).collect();
     let reference = reference.map_or_else(String::new, |(name, value)| {
-        format!(
-            " A dashed line marks {name} at {}.",
-            number::significant(*value, 4)
-        )
+        format!(" A dashed line marks {name} at {}.", number::significant(*value, 4))
     });
     format!("Bar chart of {metric}: {}.{reference}", bars.join(", "))
 }
@@ -203,22 +168,12 @@ mod tests {
     use crate::report::plot::scene::Mark;
 
     fn bar(label: &str, value: f64) -> Bar {
-        Bar {
-            label: label.to_owned(),
-            value,
-            spread: None,
-            highlight: false,
-            baseline: false,
-        }
+        Bar { label: label.to_owned(), value, spread: None, highlight: false, baseline: false }
     }
 
     fn colours(scene: &Scene) -> Vec<RGBColor> {
         let colour = |mark: &Mark| {
-            if let Mark::Polygon { colour, .. } = mark {
-                Some(*colour)
-            } else {
-                None
-            }
+            if let Mark::Polygon { colour, .. } = mark { Some(*colour) } else { None }
         };
         scene.marks.iter().filter_map(colour).collect()
     }
@@ -226,29 +181,16 @@ mod tests {
     #[test]
     fn the_plot_holds_its_labels_and_nothing_overlaps() {
         let bars = [
-            Bar {
-                spread: Some(0.01),
-                highlight: true,
-                ..bar("PatchTST", 0.412)
-            },
+            Bar { spread: Some(0.01), highlight: true, ..bar("PatchTST", 0.412) },
             bar("TSMixer", 0.43),
-            Bar {
-                baseline: true,
-                ..bar("seasonal naive", 0.6)
-            },
+            Bar { baseline: true, ..bar("seasonal naive", 0.6) },
         ];
         let reference = ("best baseline".to_owned(), 0.6);
         let figure = figure("MASE", &bars, Some(reference)).unwrap();
         check::texts_are_apart_and_inside(&figure.scene);
         let plot = figure.render().unwrap();
-        let labels = [
-            "PatchTST",
-            "0.4120 ± 0.0100",
-            "TSMixer",
-            "seasonal naive",
-            "best baseline: 0.6000",
-            "MASE",
-        ];
+        let labels =
+            ["PatchTST", "0.4120 ± 0.0100", "TSMixer", "seasonal naive", "best baseline: 0.6000", "MASE"];
         check::is_sound(&plot, &labels);
         assert_eq!(plot.name, "leaderboard-mase");
     }
@@ -256,27 +198,15 @@ mod tests {
     #[test]
     fn the_winner_models_and_baselines_differ_in_colour() {
         let bars = [
-            Bar {
-                highlight: true,
-                ..bar("a", 1.0)
-            },
+            Bar { highlight: true, ..bar("a", 1.0) },
             bar("b", 2.0),
-            Bar {
-                baseline: true,
-                ..bar("c", 3.0)
-            },
-            Bar {
-                baseline: true,
-                highlight: true,
-                ..bar("d", 4.0)
-            },
+            Bar { baseline: true, ..bar("c", 3.0) },
+            Bar { baseline: true, highlight: true, ..bar("d", 4.0) },
         ];
         let drawn = colours(&figure("MAE", &bars, None).unwrap().scene);
         assert!(bars.iter().all(|bar| drawn.contains(&bar.colour())));
-        let mut unique: Vec<_> = bars
-            .iter()
-            .map(|bar| (bar.colour().0, bar.colour().1, bar.colour().2))
-            .collect();
+        let mut unique: Vec<_> =
+            bars.iter().map(|bar| (bar.colour().0, bar.colour().1, bar.colour().2)).collect();
         unique.sort_unstable();
         unique.dedup();
         assert_eq!(unique.len(), 4);
@@ -285,9 +215,8 @@ mod tests {
     #[test]
     fn the_plot_grows_with_its_bars_up_to_twenty() {
         let height = |count: usize| {
-            let bars: Vec<Bar> = (0..count)
-                .map(|index| bar(&format!("m{index}"), 1.0 + index as f64))
-                .collect();
+            let bars: Vec<Bar> =
+                (0..count).map(|index| bar(&format!("m{index}"), 1.0 + index as f64)).collect();
             let figure = figure("MAE", &bars, None).unwrap();
             check::texts_are_apart_and_inside(&figure.scene);
             (figure.scene.height, figure.render().unwrap().svg)
@@ -309,36 +238,18 @@ mod tests {
 
     #[test]
     fn a_spread_that_exceeds_its_value_neither_bends_the_axis_below_zero_nor_stretches_it() {
-        let bars = [
-            bar("a", 1.0),
-            bar("b", 1.2),
-            Bar {
-                spread: Some(1e9),
-                ..bar("unstable", 1.4)
-            },
-        ];
+        let bars = [bar("a", 1.0), bar("b", 1.2), Bar { spread: Some(1e9), ..bar("unstable", 1.4) }];
         let (span, cut) = value_span(&rows(&bars.iter().collect::<Vec<_>>()), None);
         assert!(cut && span.lo == 0.0 && span.hi < 10.0, "{span:?}");
     }
 
     #[test]
     fn odd_values_are_drawn() {
-        for values in [
-            &[0.0][..],
-            &[0.0, 0.0],
-            &[-1.0, -5.0],
-            &[-1.0, 2.0],
-            &[1e12],
-            &[1e-12, 2e-12],
-            &[1.0, f64::NAN],
-        ] {
-            let bars: Vec<Bar> = values
-                .iter()
-                .map(|value| Bar {
-                    spread: Some(0.1),
-                    ..bar("odd", *value)
-                })
-                .collect();
+        for values in
+            [&[0.0][..], &[0.0, 0.0], &[-1.0, -5.0], &[-1.0, 2.0], &[1e12], &[1e-12, 2e-12], &[1.0, f64::NAN]]
+        {
+            let bars: Vec<Bar> =
+                values.iter().map(|value| Bar { spread: Some(0.1), ..bar("odd", *value) }).collect();
             let figure = figure("bias", &bars, Some(("reference".to_owned(), 0.5))).unwrap();
             check::texts_are_apart_and_inside(&figure.scene);
             check::is_sound(&figure.render().unwrap(), &["odd", "bias"]);

@@ -30,11 +30,7 @@ impl Curve {
 
     /// The epoch of the lowest validation loss, and that loss.
     fn best(&self) -> Option<(f64, f64)> {
-        self.valid
-            .iter()
-            .copied()
-            .filter(drawable)
-            .min_by(|a, b| a.1.total_cmp(&b.1))
+        self.valid.iter().copied().filter(drawable).min_by(|a, b| a.1.total_cmp(&b.1))
     }
 }
 
@@ -67,39 +63,25 @@ fn figure(curves: &[Curve]) -> Result<Figure> {
     frame::y_title(&mut scene, header_end, &y_axis);
     let top = header_end + frame::Y_TITLE_HEIGHT;
     let left = MARGIN + frame::label_width(&y_axis);
-    let panel = Panel {
-        left,
-        top,
-        right: WIDTH - MARGIN,
-        bottom: top + PANEL_HEIGHT,
-    };
+    let panel = Panel { left, top, right: WIDTH - MARGIN, bottom: top + PANEL_HEIGHT };
     let x_axis = Axis::whole("epoch", epochs.widened(0.01), 10);
     frame::x_grid(&mut scene, &panel, &x_axis);
     frame::y_grid(&mut scene, &panel, &y_axis);
     frame::x_axis(&mut scene, &panel, &x_axis);
 
-    let scales = (
-        x_axis.scale(panel.left, panel.right),
-        y_axis.scale(panel.bottom, panel.top),
-    );
+    let scales = (x_axis.scale(panel.left, panel.right), y_axis.scale(panel.bottom, panel.top));
     draw_curves(&mut scene, &shown, scales);
     let caption = caption(curves.len(), shown.len());
     frame::finish(&mut scene, panel.bottom + frame::X_AXIS_HEIGHT - 8.0, &caption);
-    Ok(Figure {
-        name: "learning-curves".to_owned(),
-        title,
-        alt: description(&shown),
-        scene,
-    })
+    Ok(Figure { name: "learning-curves".to_owned(), title, alt: description(&shown), scene })
 }
 
 /// The drawable curves, or if they are more than `most`, those with the lowest validation loss, in the given
 /// order.
 fn lowest(curves: &[Curve], most: usize) -> Vec<&Curve> {
     let best = |curve: &Curve| curve.best().map_or(f64::INFINITY, |point| point.1);
-    let mut order: Vec<usize> = (0..curves.len())
-        .filter(|index| curves[*index].points().next().is_some())
-        .collect();
+    let mut order: Vec<usize> =
+        (0..curves.len()).filter(|index| curves[*index].points().next().is_some()).collect();
     order.sort_by(|a, b| best(&curves[*a]).total_cmp(&best(&curves[*b])));
     order.truncate(most);
     order.sort_unstable();
@@ -110,13 +92,7 @@ fn loss_axis(losses: Span) -> Axis {
     if losses.lo > 1e-100 && losses.hi < 1e100 && losses.hi / losses.lo > 10.0 {
         // The bounds keep the quotient and the padding finite.
         let pad = (losses.hi / losses.lo).powf(0.04);
-        Axis::log(
-            "loss (log scale)",
-            Span {
-                lo: losses.lo / pad,
-                hi: losses.hi * pad,
-            },
-        )
+        Axis::log("loss (log scale)", Span { lo: losses.lo / pad, hi: losses.hi * pad })
     } else {
         Axis::linear("loss", losses.widened_up_to_zero(0.06), 6)
     }
@@ -140,18 +116,9 @@ fn legend(shown: &[&Curve]) -> Vec<Entry> {
 /// Draws all training curves below all validation curves, and the dots on top.
 fn draw_curves(scene: &mut Scene, shown: &[&Curve], (x, y): (Scale, Scale)) {
     let place = |points: &[(f64, f64)]| -> Vec<Point> {
-        points
-            .iter()
-            .filter(|point| drawable(point))
-            .map(|point| (x.at(point.0), y.at(point.1)))
-            .collect()
+        points.iter().filter(|point| drawable(point)).map(|point| (x.at(point.0), y.at(point.1))).collect()
     };
-    let coloured = || {
-        shown
-            .iter()
-            .enumerate()
-            .map(|(index, curve)| (*curve, series_colour(index)))
-    };
+    let coloured = || shown.iter().enumerate().map(|(index, curve)| (*curve, series_colour(index)));
     for (curve, colour) in coloured() {
         scene.dashed(&place(&curve.train), DASH, 1.6, lighter(colour, 0.35));
     }
@@ -171,9 +138,7 @@ fn caption(given: usize, shown: usize) -> Vec<String> {
     if left_out == 0 {
         return vec![];
     }
-    vec![format!(
-        "+ {left_out} more, with a higher validation loss or no finite one."
-    )]
+    vec![format!("+ {left_out} more, with a higher validation loss or no finite one.")]
 }
 
 fn description(shown: &[&Curve]) -> String {
@@ -187,10 +152,7 @@ fn description(shown: &[&Curve]) -> String {
         }
         None => format!("{} has no validation loss", curve.label),
     });
-    format!(
-        "Line chart of loss against epochs: {}.",
-        models.collect::<Vec<_>>().join("; ")
-    )
+    format!("Line chart of loss against epochs: {}.", models.collect::<Vec<_>>().join("; "))
 }
 
 #[cfg(test)]
@@ -199,16 +161,8 @@ mod tests {
     use crate::report::plot::check;
 
     fn curve(label: &str, losses: &[f64]) -> Curve {
-        let valid = losses
-            .iter()
-            .enumerate()
-            .map(|(epoch, loss)| (epoch as f64 + 1.0, *loss))
-            .collect();
-        Curve {
-            label: label.to_owned(),
-            train: vec![],
-            valid,
-        }
+        let valid = losses.iter().enumerate().map(|(epoch, loss)| (epoch as f64 + 1.0, *loss)).collect();
+        Curve { label: label.to_owned(), train: vec![], valid }
     }
 
     fn decaying(label: &str, floor: f64) -> Curve {
@@ -227,15 +181,7 @@ mod tests {
         let plot = figure.render().unwrap();
         check::is_sound(
             &plot,
-            &[
-                "Learning curves",
-                "PatchTST",
-                "N-BEATS",
-                "validation",
-                "training",
-                "epoch",
-                "loss",
-            ],
+            &["Learning curves", "PatchTST", "N-BEATS", "validation", "training", "epoch", "loss"],
         );
         assert_eq!(plot.name, "learning-curves");
     }
@@ -272,13 +218,9 @@ mod tests {
 
     #[test]
     fn of_too_many_models_those_with_the_lowest_validation_loss_are_drawn() {
-        let many: Vec<Curve> = (0..10)
-            .map(|index| curve(&format!("m{index}"), &[10.0 - f64::from(index)]))
-            .collect();
-        let labels: Vec<&str> = lowest(&many, 7)
-            .iter()
-            .map(|curve| curve.label.as_str())
-            .collect();
+        let many: Vec<Curve> =
+            (0..10).map(|index| curve(&format!("m{index}"), &[10.0 - f64::from(index)])).collect();
+        let labels: Vec<&str> = lowest(&many, 7).iter().map(|curve| curve.label.as_str()).collect();
         assert_eq!(labels, ["m3", "m4", "m5", "m6", "m7", "m8", "m9"]);
         assert!(learning_curves(&many).unwrap().svg.contains("+ 3 more"));
     }

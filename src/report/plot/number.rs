@@ -9,10 +9,7 @@ struct Magnitude {
 /// SI suffixes from a thousand on, a power of ten where those end and for small numbers, and nothing in
 /// between.
 fn magnitude(size: f64) -> Magnitude {
-    let named = |factor: f64, suffix: &str| Magnitude {
-        factor,
-        suffix: suffix.to_owned(),
-    };
+    let named = |factor: f64, suffix: &str| Magnitude { factor, suffix: suffix.to_owned() };
     match size {
         1e15.. => scientific(size),
         1e12.. => named(1e12, "T"),
@@ -28,10 +25,7 @@ fn magnitude(size: f64) -> Magnitude {
 fn scientific(size: f64) -> Magnitude {
     let exponent = size.log10().floor();
     let factor = 10f64.powf(exponent);
-    Magnitude {
-        factor,
-        suffix: format!("e{}", with_minus(&format!("{exponent:.0}"))),
-    }
+    Magnitude { factor, suffix: format!("e{}", with_minus(&format!("{exponent:.0}"))) }
 }
 
 fn with_minus(text: &str) -> String {
@@ -59,11 +53,7 @@ pub(super) fn tick(value: f64, step: f64, largest: f64) -> String {
     if value == 0.0 {
         return "0".to_owned();
     }
-    let Magnitude { factor, suffix } = magnitude(if largest < 1e-3 {
-        largest
-    } else {
-        value.abs().max(1.0)
-    });
+    let Magnitude { factor, suffix } = magnitude(if largest < 1e-3 { largest } else { value.abs().max(1.0) });
     format!("{}{suffix}", fixed(value / factor, decimals_of(step / factor)))
 }
 
@@ -76,19 +66,11 @@ pub(super) fn significant(value: f64, digits: usize) -> String {
 /// all others of the same magnitude have, so that they line up.
 pub(super) fn column(values: impl Iterator<Item = f64> + Clone, digits: usize) -> Vec<Unit> {
     let units: Vec<Unit> = values.map(|value| Unit::of(value, digits)).collect();
-    let fewest = |suffix: &str| {
-        units
-            .iter()
-            .filter(|unit| unit.suffix == suffix)
-            .map(|unit| unit.decimals)
-            .min()
-    };
+    let fewest =
+        |suffix: &str| units.iter().filter(|unit| unit.suffix == suffix).map(|unit| unit.decimals).min();
     units
         .iter()
-        .map(|unit| Unit {
-            decimals: fewest(&unit.suffix).unwrap_or(unit.decimals),
-            ..unit.clone()
-        })
+        .map(|unit| Unit { decimals: fewest(&unit.suffix).unwrap_or(unit.decimals), ..unit.clone() })
         .collect()
 }
 
@@ -123,16 +105,8 @@ impl Unit {
     fn of(value: f64, digits: usize) -> Self {
         let Magnitude { factor, suffix } = magnitude(rounded(value.abs(), digits));
         let scaled = rounded(value.abs() / factor, digits);
-        let leading = if scaled > 1e-290 {
-            scaled.log10().floor()
-        } else {
-            0.0
-        };
-        Self {
-            factor,
-            suffix,
-            decimals: (digits as f64 - 1.0 - leading).clamp(0.0, 12.0) as usize,
-        }
+        let leading = if scaled > 1e-290 { scaled.log10().floor() } else { 0.0 };
+        Self { factor, suffix, decimals: (digits as f64 - 1.0 - leading).clamp(0.0, 12.0) as usize }
     }
 
     pub(super) fn text(&self, value: f64) -> String {
@@ -142,11 +116,7 @@ impl Unit {
     /// `value ± spread`; a spread of another order altogether has a magnitude of its own.
     pub(super) fn text_with_spread(&self, value: f64, spread: f64) -> String {
         let comparable = spread / self.factor < 1e5;
-        let spread = if comparable {
-            self.text(spread)
-        } else {
-            significant(spread, 3)
-        };
+        let spread = if comparable { self.text(spread) } else { significant(spread, 3) };
         format!("{} ± {spread}", self.text(value))
     }
 }
@@ -190,11 +160,7 @@ mod tests {
     fn values_in_a_column_of_one_magnitude_have_the_same_decimals() {
         let values = [0.412_34, 1.25, 1234.0, 12_345.0, 5e7];
         let column = column(values.into_iter(), 4);
-        let texts: Vec<String> = column
-            .iter()
-            .zip(values)
-            .map(|(unit, value)| unit.text(value))
-            .collect();
+        let texts: Vec<String> = column.iter().zip(values).map(|(unit, value)| unit.text(value)).collect();
         assert_eq!(texts, ["0.412", "1.250", "1.23k", "12.35k", "50.00M"]);
     }
 

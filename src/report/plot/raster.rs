@@ -34,12 +34,7 @@ pub(super) struct Raster {
 impl Raster {
     /// A white image, on which one unit of a drawing coordinate is `px_per_unit` wide.
     pub(super) fn new(width_px: usize, height_px: usize, px_per_unit: f64) -> Self {
-        Self {
-            width_px,
-            height_px,
-            px_per_unit,
-            rgb: vec![255; width_px * height_px * 3],
-        }
+        Self { width_px, height_px, px_per_unit, rgb: vec![255; width_px * height_px * 3] }
     }
 
     /// Rows of pixels from the top, three bytes (red, green, blue) to a pixel.
@@ -81,10 +76,7 @@ impl Raster {
         let height = high.1.ceil().clamp(top, max_y) - top;
         let mut coverage = Rasterizer::new(width as usize + 1, height as usize + 1);
         let local = |(x, y): PixelPoint| {
-            point(
-                (x - left).clamp(0.0, width) as f32,
-                (y - top).clamp(0.0, height) as f32,
-            )
+            point((x - left).clamp(0.0, width) as f32, (y - top).clamp(0.0, height) as f32)
         };
         for outline in outlines {
             let ends = outline.iter().cycle().skip(1);
@@ -121,12 +113,7 @@ fn circle((x, y): PixelPoint, radius: f64) -> Vec<PixelPoint> {
 fn stroke_segment((x0, y0): PixelPoint, (x1, y1): PixelPoint, radius: f64) -> Vec<PixelPoint> {
     let length = (x1 - x0).hypot(y1 - y0);
     let (nx, ny) = ((y1 - y0) / length * radius, (x0 - x1) / length * radius);
-    vec![
-        (x0 + nx, y0 + ny),
-        (x1 + nx, y1 + ny),
-        (x1 - nx, y1 - ny),
-        (x0 - nx, y0 - ny),
-    ]
+    vec![(x0 + nx, y0 + ny), (x1 + nx, y1 + ny), (x1 - nx, y1 - ny), (x0 - nx, y0 - ny)]
 }
 
 /// Where a stroke needs a round cap or join: at its ends, and where it turns enough for a gap between its
@@ -134,22 +121,12 @@ fn stroke_segment((x0, y0): PixelPoint, (x1, y1): PixelPoint, radius: f64) -> Ve
 /// look beaded.
 fn caps_and_bends(points: &[PixelPoint]) -> impl Iterator<Item = PixelPoint> {
     let turns = |(before, at, after): (PixelPoint, PixelPoint, PixelPoint)| {
-        let (from, to) = (
-            (at.0 - before.0, at.1 - before.1),
-            (after.0 - at.0, after.1 - at.1),
-        );
+        let (from, to) = ((at.0 - before.0, at.1 - before.1), (after.0 - at.0, after.1 - at.1));
         let cosine = (from.0 * to.0 + from.1 * to.1) / (from.0.hypot(from.1) * to.0.hypot(to.1));
         cosine < SMOOTH_TURN_COSINE
     };
-    let bends = points
-        .windows(3)
-        .filter(move |three| turns((three[0], three[1], three[2])));
-    points
-        .first()
-        .into_iter()
-        .chain(points.last())
-        .copied()
-        .chain(bends.map(|three| three[1]))
+    let bends = points.windows(3).filter(move |three| turns((three[0], three[1], three[2])));
+    points.first().into_iter().chain(points.last()).copied().chain(bends.map(|three| three[1]))
 }
 
 impl DrawingBackend for Raster {
@@ -200,9 +177,7 @@ impl DrawingBackend for Raster {
         points.dedup();
         let radius = f64::from(style.stroke_width()) * self.px_per_unit / 2.0;
         let joins = caps_and_bends(&points).map(|at| circle(at, radius));
-        let segments = points
-            .windows(2)
-            .map(|pair| stroke_segment(pair[0], pair[1], radius));
+        let segments = points.windows(2).map(|pair| stroke_segment(pair[0], pair[1], radius));
         self.fill(&joins.chain(segments).collect::<Vec<_>>(), style.color());
         Ok(())
     }
@@ -219,11 +194,8 @@ impl DrawingBackend for Raster {
             self.fill(&[outline], style.color());
         } else {
             let units = |px: f64| (px / self.px_per_unit).round() as i32;
-            let around: Vec<BackendCoord> = outline
-                .iter()
-                .chain(outline.first())
-                .map(|(x, y)| (units(*x), units(*y)))
-                .collect();
+            let around: Vec<BackendCoord> =
+                outline.iter().chain(outline.first()).map(|(x, y)| (units(*x), units(*y))).collect();
             self.draw_path(around, style)?;
         }
         Ok(())
@@ -241,11 +213,8 @@ impl DrawingBackend for Raster {
 
     fn draw_text<S: BackendTextStyle>(&mut self, text: &str, style: &S, at: BackendCoord) -> Outcome {
         let size_px = style.size() / PLOTTERS_PX_PER_EM * self.px_per_unit;
-        let weight = if matches!(style.style(), FontStyle::Bold) {
-            Weight::SemiBold
-        } else {
-            Weight::Regular
-        };
+        let weight =
+            if matches!(style.style(), FontStyle::Bold) { Weight::SemiBold } else { Weight::Regular };
         let width = font::width(text, size_px, weight);
         let (x, y) = self.to_px(at);
         let left = match style.anchor().h_pos {
@@ -284,28 +253,18 @@ mod tests {
 
     #[test]
     fn a_line_that_folds_back_on_itself_is_drawn_once() {
-        let pen = ShapeStyle {
-            color: RGBColor(0, 0, 0).mix(0.5),
-            filled: false,
-            stroke_width: 2,
-        };
+        let pen = ShapeStyle { color: RGBColor(0, 0, 0).mix(0.5), filled: false, stroke_width: 2 };
         let mut raster = Raster::new(12, 3, 1.0);
         raster.draw_path([(2, 1), (10, 1), (4, 1), (8, 1)], &pen).unwrap();
         assert_eq!(grey_levels(&raster)[6], 128);
-        assert_eq!(
-            grey_levels(&raster)[30],
-            255,
-            "the row below the line stays white"
-        );
+        assert_eq!(grey_levels(&raster)[30], 255, "the row below the line stays white");
     }
 
     #[test]
     fn a_straight_line_has_no_beads_at_its_points() {
         let mut raster = Raster::new(24, 3, 0.5);
         let points = (4..44).step_by(4).map(|x| (x, 3));
-        raster
-            .draw_path(points, &ShapeStyle::from(BLACK).stroke_width(3))
-            .unwrap();
+        raster.draw_path(points, &ShapeStyle::from(BLACK).stroke_width(3)).unwrap();
         let top_row = &grey_levels(&raster)[4..18];
         assert!(top_row.iter().all(|level| *level == top_row[0]), "{top_row:?}");
     }
@@ -315,19 +274,14 @@ mod tests {
         let mut raster = Raster::new(4, 4, 1.0);
         raster.draw_rect((-10, -10), (2, 2), &BLACK, true).unwrap();
         raster.draw_circle((50, 50), 5, &BLACK, true).unwrap();
-        let dark = grey_levels(&raster)
-            .into_iter()
-            .filter(|level| *level == 0)
-            .count();
+        let dark = grey_levels(&raster).into_iter().filter(|level| *level == 0).count();
         assert_eq!(dark, 4);
     }
 
     #[test]
     fn an_outlined_circle_leaves_its_middle_white() {
         let mut raster = Raster::new(21, 21, 1.0);
-        raster
-            .draw_circle((10, 10), 8, &ShapeStyle::from(BLACK).stroke_width(2), false)
-            .unwrap();
+        raster.draw_circle((10, 10), 8, &ShapeStyle::from(BLACK).stroke_width(2), false).unwrap();
         let levels = grey_levels(&raster);
         assert_eq!(levels[10 * 21 + 10], 255);
         assert!(levels[10 * 21 + 18] < 128);

@@ -53,12 +53,7 @@ struct Row<'a> {
 fn figure(target: &str, unit: &str, residuals: &[Residuals]) -> Result<Figure> {
     let samples: Vec<(&str, Vec<f64>)> = residuals
         .iter()
-        .map(|model| {
-            (
-                model.label.as_str(),
-                sorted(model.values.iter().copied().filter(|v| is_drawable(*v))),
-            )
-        })
+        .map(|model| (model.label.as_str(), sorted(model.values.iter().copied().filter(|v| is_drawable(*v)))))
         .filter(|(_, values)| !values.is_empty())
         .take(MOST_MODELS)
         .collect();
@@ -66,36 +61,18 @@ fn figure(target: &str, unit: &str, residuals: &[Residuals]) -> Result<Figure> {
     let largest_sample = samples.iter().map(|(_, values)| values.len()).max();
     let largest_sample = largest_sample.with_context(|| format!("no residual of {target} is finite"))?;
     let bins = Bins::new(&pooled, largest_sample);
-    let rows: Vec<Row> = samples
-        .iter()
-        .map(|(label, values)| row(label, values, &bins))
-        .collect();
-    let highest = rows
-        .iter()
-        .flat_map(|row| row.shares.iter().copied())
-        .fold(0.0, f64::max);
+    let rows: Vec<Row> = samples.iter().map(|(label, values)| row(label, values, &bins)).collect();
+    let highest = rows.iter().flat_map(|row| row.shares.iter().copied()).fold(0.0, f64::max);
     let title = format!("{target}: distribution of residuals");
 
     let mut scene = Scene::default();
     let header_end = frame::header(&mut scene, &title, &[]);
-    let y_axis = Axis::linear(
-        "share of residuals in a bin, %",
-        Span {
-            lo: 0.0,
-            hi: highest * 110.0,
-        },
-        3,
-    );
+    let y_axis = Axis::linear("share of residuals in a bin, %", Span { lo: 0.0, hi: highest * 110.0 }, 3);
     let x_axis = Axis::linear(with_unit("residual", unit), bins.span, 10);
     frame::y_title(&mut scene, header_end, &y_axis);
     let left = MARGIN + frame::label_width(&y_axis);
     let end = header_end + 18.0;
-    let mut panel = Panel {
-        left,
-        top: end,
-        right: WIDTH - MARGIN,
-        bottom: end,
-    };
+    let mut panel = Panel { left, top: end, right: WIDTH - MARGIN, bottom: end };
     for (index, row) in rows.iter().enumerate() {
         panel.top = panel.bottom + ROW_GAP;
         panel.bottom = panel.top + ROW_HEIGHT;
@@ -106,12 +83,7 @@ fn figure(target: &str, unit: &str, residuals: &[Residuals]) -> Result<Figure> {
     frame::x_axis(&mut scene, &panel, &x_axis);
     let caption = caption(&bins, &pooled, residuals.len() - rows.len());
     frame::finish(&mut scene, panel.bottom + frame::X_AXIS_HEIGHT - 4.0, &caption);
-    Ok(Figure {
-        name: file_stem("residuals", target),
-        title,
-        alt: description(target, unit, &rows),
-        scene,
-    })
+    Ok(Figure { name: file_stem("residuals", target), title, alt: description(target, unit, &rows), scene })
 }
 
 fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
@@ -138,25 +110,17 @@ struct Bins {
 impl Bins {
     /// Bins for the middle of all residuals; as many as the square root of the largest sample, within limits.
     fn new(pooled: &[f64], largest_sample: usize) -> Self {
-        let middle = Span {
-            lo: quantile(pooled, TAIL),
-            hi: quantile(pooled, 1.0 - TAIL),
-        };
+        let middle = Span { lo: quantile(pooled, TAIL), hi: quantile(pooled, 1.0 - TAIL) };
         let middle = middle.including(0.0).widened(0.0);
         let wanted = (largest_sample as f64).sqrt().clamp(FEWEST_BINS, MOST_BINS);
         let width = middle.width() / wanted;
         // The outermost bin on either side still holds the percentile.
         let first = (middle.lo / width - 0.5).ceil() - 0.5;
-        let (below, above) = (
-            (middle.lo / width + 0.5).floor() - 0.5,
-            (middle.hi / width - 0.5).ceil() + 0.5,
-        );
+        let (below, above) =
+            ((middle.lo / width + 0.5).floor() - 0.5, (middle.hi / width - 0.5).ceil() + 0.5);
         let first = first.min(below);
         Self {
-            span: Span {
-                lo: first * width,
-                hi: above * width,
-            },
+            span: Span { lo: first * width, hi: above * width },
             width,
             count: (above - first).round() as usize,
         }
@@ -210,23 +174,10 @@ fn draw_row(
         })
         .collect();
     let floor = [(panel.right, panel.bottom), (panel.left, panel.bottom)];
-    scene.polygon(
-        outline.iter().copied().chain(floor).collect(),
-        lighter(colour, 0.75),
-    );
+    scene.polygon(outline.iter().copied().chain(floor).collect(), lighter(colour, 0.75));
     scene.path(outline, 1.6, colour);
-    scene.line(
-        (panel.left, panel.bottom),
-        (panel.right, panel.bottom),
-        1.0,
-        MUTED,
-    );
-    scene.dashed(
-        &[(x.at(0.0), panel.top - 4.0), (x.at(0.0), panel.bottom)],
-        (4.0, 3.0),
-        1.2,
-        INK,
-    );
+    scene.line((panel.left, panel.bottom), (panel.right, panel.bottom), 1.0, MUTED);
+    scene.dashed(&[(x.at(0.0), panel.top - 4.0), (x.at(0.0), panel.bottom)], (4.0, 3.0), 1.2, INK);
 
     let statistics = format!(
         "mean {} · median absolute {} · {} beyond the axis",
@@ -235,18 +186,9 @@ fn draw_row(
         number::percent(row.beyond)
     );
     let title_y = panel.top - 14.0;
-    let style = TextStyle {
-        size: CAPTION_SIZE,
-        colour: MUTED,
-        align: Align::Right,
-        ..TextStyle::default()
-    };
+    let style = TextStyle { size: CAPTION_SIZE, colour: MUTED, align: Align::Right, ..TextStyle::default() };
     scene.text((panel.right, title_y), &statistics, style);
-    scene.rect(
-        (panel.left, title_y - 6.0),
-        (panel.left + 12.0, title_y + 6.0),
-        colour,
-    );
+    scene.rect((panel.left, title_y - 6.0), (panel.left + 12.0, title_y + 6.0), colour);
     let room = panel.right - panel.left - 44.0 - font::width(&statistics, CAPTION_SIZE, Weight::Regular);
     frame::panel_title(scene, (panel.left + 20.0, title_y), row.label, room);
 }
@@ -266,21 +208,11 @@ fn caption(bins: &Bins, pooled: &[f64], left_out: usize) -> Vec<String> {
 
 fn description(target: &str, unit: &str, rows: &[Row<'_>]) -> String {
     let models = rows.iter().map(|row| {
-        let (mean, median) = (
-            number::significant(row.mean, 3),
-            number::significant(row.median_absolute, 3),
-        );
-        format!(
-            "{} has a mean of {mean} and a median absolute residual of {median}",
-            row.label
-        )
+        let (mean, median) = (number::significant(row.mean, 3), number::significant(row.median_absolute, 3));
+        format!("{} has a mean of {mean} and a median absolute residual of {median}", row.label)
     });
     let models: Vec<String> = models.collect();
-    format!(
-        "Histograms of the residuals of {}: {}.",
-        with_unit(target, unit),
-        models.join("; ")
-    )
+    format!("Histograms of the residuals of {}: {}.", with_unit(target, unit), models.join("; "))
 }
 
 #[cfg(test)]
@@ -289,16 +221,11 @@ mod tests {
     use crate::report::plot::check;
 
     fn residuals(label: &str, values: &[f64]) -> Residuals {
-        Residuals {
-            label: label.to_owned(),
-            values: values.to_vec(),
-        }
+        Residuals { label: label.to_owned(), values: values.to_vec() }
     }
 
     fn ramp(count: usize, lo: f64, hi: f64) -> Vec<f64> {
-        (0..count)
-            .map(|index| lo + (hi - lo) * index as f64 / (count - 1) as f64)
-            .collect()
+        (0..count).map(|index| lo + (hi - lo) * index as f64 / (count - 1) as f64).collect()
     }
 
     #[test]
@@ -312,13 +239,7 @@ mod tests {
         let plot = figure.render().unwrap();
         check::is_sound(
             &plot,
-            &[
-                "PatchTST",
-                "seasonal naive",
-                "residual, tokens/s",
-                "99th percentile",
-                "mean 0.500",
-            ],
+            &["PatchTST", "seasonal naive", "residual, tokens/s", "99th percentile", "mean 0.500"],
         );
         assert_eq!(plot.name, "residuals-input-tokens");
     }
@@ -327,9 +248,8 @@ mod tests {
     fn one_bin_is_centred_on_zero_and_the_percentiles_are_within() {
         for (lo, hi) in [(-3.0, 7.0), (2.0, 9.0), (-9.0, -2.0), (0.0, 1e12), (-1e-9, 1e-9)] {
             let bins = Bins::new(&ramp(5000, lo, hi), 5000);
-            let center = (0..bins.count)
-                .map(|bin| (bins.edge(bin) + bins.width / 2.0).abs())
-                .fold(f64::MAX, f64::min);
+            let center =
+                (0..bins.count).map(|bin| (bins.edge(bin) + bins.width / 2.0).abs()).fold(f64::MAX, f64::min);
             assert!(center < bins.width * 1e-6, "{lo} {hi}");
             let ends = ramp(5000, lo, hi);
             assert!(bins.span.contains(quantile(&ends, 0.01)) && bins.span.contains(quantile(&ends, 0.99)));
@@ -350,11 +270,9 @@ mod tests {
 
     #[test]
     fn quantiles_interpolate_between_neighbours() {
-        for (values, share, expected) in [
-            (&[1.0, 2.0, 4.0][..], 0.5, 2.0),
-            (&[1.0, 2.0, 4.0], 0.75, 3.0),
-            (&[7.0], 0.99, 7.0),
-        ] {
+        for (values, share, expected) in
+            [(&[1.0, 2.0, 4.0][..], 0.5, 2.0), (&[1.0, 2.0, 4.0], 0.75, 3.0), (&[7.0], 0.99, 7.0)]
+        {
             assert!((quantile(values, share) - expected).abs() < 1e-12);
         }
     }
@@ -383,9 +301,8 @@ mod tests {
 
     #[test]
     fn a_fifth_model_is_counted_but_not_drawn() {
-        let models: Vec<Residuals> = ["a", "b", "c", "d", "left out"]
-            .map(|label| residuals(label, &[1.0, 2.0]))
-            .to_vec();
+        let models: Vec<Residuals> =
+            ["a", "b", "c", "d", "left out"].map(|label| residuals(label, &[1.0, 2.0])).to_vec();
         let plot = residual_histogram("load", "", &models).unwrap();
         assert!(plot.svg.contains("+ 1 more not shown.") && !plot.svg.contains("left out"));
     }

@@ -18,19 +18,13 @@ pub(super) struct Span {
 impl Span {
     /// The smallest range that holds all drawable values, if there are any.
     pub(super) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
-        values
-            .into_iter()
-            .filter(|value| is_drawable(*value))
-            .fold(None, |span: Option<Self>, value| {
-                Some(span.map_or(Self { lo: value, hi: value }, |span| span.including(value)))
-            })
+        values.into_iter().filter(|value| is_drawable(*value)).fold(None, |span: Option<Self>, value| {
+            Some(span.map_or(Self { lo: value, hi: value }, |span| span.including(value)))
+        })
     }
 
     pub(super) fn including(self, value: f64) -> Self {
-        Self {
-            lo: self.lo.min(value),
-            hi: self.hi.max(value),
-        }
+        Self { lo: self.lo.min(value), hi: self.hi.max(value) }
     }
 
     pub(super) fn width(self) -> f64 {
@@ -53,26 +47,15 @@ impl Span {
         } else {
             1.0
         };
-        Self {
-            lo: self.lo - extra,
-            hi: self.hi + extra,
-        }
+        Self { lo: self.lo - extra, hi: self.hi + extra }
     }
 
     /// The range widened by `share`, but not across zero when no value lies beyond zero.
     pub(super) fn widened_up_to_zero(self, share: f64) -> Self {
         let wide = self.widened(share);
         Self {
-            lo: if self.lo >= 0.0 && self.hi > 0.0 {
-                wide.lo.max(0.0)
-            } else {
-                wide.lo
-            },
-            hi: if self.hi <= 0.0 && self.lo < 0.0 {
-                wide.hi.min(0.0)
-            } else {
-                wide.hi
-            },
+            lo: if self.lo >= 0.0 && self.hi > 0.0 { wide.lo.max(0.0) } else { wide.lo },
+            hi: if self.hi <= 0.0 && self.lo < 0.0 { wide.hi.min(0.0) } else { wide.hi },
         }
     }
 
@@ -84,9 +67,7 @@ impl Span {
 /// The smallest of 1, 2 and 5 times a power of ten that is at least `least`.
 pub(super) fn round_step(least: f64) -> f64 {
     let power = 10f64.powf(least.log10().floor());
-    let factor = [1.0, 2.0, 5.0]
-        .into_iter()
-        .find(|factor| factor * power >= least * (1.0 - 1e-9));
+    let factor = [1.0, 2.0, 5.0].into_iter().find(|factor| factor * power >= least * (1.0 - 1e-9));
     factor.unwrap_or(10.0) * power
 }
 
@@ -95,11 +76,7 @@ pub(super) fn multiples(span: Span, step: f64) -> Vec<f64> {
     let slack = 1e-9;
     let first = (span.lo / step - slack).ceil();
     let count = ((span.hi / step + slack).floor() - first).max(-1.0) as usize + 1;
-    let within = if (span.hi / step + slack).floor() < first {
-        0
-    } else {
-        count
-    };
+    let within = if (span.hi / step + slack).floor() < first { 0 } else { count };
     (0..within).map(|index| (first + index as f64) * step).collect()
 }
 
@@ -129,12 +106,7 @@ pub(super) struct Scale {
 impl Scale {
     /// Maps the ends of `span` to `from_px` and `to_px`. With `log`, the span must be positive.
     pub(super) fn new(span: Span, log: bool, (from_px, to_px): (f64, f64)) -> Self {
-        Self {
-            span,
-            log,
-            from_px,
-            to_px,
-        }
+        Self { span, log, from_px, to_px }
     }
 
     /// Pixel of a value; values outside the span are drawn at its nearer end.
@@ -156,10 +128,7 @@ mod tests {
 
     #[test]
     fn a_span_skips_what_cannot_be_drawn() {
-        assert_eq!(
-            Span::of([f64::NAN, 2.0, f64::INFINITY, -1.0, f64::MAX]),
-            Some(span(-1.0, 2.0))
-        );
+        assert_eq!(Span::of([f64::NAN, 2.0, f64::INFINITY, -1.0, f64::MAX]), Some(span(-1.0, 2.0)));
         assert_eq!(Span::of([f64::NAN, f64::NEG_INFINITY]), None);
     }
 
@@ -175,10 +144,7 @@ mod tests {
 
     #[test]
     fn steps_are_one_two_or_five_times_a_power_of_ten() {
-        let steps: Vec<f64> = [0.7, 1.0, 1.1, 3.0, 7.0, 120.0]
-            .into_iter()
-            .map(round_step)
-            .collect();
+        let steps: Vec<f64> = [0.7, 1.0, 1.1, 3.0, 7.0, 120.0].into_iter().map(round_step).collect();
         assert_eq!(steps, [1.0, 1.0, 2.0, 5.0, 10.0, 200.0]);
     }
 
@@ -200,12 +166,9 @@ mod tests {
     fn a_scale_maps_its_ends_and_holds_outliers_there() {
         let linear = Scale::new(span(0.0, 10.0), false, (100.0, 0.0));
         let log = Scale::new(span(1.0, 100.0), true, (0.0, 10.0));
-        for (scale, value, px) in [
-            (linear, 0.0, 100.0),
-            (linear, 5.0, 50.0),
-            (linear, 99.0, 0.0),
-            (log, 10.0, 5.0),
-        ] {
+        for (scale, value, px) in
+            [(linear, 0.0, 100.0), (linear, 5.0, 50.0), (linear, 99.0, 0.0), (log, 10.0, 5.0)]
+        {
             assert!((scale.at(value) - px).abs() < 1e-12);
         }
     }

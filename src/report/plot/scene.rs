@@ -27,37 +27,17 @@ pub(super) struct TextStyle {
 
 impl Default for TextStyle {
     fn default() -> Self {
-        Self {
-            size: LABEL_SIZE,
-            weight: Weight::Regular,
-            colour: INK,
-            align: Align::Left,
-        }
+        Self { size: LABEL_SIZE, weight: Weight::Regular, colour: INK, align: Align::Left }
     }
 }
 
 /// One thing to paint; later marks cover earlier ones.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Mark {
-    Path {
-        points: Vec<Point>,
-        width: f64,
-        colour: RGBColor,
-    },
-    Polygon {
-        points: Vec<Point>,
-        colour: RGBColor,
-    },
-    Disc {
-        center: Point,
-        radius: f64,
-        colour: RGBColor,
-    },
-    Text {
-        at: Point,
-        content: String,
-        style: TextStyle,
-    },
+    Path { points: Vec<Point>, width: f64, colour: RGBColor },
+    Polygon { points: Vec<Point>, colour: RGBColor },
+    Disc { center: Point, radius: f64, colour: RGBColor },
+    Text { at: Point, content: String, style: TextStyle },
 }
 
 /// A drawing of the common width, whose height grows as it is laid out.
@@ -73,11 +53,7 @@ impl Scene {
         match points.as_slice() {
             [] => {}
             [center] => self.disc(*center, width.max(1.0) * 1.5, colour),
-            _ => self.marks.push(Mark::Path {
-                points,
-                width,
-                colour,
-            }),
+            _ => self.marks.push(Mark::Path { points, width, colour }),
         }
     }
 
@@ -109,20 +85,13 @@ impl Scene {
     }
 
     pub(super) fn disc(&mut self, center: Point, radius: f64, colour: RGBColor) {
-        self.marks.push(Mark::Disc {
-            center,
-            radius,
-            colour,
-        });
+        self.marks.push(Mark::Disc { center, radius, colour });
     }
 
     /// A line of text whose capital letters are centred vertically on `at`. Control characters, which XML
     /// forbids, become spaces.
     pub(super) fn text(&mut self, at: Point, content: &str, style: TextStyle) {
-        let content: String = content
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
+        let content: String = content.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         if !content.trim().is_empty() {
             self.marks.push(Mark::Text { at, content, style });
         }
@@ -177,10 +146,7 @@ mod tests {
     use super::*;
 
     fn length(points: &[Point]) -> f64 {
-        points
-            .windows(2)
-            .map(|pair| (pair[1].0 - pair[0].0).hypot(pair[1].1 - pair[0].1))
-            .sum()
+        points.windows(2).map(|pair| (pair[1].0 - pair[0].0).hypot(pair[1].1 - pair[0].1)).sum()
     }
 
     #[test]

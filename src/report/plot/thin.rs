@@ -8,12 +8,8 @@ const STRETCHES: usize = 750;
 /// Time and value of each point to draw, with NaN for a gap. Of a stretch of many points, its lowest and its
 /// highest are kept in their order.
 pub(super) fn thinned(time_s: &[f64], values: &[f64]) -> Vec<(f64, f64)> {
-    let timed: Vec<(f64, f64)> = time_s
-        .iter()
-        .copied()
-        .zip(values.iter().copied())
-        .filter(|(time, _)| is_drawable(*time))
-        .collect();
+    let timed: Vec<(f64, f64)> =
+        time_s.iter().copied().zip(values.iter().copied()).filter(|(time, _)| is_drawable(*time)).collect();
     if timed.len() <= 2 * STRETCHES {
         return timed;
     }

@@ -37,10 +37,7 @@ pub(super) fn ticks(span_s: Span, max_ticks: usize) -> (Vec<Tick>, &'static str)
         round_step(least_s)
     } else {
         let days = || round_step((least_s / DAY_S).max(1.0)) * DAY_S;
-        STEPS_S
-            .into_iter()
-            .find(|step| *step >= least_s)
-            .unwrap_or_else(days)
+        STEPS_S.into_iter().find(|step| *step >= least_s).unwrap_or_else(days)
     };
     let in_days = span_s.largest() >= 2.0 * DAY_S;
     let (format, label): (_, fn(f64) -> String) = match (step_s, in_days) {
@@ -51,23 +48,14 @@ pub(super) fn ticks(span_s: Span, max_ticks: usize) -> (Vec<Tick>, &'static str)
         (MINUTE_S.., true) => ("days and h:mm", |t| with_days(t, hours_and_minutes)),
         (_, true) => ("days and h:mm:ss", |t| with_days(t, hours_minutes_and_seconds)),
     };
-    let ticks = multiples(span_s, step_s).into_iter().map(|value| Tick {
-        value,
-        label: label(value),
-    });
+    let ticks = multiples(span_s, step_s).into_iter().map(|value| Tick { value, label: label(value) });
     (ticks.collect(), format)
 }
 
 /// Ticks labelled with how many units of `unit_s` they count.
 fn counted_ticks(span_s: Span, step_s: f64, unit_s: f64) -> Vec<Tick> {
     let label = |time_s: f64| number::tick(time_s / unit_s, step_s / unit_s, span_s.largest() / unit_s);
-    multiples(span_s, step_s)
-        .into_iter()
-        .map(|value| Tick {
-            value,
-            label: label(value),
-        })
-        .collect()
+    multiples(span_s, step_s).into_iter().map(|value| Tick { value, label: label(value) }).collect()
 }
 
 fn sign(time_s: f64) -> &'static str {
@@ -81,22 +69,12 @@ fn hours_and_minutes(time_s: f64) -> String {
 
 fn hours_minutes_and_seconds(time_s: f64) -> String {
     let seconds = time_s.abs().round() as u64;
-    format!(
-        "{}{}:{:02}:{:02}",
-        sign(time_s),
-        seconds / 3600,
-        seconds / 60 % 60,
-        seconds % 60
-    )
+    format!("{}{}:{:02}:{:02}", sign(time_s), seconds / 3600, seconds / 60 % 60, seconds % 60)
 }
 
 fn with_days(time_s: f64, time_of_day: fn(f64) -> String) -> String {
     let days = (time_s / DAY_S).floor();
-    format!(
-        "{}d {}",
-        number::tick(days, 1.0, days.abs()),
-        time_of_day(time_s - days * DAY_S)
-    )
+    format!("{}d {}", number::tick(days, 1.0, days.abs()), time_of_day(time_s - days * DAY_S))
 }
 
 #[cfg(test)]
@@ -110,10 +88,7 @@ mod tests {
 
     #[test]
     fn minutes_are_labelled_with_seconds_only_where_the_step_needs_them() {
-        assert_eq!(
-            labels(0.0, 120.0).0,
-            ["0:00:00", "0:00:30", "0:01:00", "0:01:30", "0:02:00"]
-        );
+        assert_eq!(labels(0.0, 120.0).0, ["0:00:00", "0:00:30", "0:01:00", "0:01:30", "0:02:00"]);
         assert_eq!(labels(0.0, 3.0 * HOUR_S).0[..3], ["0:00", "0:30", "1:00"]);
         assert_eq!(labels(0.0, 120.0).1, "h:mm:ss");
     }
@@ -128,10 +103,7 @@ mod tests {
 
     #[test]
     fn spans_of_less_than_some_seconds_are_labelled_in_seconds() {
-        assert_eq!(
-            labels(0.0, 2.0),
-            (["0", "0.5", "1.0", "1.5", "2.0"].map(String::from).to_vec(), "s")
-        );
+        assert_eq!(labels(0.0, 2.0), (["0", "0.5", "1.0", "1.5", "2.0"].map(String::from).to_vec(), "s"));
     }
 
     #[test]

@@ -34,27 +34,18 @@ fn lengths_and_shares(rows: &[SyntheticRow]) -> [(&'static str, f64); 12] {
         ("request tokens, max", longest(|row| row.request_tokens)),
         ("response tokens, max", longest(|row| row.response_tokens)),
         ("API share", share(rows, is_api)),
-        (
-            "conversation rows",
-            (1.0 - share(rows, is_api)) * rows.len() as f64,
-        ),
+        ("conversation rows", (1.0 - share(rows, is_api)) * rows.len() as f64),
         ("GPT-4 share", share(rows, is_gpt4)),
         ("API failed share", failed_share(&is_api)),
         ("conversation failed share", failed_share(&|row| !is_api(row))),
         ("ChatGPT failed share", failed_share(&|row| !is_gpt4(row))),
         ("GPT-4 failed share", failed_share(&is_gpt4)),
-        (
-            "failed rows with no request tokens",
-            share(&failed_rows, |row| row.request_tokens == 0),
-        ),
+        ("failed rows with no request tokens", share(&failed_rows, |row| row.request_tokens == 0)),
     ]
 }
 
 fn gaps(rows: &[SyntheticRow]) -> [(&'static str, f64); 10] {
-    let gaps_s = sorted(
-        rows.windows(2)
-            .map(|pair| pair[1].timestamp_s - pair[0].timestamp_s),
-    );
+    let gaps_s = sorted(rows.windows(2).map(|pair| pair[1].timestamp_s - pair[0].timestamp_s));
     let count = gaps_s.len() as f64;
     let densest = {
         let mut first = 0;
@@ -74,14 +65,8 @@ fn gaps(rows: &[SyntheticRow]) -> [(&'static str, f64); 10] {
         ("gap p95, s", quantile(&gaps_s, 0.95)),
         ("gap p99, s", quantile(&gaps_s, 0.99)),
         ("gap max, s", quantile(&gaps_s, 1.0)),
-        (
-            "gaps above one hour",
-            gaps_s.iter().filter(|&&gap_s| gap_s > 3_600).count() as f64,
-        ),
-        (
-            "share of repeated timestamps",
-            gaps_s.partition_point(|&gap_s| gap_s == 0) as f64 / count,
-        ),
+        ("gaps above one hour", gaps_s.iter().filter(|&&gap_s| gap_s > 3_600).count() as f64),
+        ("share of repeated timestamps", gaps_s.partition_point(|&gap_s| gap_s == 0) as f64 / count),
         ("requests in the densest 72 s", densest),
     ]
 }
@@ -98,18 +83,12 @@ fn volumes(rows: &[SyntheticRow]) -> [(&'static str, f64); 7] {
     let top_five: u32 = per_day.iter().rev().take(5).sum();
     [
         ("quiet regime: requests", quiet.len() as f64),
-        (
-            "quiet regime: conversation share",
-            share(quiet, |row| row.log_type == LogType::Conversation),
-        ),
+        ("quiet regime: conversation share", share(quiet, |row| row.log_type == LogType::Conversation)),
         ("requests of the least day", quantile(&per_day, 0.0)),
         ("requests of the median day", quantile(&per_day, 0.5)),
         ("requests of the busiest day", quantile(&per_day, 1.0)),
         ("requests per day, coefficient of variation", variation(&per_day)),
-        (
-            "share of the five busiest days",
-            f64::from(top_five) / rows.len() as f64,
-        ),
+        ("share of the five busiest days", f64::from(top_five) / rows.len() as f64),
     ]
 }
 
@@ -128,43 +107,18 @@ fn minutes(rows: &[SyntheticRow]) -> [(&'static str, f64); 7] {
     [
         ("non-empty minutes, share", occupied_share(&occupied)),
         ("tokens per second, mean of non-empty minutes", per_s),
-        (
-            "tokens per second, fullest minute",
-            tokens.iter().copied().fold(0.0, f64::max) / 60.0,
-        ),
-        (
-            "week 1: empty minutes, share",
-            1.0 - occupied_share(&occupied[..WEEK_MINUTES]),
-        ),
-        (
-            "week 1: tokens per minute, autocorrelation at 1",
-            autocorrelation(week, 1),
-        ),
-        (
-            "week 1: tokens per minute, autocorrelation at 15",
-            autocorrelation(week, 15),
-        ),
-        (
-            "week 1: tokens per minute, autocorrelation at 60",
-            autocorrelation(week, 60),
-        ),
+        ("tokens per second, fullest minute", tokens.iter().copied().fold(0.0, f64::max) / 60.0),
+        ("week 1: empty minutes, share", 1.0 - occupied_share(&occupied[..WEEK_MINUTES])),
+        ("week 1: tokens per minute, autocorrelation at 1", autocorrelation(week, 1)),
+        ("week 1: tokens per minute, autocorrelation at 15", autocorrelation(week, 15)),
+        ("week 1: tokens per minute, autocorrelation at 60", autocorrelation(week, 60)),
     ]
 }
 
 fn beginnings(rows: &[SyntheticRow]) -> [(&'static str, f64); 10] {
     let early = &rows[..rows.partition_point(|row| row.timestamp_s < 600_000)];
-    let requests = sorted(
-        early
-            .iter()
-            .filter(|row| !failed(row))
-            .map(|row| row.request_tokens),
-    );
-    let responses = sorted(
-        early
-            .iter()
-            .filter(|row| !failed(row))
-            .map(|row| row.response_tokens),
-    );
+    let requests = sorted(early.iter().filter(|row| !failed(row)).map(|row| row.request_tokens));
+    let responses = sorted(early.iter().filter(|row| !failed(row)).map(|row| row.response_tokens));
     let first = &rows[..59_999];
     [
         ("first 600,000 s: successes", requests.len() as f64),
@@ -174,18 +128,9 @@ fn beginnings(rows: &[SyntheticRow]) -> [(&'static str, f64); 10] {
         ("first 600,000 s: response p50", quantile(&responses, 0.5)),
         ("first 600,000 s: response p95", quantile(&responses, 0.95)),
         ("first 600,000 s: response p99", quantile(&responses, 0.99)),
-        (
-            "first 59,999 rows: API share",
-            share(first, |row| row.log_type == LogType::Api),
-        ),
-        (
-            "first 59,999 rows: request mean",
-            mean_of(first, |row| row.request_tokens),
-        ),
-        (
-            "first 59,999 rows: response mean",
-            mean_of(first, |row| row.response_tokens),
-        ),
+        ("first 59,999 rows: API share", share(first, |row| row.log_type == LogType::Api)),
+        ("first 59,999 rows: request mean", mean_of(first, |row| row.request_tokens)),
+        ("first 59,999 rows: response mean", mean_of(first, |row| row.response_tokens)),
     ]
 }
 
@@ -228,10 +173,7 @@ fn quantile(sorted: &[u32], level: f64) -> f64 {
 }
 
 pub(super) fn correlation(pairs: &[(f64, f64)]) -> f64 {
-    let (left, right) = (
-        mean(pairs.iter().map(|pair| pair.0)),
-        mean(pairs.iter().map(|pair| pair.1)),
-    );
+    let (left, right) = (mean(pairs.iter().map(|pair| pair.0)), mean(pairs.iter().map(|pair| pair.1)));
     let sum = |term: &dyn Fn(f64, f64) -> f64| -> f64 {
         pairs.iter().map(|pair| term(pair.0 - left, pair.1 - right)).sum()
     };
@@ -239,10 +181,6 @@ pub(super) fn correlation(pairs: &[(f64, f64)]) -> f64 {
 }
 
 pub(super) fn autocorrelation(values: &[f64], lag: usize) -> f64 {
-    let pairs: Vec<(f64, f64)> = values
-        .iter()
-        .copied()
-        .zip(values[lag..].iter().copied())
-        .collect();
+    let pairs: Vec<(f64, f64)> = values.iter().copied().zip(values[lag..].iter().copied()).collect();
     correlation(&pairs)
 }
