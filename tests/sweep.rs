@@ -35,7 +35,7 @@ seeds = [1, 2]
 "#;
 
 /// Eight runs that take a few seconds each, to have time to interfere.
-const SLOW: &str = r#"
+const SLOW: &str = r"
 [task.next_request]
 lookback = 50
 [training]
@@ -45,7 +45,7 @@ epochs = 4
 hidden = 24
 [search]
 seeds = [1, 2, 3, 4]
-"#;
+";
 
 #[test]
 fn the_same_file_again_runs_nothing_and_a_deleted_run_runs_alone() {

@@ -16,7 +16,7 @@ use super::steps::{Steps, steps_of};
 use super::synthetic;
 use super::trace::{Trace, TraceError};
 use super::windows::{ScaledSteps, Windows};
-use crate::experiment::{DatasetSpec, RunSpec, TaskSpec, hex};
+use crate::experiment::{DatasetSpec, RunSpec, Span, TaskSpec, hex};
 
 /// Everything that runs on the same slice, task, split and fold share.
 #[derive(Debug, Clone, PartialEq)]
@@ -218,8 +218,8 @@ const SYNTHETIC_ROWS: usize = 20_000;
 
 /// As much of the endless synthetic trace as the slice can need.
 fn synthetic_requests(spec: &DatasetSpec) -> super::trace::RequestTrace {
-    let start_s = spec.start.map_or(0.0, |start| start.seconds());
-    let end_s = spec.end.map_or(f64::INFINITY, |end| end.seconds());
+    let start_s = spec.start.map_or(0.0, Span::seconds);
+    let end_s = spec.end.map_or(f64::INFINITY, Span::seconds);
     let wanted = match (spec.max_rows, spec.end) {
         (Some(rows), _) => rows,
         (None, Some(_)) => usize::MAX,

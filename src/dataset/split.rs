@@ -77,15 +77,15 @@ impl Split {
     /// Fold `k` of `n` ends `n - 1 - k` test lengths before the last fold: the origin rolls forward, the training part
     /// grows, and no two folds test the same step.
     pub fn new(steps: usize, spec: &SplitSpec, fold: usize) -> Self {
-        let bounds = match spec.rows {
-            Some([train, valid, test]) => [train, train + valid, train + valid + test],
-            None => {
-                // A sum such as 0.7 + 0.15 is a hair below .85: the nudge keeps the boundary where the user put it.
-                let at = |fraction: f64| ((fraction * steps as f64 + 1e-6).floor() as usize).min(steps);
-                [at(spec.train), at(spec.train + spec.valid), at(spec.train + spec.valid + spec.test)]
-            }
+        let bounds = if let Some([train, valid, test]) = spec.rows {
+            let valid_end = train.saturating_add(valid);
+            [train, valid_end, valid_end.saturating_add(test)]
+        } else {
+            // A sum such as 0.7 + 0.15 is a hair below .85: the nudge keeps the boundary where the user put it.
+            let at = |fraction: f64| ((fraction * steps as f64 + 1e-6).floor() as usize).min(steps);
+            [at(spec.train), at(spec.train + spec.valid), at(spec.train + spec.valid + spec.test)]
         };
-        let back = (spec.folds - 1 - fold) * (bounds[2] - bounds[1]);
+        let back = (spec.folds - 1 - fold).saturating_mul(bounds[2] - bounds[1]);
         let [train, valid, test] = bounds.map(|bound| bound.saturating_sub(back));
         Self { parts: [0..train, train..valid, valid..test], embargo: spec.embargo, total: steps }
     }
@@ -224,12 +224,12 @@ mod tests {
                 prop_assert!(!origins.is_empty());
                 for origin in origins {
                     prop_assert!(origin >= lookback, "a window reaches back before the data");
-                    for step in origin..origin + horizon {
-                        prop_assert!(owner[step].is_none_or(|other| other == part));
-                        owner[step] = Some(part);
-                        if part != Part::Train {
-                            prop_assert!(step >= split.steps(part).start + embargo);
-                        }
+                    if part != Part::Train {
+                        prop_assert!(origin >= split.steps(part).start + embargo);
+                    }
+                    for owner in &mut owner[origin..origin + horizon] {
+                        prop_assert!(owner.is_none_or(|other| other == part));
+                        *owner = Some(part);
                     }
                 }
             }
