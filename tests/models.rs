@@ -310,9 +310,9 @@ fn series_file(lab: &Lab) -> std::path::PathBuf {
         let wobble = f64::from(hour * 7919 % 101) / 101.0;
         let (day, of_day) = (1 + hour / 24, hour % 24);
         let month = 1 + (day - 1) / 28;
-        write!(
+        writeln!(
             text,
-            "2020-{month:02}-{:02} {of_day:02}:00:00,{:.4},{:.4}\n",
+            "2020-{month:02}-{:02} {of_day:02}:00:00,{:.4},{:.4}",
             1 + (day - 1) % 28,
             10.0 + 4.0 * phase.sin() + wobble,
             20.0 + 3.0 * phase.cos()
