@@ -7,11 +7,13 @@
 pub mod cli;
 pub mod console;
 pub mod dataset;
+pub mod device;
 pub mod exit_code;
 pub mod experiment;
 pub mod files;
 pub mod metric;
 pub mod model;
+mod nearest;
 pub mod predict;
 pub mod report;
 pub mod scheduler;

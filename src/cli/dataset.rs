@@ -15,7 +15,7 @@ use crate::dataset::{
     Fetched, SYNTHETIC, Source, catalog, dataset_folder, fetch, find_source, inspect, read_trace, synthetic,
 };
 use crate::exit_code::Exit;
-use crate::experiment::nearest;
+use crate::nearest::nearest;
 
 #[derive(Debug, Args)]
 pub(super) struct DatasetArgs {

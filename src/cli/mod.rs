@@ -17,9 +17,10 @@ use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::console::Console;
+use crate::device::Placement;
 use crate::exit_code::Exit;
 use crate::experiment::ExperimentError;
-use crate::scheduler::{Placement, serve};
+use crate::scheduler::serve;
 
 /// Batch experiments that forecast LLM-serving workload.
 ///

@@ -9,10 +9,11 @@ use walkdir::WalkDir;
 use super::{OutputFormat, usage};
 use crate::console::{Console, table};
 use crate::dataset::{Loader, find_source};
+use crate::device::{DeviceRequest, Machine, Placement};
 use crate::exit_code::Exit;
 use crate::experiment::{Experiment, Plan};
 use crate::report;
-use crate::scheduler::{DeviceRequest, Lab, LabOptions, Machine, Placement, Summary, interrupts};
+use crate::scheduler::{Lab, LabOptions, Summary, interrupts};
 use crate::store::{PlanRecord, Status, Store, results_folder};
 
 #[derive(Debug, Args)]

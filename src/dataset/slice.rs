@@ -1,7 +1,8 @@
 //! Takes the slice of a trace that an experiment names, and cleans it.
 
 use super::trace::{Labels, RequestTrace, SeriesTrace, Trace};
-use crate::experiment::{DatasetSpec, Span, nearest};
+use crate::experiment::{DatasetSpec, Span};
+use crate::nearest::nearest;
 
 /// A slice that cannot be taken: the key of `[dataset]` at fault, what is wrong, the remedy.
 #[derive(Debug, Clone, PartialEq)]

@@ -10,7 +10,8 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::problem::{ExperimentError, Problem, Source, nearest};
+use super::problem::{ExperimentError, Problem, Source};
+use crate::nearest::nearest;
 
 /// A value of the tree with its place.
 pub type Node<'t> = Spanned<DeValue<'t>>;

@@ -8,10 +8,11 @@ use toml::de::DeValue;
 use super::Trial;
 use super::axis::{Axis, Domain, find_axes};
 use super::document::{Document, Node, number};
-use super::problem::{Problem, nearest};
+use super::problem::Problem;
 use super::run_spec::RunSpec;
 use super::spec::{ExperimentSpec, Strategy};
 use super::validate::violations;
+use crate::nearest::nearest;
 
 /// More trials than this are a mistake in the file, not a plan.
 const MOST_TRIALS: usize = 100_000;

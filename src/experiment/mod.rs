@@ -15,7 +15,7 @@ use std::path::Path;
 
 pub use duration::Span;
 pub use plan::{Plan, Run};
-pub use problem::{ExperimentError, Problem, Source, nearest};
+pub use problem::{ExperimentError, Problem, Source};
 pub use run_spec::{DataIdentity, RunSpec, hex, lookup, setting_of};
 pub use schema::json_schema;
 pub use spec::{

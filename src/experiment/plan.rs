@@ -1,9 +1,10 @@
 //! The plan: every run of an experiment with its identity, in the order in which they are started.
 
 use super::run_spec::{DataIdentity, RunSpec, lookup};
-use super::{Experiment, ExperimentError, nearest};
+use super::{Experiment, ExperimentError};
 use crate::dataset::{LeakVerdict, Loader};
 use crate::model::ModelSpec;
+use crate::nearest::nearest;
 
 /// One run of the plan.
 #[derive(Debug, Clone, PartialEq)]

@@ -231,7 +231,7 @@ impl Check {
         let scheduler = &spec.scheduler;
         self.positive("scheduler.threads_per_run", scheduler.threads_per_run);
         self.positive("scheduler.runs_per_gpu", scheduler.runs_per_gpu);
-        if let Err(message) = crate::scheduler::DeviceRequest::parse(&scheduler.device) {
+        if let Err(message) = crate::device::DeviceRequest::parse(&scheduler.device) {
             self.require(false, "scheduler.device", message, "auto, cpu, cuda, cuda:0 or wgpu");
         }
         if let Some(timeout) = scheduler.timeout {

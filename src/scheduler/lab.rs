@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use super::device::Placement;
 use super::protocol::{FromWorker, Job, PROTOCOL, RunResult};
 use super::slot::{Occupied, Slot, SlotMessage, Tagged};
+use crate::device::Placement;
 use crate::experiment::{ObjectiveSpec, Run};
 use crate::model::{Epoch, ModelSpec};
 use crate::store::{Attempt, Claim, Ending, Record, Status, Store};

@@ -1,13 +1,11 @@
 //! The scheduler: fans the runs of a plan out over worker processes and records what comes back.
 
-mod device;
 mod execute;
 mod lab;
 mod protocol;
 mod slot;
 mod worker;
 
-pub use device::{DeviceRequest, Machine, Placement};
 pub use execute::{SavedMember, SavedRun, run_folder};
 pub use lab::{Lab, LabOptions, Progress, Summary, interrupts};
 pub use protocol::{MetricValue, RunResult};

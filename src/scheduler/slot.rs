@@ -10,8 +10,8 @@ use std::time::Instant;
 
 use anyhow::Context;
 
-use super::device::Placement;
 use super::protocol::{FromWorker, Job, ToWorker};
+use crate::device::Placement;
 
 /// Lines of a worker's standard error that are kept for the error message of a crash.
 const KEPT_LINES: usize = 12;

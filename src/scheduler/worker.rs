@@ -7,10 +7,10 @@ use std::time::Instant;
 
 use anyhow::Context;
 
-use super::device::Placement;
 use super::execute::execute;
 use super::protocol::{FromWorker, Job, PROTOCOL, RunResult, ToWorker};
 use crate::dataset::Loader;
+use crate::device::Placement;
 use crate::train::ComputeDevice;
 
 /// Serves jobs until the supervisor closes the pipe.

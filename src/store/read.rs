@@ -189,7 +189,7 @@ impl Store {
             return Ok(row);
         }
         let names = self.experiment_names()?;
-        let hint = crate::experiment::nearest(name, names.iter().map(String::as_str));
+        let hint = crate::nearest::nearest(name, names.iter().map(String::as_str));
         let hint = hint.map_or(String::new(), |near| format!(" (did you mean `{near}`?)"));
         bail!("no experiment `{name}` in {}{hint}; it has: {}", self.path.display(), names.join(", "))
     }

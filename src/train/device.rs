@@ -3,7 +3,7 @@
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::scheduler::Placement;
+use crate::device::Placement;
 
 /// A device with and without autodiff.
 #[derive(Debug, Clone)]
