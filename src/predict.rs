@@ -3,8 +3,9 @@
 use anyhow::{Context, bail, ensure};
 
 use crate::dataset::{Channel, RequestTrace, ScaledSteps, Steps, Trace, Windows, slice, steps_of};
-use crate::experiment::{DatasetSpec, ObjectiveSpec, TaskSpec};
+use crate::experiment::{DatasetSpec, TaskSpec};
 use crate::model::Forecaster;
+use crate::report::Comparison;
 use crate::scheduler::SavedRun;
 use crate::store::Store;
 
@@ -30,18 +31,29 @@ pub struct ForecastStep {
     pub values: Vec<f64>,
 }
 
-/// The run of an experiment whose trial is best on the objective.
+/// The run that stands for an experiment: of the model whose chosen trial is best on validation, the run that is.
 ///
 /// # Errors
-/// An experiment that is not there or has no finished run.
+/// An experiment that is not there, has no finished run, or has several settings, whose errors do not compare.
 pub fn best_run(store: &mut Store, experiment: &str) -> anyhow::Result<String> {
-    let row = store.experiment(experiment)?;
-    let objective: ObjectiveSpec =
-        serde_json::from_str(&row.objective).context("damaged objective in the store")?;
-    let objectives = store.objectives(experiment, &objective)?;
-    let best =
-        objectives.into_iter().min_by(|(a_id, a), (b_id, b)| a.total_cmp(b).then_with(|| a_id.cmp(b_id)));
-    best.map(|(id, _)| id).with_context(|| format!("the experiment `{experiment}` has no finished run"))
+    let comparison = Comparison::read(store, experiment)?;
+    let board = match comparison.boards.as_slice() {
+        [] => bail!("the experiment `{experiment}` has no finished run"),
+        [board] => board,
+        several => bail!(
+            "the experiment `{experiment}` has {} settings ({}), whose errors do not compare; name a run with --run \
+             (burstlab runs --experiment {experiment} lists them)",
+            several.len(),
+            several.iter().map(|board| board.title.as_str()).collect::<Vec<_>>().join("; ")
+        ),
+    };
+    let best = board.rows.iter().min_by(|a, b| a.valid.total_cmp(&b.valid));
+    let best = best.with_context(|| format!("the experiment `{experiment}` has no finished run"))?;
+    let own = comparison.scored.iter().filter(|run| best.run_ids.contains(&run.run_id));
+    let run =
+        own.min_by(|a, b| a.valid.unwrap_or(f64::INFINITY).total_cmp(&b.valid.unwrap_or(f64::INFINITY)));
+    run.map(|run| run.run_id.clone())
+        .with_context(|| format!("the experiment `{experiment}` has no scored run"))
 }
 
 /// Forecasts the next `count` steps. A model that forecasts fewer at once is fed its own forecasts.
@@ -115,7 +127,7 @@ const MARGIN: usize = 16;
 impl<'a> History<'a> {
     fn new(saved: &'a SavedRun, trace: Trace) -> anyhow::Result<Self> {
         let task = &saved.spec.task;
-        let steps = steps_of(&trace, task).map_err(|message| anyhow::anyhow!(message))?;
+        let steps = steps_of(&trace, task)?;
         let step_s = match task {
             TaskSpec::WindowLoad(load) => load.window.seconds(),
             TaskSpec::Series(_) => match steps.time_s.as_slice() {
@@ -175,7 +187,7 @@ impl<'a> History<'a> {
                 requests.request_tokens.push(values[1]);
                 requests.response_tokens.push(values[2]);
                 let trace = Trace::Requests(requests.clone());
-                self.steps = steps_of(&trace, self.task).map_err(|message| anyhow::anyhow!(message))?;
+                self.steps = steps_of(&trace, self.task)?;
                 Ok(time_s)
             }
         }

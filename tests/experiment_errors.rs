@@ -178,15 +178,15 @@ fn a_range_in_a_grid_search_is_refused() {
 
 #[test]
 fn every_value_of_an_axis_is_checked() {
-    assert_snapshot!(refusal(&with("hidden = 4", "hidden = { grid = [4, 1] }"), &[]), @r#"
-    error: the head halves the hidden units
+    assert_snapshot!(refusal(&with("hidden = 4", "hidden = { grid = [4, 1] }"), &[]), @r"
+    error: 1 is not between 2 and 8192
       --> e.toml:14:23
        |
     14 | hidden = { grid = [4, 1] }
        |                       ^
        |
-       = help: give at least 2 hidden units
-    "#);
+       = help: the head halves the hidden units
+    ");
 }
 
 #[test]
@@ -271,37 +271,37 @@ fn a_misspelt_dataset_is_answered_with_the_nearest() {
 
 #[test]
 fn data_too_short_for_the_horizon_say_what_is_needed() {
-    assert_snapshot!(refusal(&with("max_rows = 400", "max_rows = 60"), &[]), @r#"
+    assert_snapshot!(refusal(&with("max_rows = 400", "max_rows = 60"), &[]), @r"
     error: the train part has 41 of the 59 steps, but needs at least 60 = 50 (lookback) + 10 (horizon)
      --> e.toml:6:12
       |
     6 | lookback = 50
       |            ^^
       |
-      = help: use more data, a shorter lookback or a shorter horizon
-    "#);
-    assert_snapshot!(refusal(&with("horizon = 10", "horizon = 2000"), &[]), @r#"
+      = help: use more data, a smaller lookback or a shorter horizon
+    ");
+    assert_snapshot!(refusal(&with("horizon = 10", "horizon = 2000"), &[]), @r"
     error: the train part has 279 of the 399 steps, but needs at least 2050 = 50 (lookback) + 2000 (horizon)
      --> e.toml:7:11
       |
     7 | horizon = 2000
       |           ^^^^
       |
-      = help: use more data, a shorter lookback or a shorter horizon
-    "#);
+      = help: use more data, a smaller lookback or a shorter horizon
+    ");
 }
 
 #[test]
 fn an_embargo_that_leaves_nothing_is_refused() {
-    assert_snapshot!(refusal(&with("[training]", "[split]\nembargo = 70\n[training]"), &[]), @r#"
+    assert_snapshot!(refusal(&with("[training]", "[split]\nembargo = 70\n[training]"), &[]), @r"
     error: the valid part has 60 of the 399 steps, but needs at least 80 = 70 (embargo) + 10 (horizon)
      --> e.toml:9:11
       |
     9 | embargo = 70
       |           ^^
       |
-      = help: use more data, a shorter lookback or a shorter horizon
-    "#);
+      = help: use more data, a smaller embargo or a shorter horizon
+    ");
 }
 
 #[test]
@@ -411,7 +411,7 @@ fn a_name_that_leaves_the_results_folder_is_refused() {
     1 | name = "../e"
       |        ^^^^^^
       |
-      = help: it becomes a folder under results/: use letters, digits, `-`, `_` and `.`, and not `runs`
+      = help: it becomes a folder under results/: use at most 100 letters, digits, `-`, `_` and `.`, and not `runs`
     "#);
 }
 
@@ -453,4 +453,186 @@ fn an_objective_on_an_unknown_target_is_refused() {
        |
        = help: all, or one of: gap_s, request_tokens, response_tokens
     "#);
+}
+
+#[test]
+fn an_axis_in_two_zips_is_refused() {
+    let text = with("hidden = 4", "hidden = { grid = [4, 8] }")
+        .replace("epochs = 1", "epochs = { grid = [1, 2] }")
+        .replace("horizon = 10", "horizon = { grid = [1, 2] }");
+    let text = format!(
+        "{text}[search]\nzip = [[\"model.hidden\", \"training.epochs\"], [\"training.epochs\", \"task.horizon\"]]\n"
+    );
+    assert_snapshot!(refusal(&text, &[]), @r#"
+    error: `training.epochs` is zipped twice
+      --> e.toml:16:46
+       |
+    16 | zip = [["model.hidden", "training.epochs"], ["training.epochs", "task.horizon"]]
+       |                                              ^^^^^^^^^^^^^^^^^
+       |
+       = help: an axis moves with one group of axes
+    "#);
+}
+
+#[test]
+fn a_name_that_no_synthetic_request_carries_is_refused_at_once() {
+    assert_snapshot!(refusal(&with("max_rows = 400", "llms = [\"ChatGTP\"]"), &[]), @r#"
+    error: no row carries `ChatGTP`
+     --> e.toml:4:8
+      |
+    4 | llms = ["ChatGTP"]
+      |        ^^^^^^^^^^^
+      |
+      = help: did you mean `ChatGPT`? this trace has: ChatGPT, GPT-4
+    "#);
+}
+
+#[test]
+fn a_window_of_a_nanosecond_is_refused() {
+    let text = with(
+        "[task.next_request]\nlookback = 50\nhorizon = 10",
+        "[task.window_load]\nwindow = \"1ns\"\nlookback = 5",
+    );
+    assert_snapshot!(refusal(&text, &[]), @r#"
+    error: windows this narrow are 23641000000000 in this slice, more than 20000000
+     --> e.toml:6:10
+      |
+    6 | window = "1ns"
+      |          ^^^^^
+      |
+      = help: give a wider window
+    "#);
+}
+
+#[test]
+fn sizes_beyond_reason_are_refused() {
+    assert_snapshot!(refusal(&with("hidden = 4", "hidden = 1000000000"), &[]), @r"
+    error: 1000000000 is not between 2 and 8192
+      --> e.toml:14:10
+       |
+    14 | hidden = 1000000000
+       |          ^^^^^^^^^^
+       |
+       = help: the head halves the hidden units
+    ");
+    assert_snapshot!(refusal(&with("[training]", "[scheduler]\nthreads_per_run = 100000\n[training]"), &[]), @r"
+    error: 100000 threads for each run
+     --> e.toml:9:19
+      |
+    9 | threads_per_run = 100000
+      |                   ^^^^^^
+      |
+      = help: give at most 256; the machine's cores are shared by all slots
+    ");
+    let text = format!("{VALID}[search]\nstrategy = \"random\"\ntrials = 1000000000000\n");
+    assert_snapshot!(refusal(&text, &[]), @r"
+    error: 1000000000000 trials for each model are more than 100000
+      --> e.toml:17:10
+       |
+    17 | trials = 1000000000000
+       |          ^^^^^^^^^^^^^
+       |
+       = help: give a smaller number
+    ");
+    let text = with("models.lstm]\nhidden = 4", "models.dlinear]\nkernel = 1000000000001");
+    assert_snapshot!(refusal(&text, &[]), @r"
+    error: a kernel of 1000000000001 is wider than the lookback on both sides
+      --> e.toml:14:10
+       |
+    14 | kernel = 1000000000001
+       |          ^^^^^^^^^^^^^
+       |
+       = help: give at most 101
+    ");
+}
+
+#[test]
+fn a_split_beyond_the_data_says_so() {
+    assert_snapshot!(refusal(&with("[training]", "[split]\nrows = [300, 100, 100]\n[training]"), &[]), @r"
+    error: the split asks for 500 steps, but the slice has 399
+     --> e.toml:9:8
+      |
+    9 | rows = [300, 100, 100]
+      |        ^^^^^^^^^^^^^^^
+      |
+      = help: use more data, or smaller parts
+    ");
+}
+
+#[test]
+fn a_window_of_a_baseline_that_does_not_fit_is_pointed_at() {
+    let text = format!("{VALID}[[models]]\n[models.moving_average]\nwindow = 5000\n");
+    assert_snapshot!(refusal(&text, &[]), @r"
+    error: the train part has 279 of the 399 steps, but needs at least 5010 = 5000 (window) + 10 (horizon)
+      --> e.toml:17:10
+       |
+    17 | window = 5000
+       |          ^^^^
+       |
+       = help: use more data, a smaller window or a shorter horizon
+    ");
+}
+
+#[test]
+fn a_batch_that_drop_last_would_leave_nothing_of_is_refused_before_anything_runs() {
+    let text = with("epochs = 1", "epochs = 1\nbatch_size = 200\n[evaluation]\ndrop_last = true");
+    assert_snapshot!(refusal(&text, &[]), @r"
+    error: the valid part has 51 windows, not one batch of 200
+      --> e.toml:10:14
+       |
+    10 | batch_size = 200
+       |              ^^^
+       |
+       = help: use a smaller batch, or leave evaluation.drop_last out
+    ");
+}
+
+#[test]
+fn an_objective_that_is_not_defined_is_refused() {
+    let text =
+        format!("{VALID}[search]\nobjective = {{ metric = \"mase\" }}\n[evaluation]\nmase_season = 5000\n");
+    assert_snapshot!(refusal(&text, &[]), @r"
+    error: mase is not defined: a season of 5000 steps does not fit the 279 training steps
+      --> e.toml:18:15
+       |
+    18 | mase_season = 5000
+       |               ^^^^
+       |
+       = help: give a shorter season, or choose another search.objective.metric
+    ");
+}
+
+#[test]
+fn names_that_would_hurt_the_store_are_refused() {
+    refusal(&with("name = \"e\"", "name = \"burstlab.db-wal\""), &[]);
+    refusal(&with("name = \"e\"", &format!("name = \"{}\"", "e".repeat(300))), &[]);
+}
+
+#[test]
+fn an_override_deeper_than_any_key_is_refused() {
+    let path = format!("{}=1", vec!["a"; 30_000].join("."));
+    let message = refusal(VALID, &["--set", &path]);
+    assert!(message.contains("this path is too deep"), "{}", &message[..200]);
+}
+
+#[test]
+fn two_files_of_one_name_are_refused_together() {
+    let lab = Lab::new();
+    lab.file("a.toml", VALID);
+    lab.file("b.toml", VALID);
+    let outcome = lab.call(&["run", "a.toml", "b.toml"]);
+    assert_eq!(outcome.code, 2);
+    assert_snapshot!(outcome.stderr, @"error: a.toml and b.toml are both named `e`, and would overwrite each other's report; rename one");
+}
+
+#[test]
+fn a_range_is_read_in_the_base_it_is_written_in() {
+    let lab = Lab::new();
+    let text = with("models.persistence]", "models.moving_average]\nwindow = { int = [0x10, 0x14] }");
+    lab.file("e.toml", &format!("{text}[search]\nstrategy = \"random\"\ntrials = 30\n"));
+    let outcome = lab.call(&["run", "e.toml", "--dry-run"]);
+    for window in 16..=20 {
+        assert!(outcome.stdout.contains(&format!("window={window} ")), "{}", outcome.stdout);
+    }
+    assert!(!outcome.stdout.contains("window=10 "), "{}", outcome.stdout);
 }

@@ -203,7 +203,7 @@ fn a_run_that_diverges_fails_at_once_and_the_others_are_recorded() {
         "it would only fail again"
     );
     let error = lab.scalar("select error from runs where model = 'ensemble'");
-    assert!(error.as_str().unwrap().contains("has no finished run to take"), "{error}");
+    assert!(error.as_str().unwrap().contains("is missing: its run"), "{error}");
 }
 
 #[test]
@@ -258,4 +258,119 @@ fn two_supervisors_divide_the_work() {
     assert_eq!(lab.scalar("select count(*) from runs where status = 'done'"), 4);
     assert_eq!(lab.scalar("select sum(attempts) from runs"), 4, "no run was done twice");
     assert_eq!(lab.scalar("select count(distinct owner) from attempts"), 2, "both took their share");
+}
+
+#[test]
+fn workers_that_are_killed_again_and_again_never_end_the_sweep() {
+    let lab = Lab::new();
+    let windows: Vec<String> = (1..=120).map(|window| window.to_string()).collect();
+    let text = format!(
+        "[task.next_request]\nlookback = 5\n[scheduler]\nretries = 1000\n[[models]]\n[models.moving_average]\n\
+         window = {{ grid = [{}] }}\n",
+        windows.join(", ")
+    );
+    let file = lab.azure("many", &text);
+    let mut sweep = lab.start(&file, &["--slots", "2"]);
+    while sweep.try_wait().unwrap().is_none() {
+        for worker in workers_of(sweep.id()) {
+            // It may have ended by itself meanwhile.
+            let _ = std::process::Command::new("kill").args(["-9", &worker.to_string()]).output();
+        }
+        std::thread::sleep(Duration::from_millis(120));
+    }
+    let output = sweep.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(lab.scalar("select count(*) from runs where status = 'done'"), 120);
+    assert_eq!(
+        lab.scalar("select count(*) from attempts where status = 'done'"),
+        120,
+        "none is counted twice"
+    );
+}
+
+#[test]
+fn a_store_that_is_removed_while_the_sweep_runs_stops_it() {
+    let lab = Lab::new();
+    let file = lab.azure("slow", SLOW);
+    let sweep = lab.start(&file, &["--slots", "1"]);
+    lab.wait_for("select count(*) from epochs", |value| value.as_i64() > Some(0));
+    std::fs::remove_dir_all(lab.results()).unwrap();
+    let output = sweep.wait_with_output().unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    assert!(stderr.contains("was removed or replaced while the sweep ran"), "{stderr}");
+}
+
+#[test]
+fn a_forced_attempt_that_fails_takes_nothing_from_the_run() {
+    let lab = Lab::new();
+    let file = lab.azure("small", SMALL);
+    lab.run(&file, &[]);
+    let first = lab.metrics("small");
+    let path = file.to_str().unwrap();
+    let timeout = ["--set", "scheduler.timeout=\"1ms\"", "--set", "scheduler.retries=0"];
+    let outcome = lab.call(&[["run", path, "--force", "--slots"].as_slice(), &["1"], &timeout].concat());
+    assert_eq!(outcome.code, 3, "{}", outcome.stderr);
+    assert_eq!(lab.metrics("small"), first);
+    assert_eq!(lab.scalar("select count(*) from runs where status = 'done'"), 9);
+    assert_ne!(lab.scalar("select count(*) from attempts where status = 'timed_out'"), 0);
+}
+
+#[test]
+fn a_run_whose_files_are_gone_runs_again() {
+    let lab = Lab::new();
+    let file = lab.azure("small", SMALL);
+    lab.run(&file, &[]);
+    let first = lab.metrics("small");
+    let run_id = lab.scalar("select run_id from runs where model = 'dlinear' limit 1");
+    let folder = lab.results().join("runs").join(run_id.as_str().unwrap());
+    std::fs::remove_dir_all(&folder).unwrap();
+    let again = lab.run(&file, &[]);
+    assert!(again.stderr.contains("(8 of 9 are done already)"), "{}", again.stderr);
+    assert!(folder.join("model.safetensors").is_file());
+    assert_eq!(lab.metrics("small"), first);
+}
+
+#[test]
+fn an_ensemble_chosen_by_another_objective_is_another_run() {
+    let lab = Lab::new();
+    let file = lab.azure("small", SMALL);
+    lab.run(&file, &[]);
+    let outcome = lab.run(&file, &["--set", "search.objective={ metric = \"medae\", target = \"gap_s\" }"]);
+    assert!(outcome.stderr.contains("2 runs on 2 slots (7 of 9 are done already)"), "{}", outcome.stderr);
+}
+
+#[test]
+fn a_trial_that_lacks_runs_stands_back_behind_one_that_is_whole() {
+    let lab = Lab::new();
+    let text = "[task.next_request]\nlookback = 10\n[training]\nepochs = 1\nlearning_rate = { grid = [1e-3, 1e-2] }\n\
+                [[models]]\n[models.linear]\n[search]\nseeds = [1, 2, 3]\n";
+    lab.run(&lab.azure("trials", text), &[]);
+    let best = |lab: &Lab| {
+        let outcome = lab.call(&["compare", "trials", "--format", "json"]);
+        let boards: serde_json::Value = serde_json::from_str(&outcome.stdout).unwrap();
+        boards[0]["models"][0]["label"].as_str().unwrap().to_string()
+    };
+    let winner = best(&lab);
+    let rate = winner.rsplit('=').next().unwrap().to_string();
+    let sql = format!(
+        "UPDATE run_records SET status = 'failed' WHERE seed > 1 AND params->>'$.training.learning_rate' = {rate}"
+    );
+    execute(&lab, &sql);
+    let loser = best(&lab);
+    assert_ne!(winner, loser, "the trial with one run of three no longer stands for the model");
+    execute(&lab, "UPDATE run_records SET status = 'failed' WHERE seed > 1");
+    assert!(best(&lab).ends_with("(1 of 3 runs)"), "{}", best(&lab));
+}
+
+/// Changes the store behind burstlab's back.
+fn execute(lab: &Lab, sql: &str) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        use sqlx::Connection;
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(lab.results().join("burstlab.db"));
+        let mut connection = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(sql.to_string())).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    });
 }

@@ -18,6 +18,9 @@ pub(super) struct QueryArgs {
 }
 
 pub(super) fn query(args: &QueryArgs, console: Console) -> anyhow::Result<Exit> {
+    if args.sql.trim().is_empty() {
+        return Err(super::usage("give an SQL statement, e.g. \"select * from runs\""));
+    }
     let result = Store::open_read_only(&results_folder())?.query(&args.sql)?;
     match args.format {
         TableFormat::Table => {

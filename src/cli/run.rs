@@ -13,7 +13,7 @@ use crate::device::{DeviceRequest, Machine, Placement};
 use crate::exit_code::Exit;
 use crate::experiment::{Experiment, Plan};
 use crate::report;
-use crate::scheduler::{Lab, LabOptions, Summary, interrupts};
+use crate::scheduler::{Lab, LabOptions, Summary, has_files, interrupts};
 use crate::store::{PlanRecord, Status, Store, results_folder};
 
 #[derive(Debug, Args)]
@@ -55,6 +55,15 @@ pub(super) fn run(args: &RunArgs, console: Console) -> anyhow::Result<Exit> {
         if from_folder && let Err(missing) = find_source(&experiment.spec.dataset.source) {
             console.note(&format!("skipped {}: {}; {}", file.display(), missing.message, missing.help));
             continue;
+        }
+        let same_name = jobs.iter().find(|job: &&Job| job.experiment.spec.name == experiment.spec.name);
+        if let Some(other) = same_name {
+            return Err(usage(format!(
+                "{} and {} are both named `{}`, and would overwrite each other's report; rename one",
+                other.experiment.source.path,
+                file.display(),
+                experiment.spec.name
+            )));
         }
         jobs.push(Job::new(experiment, args, &mut loader)?);
     }
@@ -150,7 +159,12 @@ fn run_one(job: &Job, args: &RunArgs, console: Console) -> anyhow::Result<Summar
         command: &command,
     })?;
     let statuses = store.statuses(name)?;
-    let finished = |id: &String| matches!(statuses.get(id), Some(Status::Done | Status::Pruned));
+    // A run whose files are gone can be neither asked nor plotted: it runs again.
+    let finished = |id: &String| match statuses.get(id) {
+        Some(Status::Done) => has_files(&results, id),
+        Some(Status::Pruned) => true,
+        _ => false,
+    };
     let todo: Vec<usize> =
         (0..job.plan.runs.len()).filter(|&index| args.force || !finished(&job.plan.runs[index].id)).collect();
     let planned = job.plan.runs.len();
@@ -181,7 +195,7 @@ fn options(job: &Job, args: &RunArgs, results: &Path) -> LabOptions {
     let (git_commit, git_dirty) = git_state();
     LabOptions {
         experiment: spec.name.clone(),
-        objective: spec.search.objective.clone(),
+        selection: spec.search.objective.on_validation(),
         results: results.to_path_buf(),
         slots: job.slots.clone(),
         threads_per_run: spec.scheduler.threads_per_run,

@@ -8,6 +8,9 @@ use serde_json::{Map, Value, json};
 use super::{TableFormat, usage};
 use crate::console::{Console, number, table};
 use crate::exit_code::Exit;
+use crate::experiment::lookup;
+use crate::model::ModelSpec;
+use crate::nearest::nearest;
 use crate::store::{RunFilter, RunRow, Status, Store, results_folder};
 
 #[derive(Debug, Args)]
@@ -43,12 +46,22 @@ pub(super) fn runs(args: &RunsArgs, console: Console) -> anyhow::Result<Exit> {
             "`{status}` is not a status; there are planned, running, done, failed, timed_out, pruned, interrupted"
         )));
     }
+    let kinds = ModelSpec::KINDS;
+    if let Some(model) = &args.model
+        && !kinds.contains(&model.as_str())
+    {
+        let hint = nearest(model, kinds).map_or(String::new(), |near| format!("did you mean `{near}`? "));
+        return Err(usage(format!("`{model}` is not a model; {hint}there are {}", kinds.join(", "))));
+    }
     let conditions =
         args.conditions.iter().map(|text| condition(text)).collect::<anyhow::Result<Vec<_>>>()?;
     let sort = SortKey::parse(&args.sort)?;
     let mut store = Store::open_read_only(&results_folder())?;
     if let Some(name) = &args.experiment {
         store.experiment(name)?;
+    }
+    for (path, _) in &conditions {
+        require_parameter(&mut store, path)?;
     }
     let mut runs = store.runs(&RunFilter {
         experiment: args.experiment.clone(),
@@ -57,9 +70,10 @@ pub(super) fn runs(args: &RunsArgs, console: Console) -> anyhow::Result<Exit> {
         conditions,
     })?;
     let values = sort.values(&mut store, &runs)?;
-    // Runs without the metric come last, in the order of their plans.
+    // The best first; runs without the metric come last, in the order of their plans.
+    let sign = if crate::metric::lower_is_better(&sort.name) { 1.0 } else { -1.0 };
     runs.sort_by(|a, b| {
-        let value = |run: &RunRow| values.get(&run.run_id).copied().unwrap_or(f64::INFINITY);
+        let value = |run: &RunRow| values.get(&run.run_id).map_or(f64::INFINITY, |value| sign * value);
         value(a).total_cmp(&value(b))
     });
     runs.truncate(args.limit.unwrap_or(usize::MAX));
@@ -99,6 +113,30 @@ fn condition(text: &str) -> anyhow::Result<(String, String)> {
             Err(usage(format!("`{text}` is not a condition; write PATH=VALUE, e.g. --where model.hidden=64")))
         }
     }
+}
+
+/// A parameter that no run has is a typo, not an empty answer.
+fn require_parameter(store: &mut Store, path: &str) -> anyhow::Result<()> {
+    let all = store.runs(&RunFilter::default())?;
+    if all.is_empty() || all.iter().any(|run| lookup(&run.params, path).is_some()) {
+        return Ok(());
+    }
+    let mut known: Vec<String> = all.iter().flat_map(|run| paths(&run.params)).collect();
+    known.sort();
+    known.dedup();
+    let hint = nearest(path, known.iter().map(String::as_str));
+    let hint = hint.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+    Err(usage(format!("no run has a parameter `{path}`{hint}")))
+}
+
+/// Every dotted path of a run's parameters.
+fn paths(params: &Value) -> Vec<String> {
+    let Value::Object(fields) = params else { return Vec::new() };
+    let below = |(key, value): (&String, &Value)| match value {
+        Value::Object(_) => paths(value).into_iter().map(|path| format!("{key}.{path}")).collect(),
+        _ => vec![key.clone()],
+    };
+    fields.iter().flat_map(below).collect()
 }
 
 /// The metric that a list is sorted by.

@@ -1,22 +1,23 @@
 //! From a source to windows: read, slice, clean, make steps, split, scale. Loaded once, used by many runs.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::sync::Arc;
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::catalog::{MissingSource, Source, find_source};
+use super::catalog::{Source, find_source};
+use super::prepare_error::PrepareError;
 use super::read::parse_trace;
 use super::scale::Scaler;
-use super::slice::{Removed, SliceError, slice};
-use super::split::{LeakVerdict, Part, Split, TooShort};
+use super::slice::{Removed, slice};
+use super::split::{LeakVerdict, Part, Split};
 use super::steps::{Steps, steps_of};
 use super::synthetic;
+use super::synthetic_slice::generate;
 use super::trace::{Trace, TraceError};
 use super::windows::{ScaledSteps, Windows};
-use crate::experiment::{DatasetSpec, RunSpec, Span, TaskSpec, hex};
+use crate::experiment::{DatasetSpec, RunSpec, hex};
 
 /// Everything that runs on the same slice, task, split and fold share.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,13 +43,23 @@ impl Prepared {
         Self { steps, scaler, scaled, split, removed }
     }
 
-    /// Checks that the task fits the data and proves that nothing leaks.
+    /// Checks that the task and the evaluation fit the data and proves that nothing leaks.
     ///
     /// # Errors
     /// A part that is too short, or the leak.
-    pub fn check(&self, task: &TaskSpec) -> Result<LeakVerdict, PrepareError> {
-        let (lookback, horizon) = (task.lookback(), task.horizon());
-        self.split.require_room(lookback, horizon).map_err(PrepareError::TooShort)?;
+    pub fn check(&self, spec: &RunSpec) -> Result<LeakVerdict, PrepareError> {
+        let (lookback, horizon) = (spec.task.lookback(), spec.task.horizon());
+        self.split
+            .require_room((lookback, spec.model.lookback_key()), horizon)
+            .map_err(PrepareError::Split)?;
+        if let Some(batch) = spec.evaluation_batch {
+            for part in Part::ALL {
+                let windows = self.split.origins(part, lookback, horizon).len();
+                if windows < batch {
+                    return Err(PrepareError::Batch { part, windows, batch });
+                }
+            }
+        }
         self.split.prove(&self.scaler.fitted, lookback, horizon).map_err(PrepareError::Leak)
     }
 
@@ -78,67 +89,6 @@ impl ScaledSteps {
         scale_steps(steps, scaler)
     }
 }
-
-/// Why data could not be prepared.
-#[derive(Debug, Clone, PartialEq)]
-pub enum PrepareError {
-    /// The source is not on this machine.
-    Missing(MissingSource),
-    /// The file is malformed.
-    Trace(TraceError),
-    /// The slice cannot be taken.
-    Slice(SliceError),
-    /// The task does not fit the kind of trace.
-    Task(String),
-    /// A part is too short for the task.
-    TooShort(TooShort),
-    /// The split leaks.
-    Leak(String),
-}
-
-impl PrepareError {
-    /// Keys of the experiment file that are at fault.
-    pub fn place(&self, task: &TaskSpec) -> Vec<&'static str> {
-        match self {
-            PrepareError::Missing(_) | PrepareError::Trace(_) => vec!["dataset", "source"],
-            PrepareError::Slice(error) => ["dataset"].into_iter().chain(error.key.iter().copied()).collect(),
-            PrepareError::Task(_) => vec!["task", task.kind()],
-            // The horizon is at fault if it does not fit alone; else what is added to it.
-            PrepareError::TooShort(error) => match error.needed {
-                [_, (horizon, _)] if horizon > error.found => vec!["task", task.kind(), "horizon"],
-                [(_, "embargo"), _] => vec!["split", "embargo"],
-                _ => vec!["task", task.kind(), "lookback"],
-            },
-            PrepareError::Leak(_) => vec!["split"],
-        }
-    }
-
-    /// What to do about it.
-    pub fn help(&self) -> String {
-        match self {
-            PrepareError::Missing(error) => error.help.clone(),
-            PrepareError::Trace(_) => "mend the file, or clean it first".to_string(),
-            PrepareError::Slice(error) => error.help.clone(),
-            PrepareError::Task(_) => "choose a task that fits the data".to_string(),
-            PrepareError::TooShort(_) => "use more data, a shorter lookback or a shorter horizon".to_string(),
-            PrepareError::Leak(_) => "the split must keep the parts apart".to_string(),
-        }
-    }
-}
-
-impl fmt::Display for PrepareError {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            PrepareError::Missing(error) => formatter.write_str(&error.message),
-            PrepareError::Trace(error) => error.fmt(formatter),
-            PrepareError::Slice(error) => formatter.write_str(&error.message),
-            PrepareError::Task(message) | PrepareError::Leak(message) => formatter.write_str(message),
-            PrepareError::TooShort(error) => error.fmt(formatter),
-        }
-    }
-}
-
-impl std::error::Error for PrepareError {}
 
 /// Reads each source once and prepares each slice, task, split and fold once.
 #[derive(Default)]
@@ -195,7 +145,7 @@ impl Loader {
         let (trace, hash) = match source {
             Source::Synthetic => {
                 let hash = hex(&Sha256::digest(synthetic::IDENTITY.as_bytes()));
-                (Trace::Requests(synthetic_requests(spec)), hash)
+                (Trace::Requests(generate(spec).map_err(PrepareError::Slice)?), hash)
             }
             Source::File(path) => {
                 let file = path.display().to_string();
@@ -211,43 +161,4 @@ impl Loader {
         self.traces.insert(key, loaded.clone());
         Ok(loaded)
     }
-}
-
-/// Requests of the synthetic trace when a slice names neither an end nor a number of rows.
-const SYNTHETIC_ROWS: usize = 20_000;
-
-/// As much of the endless synthetic trace as the slice can need.
-fn synthetic_requests(spec: &DatasetSpec) -> super::trace::RequestTrace {
-    let start_s = spec.start.map_or(0.0, Span::seconds);
-    let end_s = spec.end.map_or(f64::INFINITY, Span::seconds);
-    let wanted = match (spec.max_rows, spec.end) {
-        (Some(rows), _) => rows,
-        (None, Some(_)) => usize::MAX,
-        (None, None) => SYNTHETIC_ROWS,
-    };
-    let keeps = |names: &Option<Vec<String>>, name: &str| {
-        names.as_ref().is_none_or(|names| names.iter().any(|other| other == name))
-    };
-    let mut trace = super::trace::RequestTrace::default();
-    let mut first_s = None;
-    let mut kept = 0;
-    for row in synthetic::SyntheticTrace::new(usize::MAX, synthetic::DEFAULT_SEED) {
-        let stamp_s = f64::from(row.timestamp_s);
-        let first_s = *first_s.get_or_insert(stamp_s);
-        let arrival_s = stamp_s - first_s;
-        if arrival_s >= end_s || kept >= wanted {
-            break;
-        }
-        let (llm, log_type) = (row.llm.as_str(), row.log_type.as_str());
-        if arrival_s >= start_s && keeps(&spec.llms, llm) && keeps(&spec.log_types, log_type) {
-            kept += 1;
-        }
-        trace.arrival_s.push(arrival_s);
-        trace.request_tokens.push(f64::from(row.request_tokens));
-        trace.response_tokens.push(f64::from(row.response_tokens));
-        trace.llm.push(llm);
-        trace.log_type.push(log_type);
-        trace.clock_s = first_s;
-    }
-    trace
 }

@@ -75,6 +75,12 @@ fn recognise(header: &[String]) -> Result<Layout, String> {
             if let Some(at) = (1..header.len()).find(|&at| header[..at].contains(&header[at])) {
                 return Err(format!("the column `{}` is there twice", header[at]));
             }
+            if header.iter().any(|name| name == "all") {
+                return Err(
+                    "the column `all` must have another name: `all` stands for the mean over all columns"
+                        .into(),
+                );
+            }
             let columns = (0..header.len()).filter(|&column| column != date).collect();
             Ok(Layout::Series { date, columns })
         }

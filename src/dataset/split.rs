@@ -44,30 +44,48 @@ pub struct Split {
     total: usize,
 }
 
-/// A part that is too short for the task.
+/// Parts that do not fit the data or the task.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TooShort {
-    /// The part.
-    pub part: Part,
-    /// Steps it has.
-    pub found: usize,
-    /// What it needs, as summands with their names.
-    pub needed: [(usize, &'static str); 2],
-    /// Steps in the whole slice.
-    pub total: usize,
+pub enum SplitError {
+    /// The exact sizes ask for more steps than there are.
+    Beyond {
+        /// Steps asked for.
+        asked: usize,
+        /// Steps in the slice.
+        total: usize,
+    },
+    /// A part is too short for one window.
+    TooShort {
+        /// The part.
+        part: Part,
+        /// Steps it has.
+        found: usize,
+        /// What it needs, as summands with their names.
+        needed: [(usize, &'static str); 2],
+        /// Steps in the whole slice.
+        total: usize,
+    },
 }
 
-impl fmt::Display for TooShort {
+impl fmt::Display for SplitError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [(first, first_name), (second, second_name)] = self.needed;
-        write!(
-            formatter,
-            "the {} part has {} of the {} steps, but needs at least {} = {first} ({first_name}) + {second} ({second_name})",
-            self.part.as_str(),
-            self.found,
-            self.total,
-            first + second,
-        )
+        match self {
+            SplitError::Beyond { asked, total } => {
+                write!(formatter, "the split asks for {asked} steps, but the slice has {total}")
+            }
+            SplitError::TooShort {
+                part,
+                found,
+                needed: [(first, first_name), (second, second_name)],
+                total,
+            } => write!(
+                formatter,
+                "the {} part has {found} of the {total} steps, but needs at least {} = {first} ({first_name}) + \
+                 {second} ({second_name})",
+                part.as_str(),
+                first.saturating_add(*second),
+            ),
+        }
     }
 }
 
@@ -92,19 +110,21 @@ impl Split {
 
     /// Checks that every part has room for one window.
     ///
+    /// `reach` are the past steps that a model reads, and the name of the key that says so.
+    ///
     /// # Errors
     /// The first part that has not.
-    pub fn require_room(&self, lookback: usize, horizon: usize) -> Result<(), TooShort> {
-        let total = self.total;
-        for (part, range) in Part::ALL.into_iter().zip(&self.parts) {
-            let needed = match part {
-                Part::Train => [(lookback, "lookback"), (horizon, "horizon")],
-                Part::Valid | Part::Test => [(self.embargo, "embargo"), (horizon, "horizon")],
-            };
-            // Exact sizes may ask for more steps than there are.
-            let found = range.end.min(total).saturating_sub(range.start.min(total));
-            if found < needed[0].0 + needed[1].0 || range.end > total {
-                return Err(TooShort { part, found, needed, total });
+    pub fn require_room(&self, reach: (usize, &'static str), horizon: usize) -> Result<(), SplitError> {
+        let asked = self.steps(Part::Test).end;
+        if asked > self.total {
+            return Err(SplitError::Beyond { asked, total: self.total });
+        }
+        for part in Part::ALL {
+            let first = if part == Part::Train { reach } else { (self.embargo, "embargo") };
+            let found = self.steps(part).len();
+            if found < first.0.saturating_add(horizon) {
+                let needed = [first, (horizon, "horizon")];
+                return Err(SplitError::TooShort { part, found, needed, total: self.total });
             }
         }
         Ok(())
@@ -193,7 +213,7 @@ mod tests {
     fn the_published_etth1_protocol_gives_its_window_counts() {
         let spec = SplitSpec { rows: Some([8640, 2880, 2880]), ..SplitSpec::default() };
         let split = Split::new(17_420, &spec, 0);
-        split.require_room(336, 96).unwrap();
+        split.require_room((336, "lookback"), 96).unwrap();
         assert_eq!(split.origins(Part::Train, 336, 96).len(), 8_209);
         assert_eq!(split.origins(Part::Test, 336, 96).len(), 2_785);
     }
@@ -201,7 +221,7 @@ mod tests {
     #[test]
     fn sixty_steps_are_needed_for_fifty_and_ten() {
         let spec = SplitSpec { rows: Some([59, 20, 20]), ..SplitSpec::default() };
-        let error = Split::new(99, &spec, 0).require_room(50, 10).unwrap_err();
+        let error = Split::new(99, &spec, 0).require_room((50, "lookback"), 10).unwrap_err();
         assert_eq!(
             error.to_string(),
             "the train part has 59 of the 99 steps, but needs at least 60 = 50 (lookback) + 10 (horizon)"
@@ -217,7 +237,7 @@ mod tests {
             prop_assume!(fold < folds);
             let spec = spec(train, (1.0 - train) * share, embargo, folds);
             let split = Split::new(steps, &spec, fold);
-            prop_assume!(split.require_room(lookback, horizon).is_ok());
+            prop_assume!(split.require_room((lookback, "lookback"), horizon).is_ok());
             let mut owner = vec![None; steps];
             for part in Part::ALL {
                 let origins = split.origins(part, lookback, horizon);

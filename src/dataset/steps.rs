@@ -61,19 +61,33 @@ impl Steps {
     }
 }
 
+/// Why a task cannot be made of a trace.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum TaskError {
+    /// The task is for another kind of trace.
+    #[error("{0}")]
+    Kind(&'static str),
+    /// The window is too narrow for the span of the trace.
+    #[error("windows this narrow are {0} in this slice, more than {MOST_WINDOWS}")]
+    Window(f64),
+}
+
+/// More windows than this are a mistake in the file: their three channels alone would take gigabytes.
+const MOST_WINDOWS: usize = 20_000_000;
+
 /// The steps that a task makes of a trace.
 ///
 /// # Errors
-/// A sentence, if the task does not fit the kind of trace.
-pub fn steps_of(trace: &Trace, task: &TaskSpec) -> Result<Steps, String> {
+/// A task that does not fit the trace.
+pub fn steps_of(trace: &Trace, task: &TaskSpec) -> Result<Steps, TaskError> {
     match (trace, task) {
         (Trace::Requests(trace), TaskSpec::NextRequest(spec)) => Ok(request_steps(trace, spec)),
-        (Trace::Requests(trace), TaskSpec::WindowLoad(spec)) => Ok(window_steps(trace, spec)),
+        (Trace::Requests(trace), TaskSpec::WindowLoad(spec)) => window_steps(trace, spec),
         (Trace::Series(trace), TaskSpec::Series(_)) => Ok(row_steps(trace)),
         (Trace::Requests(_), TaskSpec::Series(_)) => {
-            Err("this is a trace of requests; its tasks are next_request and window_load".to_string())
+            Err(TaskError::Kind("this is a trace of requests; its tasks are next_request and window_load"))
         }
-        (Trace::Series(_), _) => Err("this is a numeric table; its task is series".to_string()),
+        (Trace::Series(_), _) => Err(TaskError::Kind("this is a numeric table; its task is series")),
     }
 }
 
@@ -162,10 +176,14 @@ fn push_feature(feature: Feature, trace: &RequestTrace, row: usize, values: &mut
 }
 
 /// Whole windows from the first request on; the last one, which the trace may end inside of, is left out.
-fn window_steps(trace: &RequestTrace, spec: &WindowLoadSpec) -> Steps {
+fn window_steps(trace: &RequestTrace, spec: &WindowLoadSpec) -> Result<Steps, TaskError> {
     let width_s = spec.window.seconds();
     let span_s = trace.arrival_s.last().copied().unwrap_or(0.0);
-    let windows = (span_s / width_s).floor() as usize;
+    let windows = (span_s / width_s).floor();
+    if windows > MOST_WINDOWS as f64 {
+        return Err(TaskError::Window(windows));
+    }
+    let windows = windows as usize;
     let mut values = vec![0.0; windows * 3];
     for row in 0..trace.len() {
         let window = (trace.arrival_s[row] / width_s) as usize;
@@ -175,7 +193,7 @@ fn window_steps(trace: &RequestTrace, spec: &WindowLoadSpec) -> Steps {
             values[window * 3 + 2] += trace.response_tokens[row];
         }
     }
-    Steps {
+    Ok(Steps {
         channels: vec![
             channel("requests", "requests", Transform::Log1p),
             channel("request_tokens", "tokens", Transform::Log1p),
@@ -184,7 +202,7 @@ fn window_steps(trace: &RequestTrace, spec: &WindowLoadSpec) -> Steps {
         targets: 3,
         time_s: (0..windows).map(|window| window as f64 * width_s).collect(),
         values,
-    }
+    })
 }
 
 fn row_steps(trace: &SeriesTrace) -> Steps {
@@ -235,7 +253,7 @@ mod tests {
     fn windows_count_requests_and_tokens_and_leave_the_unfinished_one_out() {
         let spec =
             WindowLoadSpec { window: serde_json::from_str("\"10s\"").unwrap(), lookback: 1, horizon: 1 };
-        let steps = window_steps(&trace(), &spec);
+        let steps = window_steps(&trace(), &spec).unwrap();
         assert_eq!(steps.values, [3.0, 60.0, 6.0, 0.0, 0.0, 0.0]);
     }
 }

@@ -157,16 +157,22 @@ fn domain_of<'t>(table: &DeTable<'t>, span: &Range<usize>) -> Result<Option<Doma
         "uniform" => Ok(Some(Domain::Uniform(low, high))),
         "log_uniform" if low <= 0.0 => Err(Problem::at(place, "a log_uniform range starts above zero")),
         "log_uniform" => Ok(Some(Domain::LogUniform(low, high))),
-        _ if items.iter().any(|item| !item.get_ref().is_integer()) => {
-            Err(Problem::at(Some(span.clone()), "`int` takes whole numbers"))
-        }
-        _ => Ok(Some(Domain::Int(low as i64, high as i64))),
+        _ => match items.iter().map(integer_of).collect::<Option<Vec<i64>>>().as_deref() {
+            Some(&[low, high]) => Ok(Some(Domain::Int(low, high))),
+            _ => Err(Problem::at(Some(span.clone()), "`int` takes whole numbers")),
+        },
     }
+}
+
+/// A whole number of the file, in whatever base it is written.
+fn integer_of(node: &Spanned<DeValue<'_>>) -> Option<i64> {
+    let number = node.get_ref().as_integer()?;
+    i64::from_str_radix(&number.as_str().replace('_', ""), number.radix()).ok()
 }
 
 fn number_of(node: &Spanned<DeValue<'_>>) -> Option<f64> {
     match node.get_ref() {
-        DeValue::Integer(number) => number.as_str().replace('_', "").parse().ok(),
+        DeValue::Integer(_) => integer_of(node).map(|number| number as f64),
         DeValue::Float(number) => number.as_str().replace('_', "").parse().ok(),
         _ => None,
     }

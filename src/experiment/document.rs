@@ -18,6 +18,9 @@ pub type Node<'t> = Spanned<DeValue<'t>>;
 /// The keys from the root to a value; entries of an array are numbered.
 pub type Path = Vec<String>;
 
+/// Keys of the longest path that an override may have.
+const DEEPEST_OVERRIDE: usize = 16;
+
 /// A parsed experiment file.
 #[derive(Debug, Clone)]
 pub struct Document<'t> {
@@ -52,6 +55,11 @@ impl<'t> Document<'t> {
         let value_offset = offset + path.len() + 1;
         let keys: Vec<&str> = path.trim().split('.').collect();
         let key_span = offset..offset + path.len();
+        if keys.len() > DEEPEST_OVERRIDE {
+            return Err(
+                Problem::at(Some(key_span), "this path is too deep").help("for example training.epochs")
+            );
+        }
         let node = match DeValue::parse(value) {
             Ok(node) => shifted(node.span(), node.into_inner(), value_offset),
             // A bare word is taken as a string, since quoting inside a shell is a nuisance.

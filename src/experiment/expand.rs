@@ -11,11 +11,9 @@ use super::document::{Document, Node, number};
 use super::problem::Problem;
 use super::run_spec::RunSpec;
 use super::spec::{ExperimentSpec, Strategy};
-use super::validate::violations;
+use super::validate::{MOST_TRIALS, violations};
+use crate::model::ModelSpec;
 use crate::nearest::nearest;
-
-/// More trials than this are a mistake in the file, not a plan.
-const MOST_TRIALS: usize = 100_000;
 
 /// Reads and checks the whole file, then lists its trials and the names of its axes.
 pub(super) fn expand(document: &Document<'_>) -> Result<(ExperimentSpec, Vec<Trial>, Vec<String>), Problem> {
@@ -108,7 +106,7 @@ fn check(document: &Document<'_>) -> Result<ExperimentSpec, Problem> {
 fn check_axes_are_read(spec: &ExperimentSpec, axes: &[Axis<'_>]) -> Result<(), Problem> {
     for axis in axes {
         let read = match axis.name.split_once('.') {
-            Some(("training", key)) => spec.models.iter().any(|model| model.reads_training(key)),
+            Some(("training", _)) => spec.models.iter().any(ModelSpec::is_trained),
             Some(("task", "lookback")) => spec.models.iter().any(|model| model.own_lookback().is_none()),
             _ => true,
         };
@@ -133,9 +131,9 @@ fn zip_groups(
     spec: &ExperimentSpec,
     axes: &[Axis<'_>],
 ) -> Result<Vec<Vec<usize>>, Problem> {
-    let mut groups = Vec::new();
+    let mut groups: Vec<Vec<usize>> = Vec::new();
     for (at, names) in spec.search.zip.iter().enumerate() {
-        let mut group = Vec::new();
+        let mut group: Vec<usize> = Vec::new();
         for (index, name) in names.iter().enumerate() {
             let path = ["search", "zip", &at.to_string(), &index.to_string()].map(str::to_string);
             let found: Vec<usize> = (0..axes.len()).filter(|&axis| axes[axis].name == *name).collect();
@@ -147,6 +145,11 @@ fn zip_groups(
                 }
                 let known: Vec<&str> = axes.iter().map(|axis| axis.name.as_str()).collect();
                 return Err(problem.help(format!("axes of this file: {}", known.join(", "))));
+            }
+            let again = group.iter().chain(groups.iter().flatten()).any(|axis| found.contains(axis));
+            if again {
+                return Err(Problem::at(document.span_of(&path), format!("`{name}` is zipped twice"))
+                    .help("an axis moves with one group of axes"));
             }
             group.extend(found);
         }
@@ -282,7 +285,9 @@ fn random_choices(
                             Choice::Drawn(format!("{value:?}"))
                         }
                         Domain::Int(low, high) => {
-                            Choice::Drawn((low + (u * (high - low + 1) as f64) as i64).to_string())
+                            let width = i128::from(*high) - i128::from(*low) + 1;
+                            let drawn = i128::from(*low) + (u * width as f64) as i128;
+                            Choice::Drawn(drawn.min(i128::from(*high)).to_string())
                         }
                     };
                     choices.push((at, choice));

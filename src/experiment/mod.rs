@@ -16,7 +16,7 @@ use std::path::Path;
 pub use duration::Span;
 pub use plan::{Plan, Run};
 pub use problem::{ExperimentError, Problem, Source};
-pub use run_spec::{DataIdentity, RunSpec, hex, lookup, setting_of};
+pub use run_spec::{Candidates, DataIdentity, RunSpec, hex, lookup, run_label, setting_of};
 pub use schema::json_schema;
 pub use spec::{
     CleaningSpec, DatasetSpec, EvaluationSpec, ExperimentSpec, Feature, Metric, NextRequestSpec,
@@ -59,7 +59,9 @@ impl Experiment {
         })?;
         let text = String::from_utf8(bytes).map_err(|error| {
             let at = error.utf8_error().valid_up_to();
-            anyhow::anyhow!("{} is not UTF-8 text (byte {at})", path.display())
+            let nothing =
+                Source { path: path.display().to_string(), text: String::new(), overrides: Vec::new() };
+            Problem::at(None, format!("the experiment file is not UTF-8 text (byte {at})")).within(&nothing)
         })?;
         Ok(Self::parse(&path.display().to_string(), text, overrides)?)
     }

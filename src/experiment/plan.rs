@@ -1,8 +1,11 @@
 //! The plan: every run of an experiment with its identity, in the order in which they are started.
 
-use super::run_spec::{DataIdentity, RunSpec, lookup};
-use super::{Experiment, ExperimentError};
-use crate::dataset::{LeakVerdict, Loader};
+use std::collections::HashSet;
+
+use super::run_spec::{Candidates, DataIdentity, RunSpec, run_label};
+use super::spec::Metric;
+use super::{Experiment, ExperimentError, Trial};
+use crate::dataset::{LeakVerdict, Loader, Part};
 use crate::model::ModelSpec;
 use crate::nearest::nearest;
 
@@ -46,15 +49,14 @@ impl Plan {
     ) -> Result<Self, ExperimentError> {
         check_longest_reach(experiment, loader)?;
         let mut runs: Vec<Run> = Vec::new();
+        let mut planned = HashSet::new();
         let is_ensemble = |spec: &RunSpec| matches!(spec.model, ModelSpec::Ensemble(_));
         for ensembles in [false, true] {
             for trial in experiment.trials.iter().filter(|trial| is_ensemble(&trial.spec) == ensembles) {
                 for fold in 0..trial.spec.split.folds {
-                    let (sha256, verdict) = prepare(experiment, &trial.spec, fold, loader)?;
-                    let data = DataIdentity { sha256, device_class: device_class.to_string() };
                     for seed in seeds_of(experiment, &trial.spec) {
-                        let run = plan_run(experiment, &trial.spec, seed, fold, &data, &verdict, &runs);
-                        if runs.iter().all(|other| other.id != run.id) {
+                        let run = plan_run(experiment, trial, seed, fold, loader, device_class, &runs)?;
+                        if planned.insert(run.id.clone()) {
                             runs.push(run);
                         }
                     }
@@ -67,33 +69,42 @@ impl Plan {
 
 fn plan_run(
     experiment: &Experiment,
-    spec: &RunSpec,
+    trial: &Trial,
     seed: Option<u64>,
     fold: usize,
-    data: &DataIdentity,
-    verdict: &LeakVerdict,
+    loader: &mut Loader,
+    device_class: &str,
     earlier: &[Run],
-) -> Run {
-    let candidates = match &spec.model {
-        ModelSpec::Ensemble(ensemble) => earlier
+) -> Result<Run, ExperimentError> {
+    let mut spec = trial.spec.clone();
+    let mut candidates =
+        Candidates { run_ids: Vec::new(), selection: experiment.spec.search.objective.on_validation() };
+    if let ModelSpec::Ensemble(ensemble) = &spec.model {
+        let setting = spec.setting();
+        let chosen: Vec<&Run> = earlier
             .iter()
             .filter(|run| ensemble.members.iter().any(|member| member == run.spec.model.kind()))
             .filter(|run| run.fold == fold && (run.seed == seed || run.seed.is_none()))
-            .filter(|run| run.spec.setting() == spec.setting())
-            .map(|run| run.id.clone())
-            .collect(),
-        _ => Vec::new(),
-    };
-    Run {
-        id: spec.id(seed, fold, data, &candidates),
-        label: label(spec, &experiment.axes),
-        spec: spec.clone(),
+            .filter(|run| run.spec.setting() == setting)
+            .collect();
+        candidates.run_ids = chosen.iter().map(|run| run.id.clone()).collect();
+        // An ensemble reads what its members read, so its windows start where the longest of them can.
+        if let Some(longest) = chosen.iter().map(|run| run.spec.task.lookback()).max() {
+            spec.task.set_lookback(longest);
+        }
+    }
+    let (sha256, verdict) = prepare(experiment, trial.entry, &spec, fold, loader)?;
+    let data = DataIdentity { sha256: sha256.clone(), device_class: device_class.to_string() };
+    Ok(Run {
+        id: spec.id(seed, fold, &data, &candidates),
+        label: run_label(&spec.params(), &experiment.axes),
         seed,
         fold,
-        candidates,
-        dataset_sha256: data.sha256.clone(),
-        verdict: verdict.clone(),
-    }
+        candidates: candidates.run_ids,
+        dataset_sha256: sha256,
+        verdict,
+        spec,
+    })
 }
 
 /// A model without randomness runs once; an ensemble has the randomness of its members.
@@ -110,21 +121,33 @@ fn seeds_of(experiment: &Experiment, spec: &RunSpec) -> Vec<Option<u64>> {
 
 /// The trial that needs the most steps is checked first: its error tells the user what would be enough for all.
 fn check_longest_reach(experiment: &Experiment, loader: &mut Loader) -> Result<(), ExperimentError> {
-    let reach = |spec: &RunSpec| spec.task.lookback() + spec.task.horizon();
-    let longest = experiment.trials.iter().map(|trial| &trial.spec).max_by_key(|spec| reach(spec));
-    let Some(spec) = longest else { return Ok(()) };
-    prepare(experiment, spec, 0, loader)?;
-    check_objective(experiment, spec, loader)
+    let reach = |spec: &RunSpec| spec.task.lookback().saturating_add(spec.task.horizon());
+    let Some(trial) = experiment.trials.iter().max_by_key(|trial| reach(&trial.spec)) else { return Ok(()) };
+    prepare(experiment, trial.entry, &trial.spec, 0, loader)?;
+    check_objective(experiment, &trial.spec, loader)
 }
 
-/// The objective's target must be one that the task has.
+/// The objective must be one that the runs will have.
 fn check_objective(
     experiment: &Experiment,
     spec: &RunSpec,
     loader: &mut Loader,
 ) -> Result<(), ExperimentError> {
-    let target = &experiment.spec.search.objective.target;
+    let objective = &experiment.spec.search.objective;
     let Ok(prepared) = loader.prepare(spec, 0) else { return Ok(()) };
+    let train = prepared.split.steps(Part::Train).len();
+    let season = spec.evaluation.mase_season;
+    if objective.metric == Metric::Mase && season >= train {
+        return Err(experiment.error_at(
+            &["evaluation", "mase_season"],
+            format!(
+                "mase is not defined: a season of {season} steps does not fit the {train} training steps"
+            ),
+            "",
+            "give a shorter season, or choose another search.objective.metric".to_string(),
+        ));
+    }
+    let target = &objective.target;
     let known: Vec<&str> =
         prepared.steps.target_channels().iter().map(|channel| channel.name.as_str()).collect();
     if target == "all" || known.contains(&target.as_str()) {
@@ -143,29 +166,16 @@ fn check_objective(
 /// Reads the data of a run and proves its split, before anything is scheduled.
 fn prepare(
     experiment: &Experiment,
+    entry: usize,
     spec: &RunSpec,
     fold: usize,
     loader: &mut Loader,
 ) -> Result<(String, LeakVerdict), ExperimentError> {
     let prepared = loader.sha256(&spec.dataset).and_then(|hash| Ok((hash, loader.prepare(spec, fold)?)));
-    let checked = prepared.and_then(|(hash, prepared)| Ok((hash, prepared.check(&spec.task)?)));
-    checked
-        .map_err(|error| experiment.error_at(&error.place(&spec.task), error.to_string(), "", error.help()))
-}
-
-/// `lstm hidden=64 learning_rate=0.001`: the model and the axes it reads.
-fn label(spec: &RunSpec, axes: &[String]) -> String {
-    let params = spec.params();
-    let mut label = spec.model.kind().to_string();
-    for axis in axes {
-        if axis == "task.lookback" && spec.model.own_lookback().is_some() {
-            continue;
-        }
-        if let Some(value) = lookup(&params, axis) {
-            let name = axis.rsplit('.').next().unwrap_or(axis);
-            let value = value.as_str().map_or_else(|| value.to_string(), str::to_string);
-            label.extend([" ", name, "=", &value]);
-        }
-    }
-    label
+    let checked = prepared.and_then(|(hash, prepared)| Ok((hash, prepared.check(spec)?)));
+    checked.map_err(|error| {
+        let place = error.place(spec, entry);
+        let keys: Vec<&str> = place.iter().map(String::as_str).collect();
+        experiment.error_at(&keys, error.to_string(), "", error.help())
+    })
 }

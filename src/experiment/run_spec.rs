@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::spec::{DatasetSpec, EvaluationSpec, ExperimentSpec, SplitSpec, TaskSpec, TrainingSpec};
+use super::spec::{
+    DatasetSpec, EvaluationSpec, ExperimentSpec, ObjectiveSpec, SplitSpec, TaskSpec, TrainingSpec,
+};
 use crate::model::ModelSpec;
 
 /// Everything that determines a run's numbers, but the seed, the fold and the data themselves.
@@ -27,6 +29,24 @@ pub struct RunSpec {
     pub evaluation_batch: Option<usize>,
 }
 
+/// The runs that an ensemble chooses its members from; none for every other model.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Candidates {
+    /// Their identities.
+    pub run_ids: Vec<String>,
+    /// What makes one better than another.
+    pub selection: ObjectiveSpec,
+}
+
+impl Candidates {
+    /// What the choice depends on: not the order in which the candidates are planned.
+    fn identity(&self) -> Value {
+        let mut sorted = self.run_ids.clone();
+        sorted.sort();
+        if sorted.is_empty() { json!([]) } else { json!([sorted, self.selection]) }
+    }
+}
+
 /// What a run's numbers depend on beside its parameters.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DataIdentity {
@@ -39,14 +59,10 @@ pub struct DataIdentity {
 impl RunSpec {
     /// The run of one `[[models]]` entry of a typed experiment.
     pub fn resolve(spec: &ExperimentSpec, entry: usize) -> Self {
-        let model = spec.models[entry].clone();
+        let model = spec.models[entry].normalised();
         let mut task = spec.task.clone();
         if let Some(own) = model.own_lookback() {
-            match &mut task {
-                TaskSpec::NextRequest(spec) => spec.lookback = own,
-                TaskSpec::WindowLoad(spec) => spec.lookback = own,
-                TaskSpec::Series(spec) => spec.lookback = own,
-            }
+            task.set_lookback(own);
         }
         let evaluation_batch = spec.evaluation.drop_last.then_some(spec.training.batch_size);
         let training = if model.is_trained() { spec.training.clone() } else { TrainingSpec::default() };
@@ -82,8 +98,8 @@ impl RunSpec {
     /// The run's identity: equal for two runs exactly when they must give the same numbers.
     ///
     /// The source's name is left out, since the data's own hash stands for it.
-    /// `candidates` are the runs that an ensemble chooses its members from.
-    pub fn id(&self, seed: Option<u64>, fold: usize, data: &DataIdentity, candidates: &[String]) -> String {
+    /// `candidates` are the runs that an ensemble chooses its members from, and what it chooses by.
+    pub fn id(&self, seed: Option<u64>, fold: usize, data: &DataIdentity, candidates: &Candidates) -> String {
         let mut params = self.params();
         if let Some(Value::Object(dataset)) = params.get_mut("dataset") {
             dataset.remove("source");
@@ -95,7 +111,7 @@ impl RunSpec {
             "dataset": data.sha256,
             "model_version": self.model.version(),
             "device": data.device_class,
-            "candidates": candidates,
+            "candidates": candidates.identity(),
         });
         short_hash(&canonical(&identity))
     }
@@ -115,6 +131,10 @@ pub fn setting_of(params: &Value) -> Value {
             setting[key] = value.clone();
         }
     }
+    // The same data may be named in two ways; their rows are told apart by the rest.
+    if let Some(Value::Object(dataset)) = setting.get_mut("dataset") {
+        dataset.remove("source");
+    }
     if let Some(Value::Object(task)) = setting.get_mut("task") {
         task.remove("lookback");
         task.remove("features");
@@ -125,6 +145,23 @@ pub fn setting_of(params: &Value) -> Value {
 /// A value under a dotted path such as `model.hidden`.
 pub fn lookup<'a>(params: &'a Value, dotted: &str) -> Option<&'a Value> {
     dotted.split('.').try_fold(params, |value, key| value.get(key))
+}
+
+/// `lstm hidden=64 learning_rate=0.001`: the model and the values of the axes that it reads.
+pub fn run_label<'a>(params: &Value, axes: impl IntoIterator<Item = &'a String>) -> String {
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_string);
+    let mut label = lookup(params, "model.kind").map_or(String::new(), text);
+    for axis in axes {
+        // The lookback of a model that is not trained is its own and no axis.
+        if axis == "task.lookback" && params.get("training").is_none() {
+            continue;
+        }
+        if let Some(value) = lookup(params, axis) {
+            let name = axis.rsplit('.').next().unwrap_or(axis);
+            label.extend([" ", name, "=", &text(value)]);
+        }
+    }
+    label
 }
 
 fn json_of(value: &impl Serialize) -> Value {

@@ -171,6 +171,15 @@ impl TaskSpec {
         }
     }
 
+    /// Changes how many past steps a model sees.
+    pub fn set_lookback(&mut self, lookback: usize) {
+        match self {
+            TaskSpec::NextRequest(spec) => spec.lookback = lookback,
+            TaskSpec::WindowLoad(spec) => spec.lookback = lookback,
+            TaskSpec::Series(spec) => spec.lookback = lookback,
+        }
+    }
+
     /// Steps that are forecast at once.
     pub fn horizon(&self) -> usize {
         match self {
@@ -196,7 +205,7 @@ pub struct SplitSpec {
     pub rows: Option<[usize; 3]>,
     /// How many first targets of validation and of test are left out.
     pub embargo: usize,
-    /// Number of rolling origins: fold `k` ends `folds - k` test lengths before the end of the data.
+    /// Number of rolling origins: fold `k`, counted from 0, ends `folds - 1 - k` test lengths before the last fold.
     pub folds: usize,
 }
 
@@ -376,6 +385,22 @@ impl ObjectiveSpec {
     /// Unit of the objective: `all` is a mean over targets, which only scaled units allow.
     pub fn unit(&self) -> &'static str {
         if self.target == "all" { "scaled" } else { "original" }
+    }
+
+    /// Whether a recorded metric is this objective.
+    pub fn matches(&self, part: &str, target: &str, unit: &str, name: &str) -> bool {
+        part == self.part.as_str() && self.measures(target, unit, name)
+    }
+
+    /// Whether a recorded metric is this objective, on whatever part.
+    pub fn measures(&self, target: &str, unit: &str, name: &str) -> bool {
+        target == self.target && unit == self.unit() && name == self.metric.as_str()
+    }
+
+    /// The same metric and target on the validation part.
+    #[must_use]
+    pub fn on_validation(&self) -> Self {
+        Self { part: ObjectivePart::Valid, ..self.clone() }
     }
 }
 

@@ -3,6 +3,11 @@
 use super::spec::{ExperimentSpec, Schedule, TaskSpec, TrainingSpec};
 use crate::model::ModelSpec;
 
+/// More trials than this are a mistake in the file, not a plan.
+pub const MOST_TRIALS: usize = 100_000;
+/// More threads than any machine would give one run.
+const MOST_THREADS: usize = 256;
+
 /// A value that is well-typed but impossible, and where it stands in the file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Violation {
@@ -23,7 +28,7 @@ pub fn violations(spec: &ExperimentSpec) -> Vec<Violation> {
     check.split(spec);
     check.training(&spec.training);
     check.positive("evaluation.mase_season", spec.evaluation.mase_season);
-    check.models(&spec.models);
+    check.models(&spec.models, &spec.task);
     check.search(spec);
     check.scheduler(spec);
     check.0
@@ -47,12 +52,14 @@ impl Check {
         let legal = !name.is_empty()
             && !name.starts_with('.')
             && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
-            && !["runs", "burstlab.db"].contains(&name);
+            && name.len() <= 100
+            && name != "runs"
+            && !name.starts_with("burstlab.db");
         self.require(
             legal,
             "name",
             format!("`{name}` cannot name an experiment"),
-            "it becomes a folder under results/: use letters, digits, `-`, `_` and `.`, and not `runs`",
+            "it becomes a folder under results/: use at most 100 letters, digits, `-`, `_` and `.`, and not `runs`",
         );
     }
 
@@ -186,7 +193,7 @@ impl Check {
         }
     }
 
-    fn models(&mut self, models: &[ModelSpec]) {
+    fn models(&mut self, models: &[ModelSpec], task: &TaskSpec) {
         self.require(
             !models.is_empty(),
             "models",
@@ -197,10 +204,23 @@ impl Check {
             for (key, message, help) in model.violations() {
                 self.require(false, &format!("models.{index}.{}.{key}", model.kind()), message, help);
             }
+            if let ModelSpec::Dlinear(dlinear) = model {
+                // Beyond this every average covers the whole lookback.
+                let widest = task.lookback().saturating_mul(2).saturating_add(1);
+                self.require(
+                    dlinear.kernel <= widest,
+                    &format!("models.{index}.dlinear.kernel"),
+                    format!("a kernel of {} is wider than the lookback on both sides", dlinear.kernel),
+                    format!("give at most {widest}"),
+                );
+            }
             let ModelSpec::Ensemble(ensemble) = model else {
                 continue;
             };
             for (member, name) in ensemble.members.iter().enumerate() {
+                let path = format!("models.{index}.ensemble.members.{member}");
+                let twice = ensemble.members[..member].contains(name);
+                self.require(!twice, &path, format!("the member `{name}` is named twice"), "name it once");
                 let known = models.iter().any(|other| other.kind() == name && name != "ensemble");
                 self.require(
                     known,
@@ -215,9 +235,22 @@ impl Check {
     fn search(&mut self, spec: &ExperimentSpec) {
         let search = &spec.search;
         self.positive("search.trials", search.trials);
+        self.require(
+            search.trials <= MOST_TRIALS,
+            "search.trials",
+            format!("{} trials for each model are more than {MOST_TRIALS}", search.trials),
+            "give a smaller number",
+        );
         self.require(!search.seeds.is_empty(), "search.seeds", "no seed is given", "e.g. seeds = [1, 2, 3]");
         for (index, seed) in search.seeds.iter().enumerate() {
             let path = format!("search.seeds.{index}");
+            let small = i64::try_from(*seed).is_ok();
+            self.require(
+                small,
+                &path,
+                format!("the seed {seed} is too large"),
+                "at most 9223372036854775807",
+            );
             self.require(
                 !search.seeds[..index].contains(seed),
                 &path,
@@ -230,6 +263,12 @@ impl Check {
     fn scheduler(&mut self, spec: &ExperimentSpec) {
         let scheduler = &spec.scheduler;
         self.positive("scheduler.threads_per_run", scheduler.threads_per_run);
+        self.require(
+            scheduler.threads_per_run <= MOST_THREADS,
+            "scheduler.threads_per_run",
+            format!("{} threads for each run", scheduler.threads_per_run),
+            format!("give at most {MOST_THREADS}; the machine's cores are shared by all slots"),
+        );
         self.positive("scheduler.runs_per_gpu", scheduler.runs_per_gpu);
         if let Err(message) = crate::device::DeviceRequest::parse(&scheduler.device) {
             self.require(false, "scheduler.device", message, "auto, cpu, cuda, cuda:0 or wgpu");

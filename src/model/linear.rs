@@ -106,36 +106,36 @@ impl Network for NLinear {
 pub struct DLinear {
     seasonal: TimeLayer,
     trend: TimeLayer,
-    kernel: usize,
+    /// `1 x lookback x lookback`, a constant: column `t` holds the weight of each step in the average around step `t`.
+    averaging: Tensor<3>,
 }
 
 impl DLinear {
     /// A freshly initialised network.
     pub fn new(shape: Shape, spec: &DlinearSpec, stream: &mut Stream, device: &ComputeDevice) -> Self {
+        let lookback = shape.lookback;
+        let matrix = averaging_matrix(lookback, spec.kernel);
         Self {
             seasonal: TimeLayer::new(shape, spec.per_channel, stream, device),
             trend: TimeLayer::new(shape, spec.per_channel, stream, device),
-            kernel: spec.kernel,
+            averaging: device.training_tensor([1, lookback, lookback], matrix),
         }
     }
 
-    /// The moving average over time with replicated edges, as one matrix product: `batch x targets x lookback`.
+    /// The moving average over time with replicated edges, as one matrix product (pooling takes longer on the CPU):
+    /// `batch x targets x lookback`.
     fn moving_average(&self, input: Tensor<3>) -> Tensor<3> {
-        let [_, _, lookback] = input.dims();
-        let matrix = averaging_matrix(lookback, self.kernel);
-        let matrix =
-            Tensor::<1>::from_floats(matrix.as_slice(), &input.device()).reshape([1, lookback, lookback]);
-        input.matmul(matrix)
+        input.matmul(self.averaging.clone())
     }
 }
 
-/// `lookback x lookback`: column `t` holds the weight of each step in the average around step `t`.
+/// `lookback x lookback`, row by row, for a kernel of odd width.
 fn averaging_matrix(lookback: usize, kernel: usize) -> Vec<f32> {
     let mut matrix = vec![0.0; lookback * lookback];
-    let half = (kernel / 2) as isize;
+    let half = kernel / 2;
     for center in 0..lookback {
-        for offset in -half..=half {
-            let step = (center as isize + offset).clamp(0, lookback as isize - 1) as usize;
+        for offset in 0..kernel {
+            let step = (center + offset).saturating_sub(half).min(lookback - 1);
             matrix[step * lookback + center] += 1.0 / kernel as f32;
         }
     }

@@ -23,7 +23,7 @@ pub(crate) use network::infer;
 pub use network::{Dense, Network, Noise};
 pub use parameters::{Parameters, Values};
 pub use spec::{
-    DlinearSpec, EnsembleSpec, LinearSpec, LstmSpec, ModelSpec, MovingAverageSpec, Parameterless,
+    BASELINES, DlinearSpec, EnsembleSpec, LinearSpec, LstmSpec, ModelSpec, MovingAverageSpec, Parameterless,
     SeasonalNaiveSpec,
 };
 

@@ -3,6 +3,14 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// Kinds of the naive baselines that other models are measured against.
+pub const BASELINES: [&str; 6] =
+    ["zero", "mean", "median", "persistence", "moving_average", "seasonal_naive"];
+
+/// Largest size of a layer, and most layers: beyond them a mistake is likelier than a model.
+const MOST_HIDDEN: usize = 8_192;
+const MOST_LAYERS: usize = 32;
+
 /// One model with its hyperparameters.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -110,6 +118,21 @@ pub struct EnsembleSpec {
 }
 
 impl ModelSpec {
+    /// Every kind, in the order of the variants.
+    pub const KINDS: [&str; 11] = [
+        "zero",
+        "mean",
+        "median",
+        "persistence",
+        "moving_average",
+        "seasonal_naive",
+        "linear",
+        "nlinear",
+        "dlinear",
+        "lstm",
+        "ensemble",
+    ];
+
     /// The model's kind, as the experiment file and the store call it.
     pub fn kind(&self) -> &'static str {
         match self {
@@ -135,15 +158,7 @@ impl ModelSpec {
 
     /// Whether the model is a naive baseline that others are measured against.
     pub fn is_baseline(&self) -> bool {
-        matches!(
-            self,
-            ModelSpec::Zero(_)
-                | ModelSpec::Mean(_)
-                | ModelSpec::Median(_)
-                | ModelSpec::Persistence(_)
-                | ModelSpec::MovingAverage(_)
-                | ModelSpec::SeasonalNaive(_)
-        )
+        BASELINES.contains(&self.kind())
     }
 
     /// Whether the model is trained by gradient descent, and so reads the `training` table and depends on a seed.
@@ -154,9 +169,26 @@ impl ModelSpec {
         )
     }
 
-    /// Whether the model reads a key of the `training` table.
-    pub fn reads_training(&self, _key: &str) -> bool {
-        self.is_trained()
+    /// The same model with hyperparameters at their defaults where they cannot matter, so that trials which differ in
+    /// nothing else coincide.
+    #[must_use]
+    pub fn normalised(&self) -> Self {
+        match self {
+            // Dropout acts between layers.
+            ModelSpec::Lstm(spec) if spec.layers == 1 => {
+                ModelSpec::Lstm(LstmSpec { dropout: 0.0, ..spec.clone() })
+            }
+            other => other.clone(),
+        }
+    }
+
+    /// The key that says how many past steps the model reads.
+    pub fn lookback_key(&self) -> &'static str {
+        match self {
+            ModelSpec::MovingAverage(_) => "window",
+            ModelSpec::SeasonalNaive(_) => "season",
+            _ => "lookback",
+        }
     }
 
     /// Past steps that the model reads of its own accord; `None` when it reads `task.lookback` of them.
@@ -174,37 +206,55 @@ impl ModelSpec {
     }
 
     /// Impossible hyperparameters, as `(key, what is wrong, remedy)`.
-    pub fn violations(&self) -> Vec<(&'static str, String, &'static str)> {
+    pub fn violations(&self) -> Vec<Violation> {
+        let check = |key, holds: bool, message: String, help| (!holds).then_some((key, message, help));
         let positive = |key, value: usize| {
-            (value == 0).then(|| (key, "this must be at least 1".to_string(), "give a positive whole number"))
+            check(key, value > 0, "this must be at least 1".to_string(), "give a positive whole number")
+        };
+        let within = |key, value: usize, least: usize, most: usize, help| {
+            check(
+                key,
+                (least..=most).contains(&value),
+                format!("{value} is not between {least} and {most}"),
+                help,
+            )
         };
         match self {
-            ModelSpec::MovingAverage(spec) => positive("window", spec.window).into_iter().collect(),
-            ModelSpec::SeasonalNaive(spec) => positive("season", spec.season).into_iter().collect(),
-            ModelSpec::Dlinear(spec) if spec.kernel.is_multiple_of(2) => {
-                vec![(
+            ModelSpec::Zero(_) | ModelSpec::Mean(_) | ModelSpec::Median(_) | ModelSpec::Persistence(_) => {
+                Vec::new()
+            }
+            ModelSpec::Linear(_) | ModelSpec::Nlinear(_) => Vec::new(),
+            ModelSpec::MovingAverage(spec) => Vec::from_iter(positive("window", spec.window)),
+            ModelSpec::SeasonalNaive(spec) => Vec::from_iter(positive("season", spec.season)),
+            ModelSpec::Dlinear(spec) => {
+                let message = format!("a kernel of {} has no middle", spec.kernel);
+                Vec::from_iter(check(
                     "kernel",
-                    format!("a kernel of {} has no middle", spec.kernel),
+                    !spec.kernel.is_multiple_of(2),
+                    message,
                     "give an odd number, e.g. 25",
-                )]
+                ))
             }
             ModelSpec::Lstm(spec) => {
-                let head = (spec.hidden < 2).then(|| {
-                    ("hidden", "the head halves the hidden units".to_string(), "give at least 2 hidden units")
-                });
-                let dropout = (!(0.0..1.0).contains(&spec.dropout)).then(|| {
-                    ("dropout", format!("{} is not a share of the units", spec.dropout), "between 0 and 1")
-                });
-                head.into_iter().chain(positive("layers", spec.layers)).chain(dropout).collect()
+                let dropout = format!("{} is not a share of the units", spec.dropout);
+                let share = (0.0..1.0).contains(&spec.dropout);
+                [
+                    within("hidden", spec.hidden, 2, MOST_HIDDEN, "the head halves the hidden units"),
+                    within("layers", spec.layers, 1, MOST_LAYERS, "one or two layers are usual"),
+                    check("dropout", share, dropout, "give a number from 0 to below 1"),
+                ]
+                .into_iter()
+                .flatten()
+                .collect()
             }
-            ModelSpec::Ensemble(spec) if spec.members.is_empty() => {
-                vec![(
-                    "members",
-                    "an ensemble has members".to_string(),
-                    "e.g. members = [\"lstm\", \"dlinear\"]",
-                )]
+            ModelSpec::Ensemble(spec) => {
+                let message = "an ensemble has members".to_string();
+                let help = "e.g. members = [\"lstm\", \"dlinear\"]";
+                Vec::from_iter(check("members", !spec.members.is_empty(), message, help))
             }
-            _ => Vec::new(),
         }
     }
 }
+
+/// A key of a model's table, what is wrong with its value, and the remedy.
+pub type Violation = (&'static str, String, &'static str);

@@ -6,8 +6,9 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::significance::{Difference, WindowLosses};
-use crate::experiment::{ObjectiveSpec, lookup, setting_of};
+use crate::experiment::{ObjectiveSpec, lookup, run_label, setting_of};
 use crate::metric::holm;
+use crate::model::BASELINES;
 use crate::scheduler::SavedRun;
 use crate::store::{EpochRow, ExperimentRow, MetricRow, RunFilter, RunRow, Status, Store, results_folder};
 
@@ -77,7 +78,7 @@ pub struct BoardRow {
     pub trials: usize,
     /// Runs of the chosen trial, over seeds and folds.
     pub run_ids: Vec<String>,
-    /// Distinct seeds among them; 0 for a model without randomness.
+    /// Distinct seeds among those that are; 0 for a model without randomness.
     pub seeds: usize,
     /// The objective on validation.
     pub valid: f64,
@@ -126,13 +127,14 @@ impl Comparison {
         let runs = store.runs(&RunFilter { experiment: Some(name.to_string()), ..RunFilter::default() })?;
         let metrics = Metrics::new(store.metrics(name)?);
         let mut settings: Vec<(Value, Vec<&RunRow>)> = Vec::new();
-        for run in runs.iter().filter(|run| run.status == Status::Done) {
+        for run in &runs {
             let setting = setting_of(&run.params);
             match settings.iter_mut().find(|(known, _)| *known == setting) {
                 Some((_, members)) => members.push(run),
                 None => settings.push((setting, vec![run])),
             }
         }
+        settings.retain(|(_, members)| members.iter().any(|run| run.status == Status::Done));
         let titles = titles(&settings, &axes);
         let boards: Vec<Board> = settings
             .iter()
@@ -208,11 +210,7 @@ impl Metrics {
 
     fn objective(&self, run_id: &str, part: &str, objective: &ObjectiveSpec) -> Option<f64> {
         self.of(run_id, part)
-            .find(|metric| {
-                metric.target == objective.target
-                    && metric.name == objective.metric.as_str()
-                    && metric.unit == objective.unit()
-            })
+            .find(|metric| objective.measures(&metric.target, &metric.unit, &metric.name))
             .map(|metric| metric.value)
     }
 }
@@ -227,10 +225,11 @@ fn scored_runs(
 ) -> Vec<ScoredRun> {
     let mut scored: Vec<ScoredRun> = runs
         .iter()
+        .filter(|run| run.status == Status::Done)
         .map(|run| ScoredRun {
             run_id: run.run_id.clone(),
             board,
-            label: label(&run.model, &run.params, axes),
+            label: run_label(&run.params, axes.iter().filter(|axis| tells_trials_apart(axis))),
             seed: run.seed,
             fold: run.fold,
             valid: metrics.objective(&run.run_id, objective.part.as_str(), objective),
@@ -330,7 +329,13 @@ impl Board {
     }
 }
 
-/// The trial of a model whose mean objective over seeds and folds is lowest on validation.
+/// Other axes tell settings apart.
+fn tells_trials_apart(axis: &str) -> bool {
+    axis.starts_with("model.") || axis.starts_with("training.") || axis == "task.lookback"
+}
+
+/// The trial of a model whose mean objective over seeds and folds is lowest on validation. A trial that lacks runs
+/// stands back behind all that are whole: a lucky seed that happened to finish is no better model.
 fn best_trial(
     model: &str,
     runs: &[&RunRow],
@@ -348,13 +353,25 @@ fn best_trial(
     }
     let count = trials.len();
     let scored = trials.into_iter().filter_map(|(_, members)| {
-        let values: Vec<f64> = members
-            .iter()
-            .filter_map(|run| metrics.objective(&run.run_id, objective.part.as_str(), objective))
+        let total = members.len();
+        let done: Vec<(&RunRow, f64)> = members
+            .into_iter()
+            .filter(|run| run.status == Status::Done)
+            .filter_map(|run| {
+                Some((run, metrics.objective(&run.run_id, objective.part.as_str(), objective)?))
+            })
             .collect();
-        (values.len() == members.len()).then(|| (MeanSpread::of(&values).mean, members))
+        let values: Vec<f64> = done.iter().map(|(_, value)| *value).collect();
+        let members: Vec<&RunRow> = done.into_iter().map(|(run, _)| run).collect();
+        (!values.is_empty()).then(|| (MeanSpread::of(&values).mean, total, members))
     });
-    let (valid, members) = scored.min_by(|(a, _), (b, _)| a.total_cmp(b))?;
+    let (valid, total, members) = scored.min_by(|(a, a_total, a_done), (b, b_total, b_done)| {
+        (a_total - a_done.len()).cmp(&(b_total - b_done.len())).then(a.total_cmp(b))
+    })?;
+    let mut label = run_label(&members[0].params, axes.iter().filter(|axis| tells_trials_apart(axis)));
+    if members.len() < total {
+        label = format!("{label} ({} of {total} runs)", members.len());
+    }
     let test: Vec<f64> =
         members.iter().filter_map(|run| metrics.objective(&run.run_id, "test", objective)).collect();
     if test.is_empty() {
@@ -372,8 +389,8 @@ fn best_trial(
     seeds.dedup();
     Some(BoardRow {
         model: model.to_string(),
-        label: label(model, &members[0].params, axes),
-        baseline: is_baseline(model),
+        label,
+        baseline: BASELINES.contains(&model),
         trials: count,
         run_ids: members.iter().map(|run| run.run_id.clone()).collect(),
         seeds: seeds.len(),
@@ -384,25 +401,4 @@ fn best_trial(
         p_value: None,
         metrics: all.into_iter().map(|(key, values)| (key, MeanSpread::of(&values))).collect(),
     })
-}
-
-fn is_baseline(model: &str) -> bool {
-    ["zero", "mean", "median", "persistence", "moving_average", "seasonal_naive"].contains(&model)
-}
-
-/// The model with the values of the axes that it reads and that do not tell settings apart.
-fn label(model: &str, params: &Value, axes: &[String]) -> String {
-    let mut label = model.to_string();
-    for axis in axes.iter().filter(|axis| {
-        axis.starts_with("model.") || axis.starts_with("training.") || *axis == "task.lookback"
-    }) {
-        if *axis == "task.lookback" && params.get("training").is_none() {
-            continue;
-        }
-        if let Some(value) = lookup(params, axis) {
-            let name = axis.rsplit('.').next().unwrap_or(axis);
-            label = format!("{label} {name}={value}");
-        }
-    }
-    label
 }

@@ -10,7 +10,7 @@ use crate::dataset::{
     Channel, LeakVerdict, Loader, Part, PredictionTable, Prepared, Removed, Scaler, Windows,
     write_predictions,
 };
-use crate::experiment::RunSpec;
+use crate::experiment::{RunSpec, TaskSpec};
 use crate::files::replace_folder;
 use crate::metric::{PointMetrics, point_metrics, seasonal_scale};
 use crate::model::{BuildContext, Epoch, FitData, Forecaster, Member, ModelSpec, Parameters, Shape, build};
@@ -94,9 +94,9 @@ impl SavedRun {
 
     /// The channels that the model forecasts.
     pub fn targets(&self) -> Vec<Channel> {
-        let count = match self.spec.task.kind() {
-            "series" => self.scaler.channels.len(),
-            _ => 3,
+        let count = match self.spec.task {
+            TaskSpec::Series(_) => self.scaler.channels.len(),
+            TaskSpec::NextRequest(_) | TaskSpec::WindowLoad(_) => 3,
         };
         self.scaler.channels.iter().take(count).map(|scale| scale.channel.clone()).collect()
     }
@@ -137,7 +137,7 @@ pub fn execute(
         job.dataset_sha256
     );
     let prepared = loader.prepare(spec, job.fold)?;
-    let leak_verdict = prepared.check(&spec.task)?;
+    let leak_verdict = prepared.check(spec)?;
     let (members, saved_members) = open_members(job, device)?;
     let shape = Shape {
         lookback: spec.task.lookback(),
@@ -148,7 +148,8 @@ pub fn execute(
     let context =
         BuildContext { shape, training: &spec.training, seed: job.seed.unwrap_or(0), device, members };
     let mut forecaster = build(&spec.model, context);
-    let lookback = forecaster.lookback();
+    // An ensemble's run counts with the longest lookback of all candidates, its chosen members may need less.
+    let lookback = forecaster.lookback().max(spec.task.lookback());
     let data = FitData {
         train: prepared.windows(Part::Train, lookback, shape.horizon),
         valid: prepared.windows(Part::Valid, lookback, shape.horizon),
@@ -156,15 +157,15 @@ pub fn execute(
         scaler: &prepared.scaler,
     };
     forecaster.fit(&data, on_epoch)?;
-    let forecasts = Part::ALL
+    let forecasts: Vec<_> = Part::ALL
         .into_iter()
         .map(|part| {
             let mut windows = prepared.windows(part, lookback, shape.horizon);
-            drop_short_batch(&mut windows, spec, part)?;
+            drop_short_batch(&mut windows, spec);
             let forecast = forecaster.forecast(&windows);
-            Ok((part, windows.origins, forecast))
+            (part, windows.origins, forecast)
         })
-        .collect::<anyhow::Result<Vec<_>>>()?;
+        .collect();
     let mut metrics = Vec::new();
     for (part, origins, forecast) in &forecasts {
         metrics.extend(score(&prepared, *part, origins.clone(), forecast, spec));
@@ -208,18 +209,10 @@ fn open_members(job: &Job, device: &ComputeDevice) -> anyhow::Result<(Vec<Member
 }
 
 /// Leaves out the last windows that do not fill a batch, where the experiment's protocol does.
-fn drop_short_batch(windows: &mut Windows<'_>, spec: &RunSpec, part: Part) -> anyhow::Result<()> {
+fn drop_short_batch(windows: &mut Windows<'_>, spec: &RunSpec) {
     if let Some(batch) = spec.evaluation_batch {
-        let whole = windows.len() - windows.len() % batch;
-        ensure!(
-            whole > 0,
-            "the {} part has {} windows, not one batch of {batch}",
-            part.as_str(),
-            windows.len()
-        );
-        windows.origins.end = windows.origins.start + whole;
+        windows.origins.end -= windows.len() % batch;
     }
-    Ok(())
 }
 
 /// Every metric of one part.

@@ -2,13 +2,14 @@
 //! only then is anything announced.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
+use super::execute::run_folder;
 use super::protocol::{FromWorker, Job, PROTOCOL, RunResult};
 use super::slot::{Occupied, Slot, SlotMessage, Tagged};
 use crate::device::Placement;
@@ -40,8 +41,8 @@ pub fn interrupts() -> anyhow::Result<()> {
 pub struct LabOptions {
     /// Name of the experiment.
     pub experiment: String,
-    /// What makes one trial better than another, for the members of an ensemble.
-    pub objective: ObjectiveSpec,
+    /// What makes one member of an ensemble better than another: the experiment's objective, on validation.
+    pub selection: ObjectiveSpec,
     /// The results folder.
     pub results: PathBuf,
     /// One placement for each slot.
@@ -133,7 +134,7 @@ impl<'a> Lab<'a> {
             .enumerate()
             .map(|(index, placement)| Slot::new(index, *placement, options.threads_per_run))
             .collect();
-        let objectives = store.objectives(&options.experiment, &options.objective)?;
+        let objectives = store.objectives(&options.experiment, &options.selection)?;
         let waiting: HashSet<usize> = todo.iter().copied().collect();
         let settled = (0..runs.len())
             .filter(|index| !waiting.contains(index))
@@ -198,6 +199,7 @@ impl<'a> Lab<'a> {
     fn abandon_running(&mut self) -> anyhow::Result<()> {
         let mut records = Vec::new();
         let mut abandoned = Vec::new();
+        let mut interrupted = Vec::new();
         for slot in &mut self.slots {
             if let Some(occupied) = slot.occupied.take() {
                 slot.kill();
@@ -208,9 +210,13 @@ impl<'a> Lab<'a> {
                     wall_s,
                 };
                 records.push(ended(&self.runs[occupied.run], self.attempts[&occupied.run], ending));
+                interrupted.push(occupied.run);
                 abandoned.push((slot.index, occupied.run));
             }
         }
+        records.extend(
+            interrupted.iter().map(|run| self.event(*run, "interrupted", "stopped by the user".into())),
+        );
         self.store.write(&records)?;
         for (slot, run) in abandoned {
             self.summary.interrupted += 1;
@@ -249,11 +255,12 @@ impl<'a> Lab<'a> {
             git_commit: self.options.git_commit.clone(),
             git_dirty: self.options.git_dirty,
         };
-        let attempt = match self.store.claim(&run.id, &attempt, self.options.forced)? {
+        let forced = self.options.forced || !has_files(&self.options.results, &run.id);
+        let attempt = match self.store.claim(&run.id, &attempt, forced)? {
             Claim::Granted(attempt) => attempt,
             Claim::Done => {
                 self.summary.done_elsewhere += 1;
-                self.objectives = self.store.objectives(&self.options.experiment, &self.options.objective)?;
+                self.objectives = self.store.objectives(&self.options.experiment, &self.options.selection)?;
                 self.settled.insert(run.id.clone());
                 return Ok(());
             }
@@ -281,8 +288,11 @@ impl<'a> Lab<'a> {
             members,
             results: self.options.results.clone(),
         };
-        self.slots[slot].send(job, &self.sender)?;
         self.slots[slot].occupied = Some(Occupied { run: index, started: Instant::now(), timed_out: false });
+        if let Err(error) = self.slots[slot].send(job, &self.sender) {
+            let ending = self.slots[slot].bury();
+            return self.charge(slot, Status::Failed, &format!("{error:#}; {ending}"));
+        }
         let detail = format!("attempt {attempt} on slot {slot} ({})", self.slots[slot].placement);
         let event = self.event(index, "started", detail);
         self.store.write(&[event])?;
@@ -290,7 +300,8 @@ impl<'a> Lab<'a> {
         Ok(())
     }
 
-    /// The best finished trial on validation of each member of an ensemble.
+    /// The best trial on validation of each member of an ensemble. All of a member's trials must be done: which one is
+    /// best must not depend on which of them happened to fail.
     fn choose_members(&self, run: &Run) -> Result<Vec<String>, String> {
         let ModelSpec::Ensemble(ensemble) = &run.spec.model else {
             return Ok(Vec::new());
@@ -303,11 +314,18 @@ impl<'a> Lab<'a> {
                     .runs
                     .iter()
                     .filter(|other| run.candidates.contains(&other.id) && other.spec.model.kind() == member);
-                candidates
-                    .filter_map(|other| self.objectives.get(&other.id).map(|value| (*value, &other.id)))
-                    .min_by(|(a, _), (b, _)| a.total_cmp(b))
-                    .map(|(_, id)| id.clone())
-                    .ok_or_else(|| format!("the member `{member}` has no finished run to take"))
+                let mut best: Option<(f64, &String)> = None;
+                for other in candidates {
+                    let value = *self.objectives.get(&other.id).ok_or_else(|| {
+                        format!("the member `{member}` is missing: its run {} is not done", other.id)
+                    })?;
+                    if best.is_none_or(|(lowest, _)| value < lowest) {
+                        best = Some((value, &other.id));
+                    }
+                }
+                let (_, id) =
+                    best.ok_or_else(|| format!("the member `{member}` is missing: it has no run"))?;
+                Ok(id.clone())
             })
             .collect()
     }
@@ -376,14 +394,16 @@ impl<'a> Lab<'a> {
         let Some(occupied) = self.slots[slot].occupied.take() else {
             return;
         };
+        if occupied.timed_out {
+            // It finished in the moment its time was up: the result counts, but its worker is being killed.
+            self.slots[slot].bury();
+        }
         let run = &self.runs[occupied.run];
-        let objective = &self.options.objective;
-        let value = result.metrics.iter().find(|metric| {
-            metric.part == objective.part.as_str()
-                && metric.target == objective.target
-                && metric.name == objective.metric.as_str()
-                && metric.unit == objective.unit()
-        });
+        let selection = &self.options.selection;
+        let value = result
+            .metrics
+            .iter()
+            .find(|metric| selection.matches(&metric.part, &metric.target, &metric.unit, &metric.name));
         if let Some(value) = value {
             self.objectives.insert(run.id.clone(), value.value);
         }
@@ -404,10 +424,16 @@ impl<'a> Lab<'a> {
         } else {
             (Status::Failed, ending)
         };
+        self.charge(slot, status, &error)
+    }
+
+    /// Ends an attempt that a further one may make good.
+    fn charge(&mut self, slot: usize, status: Status, error: &str) -> anyhow::Result<()> {
+        let Some(occupied) = &self.slots[slot].occupied else { return Ok(()) };
         let charged = self.charged.entry(occupied.run).or_default();
         *charged += 1;
         let again = *charged <= self.options.retries && !self.stop;
-        self.settle_failure(slot, status, &error, again)
+        self.settle_failure(slot, status, error, again)
     }
 
     fn settle_failure(
@@ -457,12 +483,17 @@ impl<'a> Lab<'a> {
 
     fn event(&self, run: usize, kind: &'static str, detail: String) -> Record {
         Record::Event {
-            experiment: self.options.experiment.clone(),
+            experiment: Some(self.options.experiment.clone()),
             run_id: Some(self.runs[run].id.clone()),
             kind,
             detail,
         }
     }
+}
+
+/// Whether the saved files of a run are there; without them a finished run can be neither asked nor plotted.
+pub fn has_files(results: &Path, run_id: &str) -> bool {
+    run_folder(results, run_id).join("run.toml").is_file()
 }
 
 fn ended(run: &Run, attempt: i64, ending: Ending) -> Record {

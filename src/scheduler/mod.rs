@@ -7,6 +7,6 @@ mod slot;
 mod worker;
 
 pub use execute::{SavedMember, SavedRun, run_folder};
-pub use lab::{Lab, LabOptions, Progress, Summary, interrupts};
+pub use lab::{Lab, LabOptions, Progress, Summary, has_files, interrupts};
 pub use protocol::{MetricValue, RunResult};
 pub use worker::serve;

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -74,23 +75,28 @@ impl Slot {
         self.serial
     }
 
-    /// Hands a job to the worker, and starts one first if there is none.
+    /// Hands a job to the worker, and starts one first if there is none. A worker that died while it was idle is
+    /// replaced: that costs no run an attempt.
     ///
     /// # Errors
     /// A worker that cannot be started or does not take the job.
     pub fn send(&mut self, job: Job, messages: &Sender<Tagged>) -> anyhow::Result<()> {
-        if self.worker.is_none() {
-            self.start(messages)?;
-        }
-        let Some(worker) = &mut self.worker else { anyhow::bail!("the worker is gone") };
         let mut line =
             serde_json::to_vec(&ToWorker::Run(Box::new(job))).context("a job cannot be written as JSON")?;
         line.push(b'\n');
+        if let Some(worker) = &mut self.worker {
+            if worker.stdin.write_all(&line).is_ok() {
+                return Ok(());
+            }
+            self.bury();
+        }
+        self.start(messages)?;
+        let Some(worker) = &mut self.worker else { anyhow::bail!("the worker is gone") };
         worker.stdin.write_all(&line).context("the worker does not take the job")
     }
 
     fn start(&mut self, messages: &Sender<Tagged>) -> anyhow::Result<()> {
-        let program = std::env::current_exe().context("cannot find this program's own file")?;
+        let program = own_program()?;
         let threads = self.threads.to_string();
         let mut command = Command::new(program);
         command
@@ -98,6 +104,8 @@ impl Slot {
             .arg(self.placement.to_string())
             .env("RAYON_NUM_THREADS", &threads)
             .env("POLARS_MAX_THREADS", &threads)
+            // A backtrace would push the panic's message out of the lines that are kept.
+            .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -179,6 +187,15 @@ impl Drop for Slot {
             let _ = worker.child.wait();
         }
     }
+}
+
+/// The running program itself, even if its file was replaced or removed meanwhile.
+fn own_program() -> anyhow::Result<PathBuf> {
+    let running = PathBuf::from("/proc/self/exe");
+    if running.exists() {
+        return Ok(running);
+    }
+    std::env::current_exe().context("cannot find this program's own file")
 }
 
 fn kill_group(child: &Child) {

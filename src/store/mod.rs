@@ -6,10 +6,11 @@ mod read;
 mod write;
 
 use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection};
 use tokio::runtime::Runtime;
@@ -30,6 +31,8 @@ pub struct Store {
     runtime: Runtime,
     connection: SqliteConnection,
     path: PathBuf,
+    /// Device and inode of the file that was opened.
+    file: Option<(u64, u64)>,
 }
 
 impl Store {
@@ -96,12 +99,22 @@ impl Store {
         let connection = runtime
             .block_on(SqliteConnection::connect_with(options))
             .with_context(|| format!("cannot open the store {}", path.display()))?;
-        Ok(Self { runtime, connection, path: path.to_path_buf() })
+        Ok(Self { runtime, connection, path: path.to_path_buf(), file: identity(path) })
     }
 
     /// The file of the store.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Checks that the file is still the one that was opened: what is written to a removed file is lost with it.
+    fn require_in_place(&self) -> anyhow::Result<()> {
+        ensure!(
+            identity(&self.path) == self.file,
+            "the store {} was removed or replaced while the sweep ran; start it again to record the rest",
+            self.path.display()
+        );
+        Ok(())
     }
 
     /// Whether the file holds a migration that this program does not know.
@@ -113,6 +126,11 @@ impl Store {
             sqlx::migrate!("./migrations").iter().map(|migration| migration.version).max().unwrap_or(0);
         newest.is_ok_and(|newest| newest.unwrap_or(0) > known)
     }
+}
+
+/// Device and inode of a file; `None` if it is not there.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 /// Now, as the store writes it: RFC 3339 in UTC, to the millisecond.

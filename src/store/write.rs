@@ -116,8 +116,8 @@ pub enum Record {
     },
     /// The scheduler did something that a person may ask about.
     Event {
-        /// The experiment.
-        experiment: String,
+        /// The experiment, if it is about one.
+        experiment: Option<String>,
         /// The run, if it is about one.
         run_id: Option<String>,
         /// What happened, in one word.
@@ -204,6 +204,13 @@ impl Store {
                 )
                 .await
                 .with_context(failed)?;
+                let event = Record::Event {
+                    experiment: None,
+                    run_id: Some(run_id),
+                    kind: "interrupted",
+                    detail: "its supervisor ended before it did".to_string(),
+                };
+                insert_record(&mut transaction, &event).await.with_context(failed)?;
                 recovered += 1;
             }
             transaction.commit().await.with_context(failed)?;
@@ -217,6 +224,7 @@ impl Store {
     /// A store that cannot be written.
     pub fn claim(&mut self, run_id: &str, attempt: &Attempt, forced: bool) -> anyhow::Result<Claim> {
         let failed = || format!("cannot claim run {run_id} in the store");
+        self.require_in_place()?;
         self.runtime.block_on(async {
             let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await.with_context(failed)?;
             let status: Option<String> =
@@ -253,6 +261,7 @@ impl Store {
             return Ok(());
         }
         let failed = || "cannot write to the store";
+        self.require_in_place()?;
         self.runtime.block_on(async {
             let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await.with_context(failed)?;
             for record in records {
@@ -286,6 +295,13 @@ async fn insert_plan(connection: &mut SqliteConnection, record: &PlanRecord<'_>)
     .bind(now())
     .execute(&mut *connection)
     .await?;
+    let planned = Record::Event {
+        experiment: Some(experiment.spec.name.clone()),
+        run_id: None,
+        kind: "planned",
+        detail: format!("{} runs of {}", record.plan.runs.len(), experiment.source.path),
+    };
+    insert_record(&mut *connection, &planned).await?;
     // What the file no longer plans leaves the experiment; the runs themselves stay in the store.
     sqlx::query("DELETE FROM experiment_runs WHERE experiment = ?")
         .bind(&experiment.spec.name)
@@ -330,7 +346,13 @@ async fn start_attempt(
         .bind(run_id)
         .execute(&mut *connection)
         .await?;
-    sqlx::query("DELETE FROM epochs WHERE run_id = ?").bind(run_id).execute(&mut *connection).await?;
+    // The epochs of an attempt that never finished are nobody's; those of a finished one stay until they are replaced.
+    sqlx::query(
+        "DELETE FROM epochs WHERE run_id = ?1 AND NOT EXISTS (SELECT 1 FROM metrics WHERE run_id = ?1)",
+    )
+    .bind(run_id)
+    .execute(&mut *connection)
+    .await?;
     let inserted = sqlx::query(
         "INSERT INTO attempts (run_id, status, started_at, device, git_commit, git_dirty, version, owner) \
          VALUES (?, 'running', ?, ?, ?, ?, ?, ?)",
@@ -422,7 +444,11 @@ async fn end_attempt(
         .bind(attempt)
         .execute(&mut *connection)
         .await?;
-    sqlx::query("UPDATE run_records SET status = ? WHERE run_id = ?")
+    // A further attempt that fails takes nothing from a run that was done before: its metrics and files are still there.
+    sqlx::query(
+        "UPDATE run_records SET status = CASE WHEN EXISTS (SELECT 1 FROM metrics m WHERE m.run_id = run_records.run_id) \
+         THEN 'done' ELSE ? END WHERE run_id = ?",
+    )
         .bind(status.as_str())
         .bind(run_id)
         .execute(&mut *connection)

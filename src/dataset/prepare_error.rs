@@ -1,0 +1,103 @@
+//! Why data cannot be prepared for a run, and which key of the experiment file is at fault.
+
+use std::fmt;
+
+use super::catalog::MissingSource;
+use super::slice::SliceError;
+use super::split::{Part, SplitError};
+use super::steps::TaskError;
+use super::trace::TraceError;
+use crate::experiment::RunSpec;
+
+/// Why data could not be prepared.
+#[derive(Debug, Clone, PartialEq)]
+pub enum PrepareError {
+    /// The source is not on this machine.
+    Missing(MissingSource),
+    /// The file is malformed.
+    Trace(TraceError),
+    /// The slice cannot be taken.
+    Slice(SliceError),
+    /// The task does not fit the trace.
+    Task(TaskError),
+    /// The parts do not fit the data or the task.
+    Split(SplitError),
+    /// `evaluation.drop_last` would leave a part without a batch.
+    Batch {
+        /// The part.
+        part: Part,
+        /// Its windows.
+        windows: usize,
+        /// Windows in a batch.
+        batch: usize,
+    },
+    /// The split leaks.
+    Leak(String),
+}
+
+impl PrepareError {
+    /// Keys of the experiment file that are at fault; `entry` is the run's `[[models]]` entry.
+    pub fn place(&self, spec: &RunSpec, entry: usize) -> Vec<String> {
+        let kind = spec.task.kind();
+        let keys = |keys: &[&str]| keys.iter().map(ToString::to_string).collect();
+        match self {
+            PrepareError::Missing(_) | PrepareError::Trace(_) => keys(&["dataset", "source"]),
+            PrepareError::Slice(error) => keys(&[&["dataset"], error.key.as_slice()].concat()),
+            PrepareError::Task(TaskError::Kind(_)) => keys(&["task", kind]),
+            PrepareError::Task(TaskError::Window(_)) => keys(&["task", kind, "window"]),
+            PrepareError::Split(SplitError::Beyond { .. }) => keys(&["split", "rows"]),
+            // The horizon is at fault if it does not fit alone; else what is added to it.
+            PrepareError::Split(SplitError::TooShort {
+                found, needed: [(_, name), (horizon, _)], ..
+            }) => match *name {
+                _ if horizon > found => keys(&["task", kind, "horizon"]),
+                "embargo" => keys(&["split", "embargo"]),
+                "lookback" => keys(&["task", kind, "lookback"]),
+                own => keys(&["models", &entry.to_string(), spec.model.kind(), own]),
+            },
+            PrepareError::Batch { .. } => keys(&["training", "batch_size"]),
+            PrepareError::Leak(_) => keys(&["split"]),
+        }
+    }
+
+    /// What to do about it.
+    pub fn help(&self) -> String {
+        match self {
+            PrepareError::Missing(error) => error.help.clone(),
+            PrepareError::Slice(error) => error.help.clone(),
+            PrepareError::Trace(_) => "mend the file, or clean it first".to_string(),
+            PrepareError::Task(TaskError::Kind(_)) => "choose a task that fits the data".to_string(),
+            PrepareError::Task(TaskError::Window(_)) => "give a wider window".to_string(),
+            PrepareError::Split(SplitError::Beyond { .. }) => "use more data, or smaller parts".to_string(),
+            PrepareError::Split(SplitError::TooShort { needed: [(_, name), _], .. }) => {
+                format!("use more data, a smaller {name} or a shorter horizon")
+            }
+            PrepareError::Batch { .. } => {
+                "use a smaller batch, or leave evaluation.drop_last out".to_string()
+            }
+            PrepareError::Leak(_) => "the split must keep the parts apart".to_string(),
+        }
+    }
+}
+
+impl fmt::Display for PrepareError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PrepareError::Missing(error) => formatter.write_str(&error.message),
+            PrepareError::Trace(error) => error.fmt(formatter),
+            PrepareError::Slice(error) => formatter.write_str(&error.message),
+            PrepareError::Task(error) => error.fmt(formatter),
+            PrepareError::Split(error) => error.fmt(formatter),
+            PrepareError::Batch { part, windows, batch } => {
+                write!(
+                    formatter,
+                    "the {} part has {windows} windows, not one batch of {batch}",
+                    part.as_str()
+                )
+            }
+            PrepareError::Leak(message) => formatter.write_str(message),
+        }
+    }
+}
+
+impl std::error::Error for PrepareError {}
