@@ -34,15 +34,16 @@ members = ["dlinear", "lstm"]
 seeds = [1, 2]
 "#;
 
-/// Eight runs that take a few seconds each, to have time to interfere.
+/// Four runs that take some seconds each, to have time to interfere.
 const SLOW: &str = r"
 [task.next_request]
 lookback = 50
 [training]
-epochs = 4
+epochs = 8
 [[models]]
 [models.lstm]
-hidden = 24
+hidden = 64
+layers = 2
 [search]
 seeds = [1, 2, 3, 4]
 ";

@@ -5,6 +5,7 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::activation::{relu, sigmoid, tanh};
 
+use super::lstm_op::lstm_sequence;
 use super::network::{Dense, Network, Noise};
 use super::{LstmSpec, Shape};
 use crate::train::{ComputeDevice, Stream};
@@ -17,6 +18,8 @@ pub struct LstmLayer {
     bias_ih: Param<Tensor<1>>,
     bias_hh: Param<Tensor<1>>,
     hidden: usize,
+    /// Whether the whole sequence is one operation, which only the CPU backend has.
+    fused: bool,
 }
 
 impl LstmLayer {
@@ -46,6 +49,7 @@ impl LstmLayer {
             bias_ih: device.parameter([4 * hidden], bias_ih),
             bias_hh: device.parameter([4 * hidden], bias_hh),
             hidden,
+            fused: device.is_cpu(),
         }
     }
 
@@ -59,17 +63,32 @@ impl LstmLayer {
         [self.bias_ih.val(), self.bias_hh.val()]
     }
 
-    /// The hidden state after each step, from zero states: each step is `batch x inputs`, each result
-    /// `batch x hidden`.
-    pub fn forward(&self, steps: Vec<Tensor<2>>) -> Vec<Tensor<2>> {
+    /// The same layer computed by composed operations, as it is on every device but the CPU.
+    #[must_use]
+    pub fn composed(self) -> Self {
+        Self { fused: false, ..self }
+    }
+
+    /// The hidden state after each step, from zero states: `steps x batch x inputs` to `steps x batch x hidden`.
+    pub fn forward(&self, input: Tensor<3>) -> Tensor<3> {
+        if self.fused {
+            lstm_sequence(input, self.weights(), self.biases())
+        } else {
+            self.forward_composed(&input)
+        }
+    }
+
+    fn forward_composed(&self, input: &Tensor<3>) -> Tensor<3> {
         let weight_ih = self.weight_ih.val().transpose();
         let weight_hh = self.weight_hh.val().transpose();
         let bias = (self.bias_ih.val() + self.bias_hh.val()).unsqueeze::<2>();
-        let mut outputs = Vec::with_capacity(steps.len());
+        let [steps, _, _] = input.dims();
+        let mut outputs = Vec::with_capacity(steps);
         let mut state: Option<(Tensor<2>, Tensor<2>)> = None;
         // The input's part of the gates is one product a step: one product over all steps would be sliced apart
         // again, and each slice's gradient is as large as the whole.
-        for step in steps {
+        for step in 0..steps {
+            let step: Tensor<2> = input.clone().narrow(0, step, 1).squeeze_dim(0);
             let input = step.matmul(weight_ih.clone()) + bias.clone();
             let gates = match &state {
                 Some((hidden, _)) => input + hidden.clone().matmul(weight_hh.clone()),
@@ -85,7 +104,7 @@ impl LstmLayer {
             outputs.push(hidden.clone());
             state = Some((hidden, cell));
         }
-        outputs
+        Tensor::stack(outputs, 0)
     }
 }
 
@@ -123,16 +142,15 @@ impl Lstm {
 impl Network for Lstm {
     fn forward(&self, input: Tensor<3>, mut noise: Noise<'_>) -> Tensor<3> {
         let [batch, lookback, _] = input.dims();
-        let mut steps: Vec<Tensor<2>> =
-            (0..lookback).map(|step| input.clone().narrow(1, step, 1).squeeze_dim(1)).collect();
+        let mut states = input.swap_dims(0, 1);
         for (index, layer) in self.layers.iter().enumerate() {
-            steps = layer.forward(steps);
+            states = layer.forward(states);
             let last = index + 1 == self.layers.len();
             if let (Some(stream), false, true) = (noise.as_deref_mut(), last, self.dropout > 0.0) {
-                steps = steps.into_iter().map(|step| dropout(step, self.dropout, stream)).collect();
+                states = dropout(states, self.dropout, stream);
             }
         }
-        let last = steps.swap_remove(lookback - 1);
+        let last: Tensor<2> = states.narrow(0, lookback - 1, 1).squeeze_dim(0);
         let output = self.fc2.forward(relu(self.fc1.forward(last)));
         output.reshape([batch, self.horizon, self.targets])
     }
@@ -147,10 +165,11 @@ impl Network for Lstm {
 }
 
 /// Drops units with probability `rate` and scales the others up, so that the expectation stays.
-fn dropout(input: Tensor<2>, rate: f64, stream: &mut Stream) -> Tensor<2> {
-    let [batch, units] = input.dims();
+fn dropout(input: Tensor<3>, rate: f64, stream: &mut Stream) -> Tensor<3> {
+    let shape = input.dims();
     let kept = 1.0 / (1.0 - rate) as f32;
-    let mask: Vec<f32> = (0..batch * units).map(|_| if stream.unit() < rate { 0.0 } else { kept }).collect();
-    let mask = Tensor::<1>::from_floats(mask.as_slice(), &input.device()).reshape([batch, units]);
+    let count = shape.iter().product();
+    let mask: Vec<f32> = (0..count).map(|_| if stream.unit() < rate { 0.0 } else { kept }).collect();
+    let mask = Tensor::<1>::from_floats(mask.as_slice(), &input.device()).reshape(shape);
     input * mask
 }

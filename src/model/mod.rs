@@ -6,6 +6,8 @@
 mod ensemble;
 mod linear;
 mod lstm;
+mod lstm_kernel;
+mod lstm_op;
 mod naive;
 mod network;
 mod parameters;

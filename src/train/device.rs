@@ -8,6 +8,7 @@ use crate::device::Placement;
 /// A device with and without autodiff.
 #[derive(Debug, Clone)]
 pub struct ComputeDevice {
+    cpu: bool,
     plain: Device,
     autodiff: Device,
 }
@@ -15,7 +16,7 @@ pub struct ComputeDevice {
 impl ComputeDevice {
     /// The CPU, through burn's pure-Rust flex backend.
     pub fn cpu() -> Self {
-        Self::new(Device::flex())
+        Self::new(Device::flex(), true)
     }
 
     /// The device that a slot was given.
@@ -27,17 +28,22 @@ impl ComputeDevice {
             Placement::Cpu => Ok(Self::cpu()),
             // A GPU worker sees its own GPU only, so it is always the first.
             #[cfg(feature = "cuda")]
-            Placement::Cuda(_) => Ok(Self::new(Device::cuda(0))),
+            Placement::Cuda(_) => Ok(Self::new(Device::cuda(0), false)),
             #[cfg(feature = "wgpu")]
-            Placement::Wgpu => Ok(Self::new(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice))),
+            Placement::Wgpu => Ok(Self::new(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice), false)),
             #[cfg(not(all(feature = "cuda", feature = "wgpu")))]
             other => anyhow::bail!("this binary was built without support for {other}"),
         }
     }
 
-    fn new(plain: Device) -> Self {
+    fn new(plain: Device, cpu: bool) -> Self {
         let autodiff = plain.clone().autodiff();
-        Self { plain, autodiff }
+        Self { cpu, plain, autodiff }
+    }
+
+    /// Whether this is the CPU backend, which has operations of our own.
+    pub fn is_cpu(&self) -> bool {
+        self.cpu
     }
 
     /// A trainable parameter.
