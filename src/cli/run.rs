@@ -13,7 +13,7 @@ use crate::device::{DeviceRequest, Machine, Placement};
 use crate::exit_code::Exit;
 use crate::experiment::{Experiment, Plan};
 use crate::report;
-use crate::scheduler::{Lab, LabOptions, Summary, has_files, interrupts};
+use crate::scheduler::{Lab, LabOptions, Summary, has_files, interrupt};
 use crate::store::{PlanRecord, Status, Store, results_folder};
 
 #[derive(Debug, Args)]
@@ -74,7 +74,7 @@ pub(super) fn run(args: &RunArgs, console: Console) -> anyhow::Result<Exit> {
         }
         return Ok(Exit::Ok);
     }
-    interrupts()?;
+    interrupt::listen()?;
     let mut exit = Exit::Ok;
     for job in &jobs {
         let summary = run_one(job, args, console)?;

@@ -86,18 +86,8 @@ pub(super) fn runs(args: &RunsArgs, console: Console) -> anyhow::Result<Exit> {
             console.result(&Value::Array(list).to_string());
         }
         TableFormat::Csv => {
-            let header = [
-                "run_id",
-                "experiment",
-                "model",
-                "seed",
-                "fold",
-                "status",
-                "device",
-                "wall_s",
-                &sort.title(),
-            ]
-            .map(str::to_string);
+            let mut header = COLUMNS.map(str::to_string).to_vec();
+            header.push(sort.title());
             let rows = runs.iter().map(|run| cells(run, &values));
             console.result(&super::query::csv(&header, rows));
         }
@@ -196,18 +186,7 @@ impl SortKey {
 
 fn people_table(runs: &[RunRow], values: &HashMap<String, f64>, sort: &SortKey) -> String {
     let title = sort.title();
-    let headers = [
-        "run",
-        "experiment",
-        "model",
-        "seed",
-        "fold",
-        "status",
-        "device",
-        "wall_s",
-        &title,
-        "model parameters",
-    ];
+    let headers: Vec<&str> = COLUMNS.into_iter().chain([title.as_str(), "model parameters"]).collect();
     let rows: Vec<Vec<String>> = runs
         .iter()
         .map(|run| {
@@ -220,6 +199,9 @@ fn people_table(runs: &[RunRow], values: &HashMap<String, f64>, sort: &SortKey) 
         .collect();
     table(&headers, &rows, &[3, 4, 7, 8])
 }
+
+/// What [`cells`] holds, but for the metric at its end.
+const COLUMNS: [&str; 8] = ["run_id", "experiment", "model", "seed", "fold", "status", "device", "wall_s"];
 
 fn cells(run: &RunRow, values: &HashMap<String, f64>) -> Vec<String> {
     vec![

@@ -3,13 +3,11 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
-
 use super::execute::run_folder;
+use super::interrupt;
 use super::protocol::{FromWorker, Job, PROTOCOL, RunResult};
 use super::slot::{Occupied, Slot, SlotMessage, Tagged};
 use crate::device::Placement;
@@ -17,24 +15,10 @@ use crate::experiment::{ObjectiveSpec, Run};
 use crate::model::{Epoch, ModelSpec};
 use crate::store::{Attempt, Claim, Ending, Record, Status, Store};
 
-/// How often the user asked to stop: once, to finish what runs; twice, to stop now.
-static INTERRUPTS: AtomicUsize = AtomicUsize::new(0);
-
 /// Longest time without a look at interrupts and deadlines.
 const TICK: Duration = Duration::from_millis(100);
 /// Pause before a run that another supervisor has is looked at again.
 const TAKEN_PAUSE: Duration = Duration::from_secs(1);
-
-/// Counts Ctrl-C and termination signals from now on.
-///
-/// # Errors
-/// A handler that is set already.
-pub fn interrupts() -> anyhow::Result<()> {
-    ctrlc::set_handler(|| {
-        INTERRUPTS.fetch_add(1, Ordering::SeqCst);
-    })
-    .context("cannot listen for Ctrl-C")
-}
 
 /// How a sweep is run.
 #[derive(Debug, Clone)]
@@ -182,7 +166,7 @@ impl<'a> Lab<'a> {
     }
 
     fn heed_interrupts(&mut self) -> anyhow::Result<()> {
-        let asked = INTERRUPTS.load(Ordering::SeqCst);
+        let asked = interrupt::asked();
         if asked >= 1 && !self.summary.stopped {
             self.summary.stopped = true;
             self.stop = true;

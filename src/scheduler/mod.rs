@@ -1,12 +1,13 @@
 //! The scheduler: fans the runs of a plan out over worker processes and records what comes back.
 
 mod execute;
+pub mod interrupt;
 mod lab;
 mod protocol;
 mod slot;
 mod worker;
 
 pub use execute::{SavedMember, SavedRun, run_folder};
-pub use lab::{Lab, LabOptions, Progress, Summary, has_files, interrupts};
+pub use lab::{Lab, LabOptions, Progress, Summary, has_files};
 pub use protocol::{MetricValue, RunResult};
 pub use worker::serve;
