@@ -275,3 +275,13 @@ fn a_corrupted_store_is_a_clear_error_and_is_left_alone() {
     );
     assert_eq!(std::fs::read(&path).unwrap(), before);
 }
+
+#[test]
+fn another_file_that_takes_over_a_name_is_announced() {
+    let lab = tiny();
+    let text = std::fs::read_to_string(lab.folder.path().join("tiny.toml")).unwrap();
+    let outcome = lab.run(&lab.file("other.toml", &text), &[]);
+    assert!(outcome.stderr.contains("`tiny` was last run from"), "{}", outcome.stderr);
+    let again = lab.run(&lab.folder.path().join("other.toml"), &[]);
+    assert!(!again.stderr.contains("was last run from"), "{}", again.stderr);
+}

@@ -151,6 +151,15 @@ fn run_one(job: &Job, args: &RunArgs, console: Console) -> anyhow::Result<Summar
             "{recovered} runs were interrupted before; they run again where they are planned"
         ));
     }
+    let path = &job.experiment.source.path;
+    if let Ok(before) = store.experiment(name)
+        && before.path != *path
+    {
+        console.note(&format!(
+            "`{name}` was last run from {}; its report and its rows in `runs` are now those of {path}",
+            before.path
+        ));
+    }
     let command = std::env::args().collect::<Vec<_>>().join(" ");
     store.record_plan(&PlanRecord {
         experiment: &job.experiment,
