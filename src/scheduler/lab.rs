@@ -239,8 +239,8 @@ impl<'a> Lab<'a> {
             git_commit: self.options.git_commit.clone(),
             git_dirty: self.options.git_dirty,
         };
-        let forced = self.options.forced || !has_files(&self.options.results, &run.id);
-        let attempt = match self.store.claim(&run.id, &attempt, forced)? {
+        let (forced, results) = (self.options.forced, &self.options.results);
+        let attempt = match self.store.claim(&run.id, &attempt, || !forced && has_files(results, &run.id))? {
             Claim::Granted(attempt) => attempt,
             Claim::Done => {
                 self.summary.done_elsewhere += 1;

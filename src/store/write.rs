@@ -218,11 +218,19 @@ impl Store {
         })
     }
 
-    /// Takes a run, unless it is done (and not `forced`) or another living supervisor has it.
+    /// Takes a run, unless it is done and `stays_done`, or another living supervisor has it.
+    ///
+    /// `stays_done` is asked inside the transaction: asked before, it could miss a run that another supervisor finishes
+    /// meanwhile, and the run would be done twice.
     ///
     /// # Errors
     /// A store that cannot be written.
-    pub fn claim(&mut self, run_id: &str, attempt: &Attempt, forced: bool) -> anyhow::Result<Claim> {
+    pub fn claim(
+        &mut self,
+        run_id: &str,
+        attempt: &Attempt,
+        stays_done: impl Fn() -> bool,
+    ) -> anyhow::Result<Claim> {
         let failed = || format!("cannot claim run {run_id} in the store");
         self.require_in_place()?;
         self.runtime.block_on(async {
@@ -234,7 +242,7 @@ impl Store {
                     .await
                     .with_context(failed)?;
             let status = status.as_deref().and_then(Status::parse).with_context(failed)?;
-            if status == Status::Done && !forced {
+            if status == Status::Done && stays_done() {
                 return Ok(Claim::Done);
             }
             let owners: Vec<String> =
