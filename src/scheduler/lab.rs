@@ -6,13 +6,14 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
+use super::ending::ended;
 use super::execute::run_folder;
 use super::interrupt;
 use super::protocol::{FromWorker, Job, PROTOCOL, RunResult};
 use super::slot::{Occupied, Slot, SlotMessage, Tagged};
 use crate::device::Placement;
 use crate::experiment::{ObjectiveSpec, Run};
-use crate::model::{Epoch, ModelSpec};
+use crate::model::Epoch;
 use crate::store::{Attempt, Claim, Ending, Record, Status, Store};
 
 /// Longest time without a look at interrupts and deadlines.
@@ -80,24 +81,24 @@ pub struct Summary {
 
 /// A sweep at work.
 pub struct Lab<'a> {
-    store: &'a mut Store,
-    options: LabOptions,
-    runs: &'a [Run],
-    progress: &'a mut dyn Progress,
-    slots: Vec<Slot>,
-    queue: VecDeque<usize>,
+    pub(super) store: &'a mut Store,
+    pub(super) options: LabOptions,
+    pub(super) runs: &'a [Run],
+    pub(super) progress: &'a mut dyn Progress,
+    pub(super) slots: Vec<Slot>,
+    pub(super) queue: VecDeque<usize>,
     /// Runs of the plan that will not change any more.
-    settled: HashSet<String>,
+    pub(super) settled: HashSet<String>,
     /// Objective of the runs that are done, for the members of an ensemble.
-    objectives: HashMap<String, f64>,
+    pub(super) objectives: HashMap<String, f64>,
     /// Attempts charged to each run.
-    charged: HashMap<usize, usize>,
-    attempts: HashMap<usize, i64>,
-    taken_until: HashMap<usize, Instant>,
+    pub(super) charged: HashMap<usize, usize>,
+    pub(super) attempts: HashMap<usize, i64>,
+    pub(super) taken_until: HashMap<usize, Instant>,
     sender: Sender<Tagged>,
     receiver: Receiver<Tagged>,
-    summary: Summary,
-    stop: bool,
+    pub(super) summary: Summary,
+    pub(super) stop: bool,
 }
 
 impl<'a> Lab<'a> {
@@ -179,36 +180,6 @@ impl<'a> Lab<'a> {
         Ok(())
     }
 
-    /// Second Ctrl-C: what runs is stopped and marked, so that the store stays true.
-    fn abandon_running(&mut self) -> anyhow::Result<()> {
-        let mut records = Vec::new();
-        let mut abandoned = Vec::new();
-        let mut interrupted = Vec::new();
-        for slot in &mut self.slots {
-            if let Some(occupied) = slot.occupied.take() {
-                slot.kill();
-                let wall_s = occupied.started.elapsed().as_secs_f64();
-                let ending = Ending::Otherwise {
-                    status: Status::Interrupted,
-                    error: "stopped by the user".into(),
-                    wall_s,
-                };
-                records.push(ended(&self.runs[occupied.run], self.attempts[&occupied.run], ending));
-                interrupted.push(occupied.run);
-                abandoned.push((slot.index, occupied.run));
-            }
-        }
-        records.extend(
-            interrupted.iter().map(|run| self.event(*run, "interrupted", "stopped by the user".into())),
-        );
-        self.store.write(&records)?;
-        for (slot, run) in abandoned {
-            self.summary.interrupted += 1;
-            self.progress.ended(slot, &self.runs[run], Status::Interrupted, "stopped by the user", false);
-        }
-        Ok(())
-    }
-
     /// Hands the next runs that are ready to the slots that are free.
     fn fill_slots(&mut self) -> anyhow::Result<()> {
         for index in 0..self.slots.len() {
@@ -282,36 +253,6 @@ impl<'a> Lab<'a> {
         self.store.write(&[event])?;
         self.progress.started(slot, run);
         Ok(())
-    }
-
-    /// The best trial on validation of each member of an ensemble. All of a member's trials must be done: which one is
-    /// best must not depend on which of them happened to fail.
-    fn choose_members(&self, run: &Run) -> Result<Vec<String>, String> {
-        let ModelSpec::Ensemble(ensemble) = &run.spec.model else {
-            return Ok(Vec::new());
-        };
-        ensemble
-            .members
-            .iter()
-            .map(|member| {
-                let candidates = self
-                    .runs
-                    .iter()
-                    .filter(|other| run.candidates.contains(&other.id) && other.spec.model.kind() == member);
-                let mut best: Option<(f64, &String)> = None;
-                for other in candidates {
-                    let value = *self.objectives.get(&other.id).ok_or_else(|| {
-                        format!("the member `{member}` is missing: its run {} is not done", other.id)
-                    })?;
-                    if best.is_none_or(|(lowest, _)| value < lowest) {
-                        best = Some((value, &other.id));
-                    }
-                }
-                let (_, id) =
-                    best.ok_or_else(|| format!("the member `{member}` is missing: it has no run"))?;
-                Ok(id.clone())
-            })
-            .collect()
     }
 
     /// Waits for a message, then takes all that have come: together they make one transaction.
@@ -396,76 +337,7 @@ impl<'a> Lab<'a> {
         self.progress.done(slot, run, result);
     }
 
-    /// The worker is gone: its run, if it had one, is tried again as often as the experiment allows.
-    fn settle_crash(&mut self, slot: usize) -> anyhow::Result<()> {
-        let ending = self.slots[slot].bury();
-        let Some(occupied) = &self.slots[slot].occupied else {
-            return Ok(());
-        };
-        let (status, error) = if occupied.timed_out {
-            let limit = humantime::format_duration(self.options.timeout.unwrap_or_default());
-            (Status::TimedOut, format!("took longer than {limit}"))
-        } else {
-            (Status::Failed, ending)
-        };
-        self.charge(slot, status, &error)
-    }
-
-    /// Ends an attempt that a further one may make good.
-    fn charge(&mut self, slot: usize, status: Status, error: &str) -> anyhow::Result<()> {
-        let Some(occupied) = &self.slots[slot].occupied else { return Ok(()) };
-        let charged = self.charged.entry(occupied.run).or_default();
-        *charged += 1;
-        let again = *charged <= self.options.retries && !self.stop;
-        self.settle_failure(slot, status, error, again)
-    }
-
-    fn settle_failure(
-        &mut self,
-        slot: usize,
-        status: Status,
-        error: &str,
-        again: bool,
-    ) -> anyhow::Result<()> {
-        let Some(occupied) = self.slots[slot].occupied.take() else {
-            return Ok(());
-        };
-        let run = &self.runs[occupied.run];
-        let wall_s = occupied.started.elapsed().as_secs_f64();
-        let ending = Ending::Otherwise { status, error: error.to_string(), wall_s };
-        let mut records = vec![
-            ended(run, self.attempts[&occupied.run], ending),
-            self.event(occupied.run, status.as_str(), error.to_string()),
-        ];
-        if again {
-            records.push(self.event(occupied.run, "retried", "queued for another attempt".to_string()));
-        }
-        self.store.write(&records)?;
-        if again {
-            self.queue.push_front(occupied.run);
-        } else {
-            self.settled.insert(run.id.clone());
-            self.summary.failed += 1;
-            self.stop |= self.options.fail_fast;
-        }
-        self.progress.ended(slot, run, status, error, again);
-        Ok(())
-    }
-
-    fn enforce_timeouts(&mut self) {
-        let Some(timeout) = self.options.timeout else {
-            return;
-        };
-        for slot in &mut self.slots {
-            let late = slot.occupied.as_mut().filter(|run| !run.timed_out && run.started.elapsed() > timeout);
-            if let Some(occupied) = late {
-                occupied.timed_out = true;
-                slot.kill();
-            }
-        }
-    }
-
-    fn event(&self, run: usize, kind: &'static str, detail: String) -> Record {
+    pub(super) fn event(&self, run: usize, kind: &'static str, detail: String) -> Record {
         Record::Event {
             experiment: Some(self.options.experiment.clone()),
             run_id: Some(self.runs[run].id.clone()),
@@ -478,8 +350,4 @@ impl<'a> Lab<'a> {
 /// Whether the saved files of a run are there; without them a finished run can be neither asked nor plotted.
 pub fn has_files(results: &Path, run_id: &str) -> bool {
     run_folder(results, run_id).join("run.toml").is_file()
-}
-
-fn ended(run: &Run, attempt: i64, ending: Ending) -> Record {
-    Record::Ended { run_id: run.id.clone(), attempt, ending }
 }

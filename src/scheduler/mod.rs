@@ -1,8 +1,10 @@
 //! The scheduler: fans the runs of a plan out over worker processes and records what comes back.
 
+mod ending;
 mod execute;
 pub mod interrupt;
 mod lab;
+mod members;
 mod protocol;
 mod slot;
 mod worker;
