@@ -1,6 +1,6 @@
 //! An ensemble: the mean of other models' forecasts, weighted by how well each did on validation.
 
-use super::{Epoch, FitData, FitError, Forecaster, Parameters, Shape, Values};
+use super::{FitData, FitError, Forecaster, OnEpoch, Parameters, Shape, Values};
 use crate::dataset::Windows;
 
 /// A fitted model that an ensemble asks.
@@ -29,7 +29,7 @@ impl Ensemble {
 }
 
 impl Forecaster for Ensemble {
-    fn fit(&mut self, data: &FitData<'_>, _: &mut dyn FnMut(Epoch)) -> Result<(), FitError> {
+    fn fit(&mut self, data: &FitData<'_>, _: OnEpoch<'_>) -> Result<(), FitError> {
         let targets = self.shape.targets;
         let errors: Vec<Vec<f64>> = self
             .members

@@ -13,7 +13,7 @@ mod network;
 mod parameters;
 mod spec;
 
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 
 use crate::dataset::{ScaledSteps, Scaler, Windows};
 use crate::experiment::TrainingSpec;
@@ -77,7 +77,10 @@ pub struct Epoch {
     pub wall_s: f64,
 }
 
-/// Why a model could not be fitted.
+/// Hears of every epoch, and says whether the training goes on.
+pub type OnEpoch<'a> = &'a mut dyn FnMut(Epoch) -> ControlFlow<()>;
+
+/// Why a model was not fitted.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum FitError {
     /// The loss stopped being a number.
@@ -90,15 +93,22 @@ pub enum FitError {
         /// The loss.
         loss: f64,
     },
+    /// It was told not to go on.
+    #[error("stopped after epoch {epoch}")]
+    Stopped {
+        /// Epoch, counted from 1.
+        epoch: usize,
+    },
 }
 
 /// A model that forecasts the next steps from the past ones.
 pub trait Forecaster: Send {
-    /// Learns from the training windows; calls `on_epoch` after each pass over them, if it makes any.
+    /// Learns from the training windows; calls `on_epoch` after each pass over them, if it makes any, and goes on only
+    /// if that says so.
     ///
     /// # Errors
-    /// A training that diverges.
-    fn fit(&mut self, data: &FitData<'_>, on_epoch: &mut dyn FnMut(Epoch)) -> Result<(), FitError>;
+    /// A training that diverges or is stopped.
+    fn fit(&mut self, data: &FitData<'_>, on_epoch: OnEpoch<'_>) -> Result<(), FitError>;
 
     /// Forecasts every window: `windows x horizon x targets`, in scaled units.
     ///

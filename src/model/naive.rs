@@ -1,6 +1,6 @@
 //! Naive baselines: constants and recent values. A learned model that does not beat them has learned nothing.
 
-use super::{Epoch, FitData, FitError, Forecaster, Parameters, Shape, Values};
+use super::{FitData, FitError, Forecaster, OnEpoch, Parameters, Shape, Values};
 use crate::dataset::Windows;
 
 /// How a constant is learned from the training steps.
@@ -41,7 +41,7 @@ impl Constant {
 }
 
 impl Forecaster for Constant {
-    fn fit(&mut self, data: &FitData<'_>, _: &mut dyn FnMut(Epoch)) -> Result<(), FitError> {
+    fn fit(&mut self, data: &FitData<'_>, _: OnEpoch<'_>) -> Result<(), FitError> {
         for (target, value) in self.values.iter_mut().enumerate() {
             *value = match self.statistic {
                 Statistic::Zero => data.scaler.channels[target].scale(0.0) as f32,
@@ -142,7 +142,7 @@ impl Recent {
 }
 
 impl Forecaster for Recent {
-    fn fit(&mut self, _: &FitData<'_>, _: &mut dyn FnMut(Epoch)) -> Result<(), FitError> {
+    fn fit(&mut self, _: &FitData<'_>, _: OnEpoch<'_>) -> Result<(), FitError> {
         Ok(())
     }
 

@@ -3,7 +3,7 @@
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
 
-use super::{Epoch, FitData, FitError, Forecaster, Parameters, Shape, Values};
+use super::{FitData, FitError, Forecaster, OnEpoch, Parameters, Shape, Values};
 use crate::dataset::Windows;
 use crate::experiment::TrainingSpec;
 use crate::train::{ComputeDevice, Stream, fit_network};
@@ -64,7 +64,7 @@ impl<N: Network> Trained<N> {
 }
 
 impl<N: Network + Send> Forecaster for Trained<N> {
-    fn fit(&mut self, data: &FitData<'_>, on_epoch: &mut dyn FnMut(Epoch)) -> Result<(), FitError> {
+    fn fit(&mut self, data: &FitData<'_>, on_epoch: OnEpoch<'_>) -> Result<(), FitError> {
         let start = self.network.clone();
         self.network =
             fit_network(start, self.shape, &self.training, self.seed, &self.device, data, on_epoch)?;

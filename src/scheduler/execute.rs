@@ -13,7 +13,7 @@ use crate::dataset::{
 use crate::experiment::{RunSpec, TaskSpec};
 use crate::files::replace_folder;
 use crate::metric::{PointMetrics, point_metrics, seasonal_scale};
-use crate::model::{BuildContext, Epoch, FitData, Forecaster, Member, ModelSpec, Parameters, Shape, build};
+use crate::model::{BuildContext, FitData, Forecaster, Member, ModelSpec, OnEpoch, Parameters, Shape, build};
 use crate::train::ComputeDevice;
 
 /// `run.toml`: everything that is needed to ask the saved model again.
@@ -127,7 +127,7 @@ pub fn execute(
     job: &Job,
     loader: &mut Loader,
     device: &ComputeDevice,
-    on_epoch: &mut dyn FnMut(Epoch),
+    on_epoch: OnEpoch<'_>,
 ) -> anyhow::Result<Vec<MetricValue>> {
     let spec = &job.spec;
     let found = loader.sha256(&spec.dataset)?;

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
+use std::ops::ControlFlow;
 use std::sync::mpsc;
 use std::time::Instant;
 
@@ -31,6 +32,7 @@ pub fn serve(placement: &Placement) -> anyhow::Result<()> {
             if let Err(error) = pipe.send(&FromWorker::Epoch(epoch)) {
                 broken.get_or_insert(error);
             }
+            ControlFlow::Continue(())
         });
         if let Some(error) = broken {
             return Err(error);

@@ -9,7 +9,7 @@ use burn::tensor::Tensor;
 use super::{ComputeDevice, RateSchedule, Stream};
 use crate::dataset::Windows;
 use crate::experiment::{Optimizer, TrainingSpec};
-use crate::model::{Epoch, FitData, FitError, Network, Shape, infer};
+use crate::model::{Epoch, FitData, FitError, Network, OnEpoch, Shape, infer};
 
 /// Trains a network and returns the weights of its best epoch on validation.
 pub(crate) fn fit_network<N: Network>(
@@ -19,7 +19,7 @@ pub(crate) fn fit_network<N: Network>(
     seed: u64,
     device: &ComputeDevice,
     data: &FitData<'_>,
-    on_epoch: &mut dyn FnMut(Epoch),
+    on_epoch: OnEpoch<'_>,
 ) -> Result<N, FitError> {
     let mut optimizer = optimizer(training);
     let mut schedule = RateSchedule::new(training);
@@ -70,11 +70,14 @@ pub(crate) fn fit_network<N: Network>(
         schedule.observe(valid_loss);
         let train_loss = total / seen as f64;
         let wall_s = started.elapsed().as_secs_f64();
-        on_epoch(Epoch { epoch, train_loss, valid_loss, learning_rate, wall_s });
+        let verdict = on_epoch(Epoch { epoch, train_loss, valid_loss, learning_rate, wall_s });
         if valid_loss < best_loss {
             best = network.clone();
             best_loss = valid_loss;
             best_epoch = epoch;
+        }
+        if verdict.is_break() {
+            return Err(FitError::Stopped { epoch });
         }
         if training.early_stopping_patience.is_some_and(|patience| epoch - best_epoch >= patience) {
             break;
