@@ -14,6 +14,9 @@ pub enum Exit {
     Usage = 2,
     /// Some run failed; the others are recorded.
     RunFailed = 3,
+    /// A claim was refuted that was not expected to be. A failed run (3) or an interrupt (5) comes first: a claim is
+    /// judged when all its runs are done, so those say more.
+    Refuted = 4,
     /// Stopped by the user; what had finished is recorded.
     Interrupted = 5,
 }

@@ -1,6 +1,7 @@
 //! The command line: what can be asked, and which module answers.
 #![expect(clippy::doc_markdown, reason = "clap shows these comments as help, where backticks are noise")]
 
+mod claims;
 mod dataset;
 mod inspection;
 mod predict;
@@ -24,7 +25,8 @@ use crate::scheduler::serve;
 
 /// Batch experiments that forecast LLM-serving workload.
 ///
-/// Exit codes: 0 all well, 2 usage or invalid experiment, 3 some run failed, 5 interrupted, 1 anything else.
+/// Exit codes: 0 all well, 2 usage or invalid experiment, 3 some run failed, 4 a claim was refuted,
+/// 5 interrupted, 1 anything else.
 ///
 /// Results go to results/ (moved by BURSTLAB_RESULTS).
 ///
@@ -46,6 +48,8 @@ enum Command {
     Show(show::ShowArgs),
     /// Print the leaderboard of an experiment
     Compare(report::CompareArgs),
+    /// Hold reported results against reproduced ones
+    Claims(claims::ClaimsArgs),
     /// Ask the store with read-only SQL
     Query(query::QueryArgs),
     /// Write the report of an experiment again
@@ -111,6 +115,7 @@ fn dispatch(command: Command, console: Console) -> anyhow::Result<Exit> {
         Command::Runs(args) => runs::runs(&args, console),
         Command::Show(args) => show::show(&args, console),
         Command::Compare(args) => report::compare(&args, console),
+        Command::Claims(args) => claims::claims(&args, console),
         Command::Query(args) => query::query(&args, console),
         Command::Report(args) => report::report(&args, console),
         Command::Predict(args) => predict::predict(&args, console),

@@ -13,6 +13,7 @@ use crate::device::{DeviceRequest, Machine, Placement};
 use crate::exit_code::Exit;
 use crate::experiment::{Experiment, Plan};
 use crate::report;
+use crate::report::claims::{self, Judgement};
 use crate::scheduler::{Lab, LabOptions, Summary, has_files, interrupt};
 use crate::store::{PlanRecord, Status, Store, results_folder};
 
@@ -48,12 +49,14 @@ pub(super) fn run(args: &RunArgs, console: Console) -> anyhow::Result<Exit> {
     let files = experiment_files(&args.paths)?;
     let from_folder = args.paths.iter().any(|path| path.is_dir());
     let mut jobs = Vec::new();
+    let mut skipped = Vec::new();
     // Everything is read and planned before anything runs: a mistake in the last file must not cost a night.
     let mut loader = Loader::default();
     for file in &files {
         let experiment = Experiment::load(file, &args.overrides)?;
         if from_folder && let Err(missing) = find_source(&experiment.spec.dataset.source) {
             console.note(&format!("skipped {}: {}; {}", file.display(), missing.message, missing.help));
+            skipped.push(experiment);
             continue;
         }
         let same_name = jobs.iter().find(|job: &&Job| job.experiment.spec.name == experiment.spec.name);
@@ -75,9 +78,12 @@ pub(super) fn run(args: &RunArgs, console: Console) -> anyhow::Result<Exit> {
         return Ok(Exit::Ok);
     }
     interrupt::listen()?;
+    for experiment in &skipped {
+        report_skipped(experiment, args, console)?;
+    }
     let mut exit = Exit::Ok;
     for job in &jobs {
-        let summary = run_one(job, args, console)?;
+        let (summary, refuted) = run_one(job, args, console)?;
         if summary.stopped {
             return Ok(Exit::Interrupted);
         }
@@ -86,6 +92,8 @@ pub(super) fn run(args: &RunArgs, console: Console) -> anyhow::Result<Exit> {
             if args.fail_fast {
                 break;
             }
+        } else if refuted && exit == Exit::Ok {
+            exit = Exit::Refuted;
         }
     }
     Ok(exit)
@@ -141,7 +149,39 @@ fn experiment_files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-fn run_one(job: &Job, args: &RunArgs, console: Console) -> anyhow::Result<Summary> {
+/// An experiment of a folder whose data are not here: its claims are recorded and shown as not run.
+fn report_skipped(experiment: &Experiment, args: &RunArgs, console: Console) -> anyhow::Result<()> {
+    if experiment.spec.claims.is_empty() {
+        return Ok(());
+    }
+    let name = &experiment.spec.name;
+    let mut store = Store::open(&results_folder())?;
+    store.record_experiment(experiment, &command_line())?;
+    let judgements = judge_claims(&mut store, name)?;
+    match args.format {
+        OutputFormat::Human => console.result(&format!("{name}\n{}", super::claims::to_text(&judgements))),
+        OutputFormat::Json => {
+            let claims = claims::to_json(&judgements);
+            console.result(&json!({ "experiment": name, "skipped": true, "claims": claims }).to_string());
+        }
+    }
+    Ok(())
+}
+
+/// Judges the claims of an experiment and records the verdicts.
+fn judge_claims(store: &mut Store, name: &str) -> anyhow::Result<Vec<Judgement>> {
+    let judgements = claims::judge(store, name)?;
+    let records: Vec<_> = judgements.iter().map(Judgement::record).collect();
+    store.record_verdicts(name, &records)?;
+    Ok(judgements)
+}
+
+fn command_line() -> String {
+    std::env::args().collect::<Vec<_>>().join(" ")
+}
+
+/// Runs one experiment; the answer tells whether a claim was refuted that was not expected to be.
+fn run_one(job: &Job, args: &RunArgs, console: Console) -> anyhow::Result<(Summary, bool)> {
     let results = results_folder();
     let name = &job.experiment.spec.name;
     let mut store = Store::open(&results)?;
@@ -160,12 +200,11 @@ fn run_one(job: &Job, args: &RunArgs, console: Console) -> anyhow::Result<Summar
             before.path
         ));
     }
-    let command = std::env::args().collect::<Vec<_>>().join(" ");
     store.record_plan(&PlanRecord {
         experiment: &job.experiment,
         plan: &job.plan,
         device_class: job.slots[0].class(),
-        command: &command,
+        command: &command_line(),
     })?;
     let statuses = store.statuses(name)?;
     // A run whose files are gone can be neither asked nor plotted: it runs again.
@@ -191,12 +230,14 @@ fn run_one(job: &Job, args: &RunArgs, console: Console) -> anyhow::Result<Summar
     let lab = Lab::new(&mut store, options(job, args, &results), &job.plan.runs, &todo, &mut progress)?;
     let summary = lab.run()?;
     let wall_s = progress.finish();
+    judge_claims(&mut store, name)?;
     // The report reads through a connection of its own, so that it sees what any reader would see.
     drop(store);
     let comparison = report::Comparison::read(&mut Store::open_read_only(&results)?, name)?;
     let written = report::write(&comparison, &results)?;
     print_outcome(job, &summary, wall_s, &comparison, &written, args.format, console);
-    Ok(summary)
+    let refuted = comparison.claims.iter().any(Judgement::is_surprise);
+    Ok((summary, refuted))
 }
 
 fn options(job: &Job, args: &RunArgs, results: &Path) -> LabOptions {
@@ -290,6 +331,7 @@ fn print_outcome(
             "not_started": summary.not_started,
             "wall_s": wall_s,
             "leaderboards": comparison.to_json(),
+            "claims": claims::to_json(&comparison.claims),
             "report": written.html,
         });
         console.result(&outcome.to_string());
@@ -309,5 +351,8 @@ fn print_outcome(
         console.note(&format!("{name}: {} in {wall_s:.1} s", parts.join(", ")));
     }
     console.result(&comparison.to_text());
+    if !comparison.claims.is_empty() {
+        console.result(&format!("\n{}", super::claims::to_text(&comparison.claims)));
+    }
     console.result(&format!("report: {}", written.html.display()));
 }

@@ -1,6 +1,8 @@
 //! The experiment file: read strictly, with every error at its place, and expanded into trials.
 
 mod axis;
+mod claim;
+mod claim_check;
 mod document;
 mod duration;
 mod expand;
@@ -13,6 +15,7 @@ mod validate;
 
 use std::path::Path;
 
+pub use claim::{Aggregate, ClaimPart, ClaimSpec, ClaimUnit, Conditions, Expectation, Tolerance};
 pub use duration::Span;
 pub use plan::{Plan, Run};
 pub use problem::{ExperimentError, Problem, Source};
@@ -74,7 +77,20 @@ impl Experiment {
         let source = Source { path: path.to_string(), text, overrides: overrides.to_vec() };
         let document = Document::parse(&source)?;
         let (spec, trials, axes) = expand::expand(&document).map_err(|problem| problem.within(&source))?;
+        let plain = Self::without_overrides(&source);
+        claim_check::check_claims(&document, &spec.claims, &trials, plain.as_deref(), &axes)
+            .map_err(|problem| problem.within(&source))?;
         Ok(Self { spec, source, trials, axes })
+    }
+
+    /// The trials of the file as it stands, where overrides change it; `None` where it is no experiment without them.
+    fn without_overrides(source: &Source) -> Option<Vec<Trial>> {
+        if source.overrides.is_empty() {
+            return None;
+        }
+        let plain = Source { overrides: Vec::new(), ..source.clone() };
+        let document = Document::parse(&plain).ok()?;
+        expand::expand(&document).ok().map(|(_, trials, _)| trials)
     }
 
     /// An error at a key of this file, for what only the data can tell.

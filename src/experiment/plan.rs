@@ -127,7 +127,7 @@ fn check_longest_reach(experiment: &Experiment, loader: &mut Loader) -> Result<(
     check_objective(experiment, &trial.spec, loader)
 }
 
-/// The objective must be one that the runs will have.
+/// The objective must be one that the runs will have, and so must every claim's metric.
 fn check_objective(
     experiment: &Experiment,
     spec: &RunSpec,
@@ -147,16 +147,28 @@ fn check_objective(
             "give a shorter season, or choose another search.objective.metric".to_string(),
         ));
     }
-    let target = &objective.target;
     let known: Vec<&str> =
         prepared.steps.target_channels().iter().map(|channel| channel.name.as_str()).collect();
-    if target == "all" || known.contains(&target.as_str()) {
+    check_target(experiment, &["search", "objective", "target"], &objective.target, &known)?;
+    for (index, claim) in experiment.spec.claims.iter().enumerate() {
+        check_target(experiment, &["claims", &index.to_string(), "target"], &claim.target, &known)?;
+    }
+    Ok(())
+}
+
+fn check_target(
+    experiment: &Experiment,
+    place: &[&str],
+    target: &str,
+    known: &[&str],
+) -> Result<(), ExperimentError> {
+    if target == "all" || known.contains(&target) {
         return Ok(());
     }
     let label = nearest(target, known.iter().copied())
         .map_or(String::new(), |near| format!("did you mean `{near}`?"));
     Err(experiment.error_at(
-        &["search", "objective", "target"],
+        place,
         format!("`{target}` is not a target of this task"),
         &label,
         format!("all, or one of: {}", known.join(", ")),

@@ -37,6 +37,7 @@ fn may_hold_axes(name: &str) -> bool {
         "SearchSpec",
         "ObjectiveSpec",
         "SchedulerSpec",
+        "ClaimSpec",
     ];
     name.ends_with("Spec") && !elsewhere.contains(&name) && name != "TaskSpec" && name != "ModelSpec"
         || name == "Schedule"

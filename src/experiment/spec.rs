@@ -6,6 +6,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::claim::ClaimSpec;
 use super::duration::Span;
 use crate::model::ModelSpec;
 
@@ -39,6 +40,9 @@ pub struct ExperimentSpec {
     /// How the runs are placed on the machine.
     #[serde(default)]
     pub scheduler: SchedulerSpec,
+    /// Reported results that the experiment is held to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<ClaimSpec>,
 }
 
 /// The trace and the slice of it that is used.

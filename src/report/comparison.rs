@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use anyhow::Context;
 use serde_json::{Value, json};
 
+use super::claims::{self, Judgement};
 use super::significance::{Difference, WindowLosses};
 use crate::experiment::{ObjectiveSpec, lookup, run_label, setting_of};
 use crate::metric::holm;
@@ -27,6 +28,8 @@ pub struct Comparison {
     pub epochs: Vec<EpochRow>,
     /// Every run that is done with its objective, board by board, the best on validation first.
     pub scored: Vec<ScoredRun>,
+    /// Its claims, judged.
+    pub claims: Vec<Judgement>,
 }
 
 /// One finished run with its objective.
@@ -104,7 +107,8 @@ pub struct MeanSpread {
 }
 
 impl MeanSpread {
-    fn of(values: &[f64]) -> Self {
+    /// Mean and standard deviation of some values.
+    pub(super) fn of(values: &[f64]) -> Self {
         let count = values.len() as f64;
         let mean = values.iter().sum::<f64>() / count;
         let spread = (values.len() > 1)
@@ -150,7 +154,8 @@ impl Comparison {
             .enumerate()
             .flat_map(|(board, (_, members))| scored_runs(board, members, &metrics, &objective, &axes))
             .collect();
-        Ok(Self { experiment, objective, runs, boards, epochs, scored })
+        let claims = claims::judge_runs(store, name, &runs)?;
+        Ok(Self { experiment, objective, runs, boards, epochs, scored, claims })
     }
 
     /// Runs with another status than done.

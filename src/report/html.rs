@@ -3,6 +3,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::account;
+use super::claims;
 use super::comparison::{Board, Comparison};
 use super::data_card::{Fact, data_card, is_synthetic};
 use super::figures::{BoardFigures, Captioned, MOST_TARGETS};
@@ -32,6 +33,7 @@ pub fn render(comparison: &Comparison, figures: &[BoardFigures]) -> String {
                 main {
                     (data_section(comparison))
                     (boards_section(comparison, figures))
+                    (claims_section(comparison))
                     (runs_section(comparison))
                     (unfinished_section(comparison))
                     (reproduce_section(comparison))
@@ -78,6 +80,7 @@ fn header(comparison: &Comparison) -> Markup {
                 a href="#data" { "Data" }
                 @if !comparison.boards.is_empty() {
                     a href="#leaderboard" { "Leaderboard" }
+                    @if !comparison.claims.is_empty() { a href="#claims" { "Claims" } }
                     a href="#runs" { "All runs" }
                 }
                 @if !unfinished.rows.is_empty() { a href="#unfinished" { "Unfinished runs" } }
@@ -175,6 +178,21 @@ fn figure(Captioned { plot, caption }: &Captioned) -> Markup {
                 }
             }
         }
+    }
+}
+
+fn claims_section(comparison: &Comparison) -> Markup {
+    if comparison.claims.is_empty() {
+        return html! {};
+    }
+    html! {
+        h2 id="claims" { "Claims" }
+        p {
+            "Reported results against what these runs gave: the mean over seeds and folds (or what the claim asks for), "
+            "± their standard deviation. " (claims::tally(&comparison.claims)) "."
+        }
+        (table(&claims::table(&comparison.claims), "Claims"))
+        ul.notes { @for sentence in claims::reasons(&comparison.claims) { li { (prose(&sentence)) } } }
     }
 }
 

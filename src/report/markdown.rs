@@ -1,6 +1,7 @@
 //! The report as GitHub Markdown, for pasting.
 
 use super::account;
+use super::claims;
 use super::comparison::Comparison;
 use super::data_card::{Fact, data_card, is_synthetic};
 use super::figures::BoardFigures;
@@ -18,6 +19,7 @@ pub fn render(comparison: &Comparison, figures: &[BoardFigures]) -> String {
     }
     lines.push(fact_table(&data_card(comparison)));
     boards(comparison, figures, &mut lines);
+    claims_section(comparison, &mut lines);
     unfinished(comparison, &mut lines);
     reproduce(comparison, &mut lines);
     let mut text = lines.into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n\n");
@@ -75,6 +77,18 @@ fn boards(comparison: &Comparison, figures: &[BoardFigures], lines: &mut Vec<Str
     }
     lines.push("### How to read it".to_string());
     lines.push(notes.join("\n"));
+}
+
+fn claims_section(comparison: &Comparison, lines: &mut Vec<String>) {
+    if comparison.claims.is_empty() {
+        return;
+    }
+    lines.push("## Claims".to_string());
+    lines.push(format!("{}.", claims::tally(&comparison.claims)));
+    lines.push(table(&claims::table(&comparison.claims)));
+    let reasons: Vec<String> =
+        claims::reasons(&comparison.claims).iter().map(|sentence| format!("- {sentence}")).collect();
+    lines.push(reasons.join("\n"));
 }
 
 fn unfinished(comparison: &Comparison, lines: &mut Vec<String>) {

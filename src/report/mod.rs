@@ -1,6 +1,7 @@
 //! Reports: one comparison, computed once from the store, written as text, Markdown, HTML and plots.
 
 mod account;
+pub mod claims;
 mod comparison;
 mod data_card;
 mod figures;
@@ -19,6 +20,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 pub use comparison::{Board, BoardRow, Comparison, MeanSpread, ScoredRun};
+pub use tables::{Cell, ReportTable, Row};
 
 /// The files of a report.
 #[derive(Debug, Clone, PartialEq)]

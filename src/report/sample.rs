@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use super::claims::{Judgement, Verdict};
 use super::comparison::{Board, BoardRow, Comparison, MeanSpread, ScoredRun};
 use super::significance::Difference;
-use crate::experiment::ObjectiveSpec;
+use crate::experiment::{ClaimSpec, ObjectiveSpec};
 use crate::store::{EpochRow, ExperimentRow, RunRow, Status};
 
 /// Two boards of a baseline, a trained model and a failed run, without any file on disk.
@@ -25,6 +26,7 @@ pub fn comparison() -> Comparison {
         runs,
         boards,
         epochs: [1.0, 0.8].map(epoch).to_vec(),
+        claims: claims(),
         scored: scored
             .map(|(run_id, label, value)| ScoredRun {
                 run_id: run_id.to_string(),
@@ -38,6 +40,43 @@ pub fn comparison() -> Comparison {
             })
             .to_vec(),
     }
+}
+
+/// A claim that holds, a known miss with a reason, and one that nothing is known of.
+fn claims() -> Vec<Judgement> {
+    let claim = |name: &str, more: &str| -> ClaimSpec {
+        toml::from_str(&format!("name = \"{name}\"\nmetric = \"mse\"\n{more}")).unwrap()
+    };
+    let judged = |claim: ClaimSpec, verdict: Verdict, value: f64, note: Option<String>| Judgement {
+        claim,
+        verdict,
+        value: note.is_none().then_some(value),
+        spread: note.is_none().then_some(0.01),
+        range: note.is_none().then_some((value - 0.01, value + 0.01)),
+        runs: if note.is_none() { 5 } else { 2 },
+        planned: 5,
+        note,
+    };
+    vec![
+        judged(
+            claim("LSTM <in print>", "reported = 0.7\ntolerance = \"4%\""),
+            Verdict::Reproduced,
+            0.71,
+            None,
+        ),
+        judged(
+            claim("Linear", "at_most = 0.5\nexpect = \"refuted\"\nreason = \"it stops early & often\""),
+            Verdict::Refuted,
+            0.6,
+            None,
+        ),
+        judged(
+            claim("Absent", "at_most = 0.5"),
+            Verdict::NotRun,
+            0.0,
+            Some("2 of its 5 runs are done".into()),
+        ),
+    ]
 }
 
 /// The same experiment before any run was done.

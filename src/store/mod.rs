@@ -1,5 +1,6 @@
 //! The store: one SQLite file that remembers every experiment, run, metric and event.
 
+mod claims;
 mod owner;
 mod query;
 mod read;
@@ -15,6 +16,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use sqlx::{ConnectOptions, Connection};
 use tokio::runtime::Runtime;
 
+pub use claims::VerdictRecord;
 pub use query::{Cell, Table};
 pub use read::{EpochRow, EventRow, ExperimentRow, MetricRow, RunFilter, RunRow};
 pub use write::{Attempt, Claim, Ending, PlanRecord, Record, Status};

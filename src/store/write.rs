@@ -6,6 +6,7 @@ use anyhow::Context;
 use serde_json::json;
 use sqlx::{Connection, SqliteConnection};
 
+use super::claims::insert_claims;
 use super::owner::Owner;
 use super::{Store, now};
 use crate::experiment::{Experiment, Plan};
@@ -157,6 +158,20 @@ impl Store {
         })
     }
 
+    /// Records an experiment and its claims, but no plan: its data are not here, so that nothing can be planned. Runs
+    /// that an earlier plan gave it stay.
+    ///
+    /// # Errors
+    /// A store that cannot be written.
+    pub fn record_experiment(&mut self, experiment: &Experiment, command: &str) -> anyhow::Result<()> {
+        let failed = || "cannot record the experiment in the store";
+        self.runtime.block_on(async {
+            let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await.with_context(failed)?;
+            insert_experiment(&mut transaction, experiment, command).await.with_context(failed)?;
+            transaction.commit().await.with_context(failed)
+        })
+    }
+
     /// The status of every run of an experiment.
     ///
     /// # Errors
@@ -280,8 +295,11 @@ impl Store {
     }
 }
 
-async fn insert_plan(connection: &mut SqliteConnection, record: &PlanRecord<'_>) -> sqlx::Result<()> {
-    let experiment = record.experiment;
+async fn insert_experiment(
+    connection: &mut SqliteConnection,
+    experiment: &Experiment,
+    command: &str,
+) -> sqlx::Result<()> {
     let objective = &experiment.spec.search.objective;
     let objective = json!({
         "metric": objective.metric.as_str(), "target": objective.target, "part": objective.part.as_str(),
@@ -299,10 +317,16 @@ async fn insert_plan(connection: &mut SqliteConnection, record: &PlanRecord<'_>)
     .bind(json!(experiment.source.overrides).to_string())
     .bind(json!(experiment.axes).to_string())
     .bind(objective.to_string())
-    .bind(record.command)
+    .bind(command)
     .bind(now())
     .execute(&mut *connection)
     .await?;
+    insert_claims(connection, &experiment.spec.name, &experiment.spec.claims).await
+}
+
+async fn insert_plan(connection: &mut SqliteConnection, record: &PlanRecord<'_>) -> sqlx::Result<()> {
+    let experiment = record.experiment;
+    insert_experiment(&mut *connection, experiment, record.command).await?;
     let planned = Record::Event {
         experiment: Some(experiment.spec.name.clone()),
         run_id: None,

@@ -138,6 +138,18 @@ impl Lab {
     }
 }
 
+/// Changes a store behind the program's back.
+pub fn sql(store: &Path, statement: &str) {
+    use sqlx::{Connection, Executor};
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(store);
+        let mut connection = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+        let statement = sqlx::AssertSqlSafe(statement.to_string());
+        connection.execute(sqlx::query(sqlx::SqlSafeStr::into_sql_str(statement))).await.unwrap();
+    });
+}
+
 /// Worker processes whose supervisor is `parent`.
 pub fn workers_of(parent: u32) -> Vec<u32> {
     processes()

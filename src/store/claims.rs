@@ -1,0 +1,206 @@
+//! Claims in the store: what experiments are held to, and the verdicts.
+
+use std::collections::HashMap;
+
+use anyhow::Context;
+use serde_json::{Map, Value};
+use sqlx::{Connection, SqliteConnection};
+
+use super::{Store, now};
+use crate::experiment::{Aggregate, ClaimPart, ClaimSpec, ClaimUnit, Conditions, Expectation, Tolerance};
+
+/// What became of a claim.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VerdictRecord {
+    /// `reproduced`, `refuted` or `not_run`.
+    pub verdict: &'static str,
+    /// What the runs gave, taken together.
+    pub reproduced: Option<f64>,
+    /// Standard deviation over the runs.
+    pub spread: Option<f64>,
+    /// Runs that are done.
+    pub runs: usize,
+    /// Runs that the claim rests on.
+    pub planned: usize,
+}
+
+#[derive(sqlx::FromRow)]
+struct ClaimRow {
+    name: String,
+    conditions: String,
+    part: String,
+    target: String,
+    unit: String,
+    metric: String,
+    aggregate: String,
+    reported: Option<f64>,
+    tolerance: Option<String>,
+    at_most: Option<f64>,
+    at_least: Option<f64>,
+    source: Option<String>,
+    expect: Option<String>,
+    reason: Option<String>,
+}
+
+impl ClaimRow {
+    fn into_spec(self) -> Option<ClaimSpec> {
+        let conditions: Map<String, Value> = serde_json::from_str(&self.conditions).ok()?;
+        let tolerance = match self.tolerance {
+            None => None,
+            Some(text) => Some(stored_tolerance(&text)?),
+        };
+        Some(ClaimSpec {
+            name: self.name,
+            conditions: Conditions(conditions.into_iter().collect()),
+            metric: self.metric,
+            target: self.target,
+            unit: Some(ClaimUnit::parse(&self.unit)?),
+            part: ClaimPart::parse(&self.part)?,
+            aggregate: Aggregate::parse(&self.aggregate)?,
+            reported: self.reported,
+            tolerance,
+            at_most: self.at_most,
+            at_least: self.at_least,
+            source: self.source,
+            expect: self.expect.as_deref().and_then(Expectation::parse),
+            reason: self.reason,
+        })
+    }
+}
+
+/// Reads what [`Tolerance`]'s `Display` wrote.
+fn stored_tolerance(text: &str) -> Option<Tolerance> {
+    match text.strip_suffix('%') {
+        Some(share) => share.parse().ok().map(|share: f64| Tolerance::Share(share / 100.0)),
+        None => text.parse().ok().map(Tolerance::Absolute),
+    }
+}
+
+impl Store {
+    /// The claims of an experiment, in file order.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn claims(&mut self, experiment: &str) -> anyhow::Result<Vec<ClaimSpec>> {
+        let rows: Vec<ClaimRow> = self
+            .runtime
+            .block_on(
+                sqlx::query_as("SELECT * FROM claims WHERE experiment = ? ORDER BY position")
+                    .bind(experiment)
+                    .fetch_all(&mut self.connection),
+            )
+            .context("cannot read the claims from the store")?;
+        let specs: Option<Vec<ClaimSpec>> = rows.into_iter().map(ClaimRow::into_spec).collect();
+        specs.context("damaged claims in the store")
+    }
+
+    /// Experiments that have claims, by name.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn claiming_experiments(&mut self) -> anyhow::Result<Vec<String>> {
+        self.runtime
+            .block_on(
+                sqlx::query_scalar("SELECT DISTINCT experiment FROM claims ORDER BY experiment")
+                    .fetch_all(&mut self.connection),
+            )
+            .context("cannot read the claims from the store")
+    }
+
+    /// One metric of every finished run of an experiment, by run.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn metric_of_runs(
+        &mut self,
+        experiment: &str,
+        [part, target, unit, name]: [&str; 4],
+    ) -> anyhow::Result<HashMap<String, f64>> {
+        let rows: Vec<(String, f64)> = self
+            .runtime
+            .block_on(
+                sqlx::query_as(
+                    "SELECT m.run_id, m.value FROM experiment_runs er JOIN run_records r USING (run_id) \
+                     JOIN metrics m ON m.run_id = er.run_id AND m.part = ? AND m.target = ? AND m.unit = ? \
+                     AND m.name = ? WHERE er.experiment = ? AND r.status = 'done'",
+                )
+                .bind(part)
+                .bind(target)
+                .bind(unit)
+                .bind(name)
+                .bind(experiment)
+                .fetch_all(&mut self.connection),
+            )
+            .context("cannot read the metrics from the store")?;
+        Ok(rows.into_iter().collect())
+    }
+
+    /// Records the verdicts on the claims of an experiment, in file order.
+    ///
+    /// # Errors
+    /// A store that cannot be written.
+    pub fn record_verdicts(&mut self, experiment: &str, verdicts: &[VerdictRecord]) -> anyhow::Result<()> {
+        if verdicts.is_empty() {
+            return Ok(());
+        }
+        let failed = || "cannot record the verdicts in the store";
+        self.require_in_place()?;
+        self.runtime.block_on(async {
+            let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await.with_context(failed)?;
+            for (position, verdict) in verdicts.iter().enumerate() {
+                sqlx::query(
+                    "UPDATE claims SET verdict = ?, reproduced = ?, spread = ?, runs = ?, planned = ?, judged_at = ? \
+                     WHERE experiment = ? AND position = ?",
+                )
+                .bind(verdict.verdict)
+                .bind(verdict.reproduced)
+                .bind(verdict.spread)
+                .bind(verdict.runs as i64)
+                .bind(verdict.planned as i64)
+                .bind(now())
+                .bind(experiment)
+                .bind(position as i64)
+                .execute(&mut *transaction)
+                .await
+                .with_context(failed)?;
+            }
+            transaction.commit().await.with_context(failed)
+        })
+    }
+}
+
+/// Replaces the claims of an experiment by those of its file, not yet judged.
+pub(super) async fn insert_claims(
+    connection: &mut SqliteConnection,
+    experiment: &str,
+    claims: &[ClaimSpec],
+) -> sqlx::Result<()> {
+    sqlx::query("DELETE FROM claims WHERE experiment = ?").bind(experiment).execute(&mut *connection).await?;
+    for (position, claim) in claims.iter().enumerate() {
+        sqlx::query(
+            "INSERT INTO claims (experiment, position, name, conditions, part, target, unit, metric, aggregate, reported, \
+             tolerance, at_most, at_least, source, expect, reason, verdict, runs, planned, judged_at) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'not_run', 0, 0, ?)",
+        )
+        .bind(experiment)
+        .bind(position as i64)
+        .bind(&claim.name)
+        .bind(claim.conditions.to_json().to_string())
+        .bind(claim.part.as_str())
+        .bind(&claim.target)
+        .bind(claim.unit().as_str())
+        .bind(&claim.metric)
+        .bind(claim.aggregate.as_str())
+        .bind(claim.reported)
+        .bind(claim.tolerance.map(|tolerance| tolerance.to_string()))
+        .bind(claim.at_most)
+        .bind(claim.at_least)
+        .bind(&claim.source)
+        .bind(claim.expect.map(Expectation::as_str))
+        .bind(&claim.reason)
+        .bind(now())
+        .execute(&mut *connection)
+        .await?;
+    }
+    Ok(())
+}
