@@ -32,6 +32,13 @@ impl Console {
         let _ = writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n'));
     }
 
+    /// A view that replaces the one before on a terminal, and follows it elsewhere.
+    pub fn frame(self, text: &str) {
+        // Home and clear to the end: unlike clearing everything first, this does not flicker.
+        let over = if std::io::stdout().is_terminal() { "\u{1b}[H\u{1b}[J" } else { "" };
+        let _ = writeln!(std::io::stdout(), "{over}{text}");
+    }
+
     /// A remark, on standard error.
     pub fn note(self, text: &str) {
         let _ = writeln!(std::io::stderr(), "{text}");

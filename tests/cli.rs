@@ -46,7 +46,7 @@ fn help_names_every_command() {
     assert_snapshot!(outcome.stdout, @r#"
     Batch experiments that forecast LLM-serving workload.
 
-    Exit codes: 0 all well, 2 usage or invalid experiment, 3 some run failed, 5 interrupted, 1 anything else.
+    Exit codes: 0 all well, 2 usage or invalid experiment, 3 some run failed, 4 a claim was refuted, 5 interrupted, 1 anything else.
 
     Results go to results/ (moved by BURSTLAB_RESULTS).
 
@@ -58,8 +58,11 @@ fn help_names_every_command() {
       run      Run experiments: plan, skip what is done, run the rest, write the report
       runs     List runs
       show     Show everything about one run
+      watch    Show how a running sweep stands, until it ends
       compare  Print the leaderboard of an experiment
+      claims   Hold reported results against reproduced ones
       query    Ask the store with read-only SQL
+      export   Write runs with their parameters and metrics as one CSV or Parquet table
       report   Write the report of an experiment again
       predict  Forecast the next steps of a trace with a saved model
       dataset  Traces: list, fetch, inspect, synthesise
@@ -230,12 +233,8 @@ fn query_answers_and_refuses_to_write() {
         "create table x (y)",
     ] {
         let outcome = lab.call(&["query", sql]);
-        assert_eq!(outcome.code, 1, "{sql}");
-        assert!(
-            outcome.stderr.contains("readonly") || outcome.stderr.contains("read-only"),
-            "{}",
-            outcome.stderr
-        );
+        assert_eq!(outcome.code, 2, "{sql}");
+        assert!(outcome.stderr.contains("the store is read-only here"), "{}", outcome.stderr);
     }
     assert_eq!(lab.metrics("tiny"), before);
     let wrong = lab.call(&["query", "selct 1"]);

@@ -3,6 +3,7 @@
 
 mod claims;
 mod dataset;
+mod export;
 mod inspection;
 mod predict;
 mod query;
@@ -10,6 +11,7 @@ mod report;
 mod run;
 mod runs;
 mod show;
+mod watch;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -22,6 +24,7 @@ use crate::device::Placement;
 use crate::exit_code::Exit;
 use crate::experiment::ExperimentError;
 use crate::scheduler::serve;
+use crate::store::Refusal;
 
 /// Batch experiments that forecast LLM-serving workload.
 ///
@@ -46,12 +49,16 @@ enum Command {
     Runs(runs::RunsArgs),
     /// Show everything about one run
     Show(show::ShowArgs),
+    /// Show how a running sweep stands, until it ends
+    Watch(watch::WatchArgs),
     /// Print the leaderboard of an experiment
     Compare(report::CompareArgs),
     /// Hold reported results against reproduced ones
     Claims(claims::ClaimsArgs),
     /// Ask the store with read-only SQL
     Query(query::QueryArgs),
+    /// Write runs with their parameters and metrics as one CSV or Parquet table
+    Export(export::ExportArgs),
     /// Write the report of an experiment again
     Report(report::ReportArgs),
     /// Forecast the next steps of a trace with a saved model
@@ -104,7 +111,11 @@ pub fn main() -> Exit {
         Ok(exit) => exit,
         Err(error) => {
             console.error(&error);
-            if error.is::<ExperimentError>() || error.is::<UsageError>() { Exit::Usage } else { Exit::Other }
+            if error.is::<ExperimentError>() || error.is::<UsageError>() || error.is::<Refusal>() {
+                Exit::Usage
+            } else {
+                Exit::Other
+            }
         }
     }
 }
@@ -114,9 +125,11 @@ fn dispatch(command: Command, console: Console) -> anyhow::Result<Exit> {
         Command::Run(args) => run::run(&args, console),
         Command::Runs(args) => runs::runs(&args, console),
         Command::Show(args) => show::show(&args, console),
+        Command::Watch(args) => watch::watch(&args, console),
         Command::Compare(args) => report::compare(&args, console),
         Command::Claims(args) => claims::claims(&args, console),
         Command::Query(args) => query::query(&args, console),
+        Command::Export(args) => export::export(&args, console),
         Command::Report(args) => report::report(&args, console),
         Command::Predict(args) => predict::predict(&args, console),
         Command::Dataset(args) => dataset::dataset(&args, console),

@@ -18,9 +18,6 @@ pub(super) struct QueryArgs {
 }
 
 pub(super) fn query(args: &QueryArgs, console: Console) -> anyhow::Result<Exit> {
-    if args.sql.trim().is_empty() {
-        return Err(super::usage("give an SQL statement, e.g. \"select * from runs\""));
-    }
     let result = Store::open_read_only(&results_folder())?.query(&args.sql)?;
     match args.format {
         TableFormat::Table => {
@@ -38,11 +35,12 @@ pub(super) fn query(args: &QueryArgs, console: Console) -> anyhow::Result<Exit> 
             console.result(&table(&headers, &rows, &numeric));
         }
         TableFormat::Json => {
+            let names = distinct_names(&result.columns);
             let rows: Vec<Value> = result
                 .rows
                 .iter()
                 .map(|row| {
-                    let fields = result.columns.iter().cloned().zip(row.iter().map(to_json));
+                    let fields = names.iter().cloned().zip(row.iter().map(to_json));
                     Value::Object(fields.collect::<Map<String, Value>>())
                 })
                 .collect();
@@ -54,6 +52,21 @@ pub(super) fn query(args: &QueryArgs, console: Console) -> anyhow::Result<Exit> 
         }
     }
     Ok(Exit::Ok)
+}
+
+/// A JSON object has each name once: the second `run_id` of a join becomes `run_id_2`.
+fn distinct_names(columns: &[String]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::with_capacity(columns.len());
+    for column in columns {
+        let mut name = column.clone();
+        let mut count = 1;
+        while names.contains(&name) || (count > 1 && columns.contains(&name)) {
+            count += 1;
+            name = format!("{column}_{count}");
+        }
+        names.push(name);
+    }
+    names
 }
 
 fn for_people(cell: &Cell) -> String {

@@ -120,7 +120,7 @@ fn require_parameter(store: &mut Store, path: &str) -> anyhow::Result<()> {
 }
 
 /// Every dotted path of a run's parameters.
-fn paths(params: &Value) -> Vec<String> {
+pub(super) fn paths(params: &Value) -> Vec<String> {
     let Value::Object(fields) = params else { return Vec::new() };
     let below = |(key, value): (&String, &Value)| match value {
         Value::Object(_) => paths(value).into_iter().map(|path| format!("{key}.{path}")).collect(),
@@ -170,15 +170,7 @@ impl SortKey {
         experiments.dedup();
         let mut values = HashMap::new();
         for experiment in experiments {
-            for metric in store.metrics(experiment)? {
-                if metric.part == self.part
-                    && metric.name == self.name
-                    && metric.target == self.target
-                    && metric.unit == unit
-                {
-                    values.insert(metric.run_id, metric.value);
-                }
-            }
+            values.extend(store.metric_of_runs(experiment, [&self.part, &self.target, unit, &self.name])?);
         }
         Ok(values)
     }

@@ -16,6 +16,7 @@ mod split;
 mod steps;
 pub mod synthetic;
 mod synthetic_slice;
+mod table;
 mod trace;
 mod windows;
 
@@ -30,5 +31,6 @@ pub use scale::{ChannelScale, Scaler};
 pub use slice::{Removed, SliceError, slice};
 pub use split::{LeakVerdict, Part, Split, SplitError};
 pub use steps::{Channel, Steps, TaskError, Transform, steps_of};
+pub use table::{ColumnValues, NamedColumn, TableFile, write_table};
 pub use trace::{Labels, RequestTrace, SeriesTrace, Trace, TraceError};
 pub use windows::{ScaledSteps, Windows};

@@ -1,5 +1,7 @@
 //! What a reader must know beside the numbers: what was tried, how to read a leaderboard, how to run it again.
 
+use std::collections::HashSet;
+
 use super::comparison::{Board, Comparison};
 use super::data_card::Fact;
 use super::significance::FEW_BLOCKS;
@@ -13,7 +15,8 @@ const FEW_SEEDS: usize = 5;
 /// `7 models in 9 trials and 15 runs: 14 done, 1 failed.`
 pub fn what_was_tried(comparison: &Comparison) -> String {
     let models = distinct(comparison.runs.iter().map(|run| &run.model)).len();
-    let trials = distinct(comparison.runs.iter().map(|run| &run.params)).len();
+    let params: HashSet<String> = comparison.runs.iter().map(|run| run.params.to_string()).collect();
+    let trials = params.len();
     let mut by_status: Vec<(Status, usize)> = Vec::new();
     for run in &comparison.runs {
         match by_status.iter_mut().find(|(status, _)| *status == run.status) {

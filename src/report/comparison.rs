@@ -1,6 +1,7 @@
 //! The comparison: which trial of each model stands for it, how well it does on the test part, and against what.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 
 use anyhow::Context;
 use serde_json::{Value, json};
@@ -62,6 +63,8 @@ pub struct Board {
     pub rows: Vec<BoardRow>,
     /// Number of trials that were tried, over all models.
     pub trials: usize,
+    /// Lookbacks of the trained models; a naive baseline has one of its own.
+    pub lookbacks: Vec<u64>,
     /// A run that stands for its model, with its files: what the data card is read from.
     pub card: Option<SavedRun>,
     /// Names and units of the targets.
@@ -129,30 +132,30 @@ impl Comparison {
         let axes: Vec<String> =
             serde_json::from_str(&experiment.axes).context("damaged axes in the store")?;
         let runs = store.runs(&RunFilter { experiment: Some(name.to_string()), ..RunFilter::default() })?;
-        let metrics = Metrics::new(store.metrics(name)?);
-        let mut settings: Vec<(Value, Vec<&RunRow>)> = Vec::new();
-        for run in &runs {
-            let setting = setting_of(&run.params);
-            match settings.iter_mut().find(|(known, _)| *known == setting) {
-                Some((_, members)) => members.push(run),
-                None => settings.push((setting, vec![run])),
-            }
-        }
+        let objectives = Objectives::read(store, name, &objective)?;
+        let mut settings = by_setting(&runs);
         settings.retain(|(_, members)| members.iter().any(|run| run.status == Status::Done));
         let titles = titles(&settings, &axes);
-        let boards: Vec<Board> = settings
+        let mut boards: Vec<Board> = settings
             .iter()
             .zip(titles)
-            .map(|((_, members), title)| Board::new(title, members, &metrics, &objective, &axes))
+            .map(|((_, members), title)| Board::new(title, members, &objectives, &axes))
             .collect();
-        let shown: Vec<&String> =
-            boards.iter().flat_map(|board| &board.rows).flat_map(|row| &row.run_ids).collect();
-        let mut epochs = store.epochs(name)?;
-        epochs.retain(|epoch| shown.contains(&&epoch.run_id));
+        for row in boards.iter_mut().flat_map(|board| &mut board.rows) {
+            row.metrics = mean_metrics(store.metrics_of_runs(&row.run_ids, "test")?);
+        }
+        let results = results_folder();
+        for board in &mut boards {
+            board.read_files(&results);
+            board.measure_against_baseline(&results, &objective);
+        }
+        let shown: Vec<String> =
+            boards.iter().flat_map(|board| &board.rows).flat_map(|row| &row.run_ids).cloned().collect();
+        let epochs = store.epochs_of_runs(&shown)?;
         let scored = settings
             .iter()
             .enumerate()
-            .flat_map(|(board, (_, members))| scored_runs(board, members, &metrics, &objective, &axes))
+            .flat_map(|(board, (_, members))| scored_runs(board, members, &objectives, &axes))
             .collect();
         let claims = claims::judge_runs(store, name, &runs)?;
         Ok(Self { experiment, objective, runs, boards, epochs, scored, claims })
@@ -197,37 +200,50 @@ impl Comparison {
     }
 }
 
-/// Metrics by run, part, target, unit and name.
-struct Metrics(HashMap<String, Vec<MetricRow>>);
+/// The objective of every finished run. A sweep of many runs has millions of metrics: only these are read of all runs.
+struct Objectives {
+    /// On the part that trials are chosen on.
+    chosen: HashMap<String, f64>,
+    /// On the test part.
+    test: HashMap<String, f64>,
+}
 
-impl Metrics {
-    fn new(rows: Vec<MetricRow>) -> Self {
-        let mut by_run: HashMap<String, Vec<MetricRow>> = HashMap::new();
-        for row in rows {
-            by_run.entry(row.run_id.clone()).or_default().push(row);
-        }
-        Self(by_run)
-    }
-
-    fn of(&self, run_id: &str, part: &str) -> impl Iterator<Item = &MetricRow> {
-        self.0.get(run_id).into_iter().flatten().filter(move |metric| metric.part == part)
-    }
-
-    fn objective(&self, run_id: &str, part: &str, objective: &ObjectiveSpec) -> Option<f64> {
-        self.of(run_id, part)
-            .find(|metric| objective.measures(&metric.target, &metric.unit, &metric.name))
-            .map(|metric| metric.value)
+impl Objectives {
+    fn read(store: &mut Store, experiment: &str, objective: &ObjectiveSpec) -> anyhow::Result<Self> {
+        let mut on = |part: &str| {
+            let name = objective.metric.as_str();
+            store.metric_of_runs(experiment, [part, &objective.target, objective.unit(), name])
+        };
+        Ok(Self { chosen: on(objective.part.as_str())?, test: on("test")? })
     }
 }
 
+/// Runs by what makes their errors comparable, in the order in which they are planned.
+fn by_setting(runs: &[RunRow]) -> Vec<(Value, Vec<&RunRow>)> {
+    let mut settings: Vec<(Value, Vec<&RunRow>)> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for run in runs {
+        let setting = setting_of(&run.params);
+        let place = *places.entry(setting.to_string()).or_insert(settings.len());
+        if place == settings.len() {
+            settings.push((setting, Vec::new()));
+        }
+        settings[place].1.push(run);
+    }
+    settings
+}
+
+/// Mean and spread of every metric over the runs of a trial.
+fn mean_metrics(metrics: Vec<MetricRow>) -> BTreeMap<(String, String, String), MeanSpread> {
+    let mut all: BTreeMap<(String, String, String), Vec<f64>> = BTreeMap::new();
+    for metric in metrics {
+        all.entry((metric.target, metric.unit, metric.name)).or_default().push(metric.value);
+    }
+    all.into_iter().map(|(key, values)| (key, MeanSpread::of(&values))).collect()
+}
+
 /// The runs of one board with their objectives, the best on validation first.
-fn scored_runs(
-    board: usize,
-    runs: &[&RunRow],
-    metrics: &Metrics,
-    objective: &ObjectiveSpec,
-    axes: &[String],
-) -> Vec<ScoredRun> {
+fn scored_runs(board: usize, runs: &[&RunRow], objectives: &Objectives, axes: &[String]) -> Vec<ScoredRun> {
     let mut scored: Vec<ScoredRun> = runs
         .iter()
         .filter(|run| run.status == Status::Done)
@@ -237,8 +253,8 @@ fn scored_runs(
             label: run_label(&run.params, axes.iter().filter(|axis| tells_trials_apart(axis))),
             seed: run.seed,
             fold: run.fold,
-            valid: metrics.objective(&run.run_id, objective.part.as_str(), objective),
-            test: metrics.objective(&run.run_id, "test", objective),
+            valid: objectives.chosen.get(&run.run_id).copied(),
+            test: objectives.test.get(&run.run_id).copied(),
             wall_s: run.wall_s,
         })
         .collect();
@@ -266,13 +282,7 @@ fn titles(settings: &[(Value, Vec<&RunRow>)], axes: &[String]) -> Vec<String> {
 }
 
 impl Board {
-    fn new(
-        title: String,
-        runs: &[&RunRow],
-        metrics: &Metrics,
-        objective: &ObjectiveSpec,
-        axes: &[String],
-    ) -> Self {
+    fn new(title: String, runs: &[&RunRow], objectives: &Objectives, axes: &[String]) -> Self {
         let mut models: Vec<&str> = Vec::new();
         for run in runs {
             if !models.contains(&run.model.as_str()) {
@@ -283,20 +293,28 @@ impl Board {
         let mut rows: Vec<BoardRow> = Vec::new();
         for model in models {
             let own: Vec<&RunRow> = runs.iter().filter(|run| run.model == model).copied().collect();
-            if let Some(row) = best_trial(model, &own, metrics, objective, axes) {
+            if let Some(row) = best_trial(model, &own, objectives, axes) {
                 trials += row.trials;
                 rows.push(row);
             }
         }
         rows.sort_by(|a, b| a.test.mean.total_cmp(&b.test.mean));
-        let results = results_folder();
-        let card =
-            rows.iter().flat_map(|row| &row.run_ids).find_map(|run_id| SavedRun::read(&results, run_id).ok());
-        let targets =
-            card.iter().flat_map(SavedRun::targets).map(|target| (target.name, target.unit)).collect();
-        let mut board = Self { title, rows, trials, card, targets };
-        board.measure_against_baseline(objective);
-        board
+        let mut lookbacks: Vec<u64> = runs
+            .iter()
+            .filter(|run| run.params.get("training").is_some())
+            .filter_map(|run| lookup(&run.params, "task.lookback")?.as_u64())
+            .collect();
+        lookbacks.sort_unstable();
+        lookbacks.dedup();
+        Self { title, rows, trials, lookbacks, card: None, targets: Vec::new() }
+    }
+
+    /// Reads the data card from the files of a run that stands for its model.
+    fn read_files(&mut self, results: &Path) {
+        let mut run_ids = self.rows.iter().flat_map(|row| &row.run_ids);
+        self.card = run_ids.find_map(|run_id| SavedRun::read(results, run_id).ok());
+        let targets = self.card.iter().flat_map(SavedRun::targets);
+        self.targets = targets.map(|target| (target.name, target.unit)).collect();
     }
 
     /// The best naive baseline on the test part: the hardest comparison for every other model.
@@ -304,12 +322,11 @@ impl Board {
         self.rows.iter().find(|row| row.baseline)
     }
 
-    fn measure_against_baseline(&mut self, objective: &ObjectiveSpec) {
+    fn measure_against_baseline(&mut self, results: &Path, objective: &ObjectiveSpec) {
         let Some(baseline) = self.best_baseline().cloned() else {
             return;
         };
-        let results = results_folder();
-        let reference = WindowLosses::read(&results, &baseline.run_ids, objective);
+        let reference = WindowLosses::read(results, &baseline.run_ids, objective);
         let mut compared = Vec::new();
         for (index, row) in self.rows.iter_mut().enumerate() {
             if row.model == baseline.model {
@@ -318,7 +335,7 @@ impl Board {
             if baseline.test.mean > 0.0 {
                 row.skill = Some(1.0 - row.test.mean / baseline.test.mean);
             }
-            let own = WindowLosses::read(&results, &row.run_ids, objective);
+            let own = WindowLosses::read(results, &row.run_ids, objective);
             row.difference = match (&own, &reference) {
                 (Some(own), Some(reference)) => own.minus(reference),
                 _ => None,
@@ -341,30 +358,23 @@ fn tells_trials_apart(axis: &str) -> bool {
 
 /// The trial of a model whose mean objective over seeds and folds is lowest on validation. A trial that lacks runs
 /// stands back behind all that are whole: a lucky seed that happened to finish is no better model.
-fn best_trial(
-    model: &str,
-    runs: &[&RunRow],
-    metrics: &Metrics,
-    objective: &ObjectiveSpec,
-    axes: &[String],
-) -> Option<BoardRow> {
-    let mut trials: Vec<(String, Vec<&RunRow>)> = Vec::new();
+fn best_trial(model: &str, runs: &[&RunRow], objectives: &Objectives, axes: &[String]) -> Option<BoardRow> {
+    let mut trials: Vec<Vec<&RunRow>> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
     for run in runs {
-        let key = run.params.to_string();
-        match trials.iter_mut().find(|(known, _)| *known == key) {
-            Some((_, members)) => members.push(run),
-            None => trials.push((key, vec![run])),
+        let place = *places.entry(run.params.to_string()).or_insert(trials.len());
+        if place == trials.len() {
+            trials.push(Vec::new());
         }
+        trials[place].push(run);
     }
     let count = trials.len();
-    let scored = trials.into_iter().filter_map(|(_, members)| {
+    let scored = trials.into_iter().filter_map(|members| {
         let total = members.len();
         let done: Vec<(&RunRow, f64)> = members
             .into_iter()
             .filter(|run| run.status == Status::Done)
-            .filter_map(|run| {
-                Some((run, metrics.objective(&run.run_id, objective.part.as_str(), objective)?))
-            })
+            .filter_map(|run| Some((run, *objectives.chosen.get(&run.run_id)?)))
             .collect();
         let values: Vec<f64> = done.iter().map(|(_, value)| *value).collect();
         let members: Vec<&RunRow> = done.into_iter().map(|(run, _)| run).collect();
@@ -377,17 +387,9 @@ fn best_trial(
     if members.len() < total {
         label = format!("{label} ({} of {total} runs)", members.len());
     }
-    let test: Vec<f64> =
-        members.iter().filter_map(|run| metrics.objective(&run.run_id, "test", objective)).collect();
+    let test: Vec<f64> = members.iter().filter_map(|run| objectives.test.get(&run.run_id).copied()).collect();
     if test.is_empty() {
         return None;
-    }
-    let mut all: BTreeMap<(String, String, String), Vec<f64>> = BTreeMap::new();
-    for run in &members {
-        for metric in metrics.of(&run.run_id, "test") {
-            let key = (metric.target.clone(), metric.unit.clone(), metric.name.clone());
-            all.entry(key).or_default().push(metric.value);
-        }
     }
     let mut seeds: Vec<i64> = members.iter().filter_map(|run| run.seed).collect();
     seeds.sort_unstable();
@@ -404,6 +406,6 @@ fn best_trial(
         skill: None,
         difference: None,
         p_value: None,
-        metrics: all.into_iter().map(|(key, values)| (key, MeanSpread::of(&values))).collect(),
+        metrics: BTreeMap::new(),
     })
 }

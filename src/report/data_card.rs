@@ -71,7 +71,7 @@ fn settings(comparison: &Comparison) -> Vec<Setting<'_>> {
                 title: &board.title,
                 run,
                 saved: board.card.as_ref(),
-                lookbacks: lookbacks(comparison, run),
+                lookbacks: board.lookbacks.clone(),
             })
         })
         .collect();
@@ -86,7 +86,7 @@ fn settings(comparison: &Comparison) -> Vec<Setting<'_>> {
     settings
 }
 
-/// Lookbacks of the trained models in the setting of a run; a naive baseline has one of its own.
+/// Lookbacks of the trained models in the setting of a run, of which none is done yet.
 fn lookbacks(comparison: &Comparison, run: &RunRow) -> Vec<u64> {
     let setting = setting_of(&run.params);
     let mut lookbacks: Vec<u64> = comparison

@@ -13,7 +13,7 @@ mod sample;
 mod significance;
 mod tables;
 mod text;
-mod words;
+pub(crate) mod words;
 
 use std::path::{Path, PathBuf};
 

@@ -115,6 +115,7 @@ fn board(title: &str) -> Board {
             row("persistence", "persistence", "bbbb", 1.0),
         ],
         trials: 2,
+        lookbacks: vec![20],
         card: None,
         targets: Vec::new(),
     }

@@ -1,9 +1,11 @@
 //! The store: one SQLite file that remembers every experiment, run, metric and event.
 
 mod claims;
+mod live;
 mod owner;
 mod query;
 mod read;
+mod statement;
 mod write;
 
 use std::fs::File;
@@ -17,8 +19,10 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::runtime::Runtime;
 
 pub use claims::VerdictRecord;
+pub use live::LiveRun;
 pub use query::{Cell, Table};
 pub use read::{EpochRow, EventRow, ExperimentRow, MetricRow, RunFilter, RunRow};
+pub use statement::Refusal;
 pub use write::{Attempt, Claim, Ending, PlanRecord, Record, Status};
 
 /// Folder of all results: `BURSTLAB_RESULTS`, or `results`.

@@ -5,6 +5,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Column, Executor, Row, Statement, TypeInfo, ValueRef};
 
 use super::Store;
+use super::statement::require_reading;
 
 /// One value of a result.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,11 +32,12 @@ pub struct Table {
 }
 
 impl Store {
-    /// Runs one SQL statement. On a store that was opened for reading only, SQLite refuses every write.
+    /// Runs one SQL statement that reads. On a store that was opened for reading only, SQLite refuses every write too.
     ///
     /// # Errors
-    /// SQL that SQLite does not understand, or that would write.
+    /// A [`super::Refusal`] of SQL that is not one reading statement, or SQL that SQLite does not understand.
     pub fn query(&mut self, sql: &str) -> anyhow::Result<Table> {
+        require_reading(sql)?;
         // The user's own SQL on the user's own file: the connection is read-only, so there is nothing to inject into.
         let sql = sqlx::SqlSafeStr::into_sql_str(AssertSqlSafe(sql.to_string()));
         let failed = || "the query failed";

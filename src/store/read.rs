@@ -284,6 +284,24 @@ impl Store {
         Ok(rows.into_iter().collect())
     }
 
+    /// Every metric of some runs on one part.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn metrics_of_runs(&mut self, run_ids: &[String], part: &str) -> anyhow::Result<Vec<MetricRow>> {
+        self.runtime
+            .block_on(
+                sqlx::query_as(
+                    "SELECT m.* FROM json_each(?) chosen JOIN metrics m ON m.run_id = chosen.value AND m.part = ? \
+                     ORDER BY chosen.key",
+                )
+                .bind(Value::from(run_ids).to_string())
+                .bind(part)
+                .fetch_all(&mut self.connection),
+            )
+            .context("cannot read the metrics from the store")
+    }
+
     /// Every metric of one run.
     ///
     /// # Errors
@@ -298,21 +316,37 @@ impl Store {
             .context("cannot read the metrics from the store")
     }
 
-    /// Every epoch of an experiment's runs.
+    /// Every epoch of some runs.
     ///
     /// # Errors
     /// A store that cannot be read.
-    pub fn epochs(&mut self, experiment: &str) -> anyhow::Result<Vec<EpochRow>> {
+    pub fn epochs_of_runs(&mut self, run_ids: &[String]) -> anyhow::Result<Vec<EpochRow>> {
         self.runtime
             .block_on(
                 sqlx::query_as(
-                    "SELECT e.run_id, e.epoch, e.train_loss, e.valid_loss FROM epochs e \
-                     JOIN experiment_runs er USING (run_id) WHERE er.experiment = ? ORDER BY e.run_id, e.epoch",
+                    "SELECT e.run_id, e.epoch, e.train_loss, e.valid_loss FROM json_each(?) chosen \
+                     JOIN epochs e ON e.run_id = chosen.value ORDER BY e.run_id, e.epoch",
                 )
-                .bind(experiment)
+                .bind(Value::from(run_ids).to_string())
                 .fetch_all(&mut self.connection),
             )
             .context("cannot read the epochs from the store")
+    }
+
+    /// The resolved parameters of a run.
+    ///
+    /// # Errors
+    /// A store that cannot be read, or a run that is not in it.
+    pub fn params_of_run(&mut self, run_id: &str) -> anyhow::Result<Value> {
+        let text: String = self
+            .runtime
+            .block_on(
+                sqlx::query_scalar("SELECT params FROM run_records WHERE run_id = ?")
+                    .bind(run_id)
+                    .fetch_one(&mut self.connection),
+            )
+            .with_context(|| format!("cannot read run {run_id} from the store"))?;
+        serde_json::from_str(&text).context("damaged parameters in the store")
     }
 
     /// The scheduler's log of one run, oldest first.

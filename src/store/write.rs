@@ -33,7 +33,8 @@ pub enum Status {
 }
 
 impl Status {
-    const ALL: [Status; 7] = [
+    /// Every status, in the order in which a run passes them.
+    pub const ALL: [Status; 7] = [
         Status::Planned,
         Status::Running,
         Status::Done,

@@ -1,0 +1,146 @@
+//! `burstlab export`: runs with their parameters and metrics as one wide table, for notebooks and spreadsheets.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::Value;
+
+use super::usage;
+use crate::console::Console;
+use crate::dataset::{ColumnValues, NamedColumn, TableFile, write_table};
+use crate::exit_code::Exit;
+use crate::experiment::lookup;
+use crate::files::write_whole;
+use crate::store::{MetricRow, RunFilter, RunRow, Store, results_folder};
+
+#[derive(Debug, Args)]
+pub(super) struct ExportArgs {
+    /// Name of the experiment; all of them without it
+    experiment: Option<String>,
+    /// A .csv or .parquet file; without it CSV goes to standard output
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+pub(super) fn export(args: &ExportArgs, console: Console) -> anyhow::Result<Exit> {
+    let format = args.output.as_deref().map_or(Ok(TableFile::Csv), format_of)?;
+    let mut store = Store::open_read_only(&results_folder())?;
+    let names = match &args.experiment {
+        Some(name) => vec![store.experiment(name)?.name],
+        None => store.experiment_names()?,
+    };
+    let filter = RunFilter { experiment: args.experiment.clone(), ..RunFilter::default() };
+    let runs = store.runs(&filter)?;
+    let mut metrics = Vec::new();
+    for name in &names {
+        metrics.extend(store.metrics(name)?);
+    }
+    let columns = columns(&runs, &metrics);
+    let bytes = write_table(&columns, format)?;
+    match &args.output {
+        Some(path) => {
+            write_whole(path, &bytes)?;
+            console.note(&format!("{} runs in {} columns: {}", runs.len(), columns.len(), path.display()));
+        }
+        None => console.result(&String::from_utf8_lossy(&bytes)),
+    }
+    Ok(Exit::Ok)
+}
+
+fn format_of(path: &Path) -> anyhow::Result<TableFile> {
+    match path.extension().and_then(|end| end.to_str()) {
+        Some("csv") => Ok(TableFile::Csv),
+        Some("parquet") => Ok(TableFile::Parquet),
+        _ => Err(usage(format!("cannot tell the format of {}; name it .csv or .parquet", path.display()))),
+    }
+}
+
+/// What the view `runs` holds, then a column for each parameter and for each metric.
+fn columns(runs: &[RunRow], metrics: &[MetricRow]) -> Vec<NamedColumn> {
+    let mut columns = run_columns(runs);
+    columns.extend(parameter_columns(runs));
+    columns.extend(metric_columns(runs, metrics));
+    columns
+}
+
+fn run_columns(runs: &[RunRow]) -> Vec<NamedColumn> {
+    let text = |name: &str, value: &dyn Fn(&RunRow) -> Option<String>| NamedColumn {
+        name: name.to_string(),
+        values: ColumnValues::Text(runs.iter().map(value).collect()),
+    };
+    let whole = |name: &str, value: &dyn Fn(&RunRow) -> Option<i64>| NamedColumn {
+        name: name.to_string(),
+        values: ColumnValues::Whole(runs.iter().map(value).collect()),
+    };
+    vec![
+        text("run_id", &|run| Some(run.run_id.clone())),
+        text("experiment", &|run| Some(run.experiment.clone())),
+        text("model", &|run| Some(run.model.clone())),
+        whole("seed", &|run| run.seed),
+        whole("fold", &|run| Some(run.fold)),
+        text("status", &|run| Some(run.status.as_str().to_string())),
+        text("device", &|run| Some(run.device.clone())),
+        text("started_at", &|run| run.started_at.clone()),
+        text("finished_at", &|run| run.finished_at.clone()),
+        NamedColumn {
+            name: "wall_s".to_string(),
+            values: ColumnValues::Real(runs.iter().map(|run| run.wall_s).collect()),
+        },
+        whole("peak_rss_bytes", &|run| run.peak_rss_bytes),
+        whole("attempts", &|run| Some(run.attempts)),
+        text("git_commit", &|run| run.git_commit.clone()),
+        NamedColumn {
+            name: "git_dirty".to_string(),
+            values: ColumnValues::Flag(runs.iter().map(|run| run.git_dirty).collect()),
+        },
+        text("dataset_sha256", &|run| Some(run.dataset_sha256.clone())),
+        text("version", &|run| run.version.clone()),
+        text("error", &|run| run.error.clone()),
+    ]
+}
+
+/// `params.model.hidden` and the like, each in the narrowest type that holds all its values.
+fn parameter_columns(runs: &[RunRow]) -> Vec<NamedColumn> {
+    let paths: BTreeSet<String> = runs.iter().flat_map(|run| super::runs::paths(&run.params)).collect();
+    paths
+        .into_iter()
+        .map(|path| {
+            let values: Vec<Option<&Value>> =
+                runs.iter().map(|run| lookup(&run.params, &path).filter(|value| !value.is_null())).collect();
+            NamedColumn { name: format!("params.{path}"), values: narrowest(&values) }
+        })
+        .collect()
+}
+
+fn narrowest(values: &[Option<&Value>]) -> ColumnValues {
+    let all = |fits: fn(&Value) -> bool| values.iter().flatten().all(|value| fits(value));
+    if all(Value::is_boolean) {
+        ColumnValues::Flag(values.iter().map(|value| value.and_then(Value::as_bool)).collect())
+    } else if all(Value::is_i64) {
+        ColumnValues::Whole(values.iter().map(|value| value.and_then(Value::as_i64)).collect())
+    } else if all(Value::is_number) {
+        ColumnValues::Real(values.iter().map(|value| value.and_then(Value::as_f64)).collect())
+    } else {
+        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_string);
+        ColumnValues::Text(values.iter().map(|value| value.map(text)).collect())
+    }
+}
+
+/// `test.mae.response_tokens.original` and the like: part, metric, target and unit.
+fn metric_columns(runs: &[RunRow], metrics: &[MetricRow]) -> Vec<NamedColumn> {
+    let mut by_column: BTreeMap<[&str; 4], HashMap<&str, f64>> = BTreeMap::new();
+    for metric in metrics {
+        let key = [&metric.part, &metric.name, &metric.target, &metric.unit].map(String::as_str);
+        by_column.entry(key).or_default().insert(&metric.run_id, metric.value);
+    }
+    by_column
+        .into_iter()
+        .map(|(key, values)| NamedColumn {
+            name: key.join("."),
+            values: ColumnValues::Real(
+                runs.iter().map(|run| values.get(run.run_id.as_str()).copied()).collect(),
+            ),
+        })
+        .collect()
+}

@@ -1,0 +1,110 @@
+//! How a sweep stands this moment, for those who watch it.
+
+use anyhow::Context;
+use serde_json::Value;
+
+use super::owner::Owner;
+use super::{Status, Store};
+
+/// A run that a worker is at, or that ended last.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LiveRun {
+    /// The run's identity.
+    pub run_id: String,
+    /// The resolved run.
+    pub params: Value,
+    /// Its seed.
+    pub seed: Option<i64>,
+    /// Where it stands.
+    pub status: Status,
+    /// The device of its last attempt.
+    pub device: String,
+    /// When that attempt started.
+    pub started_at: String,
+    /// When it ended.
+    pub finished_at: Option<String>,
+    /// Seconds that it took.
+    pub wall_s: Option<f64>,
+    /// Its error.
+    pub error: Option<String>,
+    /// Its last epoch with the validation loss.
+    pub epoch: Option<(i64, f64)>,
+    /// Whether the supervisor of the attempt still lives.
+    pub alive: bool,
+}
+
+#[derive(sqlx::FromRow)]
+struct LiveRow {
+    run_id: String,
+    params: String,
+    seed: Option<i64>,
+    status: String,
+    device: String,
+    started_at: String,
+    finished_at: Option<String>,
+    wall_s: Option<f64>,
+    error: Option<String>,
+    owner: String,
+}
+
+impl Store {
+    /// The runs of an experiment that workers are at, the oldest first.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn running_runs(&mut self, experiment: &str) -> anyhow::Result<Vec<LiveRun>> {
+        self.live_runs(
+            experiment,
+            "SELECT a.run_id, r.params, r.seed, a.status, a.device, a.started_at, a.finished_at, a.wall_s, a.error, a.owner \
+             FROM attempts a JOIN run_records r USING (run_id) JOIN experiment_runs er USING (run_id) \
+             WHERE er.experiment = ? AND a.status = 'running' AND r.status = 'running' ORDER BY a.attempt_id",
+        )
+    }
+
+    /// The attempts of an experiment that ended last, the latest first.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn last_ended_runs(&mut self, experiment: &str) -> anyhow::Result<Vec<LiveRun>> {
+        self.live_runs(
+            experiment,
+            "SELECT a.run_id, r.params, r.seed, a.status, a.device, a.started_at, a.finished_at, a.wall_s, a.error, a.owner \
+             FROM attempts a JOIN run_records r USING (run_id) JOIN experiment_runs er USING (run_id) \
+             WHERE er.experiment = ? AND a.finished_at IS NOT NULL ORDER BY a.finished_at DESC, a.attempt_id DESC LIMIT 5",
+        )
+    }
+
+    fn live_runs(&mut self, experiment: &str, sql: &'static str) -> anyhow::Result<Vec<LiveRun>> {
+        let rows: Vec<LiveRow> = self
+            .runtime
+            .block_on(sqlx::query_as(sql).bind(experiment).fetch_all(&mut self.connection))
+            .context("cannot read the runs from the store")?;
+        rows.into_iter().map(|row| self.live_run(row)).collect()
+    }
+
+    fn live_run(&mut self, row: LiveRow) -> anyhow::Result<LiveRun> {
+        let epoch: Option<(i64, f64)> = self
+            .runtime
+            .block_on(
+                sqlx::query_as(
+                    "SELECT epoch, valid_loss FROM epochs WHERE run_id = ? ORDER BY epoch DESC LIMIT 1",
+                )
+                .bind(&row.run_id)
+                .fetch_optional(&mut self.connection),
+            )
+            .context("cannot read the epochs from the store")?;
+        Ok(LiveRun {
+            params: serde_json::from_str(&row.params).context("damaged parameters in the store")?,
+            status: Status::parse(&row.status).with_context(|| format!("unknown status `{}`", row.status))?,
+            alive: Owner::parse(&row.owner).is_some_and(|owner| owner.is_alive()),
+            run_id: row.run_id,
+            seed: row.seed,
+            device: row.device,
+            started_at: row.started_at,
+            finished_at: row.finished_at,
+            wall_s: row.wall_s,
+            error: row.error,
+            epoch,
+        })
+    }
+}
