@@ -8,7 +8,7 @@ use common::Lab;
 use insta::assert_snapshot;
 use serde_json::Value;
 
-const BASE: &str = r#"max_rows = 600
+const BASE: &str = r"max_rows = 600
 [task.next_request]
 lookback = 8
 horizon = { grid = [1, 2] }
@@ -20,7 +20,7 @@ epochs = 1
 [models.linear]
 [search]
 seeds = [1, 2, 3]
-"#;
+";
 
 /// An experiment of four settings with these claims, on the Azure excerpt.
 fn with_claims(lab: &Lab, claims: &str) -> std::path::PathBuf {

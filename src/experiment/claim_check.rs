@@ -36,7 +36,7 @@ pub(super) fn check_claims(
             return Err(Problem::at(place.key("name"), format!("two claims are named `{}`", claim.name))
                 .help("a claim is told from the others by its name"));
         }
-        check_keys(&place, claim, planned.iter().chain(&original))?;
+        check_keys(&place, claim, &planned.iter().chain(&original))?;
         let mut matched: Vec<&Value> = Vec::new();
         for params in planned.iter().filter(|params| claim.conditions.hold(params)) {
             if !matched.contains(&params) {
@@ -145,7 +145,7 @@ fn check_acceptance(place: &Place<'_, '_>, claim: &ClaimSpec) -> Result<(), Prob
 fn check_keys<'p>(
     place: &Place<'_, '_>,
     claim: &ClaimSpec,
-    params: impl Iterator<Item = &'p Value> + Clone,
+    params: &(impl Iterator<Item = &'p Value> + Clone),
 ) -> Result<(), Problem> {
     for (path, _) in &claim.conditions.0 {
         if params.clone().any(|params| lookup(params, path).is_some_and(|value| !value.is_object())) {

@@ -10,10 +10,11 @@ use crate::console::number;
 pub fn junit(experiments: &[(String, Vec<Judgement>)]) -> String {
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let all = || experiments.iter().flat_map(|(_, judgements)| judgements);
-    text.push_str(&format!("<testsuites name=\"burstlab claims\" {}>\n", counts(all())));
+    // Writing into a string cannot fail.
+    let _ = writeln!(text, "<testsuites name=\"burstlab claims\" {}>", counts(all()));
     for (experiment, judgements) in experiments {
         let name = escaped(experiment);
-        text.push_str(&format!("  <testsuite name=\"{name}\" {}>\n", counts(judgements.iter())));
+        let _ = writeln!(text, "  <testsuite name=\"{name}\" {}>", counts(judgements.iter()));
         for judgement in judgements {
             case(&mut text, &name, judgement);
         }
@@ -32,7 +33,6 @@ fn counts<'a>(judgements: impl Iterator<Item = &'a Judgement> + Clone) -> String
 
 fn case(text: &mut String, experiment: &str, judgement: &Judgement) {
     let name = escaped(&judgement.claim.name);
-    // Writing into a string cannot fail.
     let _ = write!(text, "    <testcase classname=\"{experiment}\" name=\"{name}\"");
     let found = found(judgement);
     let _ = match judgement.verdict {
