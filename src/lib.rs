@@ -11,6 +11,7 @@ pub mod device;
 pub mod exit_code;
 pub mod experiment;
 pub mod files;
+pub mod kernel;
 pub mod metric;
 pub mod model;
 mod nearest;

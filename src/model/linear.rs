@@ -1,162 +1,137 @@
 //! Linear, NLinear and DLinear: one layer over time (Zeng et al., "Are Transformers Effective for Time Series
-//! Forecasting?", AAAI 2023).
+//! Forecasting?", AAAI 2023), trained by gradient descent.
 //!
 //! Each target is forecast from its own past alone, with weights that all targets share or weights of its own; further
 //! input channels are not read.
 
-use burn::module::Module;
-use burn::tensor::Tensor;
+use burn::module::{Module, Param};
+use burn::tensor::{Tensor, TensorData};
 
-use super::network::{Dense, Network, Noise};
-use super::{DlinearSpec, LinearSpec, Shape};
+use super::Shape;
+use super::linear_op::linear_forecast;
+use super::network::{Network, Noise};
+use crate::kernel::{Fold, WindowSizes};
 use crate::train::{ComputeDevice, Stream};
 
-/// One layer from `lookback` to `horizon`, shared by all targets or one for each.
-#[derive(Module, Debug)]
-struct TimeLayer {
-    layers: Vec<Dense>,
-    targets: usize,
-}
-
-impl TimeLayer {
-    fn new(shape: Shape, per_channel: bool, stream: &mut Stream, device: &ComputeDevice) -> Self {
-        let count = if per_channel { shape.targets } else { 1 };
-        let layers = (0..count).map(|_| Dense::new(shape.lookback, shape.horizon, stream, device)).collect();
-        Self { layers, targets: shape.targets }
-    }
-
-    /// `batch x targets x lookback` to `batch x targets x horizon`.
-    fn forward(&self, input: Tensor<3>) -> Tensor<3> {
-        if let [shared] = self.layers.as_slice() {
-            return shared.forward(input);
-        }
-        let outputs = self
-            .layers
-            .iter()
-            .enumerate()
-            .map(|(target, layer)| layer.forward(input.clone().narrow(1, target, 1)))
-            .collect();
-        Tensor::cat(outputs, 1)
-    }
-
-    /// PyTorch's name: `<layer>.weight`, or `<layer>.<target>.weight` with weights of its own for each target.
-    fn name(&self, pytorch: &str, path: &str) -> String {
-        let mut parts = path.split('.').skip_while(|part| *part != "layers").skip(1);
-        let (index, leaf) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        if self.layers.len() == 1 { format!("{pytorch}.{leaf}") } else { format!("{pytorch}.{index}.{leaf}") }
-    }
-}
-
-/// `batch x lookback x channels` to the targets' `batch x targets x lookback`.
-fn targets_first(input: Tensor<3>, targets: usize) -> Tensor<3> {
-    input.narrow(2, 0, targets).swap_dims(1, 2)
-}
-
-/// One linear layer.
+/// A linear model: which one is a matter of how its weights are folded.
 #[derive(Module, Debug)]
 pub struct Linear {
-    linear: TimeLayer,
+    /// `parts x sets x horizon x lookback`: a part for each layer, a set for all targets or for each.
+    weight: Param<Tensor<4>>,
+    /// `parts x sets x horizon`.
+    bias: Param<Tensor<3>>,
+    #[module(skip)]
+    fold: Fold,
+    targets: usize,
+    /// Whether the forecast is one operation, which only the CPU backend has.
+    fused: bool,
 }
 
 impl Linear {
-    /// A freshly initialised network.
-    pub fn new(shape: Shape, spec: &LinearSpec, stream: &mut Stream, device: &ComputeDevice) -> Self {
-        Self { linear: TimeLayer::new(shape, spec.per_channel, stream, device) }
+    /// PyTorch's default initialisation: uniform in ±1/√lookback.
+    pub fn new(
+        fold: Fold,
+        shape: Shape,
+        per_channel: bool,
+        stream: &mut Stream,
+        device: &ComputeDevice,
+    ) -> Self {
+        let Shape { lookback, horizon, targets, .. } = shape;
+        let sets = if per_channel { targets } else { 1 };
+        let parts = fold.parts();
+        let bound = 1.0 / (lookback as f32).sqrt();
+        let (mut weight, mut bias) = (Vec::new(), Vec::new());
+        for _ in 0..parts * sets {
+            weight.extend(stream.uniform(horizon * lookback, bound));
+            bias.extend(stream.uniform(horizon, bound));
+        }
+        Self {
+            weight: device.parameter([parts, sets, horizon, lookback], weight),
+            bias: device.parameter([parts, sets, horizon], bias),
+            fold,
+            targets,
+            fused: device.is_cpu(),
+        }
     }
+
+    /// The same model computed by composed operations, as it is on every device but the CPU.
+    #[cfg(test)]
+    fn composed(self) -> Self {
+        Self { fused: false, ..self }
+    }
+
+    /// One part's layer on `batch x targets x lookback`: `batch x targets x horizon`.
+    fn layer(&self, part: usize, pasts: &Tensor<3>) -> Tensor<3> {
+        let weight: Tensor<3> = self.weight.val().narrow(0, part, 1).squeeze_dim(0);
+        let bias: Tensor<2> = self.bias.val().narrow(0, part, 1).squeeze_dim(0);
+        // `targets x batch x lookback` by `sets x lookback x horizon`: one set serves all targets.
+        let products = pasts.clone().swap_dims(0, 1).matmul(weight.swap_dims(1, 2));
+        (products + bias.unsqueeze_dim(1)).swap_dims(0, 1)
+    }
+
+    fn forward_composed(&self, input: Tensor<3>) -> Tensor<3> {
+        let pasts = input.narrow(2, 0, self.targets).swap_dims(1, 2);
+        let [_, _, lookback] = pasts.dims();
+        let forecasts = match self.fold {
+            Fold::Plain => self.layer(0, &pasts),
+            Fold::Last => {
+                let last = pasts.clone().narrow(2, lookback - 1, 1);
+                self.layer(0, &(pasts - last.clone())) + last
+            }
+            Fold::Trend { kernel } => {
+                let averaging = TensorData::new(averaging_matrix(lookback, kernel), [1, lookback, lookback]);
+                let trend = pasts.clone().matmul(Tensor::from_data(averaging, &pasts.device()));
+                self.layer(0, &(pasts - trend.clone())) + self.layer(1, &trend)
+            }
+        };
+        forecasts.swap_dims(1, 2)
+    }
+}
+
+/// `lookback x lookback`, row by row: column `t` holds the weight of each step in the average around step `t`.
+fn averaging_matrix(lookback: usize, kernel: usize) -> Vec<f32> {
+    // What the second part's weights become when each is one in turn is the average's own matrix.
+    let mut weights = vec![0.0; 2 * lookback * lookback];
+    for step in 0..lookback {
+        weights[lookback * lookback + step * lookback + step] = 1.0;
+    }
+    let rows = Fold::Trend { kernel }.fold(&weights, lookback);
+    (0..lookback * lookback).map(|at| rows[(at % lookback) * lookback + at / lookback]).collect()
 }
 
 impl Network for Linear {
     fn forward(&self, input: Tensor<3>, _: Noise<'_>) -> Tensor<3> {
-        self.linear.forward(targets_first(input, self.linear.targets)).swap_dims(1, 2)
-    }
-
-    fn parameter_name(&self, path: &str) -> String {
-        self.linear.name("Linear", path)
-    }
-}
-
-/// One linear layer on the differences from the last value.
-#[derive(Module, Debug)]
-pub struct NLinear {
-    linear: TimeLayer,
-}
-
-impl NLinear {
-    /// A freshly initialised network.
-    pub fn new(shape: Shape, spec: &LinearSpec, stream: &mut Stream, device: &ComputeDevice) -> Self {
-        Self { linear: TimeLayer::new(shape, spec.per_channel, stream, device) }
-    }
-}
-
-impl Network for NLinear {
-    fn forward(&self, input: Tensor<3>, _: Noise<'_>) -> Tensor<3> {
-        let input = targets_first(input, self.linear.targets);
-        let [_, _, lookback] = input.dims();
-        let last = input.clone().narrow(2, lookback - 1, 1);
-        (self.linear.forward(input - last.clone()) + last).swap_dims(1, 2)
-    }
-
-    fn parameter_name(&self, path: &str) -> String {
-        self.linear.name("Linear", path)
-    }
-}
-
-/// Two linear layers: one on the moving average, one on the remainder.
-#[derive(Module, Debug)]
-pub struct DLinear {
-    seasonal: TimeLayer,
-    trend: TimeLayer,
-    /// `1 x lookback x lookback`, a constant: column `t` holds the weight of each step in the average around step `t`.
-    averaging: Tensor<3>,
-}
-
-impl DLinear {
-    /// A freshly initialised network.
-    pub fn new(shape: Shape, spec: &DlinearSpec, stream: &mut Stream, device: &ComputeDevice) -> Self {
-        let lookback = shape.lookback;
-        let matrix = averaging_matrix(lookback, spec.kernel);
-        Self {
-            seasonal: TimeLayer::new(shape, spec.per_channel, stream, device),
-            trend: TimeLayer::new(shape, spec.per_channel, stream, device),
-            averaging: device.training_tensor([1, lookback, lookback], matrix),
+        if !self.fused {
+            return self.forward_composed(input);
         }
+        let [batch, lookback, channels] = input.dims();
+        let [_, sets, horizon, _] = self.weight.dims();
+        let sizes = WindowSizes { batch, lookback, channels, targets: self.targets, horizon, sets };
+        linear_forecast(input, self.weight.val(), self.bias.val(), self.fold, sizes)
     }
 
-    /// The moving average over time with replicated edges, as one matrix product (pooling takes longer on the CPU):
-    /// `batch x targets x lookback`.
-    fn moving_average(&self, input: Tensor<3>) -> Tensor<3> {
-        input.matmul(self.averaging.clone())
+    fn parameter_names(&self, path: &str) -> Vec<String> {
+        let [_, sets, _, _] = self.weight.dims();
+        parameter_names(self.fold, sets, path)
+    }
+
+    /// The axes of the parts and of the sets.
+    fn stacked_axes(&self) -> usize {
+        2
     }
 }
 
-/// `lookback x lookback`, row by row, for a kernel of odd width.
-fn averaging_matrix(lookback: usize, kernel: usize) -> Vec<f32> {
-    let mut matrix = vec![0.0; lookback * lookback];
-    let half = kernel / 2;
-    for center in 0..lookback {
-        for offset in 0..kernel {
-            let step = (center + offset).saturating_sub(half).min(lookback - 1);
-            matrix[step * lookback + center] += 1.0 / kernel as f32;
-        }
-    }
-    matrix
-}
-
-impl Network for DLinear {
-    fn forward(&self, input: Tensor<3>, _: Noise<'_>) -> Tensor<3> {
-        let input = targets_first(input, self.seasonal.targets);
-        let trend = self.moving_average(input.clone());
-        let seasonal = input - trend.clone();
-        (self.seasonal.forward(seasonal) + self.trend.forward(trend)).swap_dims(1, 2)
-    }
-
-    fn parameter_name(&self, path: &str) -> String {
-        if path.starts_with("seasonal") {
-            self.seasonal.name("Linear_Seasonal", path)
-        } else {
-            self.trend.name("Linear_Trend", path)
-        }
-    }
+/// The names in the published code of each part's and each set's `weight` or `bias`: `<layer>.weight`, or
+/// `<layer>.<target>.weight` with weights of its own for each target.
+pub fn parameter_names(fold: Fold, sets: usize, leaf: &str) -> Vec<String> {
+    let layers: &[&str] = match fold {
+        Fold::Plain | Fold::Last => &["Linear"],
+        Fold::Trend { .. } => &["Linear_Seasonal", "Linear_Trend"],
+    };
+    let name = |layer: &str, set: usize| {
+        if sets == 1 { format!("{layer}.{leaf}") } else { format!("{layer}.{set}.{leaf}") }
+    };
+    layers.iter().flat_map(|layer| (0..sets).map(move |set| name(layer, set))).collect()
 }
 
 #[cfg(test)]
@@ -169,17 +144,50 @@ mod tests {
         let series = [3.0_f32, 6.0, 9.0, 0.0];
         let average: Vec<f32> =
             (0..4).map(|center| (0..4).map(|step| series[step] * matrix[step * 4 + center]).sum()).collect();
-        assert_eq!(average, [4.0, 6.0, 5.0, 3.0]);
+        for (found, expected) in average.iter().zip([4.0, 6.0, 5.0, 3.0]) {
+            assert!((found - expected).abs() < 1e-6, "{average:?}");
+        }
     }
 
     #[test]
     fn parameters_are_named_as_the_published_code_names_them() {
+        let trend = Fold::Trend { kernel: 3 };
+        assert_eq!(
+            parameter_names(trend, 2, "bias"),
+            [
+                "Linear_Seasonal.0.bias",
+                "Linear_Seasonal.1.bias",
+                "Linear_Trend.0.bias",
+                "Linear_Trend.1.bias"
+            ]
+        );
+        assert_eq!(parameter_names(Fold::Plain, 1, "weight"), ["Linear.weight"]);
+    }
+
+    #[test]
+    fn the_fused_and_the_composed_model_agree_in_forecasts_and_gradients() {
         let device = ComputeDevice::cpu();
-        let shape = Shape { lookback: 4, horizon: 2, channels: 3, targets: 2 };
-        let spec = DlinearSpec { kernel: 3, per_channel: true };
-        let network = DLinear::new(shape, &spec, &mut Stream::weights(1), &device);
-        assert_eq!(network.parameter_name("trend.layers.1.bias"), "Linear_Trend.1.bias");
-        let shared = Linear::new(shape, &LinearSpec::default(), &mut Stream::weights(1), &device);
-        assert_eq!(shared.parameter_name("linear.layers.0.weight"), "Linear.weight");
+        let shape = Shape { lookback: 7, horizon: 3, channels: 4, targets: 2 };
+        for fold in [Fold::Plain, Fold::Last, Fold::Trend { kernel: 5 }] {
+            for per_channel in [false, true] {
+                let fused = Linear::new(fold, shape, per_channel, &mut Stream::weights(3), &device);
+                let input = Stream::weights(4).uniform(5 * 7 * 4, 1.0);
+                let outcome = |model: &Linear| {
+                    let input = device.training_tensor([5, 7, 4], input.clone());
+                    let output = model.forward(input, None);
+                    let gradients = output.clone().square().sum().backward();
+                    let weight = model.weight.val().grad(&gradients).map(|gradient| device.values(gradient));
+                    let bias = model.bias.val().grad(&gradients).map(|gradient| device.values(gradient));
+                    [Some(device.values(output)), weight, bias].map(Option::unwrap_or_default)
+                };
+                let expected = outcome(&fused.clone().composed());
+                for (found, expected) in outcome(&fused).iter().zip(&expected) {
+                    assert!(!expected.is_empty() && found.len() == expected.len());
+                    for (found, expected) in found.iter().zip(expected) {
+                        assert!((found - expected).abs() < 1e-4, "{fold:?}: {found} not {expected}");
+                    }
+                }
+            }
+        }
     }
 }

@@ -4,29 +4,34 @@
 //! one that is trained by gradient descent, of [`Network`]) and a line in [`build`].
 
 mod ensemble;
+mod least_squares;
 mod linear;
-mod lstm;
-mod lstm_kernel;
-mod lstm_op;
+mod linear_op;
 mod naive;
 mod network;
 mod parameters;
+mod recurrent;
+mod recurrent_op;
 mod spec;
 
 use std::ops::{ControlFlow, Range};
 
 use crate::dataset::{ScaledSteps, Scaler, Windows};
 use crate::experiment::TrainingSpec;
+use crate::kernel::Fold;
 use crate::train::{ComputeDevice, Stream};
 
 pub use ensemble::Member;
-pub use lstm::LstmLayer;
+use least_squares::LeastSquares;
+use linear::Linear;
 pub(crate) use network::infer;
-pub use network::{Dense, Network, Noise};
+pub use network::{Dense, Network, Noise, Trained};
 pub use parameters::{Parameters, Values};
+use recurrent::Recurrent;
+pub use recurrent::{CellKind, RecurrentLayer};
 pub use spec::{
-    BASELINES, DlinearSpec, EnsembleSpec, LinearSpec, LstmSpec, ModelSpec, MovingAverageSpec, Parameterless,
-    SeasonalNaiveSpec,
+    BASELINES, DlinearSpec, EnsembleSpec, LinearSpec, ModelSpec, MovingAverageSpec, Parameterless,
+    RecurrentSpec, SeasonalNaiveSpec, Solver,
 };
 
 /// Sizes that a model is built for.
@@ -99,6 +104,11 @@ pub enum FitError {
         /// Epoch, counted from 1.
         epoch: usize,
     },
+    /// The normal equations have no solution in numbers.
+    #[error(
+        "the least-squares weights cannot be computed: the training windows hold values that are not finite"
+    )]
+    Unsolvable,
 }
 
 /// A model that forecasts the next steps from the past ones.
@@ -144,8 +154,7 @@ pub struct BuildContext<'a> {
 
 /// Builds a model, ready to be fitted or to be loaded.
 pub fn build(spec: &ModelSpec, context: BuildContext<'_>) -> Box<dyn Forecaster> {
-    let BuildContext { shape, training, seed, device, members } = context;
-    let mut stream = Stream::weights(seed);
+    let shape = context.shape;
     match spec {
         ModelSpec::Zero(_) => Box::new(naive::Constant::zero(shape)),
         ModelSpec::Mean(_) => Box::new(naive::Constant::mean(shape)),
@@ -153,22 +162,37 @@ pub fn build(spec: &ModelSpec, context: BuildContext<'_>) -> Box<dyn Forecaster>
         ModelSpec::Persistence(_) => Box::new(naive::Recent::persistence(shape)),
         ModelSpec::MovingAverage(spec) => Box::new(naive::Recent::moving_average(shape, spec.window)),
         ModelSpec::SeasonalNaive(spec) => Box::new(naive::Recent::seasonal(shape, spec.season)),
-        ModelSpec::Linear(spec) => {
-            let network = linear::Linear::new(shape, spec, &mut stream, device);
-            Box::new(network::Trained::new(network, shape, training, seed, device))
-        }
-        ModelSpec::Nlinear(spec) => {
-            let network = linear::NLinear::new(shape, spec, &mut stream, device);
-            Box::new(network::Trained::new(network, shape, training, seed, device))
-        }
+        ModelSpec::Linear(spec) => linear(Fold::Plain, spec.per_channel, spec.solver, spec.ridge, &context),
+        ModelSpec::Nlinear(spec) => linear(Fold::Last, spec.per_channel, spec.solver, spec.ridge, &context),
         ModelSpec::Dlinear(spec) => {
-            let network = linear::DLinear::new(shape, spec, &mut stream, device);
-            Box::new(network::Trained::new(network, shape, training, seed, device))
+            let fold = Fold::Trend { kernel: spec.kernel };
+            linear(fold, spec.per_channel, spec.solver, spec.ridge, &context)
         }
-        ModelSpec::Lstm(spec) => {
-            let network = lstm::Lstm::new(shape, spec, &mut stream, device);
-            Box::new(network::Trained::new(network, shape, training, seed, device))
-        }
-        ModelSpec::Ensemble(_) => Box::new(ensemble::Ensemble::new(shape, members)),
+        ModelSpec::Lstm(spec) => recurrent(CellKind::Lstm, spec, &context),
+        ModelSpec::Gru(spec) => recurrent(CellKind::Gru, spec, &context),
+        ModelSpec::Ensemble(_) => Box::new(ensemble::Ensemble::new(shape, context.members)),
     }
+}
+
+fn linear(
+    fold: Fold,
+    per_channel: bool,
+    solver: Solver,
+    ridge: f64,
+    context: &BuildContext<'_>,
+) -> Box<dyn Forecaster> {
+    match solver {
+        Solver::GradientDescent => {
+            let mut stream = Stream::weights(context.seed);
+            let network = Linear::new(fold, context.shape, per_channel, &mut stream, context.device);
+            Box::new(Trained::new(network, context))
+        }
+        Solver::LeastSquares => Box::new(LeastSquares::new(fold, context.shape, per_channel, ridge)),
+    }
+}
+
+fn recurrent(kind: CellKind, spec: &RecurrentSpec, context: &BuildContext<'_>) -> Box<dyn Forecaster> {
+    let mut stream = Stream::weights(context.seed);
+    let network = Recurrent::new(kind, context.shape, spec, &mut stream, context.device);
+    Box::new(Trained::new(network, context))
 }

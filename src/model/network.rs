@@ -3,7 +3,7 @@
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
 
-use super::{FitData, FitError, Forecaster, OnEpoch, Parameters, Shape, Values};
+use super::{BuildContext, FitData, FitError, Forecaster, OnEpoch, Parameters, Shape, Values};
 use crate::dataset::Windows;
 use crate::experiment::TrainingSpec;
 use crate::train::{ComputeDevice, Stream, fit_network};
@@ -19,8 +19,14 @@ pub trait Network: Module {
     /// `batch x lookback x channels` to `batch x horizon x targets`.
     fn forward(&self, input: Tensor<3>, noise: Noise<'_>) -> Tensor<3>;
 
-    /// The name that PyTorch gives the parameter at this path of the module.
-    fn parameter_name(&self, path: &str) -> String;
+    /// The names that PyTorch gives the parameters at this path of the module: usually one. Where PyTorch has several
+    /// that are stacked here, the first axes count them, in the order of the names.
+    fn parameter_names(&self, path: &str) -> Vec<String>;
+
+    /// How many first axes of each parameter stack parameters of PyTorch.
+    fn stacked_axes(&self) -> usize {
+        0
+    }
 }
 
 /// A fully connected layer with PyTorch's layout: weight `out x in`, bias `out`.
@@ -58,8 +64,14 @@ pub struct Trained<N> {
 
 impl<N: Network> Trained<N> {
     /// Wraps a freshly initialised network.
-    pub fn new(network: N, shape: Shape, training: &TrainingSpec, seed: u64, device: &ComputeDevice) -> Self {
-        Self { network, shape, training: training.clone(), seed, device: device.clone() }
+    pub fn new(network: N, context: &BuildContext<'_>) -> Self {
+        Self {
+            network,
+            shape: context.shape,
+            training: context.training.clone(),
+            seed: context.seed,
+            device: context.device.clone(),
+        }
     }
 }
 
@@ -83,16 +95,25 @@ impl<N: Network + Send> Forecaster for Trained<N> {
         let mut collector = Collector { path: Vec::new(), found: Vec::new() };
         self.network.valid().visit(&mut collector);
         let mut parameters = Parameters::default();
-        for (path, values) in collector.found {
-            parameters.insert(self.network.parameter_name(&path), values);
+        for (path, Values { mut shape, data }) in collector.found {
+            let names = self.network.parameter_names(&path);
+            shape.drain(..self.network.stacked_axes());
+            for (name, part) in names.into_iter().zip(data.chunks_exact(shape.iter().product())) {
+                parameters.insert(name, Values { shape: shape.clone(), data: part.to_vec() });
+            }
         }
         parameters
     }
 
     fn load(&mut self, parameters: &Parameters) -> anyhow::Result<()> {
         let names = self.network.clone();
-        let mut filler =
-            Filler { path: Vec::new(), parameters, name: &|path| names.parameter_name(path), failure: None };
+        let mut filler = Filler {
+            path: Vec::new(),
+            parameters,
+            names: &|path| names.parameter_names(path),
+            stacked_axes: names.stacked_axes(),
+            failure: None,
+        };
         let filled = self.network.clone().map(&mut filler);
         if let Some(error) = filler.failure {
             return Err(error);
@@ -148,7 +169,8 @@ impl ModuleVisitor for Collector {
 struct Filler<'a> {
     path: Vec<String>,
     parameters: &'a Parameters,
-    name: &'a dyn Fn(&str) -> String,
+    names: &'a dyn Fn(&str) -> Vec<String>,
+    stacked_axes: usize,
     failure: Option<anyhow::Error>,
 }
 
@@ -162,11 +184,15 @@ impl ModuleMapper for Filler<'_> {
     }
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-        let name = (self.name)(&self.path.join("."));
         let shape = param.val().dims();
-        match self.parameters.get(&name, &shape) {
-            Ok(values) => {
-                let data = TensorData::new(values.data.clone(), shape);
+        let found: anyhow::Result<Vec<f32>> =
+            (self.names)(&self.path.join(".")).iter().try_fold(Vec::new(), |mut data, name| {
+                data.extend_from_slice(&self.parameters.get(name, &shape[self.stacked_axes..])?.data);
+                Ok(data)
+            });
+        match found {
+            Ok(data) => {
+                let data = TensorData::new(data, shape);
                 param.map(|tensor| {
                     let device = tensor.device();
                     Tensor::from_data(data, &device).require_grad()

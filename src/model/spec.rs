@@ -34,7 +34,9 @@ pub enum ModelSpec {
     /// Linear layers on trend and remainder (Zeng et al., AAAI 2023).
     Dlinear(DlinearSpec),
     /// Long short-term memory with a two-layer head (Hochreiter & Schmidhuber, 1997).
-    Lstm(LstmSpec),
+    Lstm(RecurrentSpec),
+    /// Gated recurrent units with a two-layer head (Cho et al., 2014).
+    Gru(RecurrentSpec),
     /// Weighted mean of other models of the file.
     Ensemble(EnsembleSpec),
 }
@@ -66,12 +68,27 @@ pub struct SeasonalNaiveSpec {
     pub season: usize,
 }
 
+/// How the weights of a linear model are found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Solver {
+    /// By gradient descent, as the `training` table says.
+    #[default]
+    GradientDescent,
+    /// In closed form: the exact optimum of the mean squared error, which has no seed and reads no `training` table.
+    LeastSquares,
+}
+
 /// Hyperparameters of `linear` and `nlinear`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct LinearSpec {
     /// Weights of their own for each channel, instead of one set that all channels share.
     pub per_channel: bool,
+    /// How the weights are found.
+    pub solver: Solver,
+    /// Penalty on the squared weights, added to the mean squared error in scaled units; for `least_squares` only.
+    pub ridge: f64,
 }
 
 /// Hyperparameters of `dlinear`.
@@ -82,18 +99,22 @@ pub struct DlinearSpec {
     pub kernel: usize,
     /// Weights of their own for each channel, instead of one set that all channels share.
     pub per_channel: bool,
+    /// How the weights are found.
+    pub solver: Solver,
+    /// Penalty on the squared weights, added to the mean squared error in scaled units; for `least_squares` only.
+    pub ridge: f64,
 }
 
 impl Default for DlinearSpec {
     fn default() -> Self {
-        Self { kernel: 25, per_channel: false }
+        Self { kernel: 25, per_channel: false, solver: Solver::default(), ridge: 0.0 }
     }
 }
 
-/// Hyperparameters of `lstm`.
+/// Hyperparameters of `lstm` and `gru`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct LstmSpec {
+pub struct RecurrentSpec {
     /// Units of each layer.
     pub hidden: usize,
     /// Layers on top of each other.
@@ -102,7 +123,7 @@ pub struct LstmSpec {
     pub dropout: f64,
 }
 
-impl Default for LstmSpec {
+impl Default for RecurrentSpec {
     fn default() -> Self {
         Self { hidden: 32, layers: 1, dropout: 0.0 }
     }
@@ -119,7 +140,7 @@ pub struct EnsembleSpec {
 
 impl ModelSpec {
     /// Every kind, in the order of the variants.
-    pub const KINDS: [&str; 11] = [
+    pub const KINDS: [&str; 12] = [
         "zero",
         "mean",
         "median",
@@ -130,6 +151,7 @@ impl ModelSpec {
         "nlinear",
         "dlinear",
         "lstm",
+        "gru",
         "ensemble",
     ];
 
@@ -146,6 +168,7 @@ impl ModelSpec {
             ModelSpec::Nlinear(_) => "nlinear",
             ModelSpec::Dlinear(_) => "dlinear",
             ModelSpec::Lstm(_) => "lstm",
+            ModelSpec::Gru(_) => "gru",
             ModelSpec::Ensemble(_) => "ensemble",
         }
     }
@@ -153,7 +176,11 @@ impl ModelSpec {
     /// Version of the model's implementation; raised whenever the same run would give other numbers, so that old
     /// results are not taken for new ones.
     pub fn version(&self) -> u32 {
-        1
+        match self {
+            // The sums of the first version were in another order.
+            ModelSpec::Linear(_) | ModelSpec::Nlinear(_) | ModelSpec::Dlinear(_) | ModelSpec::Lstm(_) => 2,
+            _ => 1,
+        }
     }
 
     /// Whether the model is a naive baseline that others are measured against.
@@ -163,23 +190,29 @@ impl ModelSpec {
 
     /// Whether the model is trained by gradient descent, and so reads the `training` table and depends on a seed.
     pub fn is_trained(&self) -> bool {
-        matches!(
-            self,
-            ModelSpec::Linear(_) | ModelSpec::Nlinear(_) | ModelSpec::Dlinear(_) | ModelSpec::Lstm(_)
-        )
+        match self {
+            ModelSpec::Linear(spec) | ModelSpec::Nlinear(spec) => spec.solver == Solver::GradientDescent,
+            ModelSpec::Dlinear(spec) => spec.solver == Solver::GradientDescent,
+            ModelSpec::Lstm(_) | ModelSpec::Gru(_) => true,
+            _ => false,
+        }
     }
 
     /// The same model with hyperparameters at their defaults where they cannot matter, so that trials which differ in
     /// nothing else coincide.
     #[must_use]
     pub fn normalised(&self) -> Self {
-        match self {
+        let mut normalised = self.clone();
+        match &mut normalised {
             // Dropout acts between layers.
-            ModelSpec::Lstm(spec) if spec.layers == 1 => {
-                ModelSpec::Lstm(LstmSpec { dropout: 0.0, ..spec.clone() })
-            }
-            other => other.clone(),
+            ModelSpec::Lstm(spec) | ModelSpec::Gru(spec) if spec.layers == 1 => spec.dropout = 0.0,
+            // The penalty belongs to the closed form.
+            ModelSpec::Linear(LinearSpec { solver: Solver::GradientDescent, ridge, .. })
+            | ModelSpec::Nlinear(LinearSpec { solver: Solver::GradientDescent, ridge, .. })
+            | ModelSpec::Dlinear(DlinearSpec { solver: Solver::GradientDescent, ridge, .. }) => *ridge = 0.0,
+            _ => {}
         }
+        normalised
     }
 
     /// The key that says how many past steps the model reads.
@@ -201,7 +234,11 @@ impl ModelSpec {
             ModelSpec::SeasonalNaive(spec) => Some(spec.season),
             // An ensemble reads what its members read, which is known once they are chosen.
             ModelSpec::Ensemble(_) => Some(1),
-            ModelSpec::Linear(_) | ModelSpec::Nlinear(_) | ModelSpec::Dlinear(_) | ModelSpec::Lstm(_) => None,
+            ModelSpec::Linear(_)
+            | ModelSpec::Nlinear(_)
+            | ModelSpec::Dlinear(_)
+            | ModelSpec::Lstm(_)
+            | ModelSpec::Gru(_) => None,
         }
     }
 
@@ -219,23 +256,24 @@ impl ModelSpec {
                 help,
             )
         };
+        let penalty = |ridge: f64| {
+            let message = format!("{ridge} is no penalty");
+            check("ridge", ridge >= 0.0 && ridge.is_finite(), message, "give 0 or a small positive number")
+        };
         match self {
             ModelSpec::Zero(_) | ModelSpec::Mean(_) | ModelSpec::Median(_) | ModelSpec::Persistence(_) => {
                 Vec::new()
             }
-            ModelSpec::Linear(_) | ModelSpec::Nlinear(_) => Vec::new(),
+            ModelSpec::Linear(spec) | ModelSpec::Nlinear(spec) => Vec::from_iter(penalty(spec.ridge)),
             ModelSpec::MovingAverage(spec) => Vec::from_iter(positive("window", spec.window)),
             ModelSpec::SeasonalNaive(spec) => Vec::from_iter(positive("season", spec.season)),
             ModelSpec::Dlinear(spec) => {
                 let message = format!("a kernel of {} has no middle", spec.kernel);
-                Vec::from_iter(check(
-                    "kernel",
-                    !spec.kernel.is_multiple_of(2),
-                    message,
-                    "give an odd number, e.g. 25",
-                ))
+                let odd = !spec.kernel.is_multiple_of(2);
+                let kernel = check("kernel", odd, message, "give an odd number, e.g. 25");
+                kernel.into_iter().chain(penalty(spec.ridge)).collect()
             }
-            ModelSpec::Lstm(spec) => {
+            ModelSpec::Lstm(spec) | ModelSpec::Gru(spec) => {
                 let dropout = format!("{} is not a share of the units", spec.dropout);
                 let share = (0.0..1.0).contains(&spec.dropout);
                 [

@@ -2,13 +2,12 @@
 
 use std::time::Instant;
 
-use burn::module::{ModuleVisitor, Param};
-use burn::optim::{AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer};
-use burn::tensor::Tensor;
+use burn::optim::GradientsParams;
 
+use super::adam::Descent;
 use super::{ComputeDevice, RateSchedule, Stream};
 use crate::dataset::Windows;
-use crate::experiment::{Optimizer, TrainingSpec};
+use crate::experiment::TrainingSpec;
 use crate::model::{Epoch, FitData, FitError, Network, OnEpoch, Shape, infer};
 
 /// Trains a network and returns the weights of its best epoch on validation.
@@ -21,7 +20,7 @@ pub(crate) fn fit_network<N: Network>(
     data: &FitData<'_>,
     on_epoch: OnEpoch<'_>,
 ) -> Result<N, FitError> {
-    let mut optimizer = optimizer(training);
+    let mut descent = Descent::new(training, device);
     let mut schedule = RateSchedule::new(training);
     let mut shuffling = Stream::shuffling(seed);
     let mut noise = Stream::dropout(seed);
@@ -56,11 +55,8 @@ pub(crate) fn fit_network<N: Network>(
             }
             total += loss_value * batch.len() as f64;
             seen += batch.len();
-            let mut gradients = GradientsParams::from_grads(loss.backward(), &network);
-            if let Some(norm) = training.gradient_clip_norm {
-                gradients = clip_to_norm(gradients, &network, norm);
-            }
-            network = optimizer.step(learning_rate, network, gradients);
+            let gradients = GradientsParams::from_grads(loss.backward(), &network);
+            network = descent.step(learning_rate, network, gradients);
         }
         let snapshot = network.valid();
         let valid_loss = mean_squared_error(&infer(&snapshot, &data.valid, shape, device), &data.valid);
@@ -84,57 +80,6 @@ pub(crate) fn fit_network<N: Network>(
         }
     }
     Ok(best)
-}
-
-fn optimizer(training: &TrainingSpec) -> ModuleOptimizer {
-    // PyTorch's epsilon; burn's default is a thousand times larger.
-    const EPSILON: f32 = 1e-8;
-    let decay = training.weight_decay as f32;
-    match training.optimizer {
-        Optimizer::Adam => {
-            let config = AdamConfig::new().with_epsilon(EPSILON);
-            let penalty = burn::optim::decay::WeightDecayConfig::new(decay);
-            config.with_weight_decay((decay > 0.0).then_some(penalty)).init()
-        }
-        Optimizer::Adamw => AdamWConfig::new().with_epsilon(EPSILON).with_weight_decay(decay).init(),
-    }
-}
-
-/// Scales all gradients down together, so that their common Euclidean norm is at most `limit` (Pascanu et al., 2013).
-fn clip_to_norm<N: Network>(mut gradients: GradientsParams, network: &N, limit: f64) -> GradientsParams {
-    let mut norm = Norm { gradients: &gradients, squared: 0.0 };
-    network.visit(&mut norm);
-    let factor = limit / norm.squared.sqrt();
-    if factor < 1.0 {
-        network.visit(&mut Scale { gradients: &mut gradients, factor });
-    }
-    gradients
-}
-
-struct Norm<'a> {
-    gradients: &'a GradientsParams,
-    squared: f64,
-}
-
-impl ModuleVisitor for Norm<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(gradient) = self.gradients.get::<D>(param.id) {
-            self.squared += f64::from(gradient.square().sum().into_scalar::<f32>());
-        }
-    }
-}
-
-struct Scale<'a> {
-    gradients: &'a mut GradientsParams,
-    factor: f64,
-}
-
-impl ModuleVisitor for Scale<'_> {
-    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
-        if let Some(gradient) = self.gradients.remove::<D>(param.id) {
-            self.gradients.register(param.id, gradient.mul_scalar(self.factor));
-        }
-    }
 }
 
 /// Mean squared error over windows, horizon and targets.

@@ -1,5 +1,6 @@
 //! Training by gradient descent: devices, randomness, learning-rate schedules and the loop itself.
 
+mod adam;
 mod device;
 mod fit;
 mod schedule;

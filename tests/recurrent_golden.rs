@@ -1,10 +1,11 @@
-//! The LSTM against PyTorch's: outputs and gradients of `torch.nn.LSTM` in float64 (torch 2.15.0), cases in
-//! `golden_lstm.json`: gate order i, f, g, o; the loss is the sum of the outputs weighted by `loss_weights`.
+//! Recurrent layers against PyTorch's: outputs and gradients of `torch.nn.LSTM` and `torch.nn.GRU` in float64 (torch
+//! 2.15.0), cases in `golden_lstm.json` and `golden_gru.json`: gate orders i, f, g, o and r, z, n; the loss is the sum of
+//! the outputs weighted by `loss_weights`.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 use burn::tensor::{Tensor, TensorData};
-use burstlab::model::LstmLayer;
+use burstlab::model::{CellKind, RecurrentLayer};
 use burstlab::train::ComputeDevice;
 use serde_json::Value;
 
@@ -27,29 +28,35 @@ fn relative_error(found: &[f32], expected: &[f32]) -> f32 {
     found.iter().zip(expected).fold(0.0_f32, |worst, (a, b)| worst.max((a - b).abs())) / largest
 }
 
+const LSTM: (CellKind, &str) = (CellKind::Lstm, include_str!("golden_lstm.json"));
+const GRU: (CellKind, &str) = (CellKind::Gru, include_str!("golden_gru.json"));
+
 #[test]
-fn outputs_and_gradients_of_the_fused_layer_agree_with_pytorch() {
-    agree_with_pytorch(|layer| layer);
+fn outputs_and_gradients_of_the_fused_layers_agree_with_pytorch() {
+    agree_with_pytorch(LSTM, |layer| layer);
+    agree_with_pytorch(GRU, |layer| layer);
 }
 
 #[test]
-fn outputs_and_gradients_of_the_composed_layer_agree_with_pytorch() {
-    agree_with_pytorch(LstmLayer::composed);
+fn outputs_and_gradients_of_the_composed_layers_agree_with_pytorch() {
+    agree_with_pytorch(LSTM, RecurrentLayer::composed);
+    agree_with_pytorch(GRU, RecurrentLayer::composed);
 }
 
-fn agree_with_pytorch(prepare: impl Fn(LstmLayer) -> LstmLayer) {
-    let golden: Value = serde_json::from_str(include_str!("golden_lstm.json")).unwrap();
+fn agree_with_pytorch((kind, golden): (CellKind, &str), prepare: impl Fn(RecurrentLayer) -> RecurrentLayer) {
+    let golden: Value = serde_json::from_str(golden).unwrap();
     let device = ComputeDevice::cpu();
     let cases = golden["cases"].as_array().unwrap();
-    assert_eq!(cases.len(), 4);
+    assert!(cases.len() >= 4);
     for case in cases {
         let (batch, steps, inputs) = (size(case, "batch"), size(case, "steps"), size(case, "input"));
         let (hidden, count) = (size(case, "hidden"), size(case, "layers"));
         let names = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"];
-        let layers: Vec<LstmLayer> = (0..count)
+        let layers: Vec<RecurrentLayer> = (0..count)
             .map(|layer| {
                 let values = names.map(|name| flat(&case["parameters"][format!("{name}_l{layer}")]));
-                prepare(LstmLayer::from_values(
+                prepare(RecurrentLayer::from_values(
+                    kind,
                     if layer == 0 { inputs } else { hidden },
                     hidden,
                     values,
@@ -60,7 +67,8 @@ fn agree_with_pytorch(prepare: impl Fn(LstmLayer) -> LstmLayer) {
         let input = device.training_tensor([batch, steps, inputs], flat(&case["x"])).require_grad();
         let states = layers.iter().fold(input.clone().swap_dims(0, 1), |states, layer| layer.forward(states));
         let output: Tensor<3> = states.swap_dims(0, 1);
-        let error = relative_error(&device.values(output.clone()), &flat(&case["output"]));
+        let expected = flat(&case["output"]);
+        let error = relative_error(&device.values(output.clone()), &expected);
         assert!(
             error < 1e-5,
             "output of case {batch}x{steps}x{inputs}, hidden {hidden}, layers {count}: {error}"

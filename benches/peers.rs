@@ -1,0 +1,143 @@
+//! Our side of the comparison with PyTorch and JAX: one line of JSON for each piece of work, on one thread.
+//!
+//! `scripts/bench.sh` runs this beside the peers' scripts; `cargo bench --bench peers` runs it alone. The data are
+//! random, as the peers' training step has them: the time does not depend on them.
+
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use burstlab::dataset::{Channel, ChannelScale, ScaledSteps, Scaler, Transform, Windows};
+use burstlab::experiment::TrainingSpec;
+use burstlab::kernel::matrix_rate;
+use burstlab::model::{
+    BuildContext, DlinearSpec, FitData, Forecaster, LinearSpec, ModelSpec, RecurrentSpec, Shape, build,
+};
+use burstlab::train::{ComputeDevice, Stream};
+use serde_json::json;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Sizes of the training step that the peers' script times: hidden, layers, batch.
+const STEP_SIZES: [(usize, usize, usize); 3] = [(32, 1, 32), (64, 2, 32), (64, 2, 256)];
+/// Training steps in one timed epoch of them.
+const STEPS: usize = 60;
+const LOOKBACK: usize = 50;
+const TARGETS: usize = 3;
+/// Windows of the Azure conversation trace, training and test part.
+const TRAIN_WINDOWS: usize = 13_506;
+const TEST_WINDOWS: usize = 2_905;
+const EPOCHS: usize = 9;
+
+fn main() {
+    let lstm = |hidden, layers| ModelSpec::Lstm(RecurrentSpec { hidden, layers, dropout: 0.0 });
+    for (hidden, layers, batch) in STEP_SIZES {
+        let mut task = Task::new(lstm(hidden, layers), 5, batch, STEPS * batch);
+        let ms = median(&mut task.epoch_seconds()) * 1e3 / STEPS as f64;
+        let floor_ms = step_flops(hidden, layers, batch) / matrix_rate() * 1e3;
+        println!(
+            "{}",
+            json!({"work": "step", "hidden": hidden, "layers": layers, "batch": batch, "ms": ms,
+                "matrix_floor_ms": floor_ms})
+        );
+    }
+    let models = [
+        ("dlinear", ModelSpec::Dlinear(DlinearSpec::default())),
+        ("nlinear", ModelSpec::Nlinear(LinearSpec::default())),
+        ("lstm", lstm(32, 1)),
+    ];
+    for (name, model) in models {
+        for batch in [32, 128] {
+            let mut task = Task::new(model.clone(), TARGETS, batch, TRAIN_WINDOWS);
+            let epoch = median(&mut task.epoch_seconds());
+            let infer = median(&mut task.inference_seconds());
+            println!(
+                "{}",
+                json!({"work": "epoch", "model": name, "batch": batch,
+                    "windows_per_s": TRAIN_WINDOWS as f64 / epoch,
+                    "infer_windows_per_s": TEST_WINDOWS as f64 / infer})
+            );
+        }
+    }
+}
+
+/// Floating-point operations of the matrix products of one training step: forward, and twice as many backward.
+fn step_flops(hidden: usize, layers: usize, batch: usize) -> f64 {
+    let products: usize = (0..layers)
+        .map(|layer| {
+            let inputs = if layer == 0 { 5 } else { hidden };
+            // The lowest layer's gradient by its input is not asked for; every other product has two in return.
+            let backward = if layer == 0 { inputs + 2 * hidden } else { 2 * (inputs + hidden) };
+            LOOKBACK * batch * 4 * hidden * (inputs + hidden + backward)
+        })
+        .sum();
+    2.0 * products as f64
+}
+
+/// One model on random windows.
+struct Task {
+    steps: ScaledSteps,
+    scaler: Scaler,
+    model: Box<dyn Forecaster>,
+    train_windows: usize,
+}
+
+impl Task {
+    fn new(spec: ModelSpec, channels: usize, batch_size: usize, train_windows: usize) -> Self {
+        let rows = LOOKBACK + train_windows + TEST_WINDOWS;
+        let inputs = Stream::weights(1).uniform(rows * channels, 1.0);
+        let targets = inputs.chunks(channels).flat_map(|row| row[..TARGETS].to_vec()).collect();
+        let channel = Channel { name: "x".into(), unit: String::new(), transform: Transform::Identity };
+        let scale = ChannelScale { channel, mean: 0.0, std: 1.0, clip: None };
+        let training = TrainingSpec { epochs: EPOCHS, batch_size, ..TrainingSpec::default() };
+        let device = ComputeDevice::cpu();
+        let shape = Shape { lookback: LOOKBACK, horizon: 1, channels, targets: TARGETS };
+        let context =
+            BuildContext { shape, training: &training, seed: 1, device: &device, members: Vec::new() };
+        Self {
+            steps: ScaledSteps { inputs, targets, channels, target_count: TARGETS },
+            scaler: Scaler { channels: vec![scale; TARGETS], fitted: 0..rows },
+            model: build(&spec, context),
+            train_windows,
+        }
+    }
+
+    /// Seconds of each epoch: gathering the batches, forward, backward and Adam, and one window of validation.
+    fn epoch_seconds(&mut self) -> Vec<f64> {
+        let rows = self.steps.len();
+        let boundary = LOOKBACK + self.train_windows;
+        let data = FitData {
+            train: Windows { steps: &self.steps, origins: LOOKBACK..boundary, horizon: 1 },
+            valid: Windows { steps: &self.steps, origins: boundary..boundary + 1, horizon: 1 },
+            train_steps: 0..rows,
+            scaler: &self.scaler,
+        };
+        let mut seconds = Vec::new();
+        let mut last = Instant::now();
+        let fitted = self.model.fit(&data, &mut |_| {
+            seconds.push(last.elapsed().as_secs_f64());
+            last = Instant::now();
+            ControlFlow::Continue(())
+        });
+        assert!(fitted.is_ok(), "{fitted:?}");
+        seconds
+    }
+
+    /// Seconds of each pass over the test windows.
+    fn inference_seconds(&self) -> Vec<f64> {
+        let origins = LOOKBACK + self.train_windows..self.steps.len();
+        let windows = Windows { steps: &self.steps, origins, horizon: 1 };
+        let pass = || {
+            let started = Instant::now();
+            let forecast = self.model.forecast(&windows);
+            assert_eq!(forecast.len(), TEST_WINDOWS * TARGETS);
+            started.elapsed().as_secs_f64()
+        };
+        (0..EPOCHS).map(|_| pass()).collect()
+    }
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
