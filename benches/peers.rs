@@ -1,7 +1,10 @@
 //! Our side of the comparison with PyTorch and JAX: one line of JSON for each piece of work, on one thread.
 //!
-//! `scripts/bench.sh` runs this beside the peers' scripts; `cargo bench --bench peers` runs it alone. The data are
-//! random, as the peers' training step has them: the time does not depend on them.
+//! `scripts/bench.sh` runs this beside the peers' scripts; `cargo bench --bench peers` runs it alone, all of it or the
+//! work named: `step`, or an epoch of `dlinear`, `nlinear` or `lstm`. The data are random, as the peers' training step has
+//! them: the time does not depend on them.
+
+#![expect(clippy::print_stdout, reason = "the result of a benchmark")]
 
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -30,9 +33,11 @@ const TEST_WINDOWS: usize = 2_905;
 const EPOCHS: usize = 9;
 
 fn main() {
+    let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let wanted = |work: &str| named.is_empty() || named.iter().any(|name| name == work);
     let lstm = |hidden, layers| ModelSpec::Lstm(RecurrentSpec { hidden, layers, dropout: 0.0 });
-    for (hidden, layers, batch) in STEP_SIZES {
-        let mut task = Task::new(lstm(hidden, layers), 5, batch, STEPS * batch);
+    for (hidden, layers, batch) in STEP_SIZES.into_iter().filter(|_| wanted("step")) {
+        let mut task = Task::new(&lstm(hidden, layers), 5, batch, STEPS * batch);
         let ms = median(&mut task.epoch_seconds()) * 1e3 / STEPS as f64;
         let floor_ms = step_flops(hidden, layers, batch) / matrix_rate() * 1e3;
         println!(
@@ -46,9 +51,9 @@ fn main() {
         ("nlinear", ModelSpec::Nlinear(LinearSpec::default())),
         ("lstm", lstm(32, 1)),
     ];
-    for (name, model) in models {
+    for (name, model) in models.into_iter().filter(|(name, _)| wanted(name)) {
         for batch in [32, 128] {
-            let mut task = Task::new(model.clone(), TARGETS, batch, TRAIN_WINDOWS);
+            let mut task = Task::new(&model, TARGETS, batch, TRAIN_WINDOWS);
             let epoch = median(&mut task.epoch_seconds());
             let infer = median(&mut task.inference_seconds());
             println!(
@@ -83,7 +88,7 @@ struct Task {
 }
 
 impl Task {
-    fn new(spec: ModelSpec, channels: usize, batch_size: usize, train_windows: usize) -> Self {
+    fn new(spec: &ModelSpec, channels: usize, batch_size: usize, train_windows: usize) -> Self {
         let rows = LOOKBACK + train_windows + TEST_WINDOWS;
         let inputs = Stream::weights(1).uniform(rows * channels, 1.0);
         let targets = inputs.chunks(channels).flat_map(|row| row[..TARGETS].to_vec()).collect();
@@ -97,7 +102,7 @@ impl Task {
         Self {
             steps: ScaledSteps { inputs, targets, channels, target_count: TARGETS },
             scaler: Scaler { channels: vec![scale; TARGETS], fitted: 0..rows },
-            model: build(&spec, context),
+            model: build(spec, context),
             train_windows,
         }
     }

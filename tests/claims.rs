@@ -237,7 +237,7 @@ fn a_condition_on_a_parameter_that_no_run_has_is_pointed_at() {
     18 | where = { "task.horizn" = 2 }
        |                           ^ did you mean `task.horizon`?
        |
-       = help: parameters here: dataset.cleaning.drop_zero_tokens, dataset.max_rows, dataset.source, evaluation.drop_last, evaluation.mase_season, model.kind, model.per_channel, split.embargo, split.folds, split.test, split.train, split.valid, task.features, task.horizon, task.kind, task.lookback, training.batch_size, training.drop_last, training.epochs, training.learning_rate, training.optimizer, training.schedule, training.weight_decay
+       = help: parameters here: dataset.cleaning.drop_zero_tokens, dataset.max_rows, dataset.source, evaluation.drop_last, evaluation.mase_season, model.kind, model.per_channel, model.ridge, model.solver, split.embargo, split.folds, split.test, split.train, split.valid, task.features, task.horizon, task.kind, task.lookback, training.batch_size, training.drop_last, training.epochs, training.learning_rate, training.optimizer, training.schedule, training.weight_decay
     "#);
     assert_snapshot!(refusal(&claim("a", "task.horizn = 2", "at_most = 1")), @r#"
     error: no run of this file has a parameter `task.horizn`
@@ -246,7 +246,7 @@ fn a_condition_on_a_parameter_that_no_run_has_is_pointed_at() {
     18 | where = { task.horizn = 2 }
        |                         ^ did you mean `task.horizon`?
        |
-       = help: parameters here: dataset.cleaning.drop_zero_tokens, dataset.max_rows, dataset.source, evaluation.drop_last, evaluation.mase_season, model.kind, model.per_channel, split.embargo, split.folds, split.test, split.train, split.valid, task.features, task.horizon, task.kind, task.lookback, training.batch_size, training.drop_last, training.epochs, training.learning_rate, training.optimizer, training.schedule, training.weight_decay
+       = help: parameters here: dataset.cleaning.drop_zero_tokens, dataset.max_rows, dataset.source, evaluation.drop_last, evaluation.mase_season, model.kind, model.per_channel, model.ridge, model.solver, split.embargo, split.folds, split.test, split.train, split.valid, task.features, task.horizon, task.kind, task.lookback, training.batch_size, training.drop_last, training.epochs, training.learning_rate, training.optimizer, training.schedule, training.weight_decay
     "#);
 }
 

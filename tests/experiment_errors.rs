@@ -72,7 +72,35 @@ fn an_unknown_model_is_pointed_at() {
     13 | [models.lstmm]
        |         ^^^^^ did you mean `lstm`?
        |
-       = help: known here: zero, mean, median, persistence, moving_average, seasonal_naive, linear, nlinear, dlinear, lstm, ensemble
+       = help: known here: zero, mean, median, persistence, moving_average, seasonal_naive, linear, nlinear, dlinear, lstm, gru, ensemble
+    "#);
+}
+
+#[test]
+fn a_penalty_below_zero_is_pointed_at() {
+    let linear = "models.linear]\nsolver = \"least_squares\"\nridge = -0.5\n[[models]]\n[models.lstm";
+    assert_snapshot!(refusal(&with("models.lstm", linear), &[]), @r#"
+    error: -0.5 is no penalty
+      --> e.toml:15:9
+       |
+    15 | ridge = -0.5
+       |         ^^^^
+       |
+       = help: give 0 or a small positive number
+    "#);
+}
+
+#[test]
+fn an_unknown_solver_is_pointed_at() {
+    let linear = "models.linear]\nsolver = \"least_square\"\n[[models]]\n[models.lstm";
+    assert_snapshot!(refusal(&with("models.lstm", linear), &[]), @r#"
+    error: unknown value `least_square`
+      --> e.toml:14:10
+       |
+    14 | solver = "least_square"
+       |          ^^^^^^^^^^^^^^ did you mean `least_squares`?
+       |
+       = help: known here: gradient_descent, least_squares
     "#);
 }
 

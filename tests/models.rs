@@ -48,6 +48,7 @@ season = 40
 [[models]]
 [models.linear]
 per_channel = { grid = [false, true] }
+solver = { grid = ["gradient_descent", "least_squares"] }
 [[models]]
 [models.nlinear]
 per_channel = { grid = [false, true] }
@@ -55,11 +56,17 @@ per_channel = { grid = [false, true] }
 [models.dlinear]
 kernel = 7
 per_channel = { grid = [false, true] }
+solver = { grid = ["gradient_descent", "least_squares"] }
+ridge = { grid = [0.0, 0.1] }
 [[models]]
 [models.lstm]
 hidden = 8
 layers = 2
 dropout = 0.1
+[[models]]
+[models.gru]
+hidden = 20
+layers = 2
 [[models]]
 [models.ensemble]
 members = ["lstm", "nlinear", "moving_average"]
@@ -82,7 +89,8 @@ fn every_model_is_scored_on_every_part_target_and_unit() {
         "select model, count(*) as metrics, count(distinct part || target || unit) as groups from runs \
          join metrics using (run_id) group by run_id",
     );
-    assert_eq!(rows.len(), 14);
+    // The penalty belongs to the closed form: gradient descent runs once for both of its values.
+    assert_eq!(rows.len(), 21);
     for row in rows {
         // Three targets in two units and the mean over them in scaled units, on three parts.
         assert_eq!(row["groups"], 3 * 7, "{row}");
@@ -165,7 +173,7 @@ fn parameters_carry_the_names_that_pytorch_gives_them() {
     lstm.weight_ih_l1 [32, 8]
     "#);
     insta::assert_snapshot!(
-        names("select run_id from runs where model = 'dlinear' and params->>'$.model.per_channel'"), @r#"
+        names("select run_id from runs where model = 'dlinear' and params->>'$.model.per_channel' and seed is not null"), @r#"
     Linear_Seasonal.0.bias [3]
     Linear_Seasonal.0.weight [3, 24]
     Linear_Seasonal.1.bias [3]
@@ -184,6 +192,43 @@ fn parameters_carry_the_names_that_pytorch_gives_them() {
     Linear.bias [3]
     Linear.weight [3, 24]
     "#);
+}
+
+#[test]
+fn the_closed_form_is_the_optimum_of_what_training_approaches() {
+    let lab = zoo();
+    let loss = |model: &str, solver: &str, per_channel: bool, ridge: &str| {
+        let sql = format!(
+            "select value from runs join metrics using (run_id) where model = '{model}' and part = 'train' \
+             and target = 'all' and name = 'mse' and params->>'$.model.solver' = '{solver}' \
+             and params->>'$.model.per_channel' = {per_channel} and params->>'$.model.ridge' = {ridge}"
+        );
+        lab.scalar(&sql).as_f64().unwrap()
+    };
+    for per_channel in [false, true] {
+        for model in ["linear", "dlinear"] {
+            let trained = loss(model, "gradient_descent", per_channel, "0.0");
+            let exact = loss(model, "least_squares", per_channel, "0.0");
+            assert!(exact < trained, "{model}, per channel {per_channel}: {exact} against {trained}");
+        }
+        // Trend and remainder are linear maps of the past: without a penalty both models have one optimum.
+        let linear = loss("linear", "least_squares", per_channel, "0.0");
+        let dlinear = loss("dlinear", "least_squares", per_channel, "0.0");
+        assert!((linear / dlinear - 1.0).abs() < 1e-4, "{linear} against {dlinear}");
+        assert!(loss("dlinear", "least_squares", per_channel, "0.1") > dlinear, "a penalty costs fit");
+        assert!(
+            loss("linear", "least_squares", true, "0.0") <= loss("linear", "least_squares", false, "0.0"),
+            "weights of their own fit at least as well as shared ones"
+        );
+    }
+    let seeds = lab.query("select seed from runs where params->>'$.model.solver' = 'least_squares'");
+    assert!(seeds.len() == 6 && seeds.iter().all(|row| row["seed"].is_null()), "nothing is random in it");
+    assert_eq!(
+        lab.scalar(
+            "select count(*) from epochs join runs using (run_id) where params->>'$.model.solver' = 'least_squares'"
+        ),
+        0
+    );
 }
 
 #[test]

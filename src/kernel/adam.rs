@@ -1,4 +1,4 @@
-//! One step of Adam or AdamW in a single pass over a parameter, instead of a dozen operations on tensors.
+//! One step of Adam or `AdamW` in a single pass over a parameter, instead of a dozen operations on tensors.
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -16,7 +16,7 @@ pub struct AdamStep {
     pub epsilon: f64,
     /// Weight decay.
     pub decay: f64,
-    /// Whether the decay shrinks the parameter by itself (AdamW) or is a part of the gradient (Adam).
+    /// Whether the decay shrinks the parameter by itself (`AdamW`) or is a part of the gradient (Adam).
     pub decoupled: bool,
 }
 

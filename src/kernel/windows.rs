@@ -67,7 +67,9 @@ impl Fold {
                 let mut by_weights = by_folded;
                 for row in by_weights.chunks_exact_mut(lookback) {
                     let last = row[lookback - 1];
-                    row.iter_mut().for_each(|value| *value -= last);
+                    for value in row {
+                        *value -= last;
+                    }
                 }
                 by_weights
             }

@@ -1,4 +1,4 @@
-//! The optimizer: Adam or AdamW, with the gradients' norm clipped where the experiment asks for it.
+//! The optimizer: Adam or `AdamW`, with the gradients' norm clipped where the experiment asks for it.
 //!
 //! On the CPU each parameter is updated in place in one pass; on other devices burn's own optimizer does the same.
 
