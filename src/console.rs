@@ -253,10 +253,10 @@ impl Progress for SweepProgress {
         self.slot(slot, "idle".to_string());
     }
 
-    fn ended(&mut self, slot: usize, run: &Run, status: Status, error: &str, again: bool) {
-        let position = if again { String::new() } else { format!("{} ", self.advance()) };
+    fn ended(&mut self, slot: usize, run: &Run, status: Status, error: &str, again: Option<&str>) {
+        let position = if again.is_some() { String::new() } else { format!("{} ", self.advance()) };
         let what = self.console.paint(status.as_str(), "31");
-        let next = if again { "; it is tried again" } else { "" };
+        let next = again.map_or(String::new(), |again| format!("; {again}"));
         self.line(&format!("{position}{what} {}: {error}{next}", title(run)));
         self.slot(slot, "idle".to_string());
     }

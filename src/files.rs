@@ -1,11 +1,13 @@
 //! Files appear under their final name only when whole: whoever opens one sees the old one or the new one.
 
 use std::fs::Permissions;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use anyhow::Context;
+use tempfile::TempDir;
 
 /// Writes a file under a temporary name and renames it.
 ///
@@ -22,6 +24,8 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 
 /// Fills a fresh folder with files and moves it into the place of an older one, of which nothing stays.
 ///
+/// The two change places in one step where the file system can, so that at no instant neither is there.
+///
 /// # Errors
 /// A folder that cannot be written or replaced.
 pub fn replace_folder(place: &Path, files: &[(String, &[u8])]) -> anyhow::Result<Vec<PathBuf>> {
@@ -31,21 +35,105 @@ pub fn replace_folder(place: &Path, files: &[(String, &[u8])]) -> anyhow::Result
     for (name, bytes) in files {
         std::fs::write(fresh.path().join(name), bytes).with_context(failed)?;
     }
-    // A folder cannot be renamed over another that holds files, so the older one steps aside first.
-    let aside = draft(0o777).tempdir_in(parent).with_context(failed)?;
-    if place.exists() {
-        std::fs::rename(place, aside.path().join("old")).with_context(failed)?;
-    }
-    std::fs::rename(fresh.path(), place).with_context(failed)?;
-    // It has moved: there is nothing left to remove under its temporary name.
-    let _ = fresh.keep();
+    install(fresh, place).with_context(failed)?;
     Ok(files.iter().map(|(name, _)| place.join(name)).collect())
 }
 
-/// Temporary names are hidden, but unlike other temporary files these are for everyone to read that the umask allows.
+/// Copies the files of a folder into the place of an older one, of which nothing stays.
+///
+/// # Errors
+/// A folder that cannot be read, written or replaced.
+pub fn copy_folder(from: &Path, place: &Path) -> anyhow::Result<()> {
+    let failed = || format!("cannot copy {} to {}", from.display(), place.display());
+    let parent = place.parent().with_context(failed)?;
+    let fresh = draft(0o777).tempdir_in(parent).with_context(failed)?;
+    for entry in std::fs::read_dir(from).with_context(failed)? {
+        let entry = entry.with_context(failed)?;
+        if entry.file_type().with_context(failed)?.is_file() {
+            std::fs::copy(entry.path(), fresh.path().join(entry.file_name())).with_context(failed)?;
+        }
+    }
+    install(fresh, place).with_context(failed)
+}
+
+/// Removes what processes that are gone left unfinished in a folder. Drafts of living ones stay.
+pub fn clear_drafts(folder: &Path) {
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(|name| name.strip_prefix(DRAFT)?.split('-').next()?.parse().ok());
+        if owner.is_some_and(|pid| !is_running(pid)) {
+            // What cannot be removed is in nobody's way: it is hidden, and has no final name.
+            let _ = std::fs::remove_dir_all(entry.path()).or_else(|_| std::fs::remove_file(entry.path()));
+        }
+    }
+}
+
+fn is_running(pid: i32) -> bool {
+    rustix::process::Pid::from_raw(pid)
+        .is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
+}
+
+/// Moves a finished draft to its place. Others may do the same at the same time: then the last one stays.
+fn install(fresh: TempDir, place: &Path) -> std::io::Result<()> {
+    loop {
+        match std::fs::rename(fresh.path(), place) {
+            Ok(()) => {
+                // It has moved: there is nothing left to remove under its temporary name.
+                let _ = fresh.keep();
+                return Ok(());
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::DirectoryNotEmpty | ErrorKind::AlreadyExists) => {
+            }
+            Err(error) => return Err(error),
+        }
+        match exchange(fresh.path(), place) {
+            // The older folder now has the temporary name, and goes with it.
+            Ok(()) => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(_) => step_aside(place)?,
+        }
+    }
+}
+
+/// Swaps two folders in one step.
+fn exchange(one: &Path, other: &Path) -> std::io::Result<()> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
+}
+
+/// Moves an older folder out of the way, on file systems that cannot swap.
+fn step_aside(place: &Path) -> std::io::Result<()> {
+    let parent = place.parent().unwrap_or(Path::new("."));
+    let aside = draft(0o777).tempdir_in(parent)?;
+    match std::fs::rename(place, aside.path().join("old")) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// What to do about a file that cannot be written; `None` where the error says it all.
+pub fn remedy(error: &std::io::Error) -> Option<&'static str> {
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => Some(
+            "free some space, or raise the quota, and give the same command again: what is recorded stays, and only \
+             the rest runs",
+        ),
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied => {
+            Some("make the results folder writable, or set BURSTLAB_RESULTS to one that is")
+        }
+        _ => None,
+    }
+}
+
+const DRAFT: &str = ".draft-";
+
+/// Temporary names are hidden and name their process, so that what it leaves behind can be told from what it is at. But
+/// unlike other temporary files these are for everyone to read that the umask allows.
 fn draft(mode: u32) -> tempfile::Builder<'static, 'static> {
+    static PREFIX: LazyLock<String> = LazyLock::new(|| format!("{DRAFT}{}-", std::process::id()));
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".draft-").permissions(Permissions::from_mode(mode));
+    builder.prefix(PREFIX.as_str()).permissions(Permissions::from_mode(mode));
     builder
 }
 
@@ -74,5 +162,41 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"short");
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o400, 0o400);
+    }
+
+    #[test]
+    fn a_folder_is_always_there_while_many_replace_it() {
+        let parent = tempfile::tempdir().unwrap();
+        let place = parent.path().join("run");
+        replace_folder(&place, &[("run.toml".to_string(), b"0")]).unwrap();
+        std::thread::scope(|scope| {
+            for writer in 0..4_u8 {
+                let place = &place;
+                scope.spawn(move || {
+                    for _ in 0..50 {
+                        replace_folder(place, &[("run.toml".to_string(), &[writer])]).unwrap();
+                    }
+                });
+            }
+            for _ in 0..1000 {
+                assert!(place.is_dir());
+            }
+        });
+        assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 1, "no draft is left");
+    }
+
+    #[test]
+    fn drafts_of_dead_processes_are_cleared_and_those_of_living_ones_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let dead = folder.path().join(format!("{DRAFT}{}-abc", child.id()));
+        child.wait().unwrap();
+        let living = folder.path().join(format!("{DRAFT}{}-abc", std::process::id()));
+        for path in [&dead, &living] {
+            std::fs::create_dir(path).unwrap();
+            std::fs::write(path.join("model.safetensors"), b"half").unwrap();
+        }
+        clear_drafts(folder.path());
+        assert!(!dead.exists() && living.exists());
     }
 }

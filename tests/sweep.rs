@@ -357,21 +357,9 @@ fn a_trial_that_lacks_runs_stands_back_behind_one_that_is_whole() {
     let sql = format!(
         "UPDATE run_records SET status = 'failed' WHERE seed > 1 AND params->>'$.training.learning_rate' = {rate}"
     );
-    execute(&lab, &sql);
+    lab.execute(&sql);
     let loser = best(&lab);
     assert_ne!(winner, loser, "the trial with one run of three no longer stands for the model");
-    execute(&lab, "UPDATE run_records SET status = 'failed' WHERE seed > 1");
+    lab.execute("UPDATE run_records SET status = 'failed' WHERE seed > 1");
     assert!(best(&lab).ends_with("(1 of 3 runs)"), "{}", best(&lab));
-}
-
-/// Changes the store behind burstlab's back.
-fn execute(lab: &Lab, sql: &str) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        use sqlx::Connection;
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(lab.results().join("burstlab.db"));
-        let mut connection = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
-        sqlx::query(sqlx::AssertSqlSafe(sql.to_string())).execute(&mut connection).await.unwrap();
-        connection.close().await.unwrap();
-    });
 }

@@ -5,12 +5,15 @@ mod claims;
 mod dataset;
 mod export;
 mod inspection;
+mod job;
+mod merge;
 mod predict;
 mod query;
 mod report;
 mod run;
 mod runs;
 mod show;
+mod slurm;
 mod watch;
 
 use std::ffi::OsString;
@@ -25,6 +28,7 @@ use crate::exit_code::Exit;
 use crate::experiment::ExperimentError;
 use crate::scheduler::serve;
 use crate::store::Refusal;
+use crate::{files, store};
 
 /// Batch experiments that forecast LLM-serving workload.
 ///
@@ -61,6 +65,8 @@ enum Command {
     Export(export::ExportArgs),
     /// Write the report of an experiment again
     Report(report::ReportArgs),
+    /// Bring stores from other machines into this one
+    Merge(merge::MergeArgs),
     /// Forecast the next steps of a trace with a saved model
     Predict(predict::PredictArgs),
     /// Traces: list, fetch, inspect, synthesise
@@ -111,6 +117,9 @@ pub fn main() -> Exit {
         Ok(exit) => exit,
         Err(error) => {
             console.error(&error);
+            if let Some(remedy) = remedy(&error) {
+                console.note(&format!("help: {remedy}"));
+            }
             if error.is::<ExperimentError>() || error.is::<UsageError>() || error.is::<Refusal>() {
                 Exit::Usage
             } else {
@@ -131,6 +140,7 @@ fn dispatch(command: Command, console: Console) -> anyhow::Result<Exit> {
         Command::Query(args) => query::query(&args, console),
         Command::Export(args) => export::export(&args, console),
         Command::Report(args) => report::report(&args, console),
+        Command::Merge(args) => merge::merge(&args, console),
         Command::Predict(args) => predict::predict(&args, console),
         Command::Dataset(args) => dataset::dataset(&args, console),
         Command::Schema => {
@@ -143,6 +153,13 @@ fn dispatch(command: Command, console: Console) -> anyhow::Result<Exit> {
             Ok(Exit::Ok)
         }
     }
+}
+
+/// What to do about an error of the store or of another file.
+fn remedy(error: &anyhow::Error) -> Option<String> {
+    let file = || error.chain().find_map(|cause| files::remedy(cause.downcast_ref::<std::io::Error>()?));
+    let path = store::results_folder().join("burstlab.db");
+    store::remedy(error, &path).or_else(|| file().map(str::to_string))
 }
 
 /// Something that the user asked for and cannot have; the message says what to ask instead.

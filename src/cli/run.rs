@@ -2,20 +2,19 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::json;
-use walkdir::WalkDir;
 
-use super::{OutputFormat, usage};
+use super::job::{Job, experiment_files};
+use super::{OutputFormat, slurm, usage};
 use crate::console::{Console, table};
 use crate::dataset::{Loader, find_source};
-use crate::device::{DeviceRequest, Machine, Placement};
 use crate::exit_code::Exit;
-use crate::experiment::{Experiment, Plan};
-use crate::report;
+use crate::experiment::{Experiment, Partition, Run};
 use crate::report::claims::{self, Judgement};
 use crate::scheduler::{Lab, LabOptions, Summary, has_files, interrupt};
 use crate::store::{PlanRecord, Status, Store, results_folder};
+use crate::{files, report};
 
 #[derive(Debug, Args)]
 pub(super) struct RunArgs {
@@ -24,25 +23,52 @@ pub(super) struct RunArgs {
     paths: Vec<PathBuf>,
     /// Print the plan and run nothing
     #[arg(long)]
-    dry_run: bool,
+    pub(super) dry_run: bool,
     /// Runs at the same time; by default as many as the cores or GPUs carry
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    slots: Option<u16>,
+    pub(super) slots: Option<u16>,
     /// auto, cpu, cuda, cuda:0 or wgpu, instead of the experiment's
     #[arg(long)]
-    device: Option<String>,
+    pub(super) device: Option<String>,
     /// Set a key of the experiment file, e.g. training.epochs=3 or models.lstm.hidden=64
     #[arg(long = "set", value_name = "PATH=VALUE")]
     overrides: Vec<String>,
     /// Stop at the first run that fails
     #[arg(long)]
-    fail_fast: bool,
+    pub(super) fail_fast: bool,
     /// Run everything once more, even what is done
     #[arg(long)]
-    force: bool,
+    pub(super) force: bool,
+    /// Run one of several stable shares of the plan, e.g. 2/4; `burstlab merge` brings their stores together
+    #[arg(long, value_name = "I/N")]
+    partition: Option<Partition>,
+    /// Who runs the plan: this machine, or a Slurm cluster
+    #[arg(long, value_enum, default_value = "local", conflicts_with = "partition")]
+    pub(super) engine: Engine,
     /// How the outcome is printed
     #[arg(long, value_enum, default_value = "human")]
-    format: OutputFormat,
+    pub(super) format: OutputFormat,
+}
+
+/// Who runs a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Engine {
+    /// Worker processes on this machine.
+    Local,
+    /// A job array on a Slurm cluster.
+    Slurm,
+}
+
+impl RunArgs {
+    /// Whether a run belongs to the share of the plan that is asked for.
+    fn holds(&self, run: &Run) -> bool {
+        self.partition.is_none_or(|partition| partition.holds(run))
+    }
+
+    /// Whether that is less than the whole.
+    fn is_share(&self) -> bool {
+        self.partition.is_some_and(|partition| partition.count > 1)
+    }
 }
 
 pub(super) fn run(args: &RunArgs, console: Console) -> anyhow::Result<Exit> {
@@ -71,9 +97,15 @@ pub(super) fn run(args: &RunArgs, console: Console) -> anyhow::Result<Exit> {
         jobs.push(Job::new(experiment, args, &mut loader)?);
     }
     drop(loader);
+    if args.engine == Engine::Slurm {
+        for job in &jobs {
+            slurm::hand_over(job, args, console)?;
+        }
+        return Ok(Exit::Ok);
+    }
     if args.dry_run {
         for job in &jobs {
-            print_plan(job, args.format, console)?;
+            print_plan(job, args, console)?;
         }
         return Ok(Exit::Ok);
     }
@@ -97,56 +129,6 @@ pub(super) fn run(args: &RunArgs, console: Console) -> anyhow::Result<Exit> {
         }
     }
     Ok(exit)
-}
-
-/// One planned experiment.
-struct Job {
-    experiment: Experiment,
-    plan: Plan,
-    slots: Vec<Placement>,
-}
-
-impl Job {
-    fn new(experiment: Experiment, args: &RunArgs, loader: &mut Loader) -> anyhow::Result<Self> {
-        let scheduler = &experiment.spec.scheduler;
-        let device = args.device.as_deref().unwrap_or(&scheduler.device);
-        let request = DeviceRequest::parse(device)
-            .map_err(|message| usage(format!("{message}; give auto, cpu, cuda, cuda:0 or wgpu")))?;
-        let machine = Machine::detect();
-        let mut slots = machine
-            .slots(request, scheduler.threads_per_run, scheduler.runs_per_gpu)
-            .map_err(|error| usage(error.to_string()))?;
-        if let Some(wanted) = args.slots {
-            slots = slots.iter().copied().cycle().take(usize::from(wanted)).collect();
-        }
-        let plan = Plan::new(&experiment, loader, slots[0].class())?;
-        Ok(Self { experiment, plan, slots })
-    }
-}
-
-/// The files themselves, and every `.toml` below a folder, in the order of their names.
-fn experiment_files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for path in paths {
-        if path.is_dir() {
-            let mut found = Vec::new();
-            for entry in WalkDir::new(path).sort_by_file_name() {
-                let entry = entry?;
-                if entry.file_type().is_file() && entry.path().extension().is_some_and(|end| end == "toml") {
-                    found.push(entry.into_path());
-                }
-            }
-            if found.is_empty() {
-                return Err(usage(format!("there is no .toml file below {}", path.display())));
-            }
-            files.extend(found);
-        } else if path.is_file() {
-            files.push(path.clone());
-        } else {
-            return Err(usage(format!("there is no experiment file {}", path.display())));
-        }
-    }
-    Ok(files)
 }
 
 /// An experiment of a folder whose data are not here: its claims are recorded and shown as not run.
@@ -186,6 +168,9 @@ fn run_one(job: &Job, args: &RunArgs, console: Console) -> anyhow::Result<(Summa
     let name = &job.experiment.spec.name;
     let mut store = Store::open(&results)?;
     let recovered = store.recover()?;
+    for folder in [results.join("runs"), results.join(name)] {
+        files::clear_drafts(&folder);
+    }
     if recovered > 0 {
         console.note(&format!(
             "{recovered} runs were interrupted before; they run again where they are planned"
@@ -203,7 +188,7 @@ fn run_one(job: &Job, args: &RunArgs, console: Console) -> anyhow::Result<(Summa
     store.record_plan(&PlanRecord {
         experiment: &job.experiment,
         plan: &job.plan,
-        device_class: job.slots[0].class(),
+        device_class: job.class,
         command: &command_line(),
     })?;
     let statuses = store.statuses(name)?;
@@ -213,23 +198,37 @@ fn run_one(job: &Job, args: &RunArgs, console: Console) -> anyhow::Result<(Summa
         Some(Status::Pruned) => true,
         _ => false,
     };
+    let share: Vec<usize> =
+        (0..job.plan.runs.len()).filter(|&index| args.holds(&job.plan.runs[index])).collect();
     let todo: Vec<usize> =
-        (0..job.plan.runs.len()).filter(|&index| args.force || !finished(&job.plan.runs[index].id)).collect();
-    let planned = job.plan.runs.len();
+        share.iter().copied().filter(|&index| args.force || !finished(&job.plan.runs[index].id)).collect();
+    let planned = share.len();
+    if let Some(partition) = args.partition {
+        console.note(&format!("{name}: partition {partition} has {planned} of {} runs", job.plan.runs.len()));
+    }
     let slots = job.slots.len().min(todo.len());
-    if todo.is_empty() {
+    if todo.is_empty() && planned > 0 {
         console.note(&format!("{name}: all {planned} runs are done already, nothing to run"));
-    } else {
+    } else if !todo.is_empty() {
         let skipped = planned - todo.len();
         let skipped =
             if skipped > 0 { format!(" ({skipped} of {planned} are done already)") } else { String::new() };
         let many = if slots == 1 { "slot" } else { "slots" };
         console.note(&format!("{name}: {} runs on {slots} {many}{skipped}", todo.len()));
     }
+    if let (Some(tight), false) = (&job.tight, todo.is_empty()) {
+        console.note(&format!("{name}: {tight}"));
+    }
     let mut progress = console.sweep(todo.len(), slots);
     let lab = Lab::new(&mut store, options(job, args, &results), &job.plan.runs, &todo, &mut progress)?;
     let summary = lab.run()?;
     let wall_s = progress.finish();
+    note_outcome(name, &summary, wall_s, console);
+    if args.is_share() {
+        print_share(job, args, &summary, wall_s, planned, console);
+        // What the claims are held against is complete only in the merged store.
+        return Ok((summary, false));
+    }
     judge_claims(&mut store, name)?;
     // The report reads through a connection of its own, so that it sees what any reader would see.
     drop(store);
@@ -250,7 +249,9 @@ fn options(job: &Job, args: &RunArgs, results: &Path) -> LabOptions {
         slots: job.slots.clone(),
         threads_per_run: spec.scheduler.threads_per_run,
         timeout: spec.scheduler.timeout.map(|timeout| timeout.0),
+        grace: spec.scheduler.grace.0,
         retries: spec.scheduler.retries,
+        backoff: spec.scheduler.backoff.0,
         fail_fast: args.fail_fast,
         forced: args.force,
         git_commit,
@@ -267,19 +268,17 @@ fn git_state() -> (Option<String>, Option<bool>) {
     (git(&["rev-parse", "HEAD"]), git(&["status", "--porcelain"]).map(|changes| !changes.is_empty()))
 }
 
-fn print_plan(job: &Job, format: OutputFormat, console: Console) -> anyhow::Result<()> {
+fn print_plan(job: &Job, args: &RunArgs, console: Console) -> anyhow::Result<()> {
     let name = &job.experiment.spec.name;
     // Where there is no store yet, nothing is done yet.
     let statuses = match Store::open_read_only(&results_folder()) {
         Ok(mut store) => store.statuses(name)?,
         Err(_) => std::collections::HashMap::new(),
     };
+    let runs = || job.plan.runs.iter().filter(|run| args.holds(run));
     let status = |id: &str| statuses.get(id).copied().unwrap_or(Status::Planned).as_str();
-    if format == OutputFormat::Json {
-        let runs: Vec<_> = job
-            .plan
-            .runs
-            .iter()
+    if args.format == OutputFormat::Json {
+        let runs: Vec<_> = runs()
             .map(|run| {
                 json!({ "run_id": run.id, "label": run.label, "seed": run.seed, "fold": run.fold,
                         "status": status(&run.id), "params": run.spec.params() })
@@ -288,10 +287,7 @@ fn print_plan(job: &Job, format: OutputFormat, console: Console) -> anyhow::Resu
         console.result(&json!({ "experiment": name, "slots": job.slots.len(), "runs": runs }).to_string());
         return Ok(());
     }
-    let rows: Vec<Vec<String>> = job
-        .plan
-        .runs
-        .iter()
+    let rows: Vec<Vec<String>> = runs()
         .enumerate()
         .map(|(index, run)| {
             vec![
@@ -337,6 +333,40 @@ fn print_outcome(
         console.result(&outcome.to_string());
         return;
     }
+    console.result(&comparison.to_text());
+    if !comparison.claims.is_empty() {
+        console.result(&format!("\n{}", super::claims::to_text(&comparison.claims)));
+    }
+    console.result(&format!("report: {}", written.html.display()));
+}
+
+/// What a share of the plan ends with: there is nothing to compare before the stores are merged.
+fn print_share(job: &Job, args: &RunArgs, summary: &Summary, wall_s: f64, planned: usize, console: Console) {
+    let name = &job.experiment.spec.name;
+    let partition = args.partition.map_or(String::new(), |partition| partition.to_string());
+    if args.format == OutputFormat::Json {
+        let outcome = json!({
+            "experiment": name,
+            "partition": partition,
+            "planned": planned,
+            "done": summary.done,
+            "done_elsewhere": summary.done_elsewhere,
+            "failed": summary.failed,
+            "interrupted": summary.interrupted,
+            "not_started": summary.not_started,
+            "wall_s": wall_s,
+        });
+        console.result(&outcome.to_string());
+        return;
+    }
+    console.result(&format!(
+        "{name}: that was partition {partition}; bring the stores together with `burstlab merge`, then give the \
+         command without --partition: it runs ensembles and whatever is left, and writes the report"
+    ));
+}
+
+/// How the runs ended, in one line.
+fn note_outcome(name: &str, summary: &Summary, wall_s: f64, console: Console) {
     let mut parts = vec![format!("{} done", summary.done + summary.done_elsewhere)];
     for (count, what) in [
         (summary.failed, "failed"),
@@ -350,9 +380,4 @@ fn print_outcome(
     if summary.done + summary.failed + summary.interrupted > 0 {
         console.note(&format!("{name}: {} in {wall_s:.1} s", parts.join(", ")));
     }
-    console.result(&comparison.to_text());
-    if !comparison.claims.is_empty() {
-        console.result(&format!("\n{}", super::claims::to_text(&comparison.claims)));
-    }
-    console.result(&format!("report: {}", written.html.display()));
 }

@@ -6,10 +6,13 @@ mod claim_check;
 mod document;
 mod duration;
 mod expand;
+mod partition;
 mod plan;
 mod problem;
 mod run_spec;
+mod scheduler_spec;
 mod schema;
+mod size;
 mod spec;
 mod validate;
 
@@ -17,14 +20,17 @@ use std::path::Path;
 
 pub use claim::{Aggregate, ClaimPart, ClaimSpec, ClaimUnit, Conditions, Expectation, Tolerance};
 pub use duration::Span;
+pub use partition::Partition;
 pub use plan::{Plan, Run};
 pub use problem::{ExperimentError, Problem, Source};
 pub use run_spec::{Candidates, DataIdentity, RunSpec, hex, lookup, run_label, setting_of};
+pub use scheduler_spec::{SchedulerSpec, SlurmSpec};
 pub use schema::json_schema;
+pub use size::Bytes;
 pub use spec::{
     CleaningSpec, DatasetSpec, EvaluationSpec, ExperimentSpec, Feature, Metric, NextRequestSpec,
-    ObjectivePart, ObjectiveSpec, Optimizer, Schedule, SchedulerSpec, SearchSpec, SeriesSpec, SplitSpec,
-    Strategy, TaskSpec, TrainingSpec, WindowLoadSpec,
+    ObjectivePart, ObjectiveSpec, Optimizer, Schedule, SearchSpec, SeriesSpec, SplitSpec, Strategy, TaskSpec,
+    TrainingSpec, WindowLoadSpec,
 };
 
 use document::Document;

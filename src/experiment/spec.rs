@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::claim::ClaimSpec;
 use super::duration::Span;
+use super::scheduler_spec::SchedulerSpec;
 use crate::model::ModelSpec;
 
 /// One experiment: a slice of a trace, a forecasting task, and the models to compare on it.
@@ -460,28 +461,5 @@ impl ObjectivePart {
             ObjectivePart::Train => "train",
             ObjectivePart::Valid => "valid",
         }
-    }
-}
-
-/// How the runs are placed on the machine. Nothing here changes a result.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct SchedulerSpec {
-    /// `auto`, `cpu`, `cuda`, `cuda:0` or `wgpu`.
-    pub device: String,
-    /// CPU threads of each run.
-    pub threads_per_run: usize,
-    /// Runs that share one GPU.
-    pub runs_per_gpu: usize,
-    /// A run that takes longer is stopped and marked `timed_out`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub timeout: Option<Span>,
-    /// How often a run whose worker crashed or timed out is tried again.
-    pub retries: usize,
-}
-
-impl Default for SchedulerSpec {
-    fn default() -> Self {
-        Self { device: "auto".to_string(), threads_per_run: 1, runs_per_gpu: 1, timeout: None, retries: 1 }
     }
 }

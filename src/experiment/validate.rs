@@ -1,5 +1,6 @@
 //! What a well-typed experiment must also satisfy: ranges, sums, names that refer to something.
 
+use super::scheduler_spec::SlurmSpec;
 use super::spec::{ExperimentSpec, Schedule, TaskSpec, TrainingSpec};
 use crate::model::ModelSpec;
 
@@ -7,6 +8,8 @@ use crate::model::ModelSpec;
 pub const MOST_TRIALS: usize = 100_000;
 /// More threads than any machine would give one run.
 const MOST_THREADS: usize = 256;
+/// Tasks of a job array that Slurm takes by default (`MaxArraySize`).
+const MOST_PARTS: usize = 1_000;
 
 /// A value that is well-typed but impossible, and where it stands in the file.
 #[derive(Debug, Clone, PartialEq)]
@@ -276,6 +279,53 @@ impl Check {
         if let Some(timeout) = scheduler.timeout {
             let positive = timeout.seconds() > 0.0;
             self.require(positive, "scheduler.timeout", "a run needs some time", "e.g. \"30min\"");
+        }
+        if let Some(memory) = scheduler.memory_per_run {
+            let positive = memory.0 > 0;
+            self.require(positive, "scheduler.memory_per_run", "a run needs some memory", "e.g. \"2GiB\"");
+        }
+        self.slurm(&scheduler.slurm);
+    }
+
+    fn slurm(&mut self, slurm: &SlurmSpec) {
+        self.positive("scheduler.slurm.parts", slurm.parts);
+        self.require(
+            slurm.parts <= MOST_PARTS,
+            "scheduler.slurm.parts",
+            format!("a job array of {} tasks", slurm.parts),
+            format!("give at most {MOST_PARTS}"),
+        );
+        self.positive("scheduler.slurm.cpus", slurm.cpus);
+        if let Some(limit) = slurm.array_limit {
+            self.positive("scheduler.slurm.array_limit", limit);
+        }
+        if let Some(time) = slurm.time {
+            let positive = time.seconds() > 0.0;
+            self.require(positive, "scheduler.slurm.time", "a job needs some time", "e.g. \"4h\"");
+        }
+        if let Some(memory) = slurm.memory {
+            let positive = memory.0 > 0;
+            self.require(positive, "scheduler.slurm.memory", "a job needs some memory", "e.g. \"8GiB\"");
+        }
+        if let Some(partition) = &slurm.partition {
+            let plain = !partition.is_empty()
+                && !partition.starts_with('-')
+                && partition.chars().all(|c| c.is_ascii_alphanumeric() || "-_.,".contains(c));
+            self.require(
+                plain,
+                "scheduler.slurm.partition",
+                format!("`{partition}` cannot name a partition"),
+                "`sinfo` lists them; several are separated by commas",
+            );
+        }
+        for (index, option) in slurm.options.iter().enumerate() {
+            let plain = option.starts_with('-') && !option.chars().any(char::is_control);
+            self.require(
+                plain,
+                &format!("scheduler.slurm.options.{index}"),
+                format!("`{}` is not an option of sbatch", option.escape_debug()),
+                "write one option in one line, as in \"--account=forecast\"",
+            );
         }
     }
 }

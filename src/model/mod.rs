@@ -88,7 +88,7 @@ pub type OnEpoch<'a> = &'a mut dyn FnMut(Epoch) -> ControlFlow<()>;
 /// Why a model was not fitted.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum FitError {
-    /// The loss stopped being a number.
+    /// The loss stopped being a number, or grew beyond all bounds.
     #[error(
         "diverged at epoch {epoch}: the loss is {loss}; lower training.learning_rate or set training.gradient_clip_norm"
     )]

@@ -1,37 +1,35 @@
 //! How attempts end other than well: what a crash, a timeout, a failure or the user's second Ctrl-C leaves in the store,
 //! and whether the run is tried again.
 
+use std::time::{Duration, Instant};
+
+use anyhow::bail;
+
 use super::lab::Lab;
+use super::retry::{Fault, Verdict};
+use super::slot::speaks_of_memory;
 use crate::experiment::Run;
 use crate::store::{Ending, Record, Status};
+
+/// Why a run has no result although nothing is wrong with it.
+const STOPPED: &str = "stopped by the user";
 
 impl Lab<'_> {
     /// Second Ctrl-C: what runs is stopped and marked, so that the store stays true.
     pub(super) fn abandon_running(&mut self) -> anyhow::Result<()> {
         let mut records = Vec::new();
         let mut abandoned = Vec::new();
-        let mut interrupted = Vec::new();
-        for slot in &mut self.slots {
-            if let Some(occupied) = slot.occupied.take() {
-                slot.kill();
-                let wall_s = occupied.started.elapsed().as_secs_f64();
-                let ending = Ending::Otherwise {
-                    status: Status::Interrupted,
-                    error: "stopped by the user".into(),
-                    wall_s,
-                };
-                records.push(ended(&self.runs[occupied.run], self.attempts[&occupied.run], ending));
-                interrupted.push(occupied.run);
-                abandoned.push((slot.index, occupied.run));
+        for slot in 0..self.slots.len() {
+            self.slots[slot].kill();
+            if let Some((run, ended)) = self.end(slot, Status::Interrupted, STOPPED) {
+                records.extend([ended, self.event(run, "interrupted", STOPPED.to_string())]);
+                abandoned.push((slot, run));
             }
         }
-        records.extend(
-            interrupted.iter().map(|run| self.event(*run, "interrupted", "stopped by the user".into())),
-        );
         self.store.write(&records)?;
         for (slot, run) in abandoned {
             self.summary.interrupted += 1;
-            self.progress.ended(slot, &self.runs[run], Status::Interrupted, "stopped by the user", false);
+            self.progress.ended(slot, &self.runs[run], Status::Interrupted, STOPPED, None);
         }
         Ok(())
     }
@@ -42,68 +40,123 @@ impl Lab<'_> {
         let Some(occupied) = &self.slots[slot].occupied else {
             return Ok(());
         };
-        let (status, error) = if occupied.timed_out {
+        if occupied.overtime.is_some() {
             let limit = humantime::format_duration(self.options.timeout.unwrap_or_default());
-            (Status::TimedOut, format!("took longer than {limit}"))
-        } else {
-            (Status::Failed, ending)
-        };
-        self.charge(slot, status, &error)
+            let error = format!("took longer than {limit}");
+            return self.charge(slot, Status::TimedOut, &error, Fault::Timeout);
+        }
+        let fault = if ending.out_of_memory { Fault::OutOfMemory } else { Fault::Crash };
+        self.charge(slot, Status::Failed, &ending.text, fault)
+    }
+
+    /// The run ended in an error of its own. It would only fail again, unless it was memory that it lacked.
+    pub(super) fn settle_failure(
+        &mut self,
+        slot: usize,
+        error: &str,
+        peak_rss_bytes: Option<u64>,
+    ) -> anyhow::Result<()> {
+        if let Some(occupied) = &mut self.slots[slot].occupied {
+            occupied.peak_rss_bytes = peak_rss_bytes.or(occupied.peak_rss_bytes);
+        }
+        if speaks_of_memory(error) {
+            let error = format!("out of memory: {error}");
+            return self.charge(slot, Status::Failed, &error, Fault::OutOfMemory);
+        }
+        self.give_up(slot, Status::Failed, error)
+    }
+
+    /// The run's files cannot be written. Nor could those of any other run, so the sweep ends here; the run has not
+    /// failed, and runs again when there is room.
+    pub(super) fn settle_unsaved(&mut self, slot: usize, error: &str) -> anyhow::Result<()> {
+        if let Some((run, ended)) = self.end(slot, Status::Interrupted, error) {
+            let event = self.event(run, "interrupted", error.to_string());
+            // On a full disk this may fail too. Then the run's owner is found dead by the next sweep.
+            let _ = self.store.write(&[ended, event]);
+        }
+        bail!("{error}")
     }
 
     /// Ends an attempt that a further one may make good.
-    pub(super) fn charge(&mut self, slot: usize, status: Status, error: &str) -> anyhow::Result<()> {
-        let Some(occupied) = &self.slots[slot].occupied else { return Ok(()) };
-        let charged = self.charged.entry(occupied.run).or_default();
-        *charged += 1;
-        let again = *charged <= self.options.retries && !self.stop;
-        self.settle_failure(slot, status, error, again)
-    }
-
-    pub(super) fn settle_failure(
+    pub(super) fn charge(
         &mut self,
         slot: usize,
         status: Status,
         error: &str,
-        again: bool,
+        fault: Fault,
     ) -> anyhow::Result<()> {
-        let Some(occupied) = self.slots[slot].occupied.take() else {
-            return Ok(());
+        let Some(occupied) = &self.slots[slot].occupied else { return Ok(()) };
+        let index = occupied.run;
+        let Verdict::Again { pause, alone } = self.retries.judge(index, fault) else {
+            return self.give_up(slot, status, error);
         };
-        let run = &self.runs[occupied.run];
-        let wall_s = occupied.started.elapsed().as_secs_f64();
-        let ending = Ending::Otherwise { status, error: error.to_string(), wall_s };
-        let mut records = vec![
-            ended(run, self.attempts[&occupied.run], ending),
-            self.event(occupied.run, status.as_str(), error.to_string()),
+        if self.stop {
+            return self.give_up(slot, status, error);
+        }
+        let Some((_, ended)) = self.end(slot, status, error) else { return Ok(()) };
+        let again = again_in_words(pause, alone);
+        let records = [
+            ended,
+            self.event(index, status.as_str(), error.to_string()),
+            self.event(index, "retried", again.clone()),
         ];
-        if again {
-            records.push(self.event(occupied.run, "retried", "queued for another attempt".to_string()));
-        }
         self.store.write(&records)?;
-        if again {
-            self.queue.push_front(occupied.run);
-        } else {
-            self.settled.insert(run.id.clone());
-            self.summary.failed += 1;
-            self.stop |= self.options.fail_fast;
-        }
-        self.progress.ended(slot, run, status, error, again);
+        self.waiting_until.insert(index, Instant::now() + pause);
+        self.queue.push_front(index);
+        self.progress.ended(slot, &self.runs[index], status, error, Some(&again));
         Ok(())
     }
 
-    pub(super) fn enforce_timeouts(&mut self) {
-        let Some(timeout) = self.options.timeout else {
-            return;
+    /// Ends an attempt for good.
+    pub(super) fn give_up(&mut self, slot: usize, status: Status, error: &str) -> anyhow::Result<()> {
+        let Some((index, ended)) = self.end(slot, status, error) else { return Ok(()) };
+        self.store.write(&[ended, self.event(index, status.as_str(), error.to_string())])?;
+        self.settled.insert(self.runs[index].id.clone());
+        self.summary.failed += 1;
+        self.stop |= self.options.fail_fast;
+        self.progress.ended(slot, &self.runs[index], status, error, None);
+        Ok(())
+    }
+
+    /// Frees a slot, and gives its run with the record that ends the attempt.
+    fn end(&mut self, slot: usize, status: Status, error: &str) -> Option<(usize, Record)> {
+        let occupied = self.slots[slot].occupied.take()?;
+        let ending = Ending::Otherwise {
+            status,
+            error: error.to_string(),
+            wall_s: occupied.started.elapsed().as_secs_f64(),
+            peak_rss_bytes: occupied.peak_rss_bytes,
         };
+        Some((occupied.run, ended(&self.runs[occupied.run], self.attempts[&occupied.run], ending)))
+    }
+
+    /// Looks at the memory of what runs, asks runs whose time is up to end, and kills those that do not.
+    pub(super) fn watch_running(&mut self) {
         for slot in &mut self.slots {
-            let late = slot.occupied.as_mut().filter(|run| !run.timed_out && run.started.elapsed() > timeout);
-            if let Some(occupied) = late {
-                occupied.timed_out = true;
-                slot.kill();
+            slot.sample_memory();
+            let (Some(timeout), Some(occupied)) = (self.options.timeout, &mut slot.occupied) else {
+                continue;
+            };
+            match occupied.overtime {
+                None if occupied.started.elapsed() > timeout => {
+                    occupied.overtime = Some(Instant::now());
+                    slot.terminate();
+                }
+                Some(asked) if asked.elapsed() > self.options.grace => slot.kill(),
+                _ => {}
             }
         }
     }
+}
+
+/// `it is tried again in 2s, alone`.
+fn again_in_words(pause: Duration, alone: bool) -> String {
+    let when = if pause.is_zero() {
+        "it is tried again".to_string()
+    } else {
+        format!("it is tried again in {}", humantime::format_duration(pause))
+    };
+    if alone { format!("{when}, while nothing else runs") } else { when }
 }
 
 /// The record that ends an attempt.

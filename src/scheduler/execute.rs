@@ -1,5 +1,6 @@
 //! Executes one run: prepare, fit, forecast, score, save.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
@@ -117,6 +118,14 @@ impl SavedRun {
     }
 }
 
+/// A run that is done, but whose files cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("the files of run {run_id} cannot be written")]
+pub struct Unsaved {
+    /// The run.
+    pub run_id: String,
+}
+
 /// Folder of a run's files.
 pub fn run_folder(results: &Path, run_id: &str) -> PathBuf {
     results.join("runs").join(run_id)
@@ -188,7 +197,8 @@ pub fn execute(
         scaler: prepared.scaler.clone(),
         members: saved_members,
     };
-    save(&job.results, &saved, &forecaster.parameters(), &table)?;
+    save(&job.results, &saved, &forecaster.parameters(), &table)
+        .context(Unsaved { run_id: job.run_id.clone() })?;
     Ok(metrics)
 }
 
@@ -291,7 +301,13 @@ fn save(
     table: &PredictionTable,
 ) -> anyhow::Result<()> {
     let runs = results.join("runs");
-    std::fs::create_dir_all(&runs).with_context(|| format!("cannot make the folder {}", runs.display()))?;
+    // The results folder itself is not made again: if it was removed, so was the store.
+    match std::fs::create_dir(&runs) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            return Err(error).with_context(|| format!("cannot make the folder {}", runs.display()));
+        }
+        _ => {}
+    }
     let run = toml::to_string(saved).context("the run cannot be written as TOML")?;
     let model = parameters.to_safetensors()?;
     let predictions = write_predictions(table)?;

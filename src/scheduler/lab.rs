@@ -10,6 +10,7 @@ use super::ending::ended;
 use super::execute::run_folder;
 use super::interrupt;
 use super::protocol::{FromWorker, Job, PROTOCOL, RunResult};
+use super::retry::{Fault, Retries};
 use super::slot::{Occupied, Slot, SlotMessage, Tagged};
 use crate::device::Placement;
 use crate::experiment::{ObjectiveSpec, Run};
@@ -36,8 +37,12 @@ pub struct LabOptions {
     pub threads_per_run: usize,
     /// Longest time for a run.
     pub timeout: Option<Duration>,
+    /// Time that a run whose time is up has to end by itself.
+    pub grace: Duration,
     /// Further attempts after a crash or a timeout.
     pub retries: usize,
+    /// Pause before the first of them.
+    pub backoff: Duration,
     /// Stop at the first run that fails.
     pub fail_fast: bool,
     /// Run what is done already once more.
@@ -56,8 +61,8 @@ pub trait Progress {
     fn epoch(&mut self, slot: usize, run: &Run, epoch: &Epoch);
     /// A run is done.
     fn done(&mut self, slot: usize, run: &Run, result: &RunResult);
-    /// An attempt ended otherwise; `again` if the run will be tried once more.
-    fn ended(&mut self, slot: usize, run: &Run, status: Status, error: &str, again: bool);
+    /// An attempt ended otherwise; `again` says when and how the run is tried once more, if it is.
+    fn ended(&mut self, slot: usize, run: &Run, status: Status, error: &str, again: Option<&str>);
     /// Nothing new will be started.
     fn stopping(&mut self, running: usize);
 }
@@ -91,10 +96,11 @@ pub struct Lab<'a> {
     pub(super) settled: HashSet<String>,
     /// Objective of the runs that are done, for the members of an ensemble.
     pub(super) objectives: HashMap<String, f64>,
-    /// Attempts charged to each run.
-    pub(super) charged: HashMap<usize, usize>,
+    /// Attempts that were lost, and what follows from them.
+    pub(super) retries: Retries,
     pub(super) attempts: HashMap<usize, i64>,
-    pub(super) taken_until: HashMap<usize, Instant>,
+    /// Runs that are not looked at before some instant: another supervisor has them, or they are to be tried again.
+    pub(super) waiting_until: HashMap<usize, Instant>,
     sender: Sender<Tagged>,
     receiver: Receiver<Tagged>,
     pub(super) summary: Summary,
@@ -119,6 +125,7 @@ impl<'a> Lab<'a> {
             .enumerate()
             .map(|(index, placement)| Slot::new(index, *placement, options.threads_per_run))
             .collect();
+        let retries = Retries::new(options.retries, options.backoff);
         let objectives = store.objectives(&options.experiment, &options.selection)?;
         let waiting: HashSet<usize> = todo.iter().copied().collect();
         let settled = (0..runs.len())
@@ -134,9 +141,9 @@ impl<'a> Lab<'a> {
             queue: todo.iter().copied().collect(),
             settled,
             objectives,
-            charged: HashMap::new(),
+            retries,
             attempts: HashMap::new(),
-            taken_until: HashMap::new(),
+            waiting_until: HashMap::new(),
             sender,
             receiver,
             summary: Summary::default(),
@@ -160,7 +167,7 @@ impl<'a> Lab<'a> {
             }
             let batch = self.wait();
             self.absorb(batch)?;
-            self.enforce_timeouts();
+            self.watch_running();
         }
         self.summary.not_started = self.queue.len();
         Ok(self.summary)
@@ -193,13 +200,21 @@ impl<'a> Lab<'a> {
         Ok(())
     }
 
-    /// The next run whose candidates are settled and that nobody else is known to have.
+    /// The next run whose candidates are settled and that need not wait for anything else. One that is only tried alone
+    /// comes when nothing else can, and nothing starts beside it.
     fn next_ready(&mut self) -> Option<usize> {
+        let mut running = self.slots.iter().filter_map(|slot| slot.occupied.as_ref());
+        if running.clone().any(|occupied| self.retries.is_alone(occupied.run)) {
+            return None;
+        }
+        let idle = running.next().is_none();
         let now = Instant::now();
-        let at = self.queue.iter().position(|run| {
+        let ready = |run: &usize| {
             self.runs[*run].candidates.iter().all(|candidate| self.settled.contains(candidate))
-                && self.taken_until.get(run).is_none_or(|until| *until <= now)
-        })?;
+                && self.waiting_until.get(run).is_none_or(|until| *until <= now)
+        };
+        let in_company = self.queue.iter().position(|run| ready(run) && !self.retries.is_alone(*run));
+        let at = in_company.or_else(|| idle.then(|| self.queue.iter().position(ready)).flatten())?;
         self.queue.remove(at)
     }
 
@@ -220,7 +235,7 @@ impl<'a> Lab<'a> {
                 return Ok(());
             }
             Claim::Taken => {
-                self.taken_until.insert(index, Instant::now() + TAKEN_PAUSE);
+                self.waiting_until.insert(index, Instant::now() + TAKEN_PAUSE);
                 self.queue.push_back(index);
                 return Ok(());
             }
@@ -229,9 +244,8 @@ impl<'a> Lab<'a> {
         let members = match self.choose_members(run) {
             Ok(members) => members,
             Err(error) => {
-                self.slots[slot].occupied =
-                    Some(Occupied { run: index, started: Instant::now(), timed_out: false });
-                return self.settle_failure(slot, Status::Failed, &error, false);
+                self.slots[slot].occupied = Some(Occupied::now(index));
+                return self.give_up(slot, Status::Failed, &error);
             }
         };
         let job = Job {
@@ -243,10 +257,11 @@ impl<'a> Lab<'a> {
             members,
             results: self.options.results.clone(),
         };
-        self.slots[slot].occupied = Some(Occupied { run: index, started: Instant::now(), timed_out: false });
+        self.slots[slot].occupied = Some(Occupied::now(index));
         if let Err(error) = self.slots[slot].send(job, &self.sender) {
             let ending = self.slots[slot].bury();
-            return self.charge(slot, Status::Failed, &format!("{error:#}; {ending}"));
+            let error = format!("{error:#}; {}", ending.text);
+            return self.charge(slot, Status::Failed, &error, Fault::Crash);
         }
         let detail = format!("attempt {attempt} on slot {slot} ({})", self.slots[slot].placement);
         let event = self.event(index, "started", detail);
@@ -288,8 +303,11 @@ impl<'a> Lab<'a> {
                     }
                 }
                 SlotMessage::Event(FromWorker::Done(result)) => self.settle_done(slot, &result),
-                SlotMessage::Event(FromWorker::Failed { error }) => {
-                    self.settle_failure(slot, Status::Failed, &error, false)?;
+                SlotMessage::Event(FromWorker::Failed { error, peak_rss_bytes }) => {
+                    self.settle_failure(slot, &error, peak_rss_bytes)?;
+                }
+                SlotMessage::Event(FromWorker::Unsaved { error }) => {
+                    return self.settle_unsaved(slot, &error);
                 }
                 SlotMessage::Ended => self.settle_crash(slot)?,
             }
@@ -319,7 +337,7 @@ impl<'a> Lab<'a> {
         let Some(occupied) = self.slots[slot].occupied.take() else {
             return;
         };
-        if occupied.timed_out {
+        if occupied.overtime.is_some() {
             // It finished in the moment its time was up: the result counts, but its worker is being killed.
             self.slots[slot].bury();
         }

@@ -6,6 +6,7 @@ pub mod interrupt;
 mod lab;
 mod members;
 mod protocol;
+mod retry;
 mod slot;
 mod worker;
 

@@ -8,7 +8,7 @@ use crate::experiment::RunSpec;
 use crate::model::Epoch;
 
 /// Version of the protocol; both sides are the same binary, so a difference means that it was replaced meanwhile.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// From the supervisor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,6 +53,13 @@ pub enum FromWorker {
     /// The current run failed in a way that it would fail again.
     Failed {
         /// Why.
+        error: String,
+        /// Largest resident set of the worker while the run went on.
+        peak_rss_bytes: Option<u64>,
+    },
+    /// The current run is done but its files cannot be written: those of any other run could not either.
+    Unsaved {
+        /// Why, and what to do about it.
         error: String,
     },
 }

@@ -7,12 +7,15 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 use anyhow::Context;
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::protocol::{FromWorker, Job, ToWorker};
 use crate::device::Placement;
+use crate::memory;
 
 /// Lines of a worker's standard error that are kept for the error message of a crash.
 const KEPT_LINES: usize = 12;
@@ -41,8 +44,29 @@ pub struct Occupied {
     pub run: usize,
     /// When it was handed over.
     pub started: Instant,
-    /// Whether its time is up and its worker was killed for it.
-    pub timed_out: bool,
+    /// When its worker was asked to end, because its time was up.
+    pub overtime: Option<Instant>,
+    /// Largest resident set of its worker so far; what a worker cannot report when it is killed.
+    pub peak_rss_bytes: Option<u64>,
+    /// What [`memory::kernel_kills`] counted when it was handed over.
+    kernel_kills: Option<u64>,
+}
+
+impl Occupied {
+    /// A run that is handed over now.
+    pub fn now(run: usize) -> Self {
+        let kernel_kills = memory::kernel_kills();
+        Self { run, started: Instant::now(), overtime: None, peak_rss_bytes: None, kernel_kills }
+    }
+}
+
+/// How a worker ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkerEnd {
+    /// In words: the exit code or the signal, and its last words.
+    pub text: String,
+    /// Whether it was for want of memory.
+    pub out_of_memory: bool,
 }
 
 /// A slot of the machine.
@@ -62,6 +86,8 @@ struct Worker {
     child: Child,
     stdin: ChildStdin,
     last_words: Arc<Mutex<VecDeque<String>>>,
+    /// Reads its standard error.
+    listener: JoinHandle<()>,
 }
 
 impl Slot {
@@ -138,7 +164,7 @@ impl Slot {
         });
         let last_words = Arc::new(Mutex::new(VecDeque::new()));
         let kept = last_words.clone();
-        std::thread::spawn(move || {
+        let listener = std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
                 if kept.len() == KEPT_LINES {
@@ -147,35 +173,62 @@ impl Slot {
                 kept.push_back(line);
             }
         });
-        self.worker = Some(Worker { child, stdin, last_words });
+        self.worker = Some(Worker { child, stdin, last_words, listener });
         Ok(())
     }
 
     /// Takes the ended worker away and says how it ended.
-    pub fn bury(&mut self) -> String {
+    pub fn bury(&mut self) -> WorkerEnd {
         let Some(mut worker) = self.worker.take() else {
-            return "the worker never started".to_string();
+            return WorkerEnd { text: "the worker never started".to_string(), out_of_memory: false };
         };
-        // Its output has ended; a worker that closed it but lives on is no use to anyone.
-        kill_group(&worker.child);
+        // A worker that closed its output but lives on is no use to anyone; one that ended by itself keeps its status.
+        kill_group(&worker.child, Signal::KILL);
         let status = worker.child.wait();
+        // Its last words are complete when its standard error has ended.
+        let _ = worker.listener.join();
         let words: Vec<String> =
             worker.last_words.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect();
-        let ending = match status {
-            Ok(status) => describe(status),
-            Err(error) => format!("ended in an unknown way ({error})"),
+        let words = words.join(" | ");
+        let (ending, signal) = match status {
+            Ok(status) => (describe(status), status.signal()),
+            Err(error) => (format!("ended in an unknown way ({error})"), None),
         };
-        if words.is_empty() {
-            format!("the worker {ending}")
-        } else {
-            format!("the worker {ending}: {}", words.join(" | "))
+        let kernel_killed = signal == Some(Signal::KILL.as_raw())
+            && self.occupied.as_ref().is_some_and(|run| run.overtime.is_none() && killed_since(run));
+        let out_of_memory = kernel_killed || speaks_of_memory(&words);
+        let text = match (out_of_memory, words.is_empty()) {
+            (true, _) if kernel_killed => format!("out of memory: the worker {ending} by the kernel"),
+            (true, _) => format!("out of memory: the worker {ending}: {words}"),
+            (false, true) => format!("the worker {ending}"),
+            (false, false) => format!("the worker {ending}: {words}"),
+        };
+        WorkerEnd { text, out_of_memory }
+    }
+
+    /// Asks the worker, and everything it started, to end.
+    pub fn terminate(&mut self) {
+        if let Some(worker) = &self.worker {
+            kill_group(&worker.child, Signal::TERM);
+        }
+    }
+
+    /// Looks at how much memory the current run has taken so far.
+    pub fn sample_memory(&mut self) {
+        let Some(worker) = &self.worker else { return };
+        let peak = memory::peak_rss_bytes(&worker.child.id().to_string());
+        if let Some(occupied) = &mut self.occupied
+            && peak.is_some()
+        {
+            // The latest figure, not the largest: the first may still be that of the run before.
+            occupied.peak_rss_bytes = peak;
         }
     }
 
     /// Kills the worker and everything it started.
     pub fn kill(&mut self) {
         if let Some(worker) = &self.worker {
-            kill_group(&worker.child);
+            kill_group(&worker.child, Signal::KILL);
         }
     }
 }
@@ -183,7 +236,7 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         if let Some(mut worker) = self.worker.take() {
-            kill_group(&worker.child);
+            kill_group(&worker.child, Signal::KILL);
             let _ = worker.child.wait();
         }
     }
@@ -198,11 +251,25 @@ fn own_program() -> anyhow::Result<PathBuf> {
     std::env::current_exe().context("cannot find this program's own file")
 }
 
-fn kill_group(child: &Child) {
-    if let Some(pid) = rustix::process::Pid::from_raw(child.id().cast_signed()) {
+fn kill_group(child: &Child, signal: Signal) {
+    if let Some(pid) = Pid::from_raw(child.id().cast_signed()) {
         // It may have exited meanwhile, which is as good.
-        let _ = rustix::process::kill_process_group(pid, rustix::process::Signal::KILL);
+        let _ = kill_process_group(pid, signal);
     }
+}
+
+/// Whether the kernel has killed a process for want of memory since a run was handed over.
+fn killed_since(run: &Occupied) -> bool {
+    matches!((run.kernel_kills, memory::kernel_kills()), (Some(before), Some(now)) if now > before)
+}
+
+/// Whether a worker's last words, or a run's error, tell of an allocation that failed: Rust's own abort, the operating
+/// system's ENOMEM, or a GPU's runtime.
+pub fn speaks_of_memory(words: &str) -> bool {
+    let words = words.to_lowercase();
+    let spoken = ["out of memory", "out_of_memory", "cannot allocate memory", "os error 12)"];
+    spoken.iter().any(|phrase| words.contains(phrase))
+        || (words.contains("memory allocation of") && words.contains("failed"))
 }
 
 fn describe(status: ExitStatus) -> String {
@@ -210,5 +277,24 @@ fn describe(status: ExitStatus) -> String {
         (Some(code), _) => format!("exited with code {code}"),
         (None, Some(signal)) => format!("was killed by signal {signal}"),
         (None, None) => "ended in an unknown way".to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_allocation_that_failed_is_told_from_other_crashes() {
+        for words in [
+            "memory allocation of 3200000000 bytes failed",
+            "cannot open trace.csv: Cannot allocate memory (os error 12)",
+            "thread 'main' panicked: CUDA_ERROR_OUT_OF_MEMORY",
+        ] {
+            assert!(speaks_of_memory(words), "{words}");
+        }
+        for words in ["index out of bounds", "the memory of requests", "os error 2)"] {
+            assert!(!speaks_of_memory(words), "{words}");
+        }
     }
 }

@@ -8,10 +8,12 @@ use std::time::Instant;
 
 use anyhow::Context;
 
-use super::execute::execute;
+use super::execute::{Unsaved, execute};
 use super::protocol::{FromWorker, Job, PROTOCOL, RunResult, ToWorker};
 use crate::dataset::Loader;
 use crate::device::Placement;
+use crate::files;
+use crate::memory::{peak_rss_bytes, reset_peak_rss, volunteer};
 use crate::train::ComputeDevice;
 
 /// Serves jobs until the supervisor closes the pipe.
@@ -21,6 +23,7 @@ use crate::train::ComputeDevice;
 pub fn serve(placement: &Placement) -> anyhow::Result<()> {
     let mut pipe = EventPipe::claim()?;
     let jobs = read_jobs();
+    volunteer();
     let device = ComputeDevice::open(placement)?;
     let mut loader = Loader::default();
     pipe.send(&FromWorker::Ready { protocol: PROTOCOL })?;
@@ -41,9 +44,12 @@ pub fn serve(placement: &Placement) -> anyhow::Result<()> {
             Ok(metrics) => FromWorker::Done(Box::new(RunResult {
                 metrics,
                 wall_s: started.elapsed().as_secs_f64(),
-                peak_rss_bytes: peak_rss_bytes(),
+                peak_rss_bytes: peak_rss_bytes("self"),
             })),
-            Err(error) => FromWorker::Failed { error: format!("{error:#}") },
+            Err(error) if error.is::<Unsaved>() => FromWorker::Unsaved { error: with_remedy(&error) },
+            Err(error) => {
+                FromWorker::Failed { error: format!("{error:#}"), peak_rss_bytes: peak_rss_bytes("self") }
+            }
         };
         pipe.send(&event)?;
     }
@@ -88,15 +94,11 @@ fn read_jobs() -> mpsc::Receiver<Job> {
     receiver
 }
 
-/// Starts the peak anew, so that it belongs to one run; only Linux can.
-fn reset_peak_rss() {
-    // Failure leaves the peak of an earlier run in place, which only makes the figure an upper bound.
-    let _ = std::fs::write("/proc/self/clear_refs", "5");
-}
-
-fn peak_rss_bytes() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-    let kibibytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
-    Some(kibibytes * 1024)
+/// An error about files with what to do about it.
+fn with_remedy(error: &anyhow::Error) -> String {
+    let cause = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
+    match cause.and_then(files::remedy) {
+        Some(remedy) => format!("{error:#}; {remedy}"),
+        None => format!("{error:#}"),
+    }
 }

@@ -1,10 +1,13 @@
 //! The store: one SQLite file that remembers every experiment, run, metric and event.
 
 mod claims;
+mod fault;
 mod live;
+mod merge;
 mod owner;
 mod query;
 mod read;
+mod snapshot;
 mod statement;
 mod write;
 
@@ -19,9 +22,12 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::runtime::Runtime;
 
 pub use claims::VerdictRecord;
+pub use fault::remedy;
 pub use live::LiveRun;
+pub use merge::Merged;
 pub use query::{Cell, Table};
 pub use read::{EpochRow, EventRow, ExperimentRow, MetricRow, RunFilter, RunRow};
+pub use snapshot::store_at;
 pub use statement::Refusal;
 pub use write::{Attempt, Claim, Ending, PlanRecord, Record, Status};
 
@@ -64,14 +70,14 @@ impl Store {
             .and_then(|file| file.lock().map(|()| file))
             .with_context(|| format!("cannot lock the store in {}", results.display()))?;
         let mut store = Self::connect(&options, &path)?;
-        let migrated = store.runtime.block_on(sqlx::migrate!("./migrations").run(&mut store.connection));
-        migrated.with_context(|| {
-            if store.made_by_newer() {
-                format!("{} was made by a newer version of burstlab; use that one", path.display())
-            } else {
-                format!("cannot make or upgrade the store {}", path.display())
-            }
-        })?;
+        let version = store.runtime.block_on(store_version(&mut store.connection));
+        let version = version.with_context(|| format!("cannot read the store {}", path.display()))?;
+        if version.is_none_or(|version| version < known_version()) {
+            let migrated = store.runtime.block_on(sqlx::migrate!("./migrations").run(&mut store.connection));
+            migrated.with_context(|| format!("cannot make or upgrade the store {}", path.display()))?;
+        } else {
+            store.require_known(version)?;
+        }
         drop(lock);
         Ok(store)
     }
@@ -94,7 +100,35 @@ impl Store {
             .pragma("query_only", "on")
             .busy_timeout(Duration::from_mins(1))
             .disable_statement_logging();
-        Self::connect(&options, &path)
+        let mut store = Self::connect(&options, &path)?;
+        let probe = store.runtime.block_on(store_version(&mut store.connection));
+        let version = match probe {
+            Err(error) if fault::needs_its_folder(&error) && !has_log(&path) => {
+                // In a folder that cannot be written SQLite has no place for its locks; but then nobody can write to
+                // the file either, and without a log beside it the file is all there is.
+                store = Self::connect(&options.immutable(true), &path)?;
+                store.runtime.block_on(store_version(&mut store.connection))
+            }
+            probe => probe,
+        };
+        let version = version.with_context(|| format!("cannot read the store {}", path.display()))?;
+        store.require_known(version)?;
+        Ok(store)
+    }
+
+    /// Refuses a store whose tables are not those that this program knows.
+    fn require_known(&self, version: Option<i64>) -> anyhow::Result<()> {
+        let path = self.path.display();
+        match version {
+            None => bail!("{path} is not a store of burstlab"),
+            Some(version) if version > known_version() => {
+                bail!("{path} was made by a newer version of burstlab; use that one")
+            }
+            Some(version) if version < known_version() => {
+                bail!("{path} was made by an older version of burstlab; the next `burstlab run` upgrades it")
+            }
+            Some(_) => Ok(()),
+        }
     }
 
     fn connect(options: &SqliteConnectOptions, path: &Path) -> anyhow::Result<Self> {
@@ -122,16 +156,32 @@ impl Store {
         );
         Ok(())
     }
+}
 
-    /// Whether the file holds a migration that this program does not know.
-    fn made_by_newer(&mut self) -> bool {
-        let newest: Result<Option<i64>, _> = self.runtime.block_on(
-            sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(&mut self.connection),
-        );
-        let known =
-            sqlx::migrate!("./migrations").iter().map(|migration| migration.version).max().unwrap_or(0);
-        newest.is_ok_and(|newest| newest.unwrap_or(0) > known)
+/// The newest migration that this program knows.
+fn known_version() -> i64 {
+    sqlx::migrate!("./migrations").iter().map(|migration| migration.version).max().unwrap_or(0)
+}
+
+/// The newest migration that a store has; `None` where there are no tables of burstlab yet.
+async fn store_version(connection: &mut SqliteConnection) -> sqlx::Result<Option<i64>> {
+    let tables = "SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'";
+    let tables: i64 = sqlx::query_scalar(tables).fetch_one(&mut *connection).await?;
+    if tables == 0 {
+        return Ok(None);
     }
+    sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(connection).await
+}
+
+/// Whether there is a log beside the store, in which its latest commits stand.
+fn has_log(path: &Path) -> bool {
+    std::fs::metadata(log_of(path)).is_ok_and(|log| log.len() > 0)
+}
+
+fn log_of(path: &Path) -> PathBuf {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    PathBuf::from(log)
 }
 
 /// Device and inode of a file; `None` if it is not there.

@@ -356,7 +356,7 @@ impl Store {
     pub fn events_of_run(&mut self, run_id: &str) -> anyhow::Result<Vec<EventRow>> {
         self.runtime
             .block_on(
-                sqlx::query_as("SELECT at, kind, detail FROM events WHERE run_id = ? ORDER BY event_id")
+                sqlx::query_as("SELECT at, kind, detail FROM events WHERE run_id = ? ORDER BY at, event_id")
                     .bind(run_id)
                     .fetch_all(&mut self.connection),
             )

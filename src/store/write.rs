@@ -142,6 +142,8 @@ pub enum Ending {
         error: String,
         /// Seconds.
         wall_s: f64,
+        /// Largest resident set of the worker, where it is known.
+        peak_rss_bytes: Option<u64>,
     },
 }
 
@@ -418,7 +420,12 @@ async fn insert_record(connection: &mut SqliteConnection, record: &Record) -> sq
         Record::Ended { run_id, attempt, ending: Ending::Done(result) } => {
             insert_result(&mut *connection, run_id, *attempt, result).await?;
         }
-        Record::Ended { run_id, attempt, ending: Ending::Otherwise { status, error, wall_s } } => {
+        Record::Ended {
+            run_id,
+            attempt,
+            ending: Ending::Otherwise { status, error, wall_s, peak_rss_bytes },
+        } => {
+            record_peak(&mut *connection, *attempt, *peak_rss_bytes).await?;
             end_attempt(connection, run_id, *attempt, *status, error, Some(*wall_s)).await?;
         }
         Record::Event { experiment, run_id, kind, detail } => {
@@ -453,12 +460,21 @@ async fn insert_result(
             .execute(&mut *connection)
             .await?;
     }
-    sqlx::query("UPDATE attempts SET peak_rss_bytes = ? WHERE attempt_id = ?")
-        .bind(result.peak_rss_bytes.map(u64::cast_signed))
-        .bind(attempt)
-        .execute(&mut *connection)
-        .await?;
+    record_peak(&mut *connection, attempt, result.peak_rss_bytes).await?;
     end_attempt(connection, run_id, attempt, Status::Done, "", Some(result.wall_s)).await
+}
+
+async fn record_peak(
+    connection: &mut SqliteConnection,
+    attempt: i64,
+    peak_rss_bytes: Option<u64>,
+) -> sqlx::Result<()> {
+    sqlx::query("UPDATE attempts SET peak_rss_bytes = ? WHERE attempt_id = ?")
+        .bind(peak_rss_bytes.map(u64::cast_signed))
+        .bind(attempt)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 async fn end_attempt(

@@ -10,6 +10,10 @@ use crate::dataset::Windows;
 use crate::experiment::TrainingSpec;
 use crate::model::{Epoch, FitData, FitError, Network, OnEpoch, Shape, infer};
 
+/// A loss that is so many times that of the first batch has exploded. Scaled targets have variance 1, so that the loss
+/// of the first batch counts as 1 at least.
+const EXPLODED: f64 = 1e6;
+
 /// Trains a network and returns the weights of its best epoch on validation.
 pub(crate) fn fit_network<N: Network>(
     mut network: N,
@@ -28,6 +32,7 @@ pub(crate) fn fit_network<N: Network>(
     let mut best = network.clone();
     let mut best_loss = f64::INFINITY;
     let mut best_epoch = 0;
+    let mut ceiling = EXPLODED;
     for epoch in 1..=training.epochs {
         let started = Instant::now();
         let learning_rate = schedule.rate(epoch);
@@ -50,7 +55,10 @@ pub(crate) fn fit_network<N: Network>(
             let difference = network.forward(input, Some(&mut noise)) - target;
             let loss = difference.square().mean();
             let loss_value = f64::from(device.values(loss.clone())[0]);
-            if !loss_value.is_finite() {
+            if epoch == 1 && seen == 0 {
+                ceiling = EXPLODED * loss_value.max(1.0);
+            }
+            if !loss_value.is_finite() || loss_value > ceiling {
                 return Err(FitError::Diverged { epoch, loss: loss_value });
             }
             total += loss_value * batch.len() as f64;
@@ -60,7 +68,7 @@ pub(crate) fn fit_network<N: Network>(
         }
         let snapshot = network.valid();
         let valid_loss = mean_squared_error(&infer(&snapshot, &data.valid, shape, device), &data.valid);
-        if !valid_loss.is_finite() {
+        if !valid_loss.is_finite() || valid_loss > ceiling {
             return Err(FitError::Diverged { epoch, loss: valid_loss });
         }
         schedule.observe(valid_loss);

@@ -105,6 +105,19 @@ impl Lab {
         rows[0].as_object().unwrap().values().next().unwrap().clone()
     }
 
+    /// Changes the store behind burstlab's back.
+    pub fn execute(&self, sql: &str) {
+        use sqlx::Connection;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let options =
+                sqlx::sqlite::SqliteConnectOptions::new().filename(self.results().join("burstlab.db"));
+            let mut connection = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+            sqlx::query(sqlx::AssertSqlSafe(sql.to_string())).execute(&mut connection).await.unwrap();
+            connection.close().await.unwrap();
+        });
+    }
+
     /// Every metric of an experiment, in a fixed order and bit by bit.
     pub fn metrics(&self, experiment: &str) -> Vec<(String, u64)> {
         let sql = format!(
@@ -162,6 +175,14 @@ pub fn workers_of(parent: u32) -> Vec<u32> {
 /// Whether a process is there and not only its remains.
 pub fn is_alive(pid: u32) -> bool {
     processes().iter().any(|(other, _, _)| *other == pid)
+}
+
+/// Living processes that work in a folder, as all that a [`Lab`] starts do.
+pub fn processes_in(folder: &Path) -> Vec<u32> {
+    let folder = folder.canonicalize().unwrap();
+    let works_there =
+        |pid: &u32| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|working| working == folder);
+    processes().into_iter().map(|(pid, _, _)| pid).filter(works_there).collect()
 }
 
 /// Process id, parent and command line of every living process.

@@ -1,0 +1,123 @@
+//! `burstlab merge`: stores from other machines into this one.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, ensure};
+use clap::Args;
+use serde_json::json;
+
+use super::OutputFormat;
+use crate::console::Console;
+use crate::exit_code::Exit;
+use crate::files;
+use crate::scheduler::{has_files, run_folder};
+use crate::store::{Merged, Store, results_folder, store_at};
+
+#[derive(Debug, Args)]
+pub(super) struct MergeArgs {
+    /// Other stores: their burstlab.db, or their results folders
+    #[arg(required = true, value_name = "STORE")]
+    stores: Vec<PathBuf>,
+    /// How the outcome is printed
+    #[arg(long, value_enum, default_value = "human")]
+    format: OutputFormat,
+}
+
+pub(super) fn merge(args: &MergeArgs, console: Console) -> anyhow::Result<Exit> {
+    let results = results_folder();
+    let others = args.stores.iter().map(|path| store_at(path)).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut store = Store::open(&results)?;
+    let mut exit = Exit::Ok;
+    let mut told = Vec::new();
+    for other in &others {
+        let same = |path: &Path| path.canonicalize().ok();
+        ensure!(same(other) != same(store.path()), "{} cannot be merged into itself", other.display());
+        let outcome = bring_in(&mut store, other, &results)
+            .with_context(|| format!("cannot merge {} into {}", other.display(), results.display()))?;
+        if !outcome.merged.conflicts.is_empty() {
+            exit = Exit::Other;
+        }
+        match args.format {
+            OutputFormat::Human => tell(other, &outcome, console),
+            OutputFormat::Json => told.push(to_json(other, &outcome)),
+        }
+    }
+    if args.format == OutputFormat::Json {
+        console.result(&json!(told).to_string());
+    }
+    Ok(exit)
+}
+
+/// What a merge did to the store and to the files.
+struct Outcome {
+    merged: Merged,
+    /// Finished runs that came without files.
+    without_files: usize,
+}
+
+fn bring_in(store: &mut Store, other: &Path, results: &Path) -> anyhow::Result<Outcome> {
+    let folder = tempfile::Builder::new().prefix("burstlab-merge-").tempdir();
+    let folder = folder.context("cannot make a temporary folder")?;
+    Store::snapshot(other, folder.path())?;
+    let lacking = store.attach(&folder.path().join("burstlab.db"), |run| has_files(results, run))?;
+    // As after a run, the files come first: what the store calls done has its files.
+    let theirs = other.parent().unwrap_or(Path::new("."));
+    let mut without_files = 0;
+    if !lacking.is_empty() {
+        let runs = results.join("runs");
+        std::fs::create_dir_all(&runs)
+            .with_context(|| format!("cannot make the folder {}", runs.display()))?;
+    }
+    for run in &lacking {
+        if has_files(theirs, run) {
+            files::copy_folder(&run_folder(theirs, run), &run_folder(results, run))?;
+        } else {
+            without_files += 1;
+        }
+    }
+    Ok(Outcome { merged: store.merge()?, without_files })
+}
+
+fn tell(other: &Path, outcome: &Outcome, console: Console) {
+    let Outcome { merged, without_files } = outcome;
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for (_, status) in &merged.adopted {
+        *counts.entry(status).or_default() += 1;
+    }
+    let counts: Vec<String> = counts.iter().map(|(status, count)| format!("{count} {status}")).collect();
+    let taken = match merged.adopted.len() {
+        0 => "nothing new".to_string(),
+        runs => format!("{runs} runs ({})", counts.join(", ")),
+    };
+    console.result(&format!("{}: {taken}, {} known already", other.display(), merged.known));
+    if *without_files > 0 {
+        console
+            .note(&format!("{without_files} runs came without files; they run again where they are planned"));
+    }
+    for name in &merged.superseded {
+        console.note(&format!(
+            "the stores have different files of the experiment `{name}`; the one that ran last stands"
+        ));
+    }
+    for run in &merged.conflicts {
+        console.note(&format!(
+            "conflict: run {run} has other metrics in {} than here; those here stay",
+            other.display()
+        ));
+    }
+}
+
+fn to_json(other: &Path, outcome: &Outcome) -> serde_json::Value {
+    let runs: Vec<_> = outcome
+        .merged
+        .adopted
+        .iter()
+        .map(|(run, status)| json!({ "run_id": run, "status": status }))
+        .collect();
+    json!({
+        "store": other, "runs": runs, "known": outcome.merged.known, "attempts": outcome.merged.attempts,
+        "without_files": outcome.without_files, "conflicts": outcome.merged.conflicts,
+        "superseded": outcome.merged.superseded,
+    })
+}

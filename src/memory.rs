@@ -1,0 +1,130 @@
+//! What the machine says about memory: how much is there, how much a process took, and whether the kernel killed for it.
+
+use std::path::PathBuf;
+
+/// Bytes that new processes may still take: what the kernel reckons to be available, or what the control group of this
+/// process still allows, whichever is less. `None` where the system does not say (outside of Linux).
+pub fn available_bytes() -> Option<u64> {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let available = field(&meminfo, "MemAvailable:")?.checked_mul(1024)?;
+    Some(ControlGroup::of_this_process().headroom_bytes().map_or(available, |room| room.min(available)))
+}
+
+/// Largest resident set of a process since it was started, or since it was reset. `self` names this process.
+pub fn peak_rss_bytes(process: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    Some(field(&status, "VmHWM:")? * 1024)
+}
+
+/// Starts the peak of this process anew, so that it belongs to one run; only Linux can.
+pub fn reset_peak_rss() {
+    // Failure leaves the peak of an earlier run in place, which only makes the figure an upper bound.
+    let _ = std::fs::write("/proc/self/clear_refs", "5");
+}
+
+/// How often the kernel has killed a process for want of memory: in the control group of this process, to which its
+/// workers belong, or on the whole machine where there is no such count.
+pub fn kernel_kills() -> Option<u64> {
+    ControlGroup::of_this_process().kills().or_else(|| {
+        let counters = std::fs::read_to_string("/proc/vmstat").ok()?;
+        field(&counters, "oom_kill")
+    })
+}
+
+/// Has the kernel prefer this process over others when it must kill one: a worker is replaced, a supervisor is not.
+pub fn volunteer() {
+    // Where this cannot be said, the kernel chooses by size, and a worker is larger than its supervisor anyway.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "500");
+}
+
+/// The memory control group of a process, in either version of Linux's interface.
+struct ControlGroup {
+    unified: Option<PathBuf>,
+    memory: Option<PathBuf>,
+}
+
+impl ControlGroup {
+    fn of_this_process() -> Self {
+        let lines = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        let mut group = Self { unified: None, memory: None };
+        for line in lines.lines() {
+            let mut parts = line.splitn(3, ':').skip(1);
+            let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else { continue };
+            let path = path.trim_start_matches('/');
+            if controllers.is_empty() {
+                group.unified = existing(&["/sys/fs/cgroup", "/sys/fs/cgroup/unified"], path);
+            } else if controllers.split(',').any(|controller| controller == "memory") {
+                group.memory = existing(&["/sys/fs/cgroup/memory"], path);
+            }
+        }
+        group
+    }
+
+    fn headroom_bytes(&self) -> Option<u64> {
+        let unified = self.unified.as_ref().and_then(|folder| {
+            let limit = number(&folder.join("memory.max"))?;
+            Some(limit.saturating_sub(number(&folder.join("memory.current"))?))
+        });
+        let memory = self.memory.as_ref().and_then(|folder| {
+            let limit = number(&folder.join("memory.limit_in_bytes"))?;
+            Some(limit.saturating_sub(number(&folder.join("memory.usage_in_bytes"))?))
+        });
+        unified.into_iter().chain(memory).min()
+    }
+
+    fn kills(&self) -> Option<u64> {
+        let count = |folder: &Option<PathBuf>, file: &str| {
+            let text = std::fs::read_to_string(folder.as_ref()?.join(file)).ok()?;
+            field(&text, "oom_kill")
+        };
+        count(&self.unified, "memory.events").or_else(|| count(&self.memory, "memory.oom_control"))
+    }
+}
+
+/// The folder of a control group under one of these mounts; inside a container the path may be that of the host, and
+/// the mount itself is the group.
+fn existing(mounts: &[&str], path: &str) -> Option<PathBuf> {
+    let candidates = mounts.iter().flat_map(|mount| [PathBuf::from(mount).join(path), PathBuf::from(mount)]);
+    candidates.into_iter().find(|folder| {
+        ["memory.max", "memory.events", "memory.oom_control"].iter().any(|file| folder.join(file).exists())
+    })
+}
+
+/// The number that a file holds alone; `max` is no number.
+fn number(file: &std::path::Path) -> Option<u64> {
+    std::fs::read_to_string(file).ok()?.trim().parse().ok()
+}
+
+/// The number after a name at the start of a line.
+fn field(text: &str, name: &str) -> Option<u64> {
+    text.lines().find_map(|line| {
+        let mut words = line.split_whitespace();
+        if words.next() == Some(name) { words.next()?.parse().ok() } else { None }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_is_found_by_its_whole_name() {
+        let text = "oom_kill_disable 0\nunder_oom 0\noom_kill 3\n";
+        assert_eq!(field(text, "oom_kill"), Some(3));
+        assert_eq!(field("MemAvailable:   22570920 kB", "MemAvailable:"), Some(22_570_920));
+        assert_eq!(field(text, "oom"), None);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_peak_of_a_run_does_not_count_what_came_before() {
+        let block = std::hint::black_box(vec![1_u8; 200 << 20]);
+        let before = peak_rss_bytes("self").unwrap();
+        assert!(before > 200 << 20, "{before}");
+        drop(block);
+        reset_peak_rss();
+        let after = peak_rss_bytes("self").unwrap();
+        assert!(after < before - (100 << 20), "{before} then {after}");
+        assert!(available_bytes().unwrap() > 0);
+    }
+}

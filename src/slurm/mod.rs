@@ -1,0 +1,91 @@
+//! Slurm as the engine of a sweep: a job array of partitions, each with a store of its own, and a last job that merges.
+
+mod queue;
+mod script;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+
+use crate::files::write_whole;
+
+pub use script::Scripts;
+
+/// What was handed to Slurm for an experiment; kept beside the scripts, so that the same command does not hand it over
+/// again while it is under way.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Jobs {
+    /// Number of the job array; `None` when every part was done already.
+    pub array: Option<u64>,
+    /// Number of the last job.
+    pub last: u64,
+}
+
+/// The folder of an experiment's scripts, logs and parts.
+pub fn folder(results: &Path, experiment: &str) -> PathBuf {
+    results.join("slurm").join(experiment)
+}
+
+/// The results folder of one part; `part` is its number, counted from 1.
+pub fn part_folder(folder: &Path, part: &str, parts: usize) -> PathBuf {
+    folder.join(format!("part-{part}-of-{parts}"))
+}
+
+/// The stores of all parts that have begun, whatever number of parts there was.
+///
+/// # Errors
+/// A folder that cannot be read.
+pub fn part_stores(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let mut stores = Vec::new();
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(stores),
+        entries => entries.with_context(|| format!("cannot read {}", folder.display()))?,
+    };
+    for entry in entries {
+        let path = entry.with_context(|| format!("cannot read {}", folder.display()))?.path();
+        let is_part = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("part-"));
+        if is_part && path.join("burstlab.db").is_file() {
+            stores.push(path);
+        }
+    }
+    stores.sort();
+    Ok(stores)
+}
+
+/// The jobs of an experiment that are still under way.
+///
+/// # Errors
+/// A Slurm that does not answer.
+pub fn under_way(folder: &Path) -> anyhow::Result<Option<Jobs>> {
+    let path = folder.join("jobs.json");
+    let Ok(text) = std::fs::read_to_string(&path) else { return Ok(None) };
+    let jobs: Jobs =
+        serde_json::from_str(&text).with_context(|| format!("{} cannot be understood", path.display()))?;
+    let mut numbers: Vec<u64> = jobs.array.into_iter().collect();
+    numbers.push(jobs.last);
+    Ok(queue::any_under_way(&numbers)?.then_some(jobs))
+}
+
+/// Writes the scripts and hands them to Slurm; the last job waits for the array, however that ends.
+///
+/// # Errors
+/// A folder that cannot be written, or a Slurm that refuses a script.
+pub fn submit(scripts: &Scripts<'_>) -> anyhow::Result<Jobs> {
+    queue::require()?;
+    let folder = &scripts.folder;
+    let logs = folder.join("logs");
+    std::fs::create_dir_all(&logs).with_context(|| format!("cannot make the folder {}", logs.display()))?;
+    let mut jobs = Jobs::default();
+    if let Some(text) = scripts.array() {
+        let path = folder.join("array.sh");
+        write_whole(&path, text.as_bytes())?;
+        jobs.array = Some(queue::submit(&path, &logs.join("part-%a.log"), &logs, scripts.working, None)?);
+    }
+    let path = folder.join("last.sh");
+    write_whole(&path, scripts.last().as_bytes())?;
+    jobs.last = queue::submit(&path, &logs.join("last.log"), &logs, scripts.working, jobs.array)?;
+    let text = serde_json::to_string(&jobs).context("the jobs cannot be written as JSON")?;
+    write_whole(&folder.join("jobs.json"), text.as_bytes())?;
+    Ok(jobs)
+}

@@ -1,0 +1,84 @@
+//! Slurm's own commands: `sbatch` to hand over a script, `squeue` to see whether a job is under way.
+
+use std::io::ErrorKind;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use anyhow::{Context, bail};
+
+/// Checks that Slurm is there before anything is written for it.
+pub fn require() -> anyhow::Result<()> {
+    run(Command::new("sbatch").arg("--version")).map(drop)
+}
+
+/// Hands over a script and returns the job's number. `output` may hold Slurm's patterns after `logs`, its folder.
+pub fn submit(
+    script: &Path,
+    output: &Path,
+    logs: &Path,
+    working: &Path,
+    after: Option<u64>,
+) -> anyhow::Result<u64> {
+    let mut command = Command::new("sbatch");
+    command.arg("--parsable").arg("--chdir").arg(working);
+    command.arg("--output").arg(escaped(output, logs)).arg("--open-mode=append");
+    if let Some(after) = after {
+        command.arg(format!("--dependency=afterany:{after}"));
+    }
+    let answer = run(command.arg(script))?;
+    if !answer.status.success() {
+        bail!("sbatch refused {}: {}", script.display(), String::from_utf8_lossy(&answer.stderr).trim());
+    }
+    // `123`, or `123;cluster`.
+    let text = String::from_utf8_lossy(&answer.stdout);
+    let number = text.trim().split(';').next().unwrap_or_default();
+    number.parse().with_context(|| format!("sbatch answered `{}`, which is no job", text.trim()))
+}
+
+/// Whether one of these jobs waits or runs.
+pub fn any_under_way(jobs: &[u64]) -> anyhow::Result<bool> {
+    for job in jobs {
+        let answer =
+            run(Command::new("squeue").args(["--noheader", "--format=%T"]).arg(format!("--jobs={job}")))?;
+        let complaint = String::from_utf8_lossy(&answer.stderr);
+        if answer.status.success() {
+            let states = String::from_utf8_lossy(&answer.stdout);
+            if states.lines().any(|state| !state.trim().is_empty()) {
+                return Ok(true);
+            }
+        } else if !complaint.contains("Invalid job id") {
+            // A job that Slurm has forgotten has ended; anything else must not pass for that.
+            bail!("squeue cannot say whether job {job} is under way: {}", complaint.trim());
+        }
+    }
+    Ok(false)
+}
+
+fn run(command: &mut Command) -> anyhow::Result<Output> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    command.output().map_err(|error| match error.kind() {
+        ErrorKind::NotFound => anyhow::anyhow!(
+            "`{name}` is not on PATH: --engine slurm needs Slurm's commands; give the command on a machine of the \
+             cluster, or run here without --engine slurm"
+        ),
+        _ => anyhow::Error::new(error).context(format!("cannot start `{name}`")),
+    })
+}
+
+/// In the name of an output file `%` begins a pattern of Slurm's; those of the folder's own name are not meant so.
+fn escaped(output: &Path, logs: &Path) -> String {
+    let folder = logs.display().to_string().replace('%', "%%");
+    let file = output.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned());
+    format!("{folder}/{file}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_percent_sign_of_the_folder_is_no_pattern() {
+        let logs = Path::new("/data/100%/logs");
+        assert_eq!(escaped(&logs.join("part-%a.log"), logs), "/data/100%%/logs/part-%a.log");
+    }
+}

@@ -1,0 +1,297 @@
+//! What is fuzzed: reading and planning an experiment file, and reading, inspecting and preparing a trace file.
+
+use std::sync::LazyLock;
+
+use burstlab::dataset::{Loader, Trace, inspect, parse_trace, steps_of};
+use burstlab::experiment::{
+    Experiment, Feature, NextRequestSpec, Plan, SeriesSpec, Span, TaskSpec, WindowLoadSpec,
+};
+
+use crate::mutate::{Dice, mutate};
+
+/// Something that takes a file.
+#[derive(Clone)]
+pub struct Target {
+    /// Its name in messages.
+    pub name: &'static str,
+    /// Valid files to start from.
+    pub corpus: Vec<Vec<u8>>,
+    words: Vec<&'static str>,
+    /// Whether it gets past the reading of the file; it must come back in any case.
+    pub accepts: fn(&[u8]) -> bool,
+    /// The same, for the sake of coming back.
+    pub try_out: fn(&[u8]),
+}
+
+impl Target {
+    /// The file of one case.
+    pub fn case(&self, number: usize) -> Vec<u8> {
+        let mut dice = Dice::new(number as u64 + 1);
+        let corpus: Vec<&[u8]> = self.corpus.iter().map(Vec::as_slice).collect();
+        let seed = *dice.pick(&corpus);
+        mutate(seed, &corpus, &self.words, &mut dice)
+    }
+}
+
+const TRACES: [&str; 4] = [
+    include_str!("../fixtures/burstgpt_6_columns.csv"),
+    include_str!("../fixtures/burstgpt_8_columns.csv"),
+    include_str!("../fixtures/azure_conv.csv"),
+    include_str!("../fixtures/series.csv"),
+];
+
+/// Every table and most keys of the experiment file.
+const EVERYTHING: &str = r#"
+name = "everything"
+description = "every table"
+[dataset]
+source = "SOURCE"
+start = "0s"
+end = "1h"
+max_rows = 200
+[dataset.cleaning]
+drop_zero_tokens = true
+spread_duplicate_timestamps = "1ms"
+clip_quantile = 0.99
+[task.window_load]
+window = "1s"
+lookback = { grid = [2, 3] }
+horizon = 2
+[split]
+train = 0.6
+valid = 0.2
+test = 0.2
+embargo = 1
+folds = 2
+[training]
+epochs = { int = [1, 4] }
+batch_size = 16
+drop_last = true
+optimizer = "adamw"
+learning_rate = { log_uniform = [1e-4, 1e-2] }
+weight_decay = 0.01
+schedule = { cosine = { min_learning_rate = 1e-6 } }
+early_stopping_patience = 2
+gradient_clip_norm = 1.0
+[evaluation]
+drop_last = false
+mase_season = 2
+[[models]]
+[models.moving_average]
+window = { grid = [2, 3] }
+[[models]]
+[models.seasonal_naive]
+season = 2
+[[models]]
+[models.dlinear]
+kernel = 3
+per_channel = { grid = [true, false] }
+[[models]]
+[models.lstm]
+hidden = { grid = [4, 8] }
+layers = 2
+dropout = { uniform = [0.0, 0.5] }
+[[models]]
+[models.ensemble]
+members = ["lstm", "dlinear"]
+[search]
+strategy = "random"
+trials = 3
+seeds = [1, 2]
+objective = { metric = "mae", target = "requests", part = "valid" }
+[scheduler]
+device = "cpu"
+threads_per_run = 1
+runs_per_gpu = 1
+memory_per_run = "1MiB"
+timeout = "1min"
+grace = "5s"
+retries = 2
+backoff = "1s"
+[scheduler.slurm]
+partition = "batch"
+parts = 4
+array_limit = 2
+time = "1h"
+cpus = 2
+gpus = 0
+memory = "1GiB"
+options = ["--account=a"]
+"#;
+
+const GRID: &str = r#"
+name = "grid"
+[dataset]
+source = "SOURCE"
+max_rows = 120
+[task.next_request]
+lookback = 4
+horizon = { grid = [1, 2] }
+features = ["arrival_rate", "mean_tokens", "burst", "time_of_day", "day_of_week"]
+[split]
+rows = [60, 20, 20]
+[training]
+learning_rate = { grid = [1e-3, 1e-2] }
+schedule = { halve = { from_epoch = 2 } }
+[evaluation]
+drop_last = true
+[[models]]
+[models.persistence]
+[[models]]
+[models.linear]
+[search]
+strategy = "grid"
+zip = [["task.horizon", "training.learning_rate"]]
+"#;
+
+/// A trace that is read quickly, for the experiments that are planned.
+static TRACE: LazyLock<(tempfile::TempDir, String)> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("trace.csv");
+    let whole = include_str!("../../dataset/fixtures/azure-conv-excerpt.csv");
+    let lines: Vec<&str> = whole.lines().take(301).collect();
+    std::fs::write(&path, lines.join("\n") + "\n").unwrap();
+    let path = path.display().to_string();
+    (folder, path)
+});
+
+/// Experiment files.
+pub fn experiment() -> Target {
+    let quickstart = include_str!("../../experiments/quickstart.toml");
+    let azure = include_str!("../../experiments/azure-next-request.toml").replace("azure-conv", "SOURCE");
+    let loads = include_str!("../../experiments/azure-window-load.toml").replace("azure-conv", "SOURCE");
+    let texts = [EVERYTHING, GRID, EVERYTHING, GRID, quickstart, &azure, &loads];
+    let words = vec![
+        "grid",
+        "int",
+        "uniform",
+        "log_uniform",
+        "zip",
+        "llms = [\"ChatGPT\"]\n",
+        "log_types = [\"API log\"]\n",
+        "{ grid = [1, 2, 3] }",
+        "{ int = [1, 1000000] }",
+        "{ uniform = [0.1, 0.9] }",
+        "{ grid = [] }",
+        "[[models]]\n",
+        "[models.lstm]\n",
+        "[models.ensemble]\n",
+        "[models.zero]\n",
+        "[task.series]\n",
+        "[search]\n",
+        "[[",
+        "]]",
+        "\"\"\"",
+        "true",
+        "\"1h\"",
+        "\"0s\"",
+        "\"99999999999999y\"",
+        "\"1ns\"",
+        "name",
+        "folds",
+        "lookback",
+        "horizon",
+        "rows",
+        "embargo",
+        "epochs",
+        "hidden",
+        "layers",
+        "kernel",
+        "members",
+        "seeds",
+        "trials",
+        "max_rows",
+        "1979-05-27T07:32:00Z",
+        "\\u0000",
+        "é",
+    ];
+    let corpus = texts.iter().map(|text| text.as_bytes().to_vec()).collect();
+    Target { name: "experiment", corpus, words, accepts: plan, try_out: |bytes| _ = plan(bytes) }
+}
+
+/// Reads an experiment as the program does, plans it on a small trace, and shows the error if there is one.
+fn plan(bytes: &[u8]) -> bool {
+    let Ok(text) = String::from_utf8(bytes.to_vec()) else { return false };
+    let text = text.replace("SOURCE", &TRACE.1);
+    let error = match Experiment::parse("fuzz.toml", text, &[]) {
+        Err(error) => error,
+        Ok(experiment) => match Plan::new(&experiment, &mut Loader::default(), "cpu") {
+            Ok(_) => return true,
+            Err(error) => error,
+        },
+    };
+    assert!(!error.render(true).is_empty() && !error.to_string().is_empty());
+    false
+}
+
+/// Trace files.
+pub fn trace() -> Target {
+    let corpus = TRACES.iter().map(|text| text.as_bytes().to_vec()).collect();
+    let words = vec![
+        "Timestamp",
+        "Model",
+        "Request tokens",
+        "Response tokens",
+        "Total tokens",
+        "Log Type",
+        "Session ID",
+        "TIMESTAMP",
+        "ContextTokens",
+        "GeneratedTokens",
+        "date",
+        "all",
+        "OT",
+        "\"",
+        "\"\"",
+        "\",\"",
+        ",",
+        ",,",
+        "\r\n",
+        "\n\n",
+        "\u{feff}",
+        "2023-11-16 18:15:46.6805900",
+        "2016-07-01 00:00:00",
+        "1900-02-29",
+        "2023-13-45 25:61:61",
+        "9999-12-31 23:59:59.999999999",
+        "0001-01-01 00:00:00",
+        "ChatGPT",
+        "NaN",
+        "é",
+        "0000000000000000000000000001",
+    ];
+    Target { name: "trace", corpus, words, accepts: read, try_out: |bytes| _ = read(bytes) }
+}
+
+/// Reads a trace, looks at it, and makes steps of it.
+fn read(bytes: &[u8]) -> bool {
+    let trace = match parse_trace("trace.csv", bytes) {
+        Ok(trace) => trace,
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            return false;
+        }
+    };
+    inspect(&trace);
+    let second = Span(std::time::Duration::from_secs(1));
+    let features = vec![
+        Feature::ArrivalRate,
+        Feature::MeanTokens,
+        Feature::Burst,
+        Feature::TimeOfDay,
+        Feature::DayOfWeek,
+    ];
+    let tasks = match &trace {
+        Trace::Requests(_) => vec![
+            TaskSpec::NextRequest(NextRequestSpec { lookback: 2, horizon: 1, features }),
+            TaskSpec::WindowLoad(WindowLoadSpec { window: second, lookback: 2, horizon: 1 }),
+        ],
+        Trace::Series(_) => vec![TaskSpec::Series(SeriesSpec { lookback: 2, horizon: 1 })],
+    };
+    for task in tasks {
+        if let Ok(steps) = steps_of(&trace, &task) {
+            assert!(steps.values.iter().all(|value| value.is_finite()), "a step that is not finite");
+        }
+    }
+    true
+}
