@@ -64,6 +64,7 @@ fn help_names_every_command() {
       query    Ask the store with read-only SQL
       export   Write runs with their parameters and metrics as one CSV or Parquet table
       report   Write the report of an experiment again
+      merge    Bring stores from other machines into this one
       predict  Forecast the next steps of a trace with a saved model
       dataset  Traces: list, fetch, inspect, synthesise
       schema   Print the JSON Schema of the experiment file
@@ -109,6 +110,18 @@ fn help_of_run_names_every_flag() {
 
           --force
               Run everything once more, even what is done
+
+          --partition <I/N>
+              Run one of several stable shares of the plan, e.g. 2/4; `burstlab merge` brings their stores together
+
+          --engine <ENGINE>
+              Who runs the plan: this machine, or a Slurm cluster
+
+              Possible values:
+              - local: Worker processes on this machine
+              - slurm: A job array on a Slurm cluster
+
+              [default: local]
 
           --format <FORMAT>
               How the outcome is printed

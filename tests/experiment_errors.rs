@@ -439,7 +439,7 @@ fn a_name_that_leaves_the_results_folder_is_refused() {
     1 | name = "../e"
       |        ^^^^^^
       |
-      = help: it becomes a folder under results/: use at most 100 letters, digits, `-`, `_` and `.`, and not `runs`
+      = help: it becomes a folder under results/: use at most 100 letters, digits, `-`, `_` and `.`, and neither `runs` nor `slurm`
     "#);
 }
 
@@ -663,4 +663,116 @@ fn a_range_is_read_in_the_base_it_is_written_in() {
         assert!(outcome.stdout.contains(&format!("window={window} ")), "{}", outcome.stdout);
     }
     assert!(!outcome.stdout.contains("window=10 "), "{}", outcome.stdout);
+}
+
+#[test]
+fn amounts_and_times_of_the_scheduler_have_units() {
+    let text = with("[training]", "[scheduler]\nmemory_per_run = \"two GiB\"\n[training]");
+    assert_snapshot!(refusal(&text, &[]), @r#"
+    error: `two GiB` is not an amount of memory; write a number and a unit, as in "512MiB" or "2GiB"
+     --> e.toml:9:18
+      |
+    9 | memory_per_run = "two GiB"
+      |                  ^^^^^^^^^
+    "#);
+    let text = with("[training]", "[scheduler]\nmemory_per_run = \"0GiB\"\n[training]");
+    assert_snapshot!(refusal(&text, &[]), @r#"
+    error: a run needs some memory
+     --> e.toml:9:18
+      |
+    9 | memory_per_run = "0GiB"
+      |                  ^^^^^^
+      |
+      = help: e.g. "2GiB"
+    "#);
+    let text = with("[training]", "[scheduler]\ngrace = 10\n[training]");
+    assert_snapshot!(refusal(&text, &[]), @r"
+    error: a string is expected here, not the integer `10`
+     --> e.toml:9:9
+      |
+    9 | grace = 10
+      |         ^^
+    ");
+    let text = with("[training]", "[scheduler]\nbackof = \"1s\"\n[training]");
+    assert_snapshot!(refusal(&text, &[]), @r#"
+    error: unknown key `backof`
+     --> e.toml:9:1
+      |
+    9 | backof = "1s"
+      | ^^^^^^ did you mean `backoff`?
+      |
+      = help: known here: device, threads_per_run, runs_per_gpu, memory_per_run, timeout, grace, retries, backoff, slurm
+    "#);
+}
+
+#[test]
+fn what_slurm_would_refuse_is_refused_before() {
+    let text = with("[training]", "[scheduler.slurm]\nparts = 0\n[training]");
+    assert_snapshot!(refusal(&text, &[]), @r"
+    error: this must be at least 1
+     --> e.toml:9:9
+      |
+    9 | parts = 0
+      |         ^
+      |
+      = help: give a positive whole number
+    ");
+    let text = with("[training]", "[scheduler.slurm]\nparts = 5000\n[training]");
+    assert_snapshot!(refusal(&text, &[]), @r"
+    error: a job array of 5000 tasks
+     --> e.toml:9:9
+      |
+    9 | parts = 5000
+      |         ^^^^
+      |
+      = help: give at most 1000
+    ");
+    let text = with("[training]", "[scheduler.slurm]\ntime = \"0s\"\n[training]");
+    assert_snapshot!(refusal(&text, &[]), @r#"
+    error: a job needs some time
+     --> e.toml:9:8
+      |
+    9 | time = "0s"
+      |        ^^^^
+      |
+      = help: e.g. "4h"
+    "#);
+    let text = with("[training]", "[scheduler.slurm]\nmemory = \"8\"\n[training]");
+    assert_snapshot!(refusal(&text, &[]), @r#"
+    error: `8` is not an amount of memory; write a number and a unit, as in "512MiB" or "2GiB"
+     --> e.toml:9:10
+      |
+    9 | memory = "8"
+      |          ^^^
+    "#);
+    let text = with("[training]", "[scheduler.slurm]\npartition = \"a b\"\n[training]");
+    assert_snapshot!(refusal(&text, &[]), @r#"
+    error: `a b` cannot name a partition
+     --> e.toml:9:13
+      |
+    9 | partition = "a b"
+      |             ^^^^^
+      |
+      = help: `sinfo` lists them; several are separated by commas
+    "#);
+    let text = with("[training]", "[scheduler.slurm]\noptions = [\"--exclusive\", \"-A x\"]\n[training]");
+    assert_snapshot!(refusal(&text, &[]), @r#"
+    error: `-A x` is not an option of sbatch
+     --> e.toml:9:27
+      |
+    9 | options = ["--exclusive", "-A x"]
+      |                           ^^^^^^
+      |
+      = help: write each with its long name, as in "--account=forecast"
+    "#);
+    let text = with("[training]", "[scheduler.slurm]\ncpu = 4\n[training]");
+    assert_snapshot!(refusal(&text, &[]), @r"
+    error: unknown key `cpu`
+     --> e.toml:9:1
+      |
+    9 | cpu = 4
+      | ^^^ did you mean `cpus`?
+      |
+      = help: known here: partition, parts, array_limit, time, cpus, gpus, memory, options
+    ");
 }

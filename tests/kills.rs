@@ -72,6 +72,10 @@ fn kills_at_random_instants_lose_nothing_and_double_nothing() {
     let started = Instant::now();
     undisturbed.run(&file, &["--slots", "2"]);
     let whole = started.elapsed();
+    // Most kills strike while runs go on, some while the program starts, plans or writes its report.
+    let runs_end = "select (julianday(max(finished_at)) - julianday(min(at))) * 86400 from attempts, events";
+    let busy =
+        Duration::from_secs_f64(undisturbed.scalar(runs_end).as_f64().unwrap()).min(whole).mul_f64(1.15);
     let expected =
         Expected { metrics: undisturbed.metrics("kills"), files: run_files(&undisturbed.results()) };
     assert_eq!(expected.files.len(), RUNS);

@@ -106,14 +106,3 @@ fn files_that_cannot_grow_end_the_sweep_and_lose_nothing() {
     assert_eq!(lab.scalar("select count(*) from runs where status = 'done'"), 6);
     assert_eq!(lab.scalar("select count(*) from attempts where status = 'done'"), 6);
 }
-
-#[test]
-fn a_query_that_would_write_is_refused_without_advice_on_disks() {
-    let lab = Lab::new();
-    lab.run(&lab.azure("sweep", SWEEP), &[]);
-    let outcome = lab.call(&["query", "delete from metrics"]);
-    assert_eq!(outcome.code, 1);
-    assert!(outcome.stderr.contains("`burstlab query` only reads"), "{}", outcome.stderr);
-    assert!(!outcome.stderr.contains("writable"), "{}", outcome.stderr);
-    assert_ne!(lab.scalar("select count(*) from metrics"), 0);
-}

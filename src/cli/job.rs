@@ -54,11 +54,10 @@ impl Job {
 /// The device class on machines that are not this one: `auto` means the GPUs that a job asks for, if it does.
 fn class_elsewhere(request: DeviceRequest, slurm: &SlurmSpec) -> &'static str {
     match request {
-        DeviceRequest::Cpu => "cpu",
         DeviceRequest::Cuda(_) => "cuda",
-        DeviceRequest::Wgpu => "wgpu",
         DeviceRequest::Auto if slurm.gpus > 0 => "cuda",
-        DeviceRequest::Auto => "cpu",
+        DeviceRequest::Cpu | DeviceRequest::Auto => "cpu",
+        DeviceRequest::Wgpu => "wgpu",
     }
 }
 

@@ -74,7 +74,7 @@ mod tests {
             })
             .collect();
         for count in [1, 2, 3, 7] {
-            let mut sizes = vec![0; count];
+            let mut sizes = vec![0_usize; count];
             for id in &ids {
                 sizes[share_of(id, count) - 1] += 1;
             }

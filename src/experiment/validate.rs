@@ -57,12 +57,13 @@ impl Check {
             && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
             && name.len() <= 100
             && name != "runs"
+            && name != "slurm"
             && !name.starts_with("burstlab.db");
         self.require(
             legal,
             "name",
             format!("`{name}` cannot name an experiment"),
-            "it becomes a folder under results/: use at most 100 letters, digits, `-`, `_` and `.`, and not `runs`",
+            "it becomes a folder under results/: use at most 100 letters, digits, `-`, `_` and `.`, and neither `runs` nor `slurm`",
         );
     }
 
@@ -319,12 +320,12 @@ impl Check {
             );
         }
         for (index, option) in slurm.options.iter().enumerate() {
-            let plain = option.starts_with('-') && !option.chars().any(char::is_control);
+            let plain = option.starts_with("--") && !option.chars().any(char::is_control);
             self.require(
                 plain,
                 &format!("scheduler.slurm.options.{index}"),
                 format!("`{}` is not an option of sbatch", option.escape_debug()),
-                "write one option in one line, as in \"--account=forecast\"",
+                "write each with its long name, as in \"--account=forecast\"",
             );
         }
     }

@@ -69,6 +69,8 @@ impl Lab<'_> {
     /// The run's files cannot be written. Nor could those of any other run, so the sweep ends here; the run has not
     /// failed, and runs again when there is room.
     pub(super) fn settle_unsaved(&mut self, slot: usize, error: &str) -> anyhow::Result<()> {
+        // Where the whole folder is gone that is the better thing to say.
+        self.store.require_in_place()?;
         if let Some((run, ended)) = self.end(slot, Status::Interrupted, error) {
             let event = self.event(run, "interrupted", error.to_string());
             // On a full disk this may fail too. Then the run's owner is found dead by the next sweep.

@@ -46,14 +46,6 @@ pub(super) fn needs_its_folder(error: &sqlx::Error) -> bool {
     matches!(primary_code(error), Some(CANTOPEN | READONLY | PERM))
 }
 
-/// The error of a statement of the user's own: that it may not write is as it should be, and no reason for advice.
-pub(super) fn without_advice_on_writing(error: sqlx::Error) -> anyhow::Error {
-    match primary_code(&error) {
-        Some(READONLY) => anyhow::anyhow!("{error}; `burstlab query` only reads"),
-        _ => anyhow::Error::new(error),
-    }
-}
-
 fn primary_code(error: &sqlx::Error) -> Option<u32> {
     // SQLite puts particulars into the higher bits of an extended code.
     let extended: u32 = error.as_database_error().and_then(DatabaseError::code)?.parse().ok()?;

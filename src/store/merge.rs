@@ -81,7 +81,7 @@ impl Store {
             .into_iter()
             .collect();
         let lacking =
-            finished.into_iter().filter(|(run, done)| !conflicts.contains(run) && !(*done && has_files(run)));
+            finished.into_iter().filter(|(run, done)| !(conflicts.contains(run) || *done && has_files(run)));
         Ok(lacking.map(|(run, _)| run).collect())
     }
 

@@ -70,13 +70,12 @@ impl Store {
             .and_then(|file| file.lock().map(|()| file))
             .with_context(|| format!("cannot lock the store in {}", results.display()))?;
         let mut store = Self::connect(&options, &path)?;
-        let version = store.runtime.block_on(store_version(&mut store.connection));
-        let version = version.with_context(|| format!("cannot read the store {}", path.display()))?;
-        if version.is_none_or(|version| version < known_version()) {
+        let applied = store.runtime.block_on(migrations(&mut store.connection));
+        let applied = applied.with_context(|| format!("cannot read the store {}", path.display()))?;
+        store.refuse_newer(&applied)?;
+        if !lacking(&applied).is_empty() {
             let migrated = store.runtime.block_on(sqlx::migrate!("./migrations").run(&mut store.connection));
             migrated.with_context(|| format!("cannot make or upgrade the store {}", path.display()))?;
-        } else {
-            store.require_known(version)?;
         }
         drop(lock);
         Ok(store)
@@ -101,34 +100,35 @@ impl Store {
             .busy_timeout(Duration::from_mins(1))
             .disable_statement_logging();
         let mut store = Self::connect(&options, &path)?;
-        let probe = store.runtime.block_on(store_version(&mut store.connection));
-        let version = match probe {
+        let probe = store.runtime.block_on(migrations(&mut store.connection));
+        let applied = match probe {
             Err(error) if fault::needs_its_folder(&error) && !has_log(&path) => {
                 // In a folder that cannot be written SQLite has no place for its locks; but then nobody can write to
                 // the file either, and without a log beside it the file is all there is.
                 store = Self::connect(&options.immutable(true), &path)?;
-                store.runtime.block_on(store_version(&mut store.connection))
+                store.runtime.block_on(migrations(&mut store.connection))
             }
             probe => probe,
         };
-        let version = version.with_context(|| format!("cannot read the store {}", path.display()))?;
-        store.require_known(version)?;
+        let applied = applied.with_context(|| format!("cannot read the store {}", path.display()))?;
+        ensure!(!applied.is_empty(), "{} is not a store of burstlab", path.display());
+        store.refuse_newer(&applied)?;
+        ensure!(
+            lacking(&applied).is_empty(),
+            "{} was made by an older version of burstlab; the next `burstlab run` upgrades it",
+            path.display()
+        );
         Ok(store)
     }
 
-    /// Refuses a store whose tables are not those that this program knows.
-    fn require_known(&self, version: Option<i64>) -> anyhow::Result<()> {
-        let path = self.path.display();
-        match version {
-            None => bail!("{path} is not a store of burstlab"),
-            Some(version) if version > known_version() => {
-                bail!("{path} was made by a newer version of burstlab; use that one")
-            }
-            Some(version) if version < known_version() => {
-                bail!("{path} was made by an older version of burstlab; the next `burstlab run` upgrades it")
-            }
-            Some(_) => Ok(()),
-        }
+    /// Refuses a store with tables that this program does not know.
+    fn refuse_newer(&self, applied: &[i64]) -> anyhow::Result<()> {
+        ensure!(
+            applied.iter().all(|version| known().any(|known| known == *version)),
+            "{} was made by a newer version of burstlab; use that one",
+            self.path.display()
+        );
+        Ok(())
     }
 
     fn connect(options: &SqliteConnectOptions, path: &Path) -> anyhow::Result<Self> {
@@ -148,7 +148,7 @@ impl Store {
     }
 
     /// Checks that the file is still the one that was opened: what is written to a removed file is lost with it.
-    fn require_in_place(&self) -> anyhow::Result<()> {
+    pub(crate) fn require_in_place(&self) -> anyhow::Result<()> {
         ensure!(
             identity(&self.path) == self.file,
             "the store {} was removed or replaced while the sweep ran; start it again to record the rest",
@@ -158,19 +158,25 @@ impl Store {
     }
 }
 
-/// The newest migration that this program knows.
-fn known_version() -> i64 {
-    sqlx::migrate!("./migrations").iter().map(|migration| migration.version).max().unwrap_or(0)
+/// The migrations that this program knows.
+fn known() -> impl Iterator<Item = i64> {
+    static KNOWN: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
+    KNOWN.iter().map(|migration| migration.version)
 }
 
-/// The newest migration that a store has; `None` where there are no tables of burstlab yet.
-async fn store_version(connection: &mut SqliteConnection) -> sqlx::Result<Option<i64>> {
+/// The migrations that a store lacks.
+fn lacking(applied: &[i64]) -> Vec<i64> {
+    known().filter(|version| !applied.contains(version)).collect()
+}
+
+/// The migrations that a store has had; none where there are no tables of burstlab yet.
+async fn migrations(connection: &mut SqliteConnection) -> sqlx::Result<Vec<i64>> {
     let tables = "SELECT count(*) FROM sqlite_schema WHERE name = '_sqlx_migrations'";
     let tables: i64 = sqlx::query_scalar(tables).fetch_one(&mut *connection).await?;
     if tables == 0 {
-        return Ok(None);
+        return Ok(Vec::new());
     }
-    sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations").fetch_one(connection).await
+    sqlx::query_scalar("SELECT version FROM _sqlx_migrations ORDER BY version").fetch_all(connection).await
 }
 
 /// Whether there is a log beside the store, in which its latest commits stand.

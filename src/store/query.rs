@@ -44,8 +44,7 @@ impl Store {
         self.runtime.block_on(async {
             let statement = (&mut self.connection).prepare(sql.clone()).await.with_context(failed)?;
             let columns = statement.columns().iter().map(|column| column.name().to_string()).collect();
-            let rows = sqlx::query(sql).fetch_all(&mut self.connection).await;
-            let rows = rows.map_err(super::fault::without_advice_on_writing).with_context(failed)?;
+            let rows = sqlx::query(sql).fetch_all(&mut self.connection).await.with_context(failed)?;
             let rows = rows.iter().map(cells).collect::<sqlx::Result<Vec<_>>>().with_context(failed)?;
             Ok(Table { columns, rows })
         })

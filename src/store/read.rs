@@ -31,7 +31,7 @@ pub struct ExperimentRow {
     pub updated_at: String,
 }
 
-/// One run with its last attempt.
+/// One run with the attempt that its status comes from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RunRow {
     /// The run's identity.

@@ -7,7 +7,7 @@ use anyhow::{Context, anyhow, ensure};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 
-use super::{Store, fault, has_log, log_of, store_version};
+use super::{Store, fault, has_log, log_of, migrations};
 
 impl Store {
     /// Copies the store at `path` to `burstlab.db` in `folder`, brought up to this program's tables.
@@ -25,8 +25,8 @@ impl Store {
             copy_as_of_now(path, &copy).await.with_context(failed)?;
             let options = SqliteConnectOptions::new().filename(&copy).disable_statement_logging();
             let mut connection = SqliteConnection::connect_with(&options).await.with_context(failed)?;
-            let version = store_version(&mut connection).await.with_context(failed)?;
-            ensure!(version.is_some(), "{} is not a store of burstlab", path.display());
+            let applied = migrations(&mut connection).await.with_context(failed)?;
+            ensure!(!applied.is_empty(), "{} is not a store of burstlab", path.display());
             connection.close().await.with_context(failed)
         });
         // What is wrong with the other store is no reason to give advice about this one.

@@ -2,7 +2,7 @@
 //!
 //! `BURSTLAB_FUZZ=100000 cargo test --release --test fuzz -- --nocapture` is the whole check; by default there are few.
 //! Every case follows from its number alone: `BURSTLAB_FUZZ_CASE=experiment:1234` tries one again and prints it. Files
-//! that have found something stay in `tests/fixtures/fuzz/`, and are tried each time.
+//! that find something stay in `tests/fixtures/fuzz/`, beside others that are made to, and are tried each time.
 
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
@@ -31,7 +31,7 @@ fn mutated_trace_files_cause_no_panic_and_no_hang() {
 }
 
 #[test]
-fn files_that_once_caused_a_panic_or_a_hang_are_refused_or_read() {
+fn files_that_are_made_to_cause_a_panic_or_a_hang_are_refused_or_read() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/fuzz");
     let mut tried = 0;
     for entry in std::fs::read_dir(folder).unwrap() {

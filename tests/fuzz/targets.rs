@@ -123,13 +123,13 @@ const GRID: &str = r#"
 name = "grid"
 [dataset]
 source = "SOURCE"
-max_rows = 120
+max_rows = 280
 [task.next_request]
 lookback = 4
 horizon = { grid = [1, 2] }
 features = ["arrival_rate", "mean_tokens", "burst", "time_of_day", "day_of_week"]
 [split]
-rows = [60, 20, 20]
+rows = [150, 60, 60]
 [training]
 learning_rate = { grid = [1e-3, 1e-2] }
 schedule = { halve = { from_epoch = 2 } }
@@ -159,7 +159,11 @@ static TRACE: LazyLock<(tempfile::TempDir, String)> = LazyLock::new(|| {
 pub fn experiment() -> Target {
     let quickstart = include_str!("../../experiments/quickstart.toml");
     let azure = include_str!("../../experiments/azure-next-request.toml").replace("azure-conv", "SOURCE");
-    let loads = include_str!("../../experiments/azure-window-load.toml").replace("azure-conv", "SOURCE");
+    // The short trace lasts a minute or so.
+    let loads = include_str!("../../experiments/azure-window-load.toml")
+        .replace("azure-conv", "SOURCE")
+        .replace("\"10s\"", "\"1s\"")
+        .replace("lookback = 24", "lookback = 4");
     let texts = [EVERYTHING, GRID, EVERYTHING, GRID, quickstart, &azure, &loads];
     let words = vec![
         "grid",
