@@ -96,7 +96,7 @@ epochs = 2
 [models.persistence]
 [[models]]
 [models.moving_average]
-window = { grid = [2, 5] }
+window = { grid = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14] }
 [[models]]
 [models.dlinear]
 kernel = 5
@@ -168,5 +168,5 @@ owners=$(query "select count(distinct owner) from attempts")
 [ "$owners" = 4 ] || fail "the runs come from $owners jobs, not from three parts and the last job"
 [ "$(query "select count(*) from runs join attempts using (run_id) where model <> 'ensemble' group by owner" | wc -l)" = 3 ] ||
     fail "the last job ran more than the ensembles"
-run --engine slurm 2>&1 | grep -q "all 12 runs are done already, nothing to run" || fail "a finished sweep was handed over"
+run --engine slurm 2>&1 | grep -q "all 24 runs are done already, nothing to run" || fail "a finished sweep was handed over"
 echo "slurm: all checks passed"

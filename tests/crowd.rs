@@ -1,6 +1,6 @@
 //! Many at one store: two supervisors that write, eight readers, and transactions that somebody keeps open.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
 mod common;
 

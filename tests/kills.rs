@@ -2,7 +2,7 @@
 //!
 //! `BURSTLAB_KILLS=200 cargo test --release --test kills -- --nocapture` is the whole check; by default there are few.
 
-#![allow(clippy::unwrap_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
 mod common;
 

@@ -27,11 +27,6 @@ pub fn folder(results: &Path, experiment: &str) -> PathBuf {
     results.join("slurm").join(experiment)
 }
 
-/// The results folder of one part; `part` is its number, counted from 1.
-pub fn part_folder(folder: &Path, part: &str, parts: usize) -> PathBuf {
-    folder.join(format!("part-{part}-of-{parts}"))
-}
-
 /// The stores of all parts that have begun, whatever number of parts there was.
 ///
 /// # Errors

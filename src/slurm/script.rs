@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::part_folder;
 use crate::experiment::SlurmSpec;
 
 /// What the scripts of one experiment are made of. All paths are absolute.
@@ -40,10 +39,9 @@ impl Scripts<'_> {
         let limit = self.slurm.array_limit.map_or(String::new(), |limit| format!("%{limit}"));
         let parts = self.slurm.parts;
         let mut text = self.head("", &format!("#SBATCH --array={}{limit}\n", ranges(&self.parts)));
-        let place = quoted(&part_folder(&self.folder, "PART", parts).display().to_string());
         // The number of the part is the only thing that the shell fills in.
-        let place = place.replace("part-PART-of", "part-'\"$SLURM_ARRAY_TASK_ID\"'-of");
-        let _ = writeln!(text, "export BURSTLAB_RESULTS={place}");
+        let place = quoted(&self.folder.join("part-").display().to_string());
+        let _ = writeln!(text, "export BURSTLAB_RESULTS={place}\"$SLURM_ARRAY_TASK_ID\"-of-{parts}");
         let _ = writeln!(
             text,
             "exec {} run {} --partition \"$SLURM_ARRAY_TASK_ID/{parts}\"",
@@ -163,15 +161,21 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_with_quotes_and_blanks_is_named_safely() {
+    fn a_folder_is_named_safely_whatever_is_in_its_name() {
+        for results in ["/plain/results", "/it's/results", "/two words/$HOME"] {
+            check_folder(results);
+        }
+    }
+
+    fn check_folder(results: &str) {
         let scripts = Scripts {
             experiment: "x",
             slurm: &SlurmSpec { parts: 2, ..SlurmSpec::default() },
             program: Path::new("/opt/my tools/burstlab"),
-            results: Path::new("/it's/results"),
+            results: Path::new(results),
             dataset: Path::new("/data"),
             working: Path::new("/home/a b"),
-            folder: PathBuf::from("/it's/results/slurm/x"),
+            folder: Path::new(results).join("slurm/x"),
             arguments: vec!["an experiment.toml".to_string()],
             part_arguments: Vec::new(),
             parts: vec![1, 2],
@@ -180,7 +184,7 @@ mod tests {
         let line = array.lines().find(|line| line.starts_with("export BURSTLAB_RESULTS")).unwrap();
         let shell = format!("SLURM_ARRAY_TASK_ID=2; {line}; printf %s \"$BURSTLAB_RESULTS\"");
         let output = std::process::Command::new("bash").args(["-c", &shell]).output().unwrap();
-        assert_eq!(String::from_utf8(output.stdout).unwrap(), "/it's/results/slurm/x/part-2-of-2");
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), format!("{results}/slurm/x/part-2-of-2"));
         for text in [array, scripts.last()] {
             let checked = std::process::Command::new("bash").args(["-n", "-c", &text]).output().unwrap();
             assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));

@@ -4,7 +4,7 @@
 //! Every case follows from its number alone: `BURSTLAB_FUZZ_CASE=experiment:1234` tries one again and prints it. Files
 //! that find something stay in `tests/fixtures/fuzz/`, beside others that are made to, and are tried each time.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::print_stderr, clippy::print_stdout, reason = "tests")]
 
 mod mutate;
 mod targets;
