@@ -1,16 +1,16 @@
 //! Our side of the comparison with PyTorch and JAX: one line of JSON for each piece of work, on one thread.
 //!
 //! `scripts/bench.sh` runs this beside the peers' scripts; `cargo bench --bench peers` runs it alone, all of it or the
-//! work named: `step`, or an epoch of `dlinear`, `nlinear` or `lstm`. The data are random, as the peers' training step has
-//! them: the time does not depend on them.
+//! work named: `step`, or an epoch of `dlinear`, `nlinear` or `lstm`, with random data, as the peers' training step has
+//! them: the time does not depend on them. `trace=FILE` times a BurstGPT trace from the file to its windows.
 
 #![expect(clippy::print_stdout, reason = "the result of a benchmark")]
 
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use burstlab::dataset::{Channel, ChannelScale, ScaledSteps, Scaler, Transform, Windows};
-use burstlab::experiment::TrainingSpec;
+use burstlab::dataset::{Channel, ChannelScale, Loader, Part, ScaledSteps, Scaler, Transform, Windows};
+use burstlab::experiment::{ExperimentSpec, RunSpec, TrainingSpec};
 use burstlab::kernel::matrix_rate;
 use burstlab::model::{
     BuildContext, DlinearSpec, FitData, Forecaster, LinearSpec, ModelSpec, RecurrentSpec, Shape, build,
@@ -35,6 +35,9 @@ const EPOCHS: usize = 9;
 fn main() {
     let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
     let wanted = |work: &str| named.is_empty() || named.iter().any(|name| name == work);
+    if let Some(path) = named.iter().find_map(|name| name.strip_prefix("trace=")) {
+        println!("{}", trace_to_windows(path));
+    }
     let lstm = |hidden, layers| ModelSpec::Lstm(RecurrentSpec { hidden, layers, dropout: 0.0 });
     for (hidden, layers, batch) in STEP_SIZES.into_iter().filter(|_| wanted("step")) {
         let mut task = Task::new(&lstm(hidden, layers), 5, batch, STEPS * batch);
@@ -64,6 +67,29 @@ fn main() {
             );
         }
     }
+}
+
+/// Reads, cleans and scales a trace as a run does, until its windows can be gathered.
+fn trace_to_windows(path: &str) -> serde_json::Value {
+    let spec: ExperimentSpec = toml::from_str(&format!(
+        "name = \"trace\"\n[dataset]\nsource = {path:?}\n[dataset.cleaning]\ndrop_zero_tokens = true\n\
+         spread_duplicate_timestamps = \"1ms\"\n[task.next_request]\nlookback = 50\n[[models]]\n[models.nlinear]\n"
+    ))
+    .unwrap_or_else(|error| panic!("{error}"));
+    let spec = RunSpec::resolve(&spec, 0);
+    let started = Instant::now();
+    let mut loader = Loader::default();
+    let prepared = loader.prepare(&spec, 0).unwrap_or_else(|error| panic!("{error}"));
+    let windows = Part::ALL.map(|part| prepared.windows(part, 50, 1).len()).iter().sum::<usize>();
+    let seconds = started.elapsed().as_secs_f64();
+    json!({"work": "trace", "ready_s": seconds, "windows": windows, "peak_mib": peak_mib()})
+}
+
+/// Peak memory of this process.
+fn peak_mib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<u64>().ok()? / 1_024)
 }
 
 /// Floating-point operations of the matrix products of one training step: forward, and twice as many backward.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use anyhow::Context;
 use serde_json::json;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{Connection, QueryBuilder, SqliteConnection};
 
 use super::claims::insert_claims;
 use super::owner::Owner;
@@ -12,6 +12,9 @@ use super::{Store, now};
 use crate::experiment::{Experiment, Plan};
 use crate::model::Epoch;
 use crate::scheduler::RunResult;
+
+/// Rows that are inserted by one statement: SQLite allows 32,766 parameters.
+const ROWS_PER_INSERT: usize = 1_000;
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -449,16 +452,18 @@ async fn insert_result(
     result: &RunResult,
 ) -> sqlx::Result<()> {
     sqlx::query("DELETE FROM metrics WHERE run_id = ?").bind(run_id).execute(&mut *connection).await?;
-    for metric in &result.metrics {
-        sqlx::query("INSERT INTO metrics VALUES (?, ?, ?, ?, ?, ?)")
-            .bind(run_id)
-            .bind(&metric.part)
-            .bind(&metric.target)
-            .bind(&metric.unit)
-            .bind(&metric.name)
-            .bind(metric.value)
-            .execute(&mut *connection)
-            .await?;
+    // One statement for many rows: each statement is a round trip to the thread that owns the database.
+    for metrics in result.metrics.chunks(ROWS_PER_INSERT) {
+        let mut insert = QueryBuilder::new("INSERT INTO metrics ");
+        insert.push_values(metrics, |mut row, metric| {
+            row.push_bind(run_id)
+                .push_bind(&metric.part)
+                .push_bind(&metric.target)
+                .push_bind(&metric.unit)
+                .push_bind(&metric.name)
+                .push_bind(metric.value);
+        });
+        insert.build().execute(&mut *connection).await?;
     }
     record_peak(&mut *connection, attempt, result.peak_rss_bytes).await?;
     end_attempt(connection, run_id, attempt, Status::Done, "", Some(result.wall_s)).await
