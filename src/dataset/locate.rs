@@ -1,6 +1,7 @@
 //! A trace file as text: its header, its rows, and the line and column of whatever is wrong with it.
 
 use std::borrow::Cow;
+use std::ops::ControlFlow;
 
 use super::clock::parse_nanoseconds;
 use super::records::{Malformed, Record, Records, fields, push_plain};
@@ -97,12 +98,24 @@ pub struct TraceFile<'a> {
     pub header: Vec<String>,
 }
 
-/// The rows of a trace file, each with as many fields as the header.
-pub struct Rows<'a> {
+/// Some rows of a trace file, each with as many fields as the header.
+pub struct Block<'a> {
     /// Number of rows.
-    pub count: usize,
-    /// The rows without the header, plain enough for any reader of CSV.
+    pub rows: usize,
+    /// The rows, plain enough for any reader of CSV.
     pub text: Cow<'a, str>,
+}
+
+/// Text that is read at a time: what a reader of CSV makes of a whole file takes several times the file's memory.
+const BLOCK_BYTES: usize = 2 << 20;
+
+/// Sound rows in their plainest form.
+fn plainly(rows: &str) -> String {
+    let mut text = String::with_capacity(rows.len());
+    for record in Records::of(rows).filter_map(Result::ok) {
+        push_plain(&record, &mut text);
+    }
+    text
 }
 
 impl<'a> TraceFile<'a> {
@@ -115,7 +128,7 @@ impl<'a> TraceFile<'a> {
         if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
             return Err(file.whole("the file is UTF-16; save it as UTF-8"));
         }
-        if let Some(at) = bytes.iter().position(|&byte| byte == 0) {
+        if let Some(at) = memchr::memchr(0, bytes) {
             let message = "a NUL byte; the file is damaged, was cut while it was written, or is UTF-16";
             return Err(file.at_byte(bytes, at, message));
         }
@@ -134,36 +147,43 @@ impl<'a> TraceFile<'a> {
         Ok(file)
     }
 
-    /// The rows below the header.
+    /// Counts the fields of all rows below the header and hands the rows on, block by block, until `take` has enough.
     ///
     /// # Errors
     /// No row, a row that is no CSV, or one with too few or too many fields.
-    pub fn rows(&self) -> Result<Rows<'a>, TraceError> {
+    pub fn walk(&self, mut take: impl FnMut(Block<'a>) -> ControlFlow<()>) -> Result<(), TraceError> {
         let mut records = Records::of(self.text);
         records.next();
-        let body = records.rest();
-        let (mut count, mut plain) = (0, true);
-        for record in records {
-            let record = record.map_err(|malformed| self.malformed(&malformed))?;
-            if record.fields != self.header.len() {
-                return Err(self.wrong_length(&record));
+        let (mut start, mut rows, mut plain, mut any) = (records.rest(), 0, true, false);
+        loop {
+            let record = records.next();
+            let ended = record.is_none();
+            if let Some(record) = record {
+                let record = record.map_err(|malformed| self.malformed(&malformed))?;
+                if record.fields != self.header.len() {
+                    return Err(self.wrong_length(&record));
+                }
+                rows += 1;
+                plain &= record.plain;
+                if start.len() - records.rest().len() < BLOCK_BYTES {
+                    continue;
+                }
             }
-            count += 1;
-            plain &= record.plain;
-        }
-        if count == 0 {
-            return Err(self.at_header("there is a header but no row below it"));
-        }
-        let text = if plain {
-            Cow::Borrowed(body.trim_ascii_end())
-        } else {
-            let mut text = String::with_capacity(body.len());
-            for record in self.records() {
-                push_plain(&record, &mut text);
+            if rows > 0 {
+                any = true;
+                let text = &start[..start.len() - records.rest().len()];
+                let text =
+                    if plain { Cow::Borrowed(text.trim_ascii_end()) } else { Cow::Owned(plainly(text)) };
+                if take(Block { rows, text }).is_break() {
+                    return Ok(());
+                }
             }
-            Cow::Owned(text)
-        };
-        Ok(Rows { count, text })
+            if ended {
+                break;
+            }
+            (start, rows, plain) = (records.rest(), 0, true);
+        }
+        if any { Ok(()) } else { Err(self.at_header("there is a header but no row below it")) }
     }
 
     /// An error about the file as a whole.
@@ -208,7 +228,7 @@ impl<'a> TraceFile<'a> {
         }
     }
 
-    /// The rows that are sound: all of them, once [`Self::rows`] has passed.
+    /// The rows that are sound: all of them, once [`Self::walk`] has passed.
     fn records(&self) -> impl Iterator<Item = Record<'a>> {
         Records::of(self.text).filter_map(Result::ok).skip(1)
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use rayon::prelude::*;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -69,18 +70,27 @@ impl Prepared {
     }
 }
 
+/// Rows that one thread scales at a time: fewer are not worth a second thread.
+const ROWS_PER_TASK: usize = 16_384;
+
 /// The steps on the scale that models read.
 fn scale_steps(steps: &Steps, scaler: &Scaler) -> ScaledSteps {
-    let channels = steps.channels.len();
-    let mut inputs = Vec::with_capacity(steps.values.len());
-    let mut targets = Vec::with_capacity(steps.len() * steps.targets);
-    for row in steps.values.chunks_exact(channels) {
-        inputs
-            .extend(row.iter().zip(&scaler.channels).map(|(&value, scale)| scale.scale_input(value) as f32));
-        let target = row.iter().zip(&scaler.channels).take(steps.targets);
-        targets.extend(target.map(|(&value, scale)| scale.scale(value) as f32));
-    }
-    ScaledSteps { inputs, targets, channels, target_count: steps.targets }
+    let (channels, count) = (steps.channels.len(), steps.targets);
+    let mut inputs = vec![0.0; steps.values.len()];
+    let mut targets = vec![0.0; steps.len() * count];
+    let rows = inputs.par_chunks_exact_mut(channels).zip(targets.par_chunks_exact_mut(count));
+    rows.zip(steps.values.par_chunks_exact(channels)).with_min_len(ROWS_PER_TASK).for_each(
+        |((inputs, targets), values)| {
+            for (index, (&value, scale)) in values.iter().zip(&scaler.channels).enumerate() {
+                let scaled = scale.scale(value) as f32;
+                inputs[index] = if scale.clips(value) { scale.scale_input(value) as f32 } else { scaled };
+                if index < count {
+                    targets[index] = scaled;
+                }
+            }
+        },
+    );
+    ScaledSteps { inputs, targets, channels, target_count: count }
 }
 
 impl ScaledSteps {
@@ -153,8 +163,12 @@ impl Loader {
                     let message = format!("cannot be read: {error}");
                     PrepareError::Trace(TraceError { file: file.clone(), line: None, column: None, message })
                 })?;
-                let hash = hex(&Sha256::digest(&bytes));
-                (parse_trace(&file, &bytes).map_err(PrepareError::Trace)?, hash)
+                let (trace, hash) = std::thread::scope(|scope| {
+                    let hash = scope.spawn(|| hex(&Sha256::digest(&bytes)));
+                    let trace = parse_trace(&file, &bytes);
+                    (trace, hash.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                });
+                (trace.map_err(PrepareError::Trace)?, hash)
             }
         };
         let loaded = (Arc::new(trace), hash);

@@ -1,20 +1,22 @@
 //! Reads a trace file: the layout is recognised by its header, polars reads the values, and none is guessed.
 
 use std::io::Cursor;
+use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use polars::prelude::{
-    CsvReadOptions, DataFrame, DataType, Field, Float64Chunked, PlSmallStr, PolarsResult, Schema, SerReader,
-    StringChunked,
+    CsvReadOptions, DataFrame, DataType, Field, PlSmallStr, PolarsResult, Schema, SerReader, Series,
 };
 
 use super::clock::parse_nanoseconds;
-use super::locate::{Expect, TraceFile, shortened};
+use super::locate::{Block, Expect, TraceFile, shortened};
 use super::trace::{Labels, RequestTrace, SeriesTrace, Trace, TraceError};
 
 const BURSTGPT: [&str; 5] = ["Timestamp", "Model", "Request tokens", "Response tokens", "Log Type"];
 const AZURE: [&str; 3] = ["TIMESTAMP", "ContextTokens", "GeneratedTokens"];
+/// Blocks that are counted before they are read.
+const BLOCKS_AHEAD: usize = 2;
 const DATE_NAMES: [&str; 4] = ["date", "datetime", "time", "timestamp"];
 
 /// The layouts that are understood, with the positions of the columns they need.
@@ -120,9 +122,9 @@ fn positions<const N: usize>(
 
 fn burstgpt(file: &TraceFile<'_>, columns: [usize; 5]) -> Result<RequestTrace, TraceError> {
     let [timestamp, model, request, response, log_type] = columns;
-    let table = Table::read(
+    let mut table = Table::read(
         file,
-        vec![
+        &[
             (timestamp, Expect::Seconds),
             (model, Expect::Name),
             (request, Expect::Count),
@@ -130,31 +132,31 @@ fn burstgpt(file: &TraceFile<'_>, columns: [usize; 5]) -> Result<RequestTrace, T
             (log_type, Expect::Name),
         ],
     )?;
-    let mut arrival_s = table.numbers(0)?;
+    let mut arrival_s = table.numbers(0);
     let clock_s = from_first(&mut arrival_s);
     require_order(&arrival_s, timestamp, file)?;
     Ok(RequestTrace {
         arrival_s,
-        request_tokens: table.numbers(2)?,
-        response_tokens: table.numbers(3)?,
-        llm: table.labels(1)?,
-        log_type: table.labels(4)?,
+        request_tokens: table.numbers(2),
+        response_tokens: table.numbers(3),
+        llm: table.labels(1),
+        log_type: table.labels(4),
         clock_s,
     })
 }
 
 fn azure(file: &TraceFile<'_>, columns: [usize; 3]) -> Result<RequestTrace, TraceError> {
     let [timestamp, request, response] = columns;
-    let table = Table::read(
+    let mut table = Table::read(
         file,
-        vec![(timestamp, Expect::DateTime), (request, Expect::Count), (response, Expect::Count)],
+        &[(timestamp, Expect::DateTime), (request, Expect::Count), (response, Expect::Count)],
     )?;
-    let (arrival_s, clock_s) = table.date_times(0)?;
+    let (arrival_s, clock_s) = table.date_times(0);
     require_order(&arrival_s, timestamp, file)?;
     Ok(RequestTrace {
         arrival_s,
-        request_tokens: table.numbers(1)?,
-        response_tokens: table.numbers(2)?,
+        request_tokens: table.numbers(1),
+        response_tokens: table.numbers(2),
         llm: Labels::default(),
         log_type: Labels::default(),
         clock_s,
@@ -164,13 +166,13 @@ fn azure(file: &TraceFile<'_>, columns: [usize; 3]) -> Result<RequestTrace, Trac
 fn series(file: &TraceFile<'_>, date: usize, columns: &[usize]) -> Result<SeriesTrace, TraceError> {
     let mut wanted = vec![(date, Expect::DateTime)];
     wanted.extend(columns.iter().map(|&column| (column, Expect::Number)));
-    let table = Table::read(file, wanted)?;
-    let (time_s, _) = table.date_times(0)?;
+    let mut table = Table::read(file, &wanted)?;
+    let (time_s, _) = table.date_times(0);
     require_order(&time_s, date, file)?;
     Ok(SeriesTrace {
         time_s,
         names: columns.iter().map(|&column| file.header[column].clone()).collect(),
-        columns: (1..=columns.len()).map(|index| table.numbers(index)).collect::<Result<_, _>>()?,
+        columns: (1..=columns.len()).map(|index| table.numbers(index)).collect(),
     })
 }
 
@@ -194,68 +196,119 @@ fn require_order(times_s: &[f64], column: usize, file: &TraceFile<'_>) -> Result
 ///
 /// Polars takes some rows that are no rows and does not always say where it stumbled. So it is only given rows whose
 /// fields were counted, every value is checked, and a bad one is looked up in the file.
-struct Table<'a> {
-    file: &'a TraceFile<'a>,
-    /// Position in the file and content of each column.
-    wanted: Vec<(usize, Expect)>,
-    frame: DataFrame,
+struct Table(Vec<Column>);
+
+/// The values of one column.
+enum Column {
+    Numbers(Expect, Vec<f64>),
+    Names(Labels),
+    /// Nanoseconds of the clock.
+    DateTimes(Vec<i64>),
 }
 
-impl<'a> Table<'a> {
-    fn read(file: &'a TraceFile<'a>, wanted: Vec<(usize, Expect)>) -> Result<Self, TraceError> {
-        let rows = file.rows()?;
-        let frame = read_frame(rows.text.as_bytes(), file.header.len(), &wanted)
-            .map_err(|error| file.first_bad(&wanted, &format!("cannot be read: {error}")))?;
-        if frame.height() != rows.count {
-            let message = format!("{} rows were read as {}", rows.count, frame.height());
-            return Err(file.first_bad(&wanted, &message));
+impl Table {
+    /// One thread counts fields while another has polars read what was counted.
+    fn read(file: &TraceFile<'_>, wanted: &[(usize, Expect)]) -> Result<Self, TraceError> {
+        let mut columns: Vec<Column> = wanted.iter().map(|(_, expect)| Column::new(*expect)).collect();
+        let (sender, blocks) = mpsc::sync_channel(BLOCKS_AHEAD);
+        std::thread::scope(|scope| {
+            let walk = scope.spawn(move || {
+                file.walk(|block| match sender.send(block) {
+                    Ok(()) => ControlFlow::Continue(()),
+                    // The reader stumbled: its error comes earlier in the file.
+                    Err(_) => ControlFlow::Break(()),
+                })
+            });
+            for block in blocks {
+                append(file, wanted, &mut columns, &block)?;
+            }
+            walk.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })?;
+        Ok(Self(columns))
+    }
+
+    /// The values of a column of numbers; none for any other.
+    fn numbers(&mut self, index: usize) -> Vec<f64> {
+        match &mut self.0[index] {
+            Column::Numbers(_, values) => std::mem::take(values),
+            Column::Names(_) | Column::DateTimes(_) => Vec::new(),
         }
-        Ok(Self { file, wanted, frame })
     }
 
-    /// The values of a column of numbers.
-    fn numbers(&self, index: usize) -> Result<Vec<f64>, TraceError> {
-        let expect = self.wanted[index].1;
-        let column: &Float64Chunked = self.column(index, |series| series.f64())?;
-        column
-            .iter()
-            .map(|value| value.filter(|&value| expect.holds(value)))
-            .collect::<Option<_>>()
-            .ok_or_else(|| self.bad())
-    }
-
-    /// The values of a column of names.
-    fn labels(&self, index: usize) -> Result<Labels, TraceError> {
-        let column: &StringChunked = self.column(index, |series| series.str())?;
-        column.iter().collect::<Option<_>>().ok_or_else(|| self.bad())
+    /// The values of a column of names; none for any other.
+    fn labels(&mut self, index: usize) -> Labels {
+        match &mut self.0[index] {
+            Column::Names(labels) => std::mem::take(labels),
+            Column::Numbers(..) | Column::DateTimes(_) => Labels::default(),
+        }
     }
 
     /// A column of dates: seconds since the first row, and the first row's clock time in seconds.
-    fn date_times(&self, index: usize) -> Result<(Vec<f64>, f64), TraceError> {
-        let column: &StringChunked = self.column(index, |series| series.str())?;
-        let stamps: Vec<i64> = column
-            .iter()
-            .map(|text| text.and_then(parse_nanoseconds))
-            .collect::<Option<_>>()
-            .ok_or_else(|| self.bad())?;
+    fn date_times(&self, index: usize) -> (Vec<f64>, f64) {
+        let Column::DateTimes(stamps) = &self.0[index] else { return (Vec::new(), 0.0) };
         let first = stamps.first().copied().unwrap_or(0);
         let times_s = stamps.iter().map(|stamp| (stamp - first) as f64 / 1e9).collect();
-        Ok((times_s, first as f64 / 1e9))
+        (times_s, first as f64 / 1e9)
+    }
+}
+
+/// Has polars read a block and adds its values to the columns.
+fn append(
+    file: &TraceFile<'_>,
+    wanted: &[(usize, Expect)],
+    columns: &mut [Column],
+    block: &Block<'_>,
+) -> Result<(), TraceError> {
+    let frame = read_frame(block.text.as_bytes(), file.header.len(), wanted)
+        .map_err(|error| file.first_bad(wanted, &format!("cannot be read: {error}")))?;
+    if frame.height() != block.rows {
+        let message = format!("{} rows were read as {}", block.rows, frame.height());
+        return Err(file.first_bad(wanted, &message));
+    }
+    for (column, (at, _)) in columns.iter_mut().zip(wanted) {
+        let sound = frame
+            .column(&at.to_string())
+            .and_then(|values| column.append(values.as_materialized_series()))
+            .map_err(|error| file.whole(&format!("cannot be read: {error}")))?;
+        if !sound {
+            return Err(file.first_bad(wanted, "a value cannot be read"));
+        }
+    }
+    Ok(())
+}
+
+impl Column {
+    fn new(expect: Expect) -> Self {
+        match expect {
+            Expect::Name => Column::Names(Labels::default()),
+            Expect::DateTime => Column::DateTimes(Vec::new()),
+            Expect::Number | Expect::Seconds | Expect::Count => Column::Numbers(expect, Vec::new()),
+        }
     }
 
-    fn column<'t, T>(
-        &'t self,
-        index: usize,
-        typed: impl Fn(&'t polars::prelude::Series) -> PolarsResult<&'t T>,
-    ) -> Result<&'t T, TraceError> {
-        self.frame
-            .column(&self.wanted[index].0.to_string())
-            .and_then(|column| typed(column.as_materialized_series()))
-            .map_err(|error| self.file.whole(&format!("cannot be read: {error}")))
-    }
-
-    fn bad(&self) -> TraceError {
-        self.file.first_bad(&self.wanted, "a value cannot be read")
+    /// Takes up the values of a block; false if one of them must not stand here.
+    fn append(&mut self, block: &Series) -> PolarsResult<bool> {
+        match self {
+            Column::Numbers(expect, values) => {
+                for value in block.f64()?.iter() {
+                    let Some(value) = value.filter(|&value| expect.holds(value)) else { return Ok(false) };
+                    values.push(value);
+                }
+            }
+            Column::Names(labels) => {
+                for name in block.str()?.iter() {
+                    let Some(name) = name else { return Ok(false) };
+                    labels.push(name);
+                }
+            }
+            Column::DateTimes(stamps) => {
+                for text in block.str()?.iter() {
+                    let Some(stamp) = text.and_then(parse_nanoseconds) else { return Ok(false) };
+                    stamps.push(stamp);
+                }
+            }
+        }
+        Ok(true)
     }
 }
 

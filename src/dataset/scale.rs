@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::steps::{Channel, Steps, Transform};
@@ -24,6 +25,11 @@ impl ChannelScale {
     /// From original units to the scale of the model.
     pub fn scale(&self, value: f64) -> f64 {
         (transformed(self.channel.transform, value) - self.mean) / self.std
+    }
+
+    /// Whether an input of this value is clipped.
+    pub fn clips(&self, value: f64) -> bool {
+        self.clip.is_some_and(|clip| value > clip)
     }
 
     /// As [`ChannelScale::scale`], clipped: for inputs only.
@@ -62,7 +68,7 @@ impl Scaler {
     pub fn fit(steps: &Steps, rows: Range<usize>, clip_quantile: Option<f64>) -> Self {
         let channels = steps
             .channels
-            .iter()
+            .par_iter()
             .enumerate()
             .map(|(index, channel)| {
                 let values: Vec<f64> = steps.channel(index).skip(rows.start).take(rows.len()).collect();
@@ -73,7 +79,9 @@ impl Scaler {
                 let (mean, std) = match channel.transform {
                     Transform::Raw => (0.0, 1.0),
                     transform => {
-                        mean_and_deviation(values.iter().map(|&value| transformed(transform, value)))
+                        let mut values = values;
+                        values.iter_mut().for_each(|value| *value = transformed(transform, *value));
+                        mean_and_deviation(&values)
                     }
                 };
                 ChannelScale { channel: channel.clone(), mean, std, clip }
@@ -83,10 +91,10 @@ impl Scaler {
     }
 }
 
-fn mean_and_deviation(values: impl Iterator<Item = f64> + Clone) -> (f64, f64) {
-    let count = values.clone().count().max(1) as f64;
-    let mean = values.clone().sum::<f64>() / count;
-    let variance = values.map(|value| (value - mean).powi(2)).sum::<f64>() / count;
+fn mean_and_deviation(values: &[f64]) -> (f64, f64) {
+    let count = values.len().max(1) as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count;
     // A channel that never moves in training carries no scale: leave its units alone.
     let std = if variance.sqrt() > 1e-12 * mean.abs().max(1e-12) { variance.sqrt() } else { 1.0 };
     (mean, std)

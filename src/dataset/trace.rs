@@ -77,6 +77,13 @@ impl Labels {
 
     /// Appends a row.
     pub fn push(&mut self, name: &str) {
+        // Most rows carry the name of the row before them.
+        if let Some(&last) = self.codes.last()
+            && self.names[last as usize] == name
+        {
+            self.codes.push(last);
+            return;
+        }
         let known = self.code_of.get(name).copied();
         let code = known.unwrap_or_else(|| {
             let code = self.names.len() as u32;
