@@ -9,6 +9,8 @@ use std::sync::LazyLock;
 use anyhow::Context;
 use tempfile::TempDir;
 
+use crate::process::start_time;
+
 /// Writes a file under a temporary name and renames it.
 ///
 /// # Errors
@@ -62,16 +64,11 @@ pub fn clear_drafts(folder: &Path) {
     for entry in entries.flatten() {
         let name = entry.file_name();
         let owner = name.to_str().and_then(|name| name.strip_prefix(DRAFT)?.split('-').next()?.parse().ok());
-        if owner.is_some_and(|pid| !is_running(pid)) {
+        if owner.is_some_and(|pid| start_time(pid).is_none()) {
             // What cannot be removed is in nobody's way: it is hidden, and has no final name.
             let _ = std::fs::remove_dir_all(entry.path()).or_else(|_| std::fs::remove_file(entry.path()));
         }
     }
-}
-
-fn is_running(pid: i32) -> bool {
-    rustix::process::Pid::from_raw(pid)
-        .is_some_and(|pid| rustix::process::test_kill_process(pid) != Err(rustix::io::Errno::SRCH))
 }
 
 /// Moves a finished draft to its place. Others may do the same at the same time: then the last one stays.

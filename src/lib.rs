@@ -17,6 +17,7 @@ pub mod metric;
 pub mod model;
 mod nearest;
 pub mod predict;
+mod process;
 pub mod report;
 pub mod scheduler;
 pub mod slurm;

@@ -51,7 +51,7 @@ enum Victim {
     Both,
 }
 
-/// SplitMix64 (Steele et al., 2014): the same instants every time.
+/// `SplitMix64` (Steele et al., 2014): the same instants every time.
 struct Dice(u64);
 
 impl Dice {

@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use crate::process::start_time;
+
 /// A supervisor process on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Owner {
@@ -43,26 +45,9 @@ fn boot_id() -> String {
     text.trim().to_string()
 }
 
-/// Clock ticks from boot to the start of a process; `None` if there is none, or only its remains.
-#[cfg(target_os = "linux")]
-fn start_time(pid: u32) -> Option<String> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in brackets may hold spaces and brackets itself, so fields are counted from its end.
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let zombie = fields.first().is_some_and(|state| *state == "Z");
-    if zombie { None } else { fields.get(19).map(ToString::to_string) }
-}
-
 #[cfg(not(target_os = "linux"))]
 fn boot_id() -> String {
     String::new()
-}
-
-/// Without /proc the process id alone must do.
-#[cfg(not(target_os = "linux"))]
-fn start_time(pid: u32) -> Option<String> {
-    let pid = rustix::process::Pid::from_raw(pid.cast_signed())?;
-    rustix::process::test_kill_process(pid).ok().map(|()| "unknown".to_string())
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ fn fuzz(target: &Target) {
         faults: Mutex::new(Vec::new()),
     });
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let at: Vec<Arc<Mutex<Option<(usize, Instant)>>>> = (0..threads).map(|_| Arc::default()).collect();
+    let at: Vec<Arc<At>> = (0..threads).map(|_| Arc::default()).collect();
     let started = Instant::now();
     let workers: Vec<_> = at
         .iter()
@@ -109,6 +109,9 @@ fn fuzz(target: &Target) {
     assert!(accepted < cases, "no case was refused");
 }
 
+/// The case that a thread is at, and since when.
+type At = Mutex<Option<(usize, Instant)>>;
+
 struct Shared {
     target: Target,
     cases: usize,
@@ -119,7 +122,7 @@ struct Shared {
 }
 
 impl Shared {
-    fn work(&self, at: &Mutex<Option<(usize, Instant)>>) {
+    fn work(&self, at: &At) {
         loop {
             let number = self.next.fetch_add(1, Ordering::SeqCst);
             if number >= self.cases {

@@ -1,6 +1,6 @@
 //! A seeded mutator: bytes, numbers, lines and known words of text files.
 
-/// SplitMix64 (Steele et al., 2014).
+/// `SplitMix64` (Steele et al., 2014).
 pub struct Dice(u64);
 
 impl Dice {
