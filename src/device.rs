@@ -152,7 +152,19 @@ fn cuda_devices() -> Result<usize, String> {
 
 #[cfg(not(feature = "cuda"))]
 fn cuda_devices() -> Result<usize, String> {
+    if let Some(gpus) = pretended_gpus() {
+        return Ok(gpus.len());
+    }
     Err("this binary was built without it (build with `cargo build --release --features cuda`)".to_string())
+}
+
+/// CUDA GPUs that are not there, for tests of the scheduler in a binary without CUDA: whether each of them works.
+///
+/// `BURSTLAB_PRETEND_CUDA=ok,broken` makes two, of which the first computes on the CPU and the second cannot be opened.
+#[cfg(not(feature = "cuda"))]
+pub fn pretended_gpus() -> Option<Vec<bool>> {
+    let list = std::env::var("BURSTLAB_PRETEND_CUDA").ok()?;
+    Some(list.split(',').map(|gpu| gpu == "ok").collect())
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 
 use super::lab::Lab;
 use super::retry::{Fault, Verdict};
@@ -40,6 +40,9 @@ impl Lab<'_> {
         let Some(occupied) = &self.slots[slot].occupied else {
             return Ok(());
         };
+        if self.slots[slot].is_unfit() {
+            return self.retire(slot, &ending.text);
+        }
         if occupied.overtime.is_some() {
             let limit = humantime::format_duration(self.options.timeout.unwrap_or_default());
             let error = format!("took longer than {limit}");
@@ -47,6 +50,27 @@ impl Lab<'_> {
         }
         let fault = if ending.out_of_memory { Fault::OutOfMemory } else { Fault::Crash };
         self.charge(slot, Status::Failed, &ending.text, fault)
+    }
+
+    /// The slot's GPU cannot be used. Its run is not to blame: it waits for another slot, and this one gets no more, since
+    /// a GPU that fails at once would otherwise fail all runs one after the other.
+    pub(super) fn retire(&mut self, slot: usize, error: &str) -> anyhow::Result<()> {
+        self.slots[slot].retired = true;
+        let placement = self.slots[slot].placement;
+        let error = format!("{placement} cannot be used: {error}");
+        if let Some((run, ended)) = self.end(slot, Status::Interrupted, &error) {
+            self.store.write(&[ended, self.event(run, "slot retired", error.clone())])?;
+            self.queue.push_front(run);
+            self.progress.ended(
+                slot,
+                &self.runs[run],
+                Status::Interrupted,
+                &error,
+                Some("goes to another slot"),
+            );
+        }
+        ensure!(self.slots.iter().any(|slot| !slot.retired), "no GPU is left: {error}; use --device cpu");
+        Ok(())
     }
 
     /// The run ended in an error of its own. It would only fail again, unless it was memory that it lacked.

@@ -190,7 +190,7 @@ impl<'a> Lab<'a> {
     /// Hands the next runs that are ready to the slots that are free.
     fn fill_slots(&mut self) -> anyhow::Result<()> {
         for index in 0..self.slots.len() {
-            while self.slots[index].occupied.is_none() {
+            while self.slots[index].is_free() {
                 let Some(run) = self.next_ready() else {
                     return Ok(());
                 };
@@ -261,6 +261,9 @@ impl<'a> Lab<'a> {
         if let Err(error) = self.slots[slot].send(job, &self.sender) {
             let ending = self.slots[slot].bury();
             let error = format!("{error:#}; {}", ending.text);
+            if self.slots[slot].is_unfit() {
+                return self.retire(slot, &error);
+            }
             return self.charge(slot, Status::Failed, &error, Fault::Crash);
         }
         let detail = format!("attempt {attempt} on slot {slot} ({})", self.slots[slot].placement);
@@ -293,10 +296,13 @@ impl<'a> Lab<'a> {
         self.store.write(&records)?;
         for (slot, message) in current {
             match message {
-                SlotMessage::Event(FromWorker::Ready { protocol }) => anyhow::ensure!(
-                    protocol == PROTOCOL,
-                    "the burstlab program was replaced while the sweep ran; start it again"
-                ),
+                SlotMessage::Event(FromWorker::Ready { protocol }) => {
+                    anyhow::ensure!(
+                        protocol == PROTOCOL,
+                        "the burstlab program was replaced while the sweep ran; start it again"
+                    );
+                    self.slots[slot].ready = true;
+                }
                 SlotMessage::Event(FromWorker::Epoch(epoch)) => {
                     if let Some(occupied) = &self.slots[slot].occupied {
                         self.progress.epoch(slot, &self.runs[occupied.run], &epoch);

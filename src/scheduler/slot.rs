@@ -77,6 +77,10 @@ pub struct Slot {
     pub placement: Placement,
     /// The run it is at.
     pub occupied: Option<Occupied>,
+    /// Whether the current worker has opened its device.
+    pub ready: bool,
+    /// Whether it gets no more runs, because its GPU cannot be used.
+    pub retired: bool,
     threads: usize,
     worker: Option<Worker>,
     serial: u64,
@@ -93,12 +97,31 @@ struct Worker {
 impl Slot {
     /// A slot without a worker yet.
     pub fn new(index: usize, placement: Placement, threads: usize) -> Self {
-        Self { index, placement, occupied: None, threads, worker: None, serial: 0 }
+        Self {
+            index,
+            placement,
+            occupied: None,
+            ready: false,
+            retired: false,
+            threads,
+            worker: None,
+            serial: 0,
+        }
     }
 
     /// Serial number of the current worker.
     pub fn serial(&self) -> u64 {
         self.serial
+    }
+
+    /// Whether it can take up a run.
+    pub fn is_free(&self) -> bool {
+        self.occupied.is_none() && !self.retired
+    }
+
+    /// Whether its worker ended, on a GPU, before it had opened that GPU.
+    pub fn is_unfit(&self) -> bool {
+        self.worker.is_none() && !self.ready && self.placement != Placement::Cpu
     }
 
     /// Hands a job to the worker, and starts one first if there is none. A worker that died while it was idle is
@@ -122,6 +145,7 @@ impl Slot {
     }
 
     fn start(&mut self, messages: &Sender<Tagged>) -> anyhow::Result<()> {
+        self.ready = false;
         let program = own_program()?;
         let threads = self.threads.to_string();
         let mut command = Command::new(program);
