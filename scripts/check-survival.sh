@@ -17,14 +17,14 @@ check() {
     local test=$1
     shift
     echo "-- $test"
-    cargo test --release --quiet --test "$test" -- --nocapture > "$work/$test.txt" 2>&1 ||
+    cargo test --release --test "$test" -- --nocapture > "$work/$test.txt" 2>&1 ||
         { tail -n 60 "$work/$test.txt"; echo "FAILED: $test"; exit 1; }
     for words in "$@"; do
         grep -q -- "$words" "$work/$test.txt" || { cat "$work/$test.txt"; echo "FAILED: no \`$words\`"; exit 1; }
         grep -- "$words" "$work/$test.txt"
     done
 }
-check kills "^$BURSTLAB_KILLS kills in a sweep of"
+check kills "$BURSTLAB_KILLS kills in a sweep of"
 check crowd "sqlite3 shell: true"
-check fuzz "^$BURSTLAB_FUZZ mutated experiment files in .* 0 faults" "^$BURSTLAB_FUZZ mutated trace files in .* 0 faults"
+check fuzz "$BURSTLAB_FUZZ mutated experiment files in .* 0 faults" "$BURSTLAB_FUZZ mutated trace files in .* 0 faults"
 echo "survival: all checks passed"
