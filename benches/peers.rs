@@ -122,7 +122,7 @@ impl Task {
         let scale = ChannelScale { channel, mean: 0.0, std: 1.0, clip: None };
         let training = TrainingSpec { epochs: EPOCHS, batch_size, ..TrainingSpec::default() };
         let device = ComputeDevice::cpu();
-        let shape = Shape { lookback: LOOKBACK, horizon: 1, channels, targets: TARGETS };
+        let shape = Shape { lookback: LOOKBACK, horizon: 1, channels, targets: TARGETS, heads: 1 };
         let context =
             BuildContext { shape, training: &training, seed: 1, device: &device, members: Vec::new() };
         Self {

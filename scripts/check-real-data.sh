@@ -35,12 +35,34 @@ between "test mse of lstm" "$(test_mse azure-next-request lstm "")" 1.17 1.24
 # About 8 % below the mean is what this hour allows; far below that is a leak, not a triumph.
 between "lowest test mse of any model" "$(query "select min(value) from metrics where part = 'test' and target = 'all' and name = 'mse'")" 1.13 1.21
 
+echo "-- intervals hold their level although the traffic drifts"
+# covered EXPERIMENT AGGREGATE MORE: the lowest or highest share within the 80 % intervals, over models and targets
+covered() {
+    query "select $2(share) from (select avg(value) as share from runs join metrics using (run_id) where experiment = '$1'
+           and name = 'coverage_80' and unit = 'scaled' and target <> 'all' $3 group by model, target)"
+}
+between "lowest coverage of 80 % of any model and target" "$(covered azure-next-request min "")" 0.77 0.83
+between "highest coverage of 80 % of any model and target" "$(covered azure-next-request max "")" 0.77 0.83
+# The control: calibrated once, the intervals of the gaps hold far less than they promise.
+"$burstlab" run experiments/azure-next-request.toml --set name=split --set 'uncertainty.conformal="split"' --set search.seeds=[1] >/dev/null
+between "split-conformal coverage of 80 % of the gaps by the mean" "$(covered split max "and model = 'mean' and target = 'gap_s'")" 0.60 0.75
+# Sharper than the mean's intervals at the same coverage is what a model must be: the CRPS says so in one number.
+crps() { query "select avg(value) from runs join metrics using (run_id) where experiment = 'azure-next-request' and model = '$1' and name = 'crps' and target = 'response_tokens' and unit = 'scaled'"; }
+between "crps of the lstm's response tokens over the mean's" "$(awk -v a="$(crps lstm)" -v b="$(crps mean)" 'BEGIN { print a / b }')" 0.95 1.02
+
+echo "-- quantile heads"
+"$burstlab" run experiments/azure-next-request.toml --set name=heads --set 'training.loss="pinball"' --set search.seeds=[1] >/dev/null
+heads="and params->>'\$.training.loss' = 'pinball'"
+between "lowest coverage of 80 % with quantile heads" "$(covered heads min "$heads")" 0.77 0.83
+between "highest coverage of 80 % with quantile heads" "$(covered heads max "$heads")" 0.77 0.83
+
 echo "-- again: nothing to do"
 "$burstlab" run experiments/azure-next-request.toml 2>&1 >/dev/null | grep -q "nothing to run" || fail "something ran again"
 
 echo "-- a prediction from the best saved model"
 "$burstlab" predict --experiment azure-next-request --trace "$data/azure/AzureLLMInferenceTrace_conv.csv" --steps 5 --format json > "$work/predicted.json"
 [ "$(grep -o arrival_s "$work/predicted.json" | wc -l)" = 5 ] || fail "not five predicted requests"
+[ "$(grep -o gap_s_intervals "$work/predicted.json" | wc -l)" = 5 ] || fail "not five intervals"
 
 echo "-- control: with shuffled targets nobody has skill"
 scripts/shuffle-rows.sh "$data/azure/AzureLLMInferenceTrace_conv.csv" > "$work/shuffled.csv"

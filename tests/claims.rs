@@ -237,17 +237,17 @@ fn a_condition_on_a_parameter_that_no_run_has_is_pointed_at() {
     18 | where = { "task.horizn" = 2 }
        |                           ^ did you mean `task.horizon`?
        |
-       = help: parameters here: dataset.cleaning.drop_zero_tokens, dataset.max_rows, dataset.source, evaluation.drop_last, evaluation.mase_season, model.kind, model.per_channel, model.ridge, model.solver, split.embargo, split.folds, split.test, split.train, split.valid, task.features, task.horizon, task.kind, task.lookback, training.batch_size, training.drop_last, training.epochs, training.learning_rate, training.optimizer, training.schedule, training.weight_decay
+       = help: parameters here: dataset.cleaning.drop_zero_tokens, dataset.max_rows, dataset.source, evaluation.drop_last, evaluation.mase_season, model.kind, model.per_channel, model.ridge, model.solver, split.embargo, split.folds, split.test, split.train, split.valid, task.features, task.horizon, task.kind, task.lookback, training.batch_size, training.drop_last, training.epochs, training.learning_rate, training.loss, training.optimizer, training.schedule, training.weight_decay, uncertainty.conformal
     "#);
-    assert_snapshot!(refusal(&claim("a", "task.horizn = 2", "at_most = 1")), @r#"
+    assert_snapshot!(refusal(&claim("a", "task.horizn = 2", "at_most = 1")), @r"
     error: no run of this file has a parameter `task.horizn`
       --> e.toml:18:25
        |
     18 | where = { task.horizn = 2 }
        |                         ^ did you mean `task.horizon`?
        |
-       = help: parameters here: dataset.cleaning.drop_zero_tokens, dataset.max_rows, dataset.source, evaluation.drop_last, evaluation.mase_season, model.kind, model.per_channel, model.ridge, model.solver, split.embargo, split.folds, split.test, split.train, split.valid, task.features, task.horizon, task.kind, task.lookback, training.batch_size, training.drop_last, training.epochs, training.learning_rate, training.optimizer, training.schedule, training.weight_decay
-    "#);
+       = help: parameters here: dataset.cleaning.drop_zero_tokens, dataset.max_rows, dataset.source, evaluation.drop_last, evaluation.mase_season, model.kind, model.per_channel, model.ridge, model.solver, split.embargo, split.folds, split.test, split.train, split.valid, task.features, task.horizon, task.kind, task.lookback, training.batch_size, training.drop_last, training.epochs, training.learning_rate, training.loss, training.optimizer, training.schedule, training.weight_decay, uncertainty.conformal
+    ");
 }
 
 #[test]
@@ -352,7 +352,7 @@ fn a_metric_or_target_that_there_is_not_is_pointed_at() {
     19 | metric = "mze"
        |          ^^^^^ did you mean `mae`?
        |
-       = help: known here: mae, medae, mse, rmse, smape, wape, mase, r2, bias
+       = help: known here: mae, medae, mse, rmse, smape, wape, mase, r2, bias, coverage_50, width_50, winkler_50, coverage_80, width_80, winkler_80, coverage_95, width_95, winkler_95, pinball, crps
     "#);
     assert_snapshot!(refusal(&claim("a", LINEAR, "at_most = 1\ntarget = \"gap\"")), @r#"
     error: `gap` is not a target of this task

@@ -258,7 +258,7 @@ fn query_answers_and_refuses_to_write() {
 fn compare_and_report_say_the_same_of_an_experiment() {
     let lab = tiny();
     let text = lab.call(&["compare", "tiny"]).stdout;
-    let headline = text.lines().last().unwrap().to_string();
+    let headline = text.lines().find(|line| line.contains("has the lowest")).unwrap().to_string();
     assert!(headline.contains("naive baseline"), "{text}");
     std::fs::remove_dir_all(lab.results().join("tiny")).unwrap();
     let outcome = lab.call(&["report", "tiny"]);

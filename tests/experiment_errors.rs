@@ -321,7 +321,17 @@ fn data_too_short_for_the_horizon_say_what_is_needed() {
 
 #[test]
 fn an_embargo_that_leaves_nothing_is_refused() {
-    assert_snapshot!(refusal(&with("[training]", "[split]\nembargo = 70\n[training]"), &[]), @r"
+    assert_snapshot!(refusal(&with("[training]", "[split]\nembargo = 70\n[training]"), &[]), @r#"
+    error: the earlier half of the valid part has 30 of the 399 steps, but needs at least 80 = 70 (embargo) + 10 (horizon)
+     --> e.toml:9:11
+      |
+    9 | embargo = 70
+      |           ^^
+      |
+      = help: use more data, a smaller embargo or a shorter horizon; or give the whole valid part to selection, with uncertainty.conformal = "none"
+    "#);
+    let whole = "[split]\nembargo = 70\n[uncertainty]\nconformal = \"none\"\n[training]";
+    assert_snapshot!(refusal(&with("[training]", whole), &[]), @r"
     error: the valid part has 60 of the 399 steps, but needs at least 80 = 70 (embargo) + 10 (horizon)
      --> e.toml:9:11
       |
@@ -330,6 +340,20 @@ fn an_embargo_that_leaves_nothing_is_refused() {
       |
       = help: use more data, a smaller embargo or a shorter horizon
     ");
+}
+
+#[test]
+fn a_way_to_calibrate_that_is_not_known_is_pointed_at() {
+    let text = with("[training]", "[uncertainty]\nconformal = \"adaptve\"\n[training]");
+    assert_snapshot!(refusal(&text, &[]), @r#"
+    error: unknown value `adaptve`
+     --> e.toml:9:13
+      |
+    9 | conformal = "adaptve"
+      |             ^^^^^^^^^ did you mean `adaptive`?
+      |
+      = help: known here: adaptive, split, none
+    "#);
 }
 
 #[test]
@@ -605,7 +629,7 @@ fn a_window_of_a_baseline_that_does_not_fit_is_pointed_at() {
 fn a_batch_that_drop_last_would_leave_nothing_of_is_refused_before_anything_runs() {
     let text = with("epochs = 1", "epochs = 1\nbatch_size = 200\n[evaluation]\ndrop_last = true");
     assert_snapshot!(refusal(&text, &[]), @r"
-    error: the valid part has 51 windows, not one batch of 200
+    error: the valid part has 21 windows, not one batch of 200
       --> e.toml:10:14
        |
     10 | batch_size = 200
@@ -775,4 +799,41 @@ fn what_slurm_would_refuse_is_refused_before() {
       |
       = help: known here: partition, parts, array_limit, time, cpus, gpus, memory, options
     ");
+}
+
+#[test]
+fn impossible_resources_are_refused() {
+    let text = format!("{VALID}[report.resources]\nkv_bytes_per_token = -1\n");
+    assert_snapshot!(refusal(&text, &[]), @r"
+    error: -1 is not a positive number
+      --> e.toml:16:22
+       |
+    16 | kv_bytes_per_token = -1
+       |                      ^^
+       |
+       = help: give a positive number
+    ");
+    let text = format!("{VALID}[report.resources]\nweights_gib = 500\n");
+    assert_snapshot!(refusal(&text, &[]), @r"
+    error: weights of 500 GiB leave no room for a cache
+      --> e.toml:16:15
+       |
+    16 | weights_gib = 500
+       |               ^^^
+       |
+       = help: the GPUs of a replica have 288 GiB to use; give more GPUs
+    ");
+}
+
+#[test]
+fn a_loss_that_is_not_known_is_pointed_at() {
+    assert_snapshot!(refusal(&with("epochs = 1", "loss = \"pinbal\""), &[]), @r#"
+    error: unknown value `pinbal`
+     --> e.toml:9:8
+      |
+    9 | loss = "pinbal"
+      |        ^^^^^^^^ did you mean `pinball`?
+      |
+      = help: known here: mse, pinball
+    "#);
 }

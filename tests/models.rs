@@ -402,14 +402,33 @@ fn a_seasonal_series_is_forecast_better_by_its_season_than_by_its_last_value() {
     assert_eq!(table.part.iter().filter(|part| *part == "test").count(), 64 * 6);
 }
 
-/// The next steps of the Azure excerpt, from the best model of the zoo.
+/// The next steps of the Azure excerpt, from the ensemble of the zoo.
 fn predictions(lab: &Lab, trace: &Path, more: &[&str]) -> Value {
+    let run = ensemble(lab);
     let mut arguments =
-        vec!["predict", "--experiment", "zoo", "--trace", trace.to_str().unwrap(), "--format", "json"];
+        vec!["predict", "--run", &run, "--trace", trace.to_str().unwrap(), "--format", "json"];
     arguments.extend(more);
     let outcome = lab.call(&arguments);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
     serde_json::from_str(&outcome.stdout).unwrap()
+}
+
+fn ensemble(lab: &Lab) -> String {
+    lab.scalar("select run_id from runs where model = 'ensemble'").as_str().unwrap().to_string()
+}
+
+#[test]
+fn predict_asks_the_model_of_an_experiment_that_is_best_on_validation() {
+    let lab = zoo();
+    let trace = azure_excerpt();
+    let outcome =
+        lab.call(&["predict", "--experiment", "zoo", "--trace", trace.to_str().unwrap(), "--format", "json"]);
+    let forecast: Value = serde_json::from_str(&outcome.stdout).unwrap();
+    let best = lab.scalar(
+        "select run_id from runs join metrics using (run_id) where part = 'valid' and target = 'all' and name = 'mse' \
+         order by value limit 1",
+    );
+    assert_eq!(forecast["run_id"], best);
 }
 
 #[test]
@@ -455,7 +474,7 @@ fn a_trace_shorter_than_the_lookback_is_refused_by_predict() {
     let lab = zoo();
     let text = std::fs::read_to_string(azure_excerpt()).unwrap();
     let short = lab.file("short.csv", &text.lines().take(8).collect::<Vec<_>>().join("\n"));
-    let outcome = lab.call(&["predict", "--experiment", "zoo", "--trace", short.to_str().unwrap()]);
+    let outcome = lab.call(&["predict", "--run", &ensemble(lab), "--trace", short.to_str().unwrap()]);
     assert_eq!(outcome.code, 1);
     assert!(outcome.stderr.contains("steps, but the trace has only 6"), "{}", outcome.stderr);
 }

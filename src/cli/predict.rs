@@ -9,10 +9,14 @@ use super::{OutputFormat, existing_file};
 use crate::console::{Console, number, table};
 use crate::dataset::read_trace;
 use crate::exit_code::Exit;
+use crate::intervals::{LEVELS, interval};
 use crate::predict::{Forecast, best_run, forecast};
 use crate::scheduler::SavedRun;
 use crate::store::{Store, results_folder};
 use crate::train::ComputeDevice;
+
+/// Index of the interval that people are shown, in [`LEVELS`].
+const EIGHTY: usize = 1;
 
 #[derive(Debug, Args)]
 pub(super) struct PredictArgs {
@@ -45,7 +49,14 @@ pub(super) fn predict(args: &PredictArgs, console: Console) -> anyhow::Result<Ex
     let saved = SavedRun::read(&results, &run_id)?;
     let model = saved.load(&results, &ComputeDevice::cpu())?;
     let trace = read_trace(&args.trace)?;
-    let forecast = forecast(&saved, model.as_ref(), &trace, args.steps as usize)?;
+    let offsets = saved.offsets(&results)?;
+    let forecast = forecast(&saved, model.as_ref(), offsets.as_ref(), &trace, args.steps as usize)?;
+    if offsets.is_some() && forecast.steps.iter().any(|step| step.bounds.is_empty()) {
+        console.note(&format!(
+            "no interval beyond step {}: the trace is too short for a backtest of forecasts that are fed back",
+            saved.spec.task.horizon()
+        ));
+    }
     match args.format {
         OutputFormat::Human => console.result(&for_people(&saved, &forecast)),
         OutputFormat::Json => console.result(&to_json(&saved, &forecast).to_string()),
@@ -54,9 +65,13 @@ pub(super) fn predict(args: &PredictArgs, console: Console) -> anyhow::Result<Ex
 }
 
 fn for_people(saved: &SavedRun, forecast: &Forecast) -> String {
+    let has_intervals = forecast.steps.iter().any(|step| !step.bounds.is_empty());
     let headers: Vec<String> = ["step".to_string(), format!("{} (s)", forecast.time_name)]
         .into_iter()
-        .chain(forecast.targets.iter().map(|target| target.name.clone()))
+        .chain(forecast.targets.iter().flat_map(|target| {
+            let interval = has_intervals.then(|| format!("80 % of {}", target.name));
+            std::iter::once(target.name.clone()).chain(interval)
+        }))
         .collect();
     let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
     let rows: Vec<Vec<String>> = forecast
@@ -64,7 +79,16 @@ fn for_people(saved: &SavedRun, forecast: &Forecast) -> String {
         .iter()
         .enumerate()
         .map(|(index, step)| {
-            let values = step.values.iter().map(|value| number(*value));
+            let values = step.values.iter().enumerate().flat_map(|(target, value)| {
+                let interval = has_intervals.then(|| match step.bounds.get(target) {
+                    Some(bounds) => {
+                        let (lower, upper) = interval(bounds, EIGHTY);
+                        format!("{} to {}", number(lower), number(upper))
+                    }
+                    None => "-".to_string(),
+                });
+                std::iter::once(number(*value)).chain(interval)
+            });
             [(index + 1).to_string(), format!("{:.3}", step.time_s)].into_iter().chain(values).collect()
         })
         .collect();
@@ -89,11 +113,18 @@ fn to_json(saved: &SavedRun, forecast: &Forecast) -> Value {
             for (target, value) in forecast.targets.iter().zip(&step.values) {
                 fields.insert(target.name.clone(), json!(value));
             }
+            for (target, bounds) in forecast.targets.iter().zip(&step.bounds) {
+                let levels = LEVELS.iter().enumerate().map(|(index, level)| {
+                    let (lower, upper) = interval(bounds, index);
+                    (level.to_string(), json!([lower, upper]))
+                });
+                fields.insert(format!("{}_intervals", target.name), Value::Object(levels.collect()));
+            }
             Value::Object(fields)
         })
         .collect();
     json!({
         "run_id": saved.run_id, "model": saved.spec.model.kind(), "task": saved.spec.task.kind(),
-        "last_s": forecast.last_s, "steps": steps,
+        "conformal": saved.spec.uncertainty.conformal, "last_s": forecast.last_s, "steps": steps,
     })
 }

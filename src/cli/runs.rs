@@ -145,11 +145,12 @@ impl SortKey {
             [part, name, target] => (*part, *name, *target),
             _ => ("", "", ""),
         };
-        if !["train", "valid", "test"].contains(&part) || !crate::metric::NAMES.contains(&name) {
+        let known = [&crate::metric::NAMES[..], &crate::metric::INTERVAL_NAMES].concat();
+        if !["train", "valid", "test"].contains(&part) || !known.contains(&name) {
             return Err(usage(format!(
                 "`{text}` is not a metric; write NAME, PART.NAME or PART.NAME.TARGET with a part of train, valid, test \
                  and a name of {}",
-                crate::metric::NAMES.join(", ")
+                known.join(", ")
             )));
         }
         Ok(Self { part: part.into(), name: name.into(), target: target.into() })

@@ -9,7 +9,7 @@ use super::OutputFormat;
 use crate::console::{Console, number, table};
 use crate::exit_code::Exit;
 use crate::scheduler::run_folder;
-use crate::store::{EventRow, MetricRow, RunFilter, RunRow, Store, results_folder};
+use crate::store::{BreakdownRow, EventRow, MetricRow, RunFilter, RunRow, Store, results_folder};
 
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
@@ -25,6 +25,7 @@ struct Known {
     run: RunRow,
     experiments: Vec<String>,
     metrics: Vec<MetricRow>,
+    breakdowns: Vec<BreakdownRow>,
     events: Vec<EventRow>,
     folder: PathBuf,
 }
@@ -45,6 +46,7 @@ pub(super) fn show(args: &ShowArgs, console: Console) -> anyhow::Result<Exit> {
         run,
         experiments,
         metrics: store.metrics_of_run(&run_id)?,
+        breakdowns: store.breakdowns_of_run(&run_id)?,
         events: store.events_of_run(&run_id)?,
         folder: run_folder(&results, &run_id),
     };
@@ -65,6 +67,14 @@ fn to_json(known: &Known) -> Value {
                     "value": metric.value })
         })
         .collect();
+    let breakdowns: Vec<Value> = known
+        .breakdowns
+        .iter()
+        .map(|row| {
+            json!({ "dimension": row.dimension, "bucket": row.bucket, "target": row.target, "unit": row.unit,
+                    "name": row.name, "value": row.value, "forecasts": row.forecasts })
+        })
+        .collect();
     let events: Vec<Value> = known
         .events
         .iter()
@@ -76,7 +86,7 @@ fn to_json(known: &Known) -> Value {
         "wall_s": run.wall_s, "started_at": run.started_at, "finished_at": run.finished_at,
         "peak_rss_bytes": run.peak_rss_bytes, "attempts": run.attempts, "git_commit": run.git_commit,
         "dataset_sha256": run.dataset_sha256, "leak_verdict": run.leak_verdict, "error": run.error,
-        "metrics": metrics, "events": events, "folder": known.folder,
+        "metrics": metrics, "breakdowns": breakdowns, "events": events, "folder": known.folder,
     })
 }
 
@@ -111,7 +121,17 @@ fn to_text(known: &Known) -> anyhow::Result<String> {
     text.push_str(&serde_json::to_string_pretty(&run.params)?);
     if !known.metrics.is_empty() {
         text.push_str("\n\nmetrics\n");
-        text.push_str(&metric_table(&known.metrics));
+        text.push_str(&metric_table(&known.metrics, &crate::metric::NAMES));
+    }
+    let is_interval = |metric: &&MetricRow| crate::metric::INTERVAL_NAMES.contains(&metric.name.as_str());
+    let intervals: Vec<MetricRow> = known.metrics.iter().filter(is_interval).cloned().collect();
+    if !intervals.is_empty() {
+        text.push_str("\n\nintervals\n");
+        text.push_str(&metric_table(&intervals, &crate::metric::INTERVAL_NAMES));
+    }
+    if !known.breakdowns.is_empty() {
+        text.push_str("\n\ntest errors by hour, burst state before the forecast, and request tokens\n");
+        text.push_str(&breakdown_table(&known.breakdowns));
     }
     let log: Vec<String> = known
         .events
@@ -125,8 +145,32 @@ fn to_text(known: &Known) -> anyhow::Result<String> {
     Ok(text)
 }
 
+/// One row for each bucket and target.
+fn breakdown_table(breakdowns: &[BreakdownRow]) -> String {
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    let columns = [("original", "mae"), ("original", "bias"), ("scaled", "mse"), ("original", "coverage_80")];
+    for group in breakdowns
+        .chunk_by(|a, b| (&a.dimension, &a.bucket, &a.target) == (&b.dimension, &b.bucket, &b.target))
+    {
+        let value = |(unit, name): &(&str, &str)| {
+            let found = group.iter().find(|row| row.unit == *unit && row.name == *name);
+            found.map_or("-".to_string(), |row| number(row.value))
+        };
+        let first = &group[0];
+        let names = [
+            first.dimension.clone(),
+            first.bucket.clone(),
+            first.target.clone(),
+            first.forecasts.to_string(),
+        ];
+        rows.push(names.into_iter().chain(columns.iter().map(value)).collect());
+    }
+    let headers = ["by", "bucket", "target", "forecasts", "mae", "bias", "mse (scaled)", "coverage_80"];
+    table(&headers, &rows, &[3, 4, 5, 6, 7])
+}
+
 /// One row for each part, target and unit; one column for each metric.
-fn metric_table(metrics: &[MetricRow]) -> String {
+fn metric_table(metrics: &[MetricRow], names: &[&'static str]) -> String {
     let mut keys: Vec<(&str, &str, &str)> = Vec::new();
     let order = |part: &str| ["train", "valid", "test"].iter().position(|name| *name == part);
     for metric in metrics {
@@ -136,7 +180,6 @@ fn metric_table(metrics: &[MetricRow]) -> String {
         }
     }
     keys.sort_by_key(|(part, target, unit)| (order(part), *target, *unit));
-    let names = crate::metric::NAMES;
     let rows: Vec<Vec<String>> = keys
         .iter()
         .map(|(part, target, unit)| {
@@ -149,6 +192,6 @@ fn metric_table(metrics: &[MetricRow]) -> String {
             [part, target, unit].iter().map(ToString::to_string).chain(names.iter().map(value)).collect()
         })
         .collect();
-    let headers: Vec<&str> = ["part", "target", "unit"].into_iter().chain(names).collect();
+    let headers: Vec<&str> = ["part", "target", "unit"].into_iter().chain(names.iter().copied()).collect();
     table(&headers, &rows, &(3..headers.len()).collect::<Vec<_>>())
 }

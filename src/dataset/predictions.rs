@@ -11,7 +11,10 @@ use polars::prelude::{
 };
 
 use super::prepare::Prepared;
+use super::scale::ChannelScale;
 use super::split::Part;
+use crate::intervals::{Bounds, in_original_units};
+use crate::model::QUANTILES;
 
 /// At most this many values of each kind are kept for a part: a plot or a test needs no more, and a sweep with a long
 /// horizon would fill the disk.
@@ -22,7 +25,7 @@ const MOST_VALUES: usize = 500_000;
 pub struct PredictionTable {
     /// Every how many windows one is kept.
     pub stride: usize,
-    /// The part of each row: `valid` or `test`.
+    /// The part of each row: `valid`, `calibration` or `test`.
     pub part: Vec<String>,
     /// Time of the forecast step, in seconds since the trace's first row.
     pub time_s: Vec<f64>,
@@ -34,6 +37,9 @@ pub struct PredictionTable {
     pub actual: Vec<Vec<f64>>,
     /// What was forecast, for each target, in original units.
     pub forecast: Vec<Vec<f64>>,
+    /// For each target the calibrated quantiles at the levels of [`QUANTILES`], in original units; NaN outside the test
+    /// part, and empty where the run has no intervals.
+    pub quantiles: Vec<Vec<Vec<f64>>>,
 }
 
 impl PredictionTable {
@@ -69,6 +75,21 @@ impl PredictionTable {
         }
         table
     }
+
+    /// Adds the quantiles of one target, in scaled units for each test window and step ahead; targets come in order.
+    pub fn add_bounds(&mut self, target: usize, scale: &ChannelScale, horizon: usize, bounds: &[Bounds]) {
+        let first = self.part.iter().position(|part| part == Part::Test.as_str()).unwrap_or(self.part.len());
+        let mut columns = vec![vec![f64::NAN; first]; QUANTILES.len()];
+        for window in bounds.chunks_exact(horizon).step_by(self.stride) {
+            for bounds in window {
+                for (column, &bound) in columns.iter_mut().zip(bounds) {
+                    column.push(in_original_units(scale, bound));
+                }
+            }
+        }
+        debug_assert_eq!(self.quantiles.len(), target, "targets come in order");
+        self.quantiles.push(columns);
+    }
 }
 
 /// The bytes of a Parquet file.
@@ -84,6 +105,9 @@ pub fn write_predictions(table: &PredictionTable) -> anyhow::Result<Vec<u8>> {
     for (index, target) in table.targets.iter().enumerate() {
         columns.push(single(&format!("{target}_actual"), &table.actual[index]));
         columns.push(single(&format!("{target}_forecast"), &table.forecast[index]));
+        for (level, values) in QUANTILES.iter().zip(table.quantiles.get(index).into_iter().flatten()) {
+            columns.push(single(&quantile_column(target, *level), values));
+        }
     }
     let mut frame =
         DataFrame::new_infer_height(columns).context("the predictions have columns of unequal length")?;
@@ -95,9 +119,15 @@ pub fn write_predictions(table: &PredictionTable) -> anyhow::Result<Vec<u8>> {
     Ok(bytes.into_inner())
 }
 
-/// Models compute in single precision, so the file keeps no more.
+/// `gap_s_q025` for the quantile at 0.025: its level in thousandths.
+fn quantile_column(target: &str, level: f64) -> String {
+    format!("{target}_q{:03.0}", level * 1_000.0)
+}
+
+/// Models compute in single precision, so the file keeps no more. What there is none of is null.
 fn single(name: &str, values: &[f64]) -> Column {
-    let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
+    let values: Vec<Option<f32>> =
+        values.iter().map(|&value| (!value.is_nan()).then_some(value as f32)).collect();
     Column::from(Series::new(name.into(), values))
 }
 
@@ -126,8 +156,14 @@ pub fn read_predictions(path: &Path) -> anyhow::Result<PredictionTable> {
         .iter()
         .filter_map(|name| name.strip_suffix("_actual").map(str::to_string))
         .collect();
+    let has_quantiles =
+        targets.first().is_some_and(|target| frame.column(&quantile_column(target, QUANTILES[0])).is_ok());
+    let quantiles = targets.iter().filter(|_| has_quantiles).map(|target| {
+        QUANTILES.iter().map(|level| singles(&quantile_column(target, *level))).collect::<anyhow::Result<_>>()
+    });
     Ok(PredictionTable {
         stride: 1,
+        quantiles: quantiles.collect::<anyhow::Result<_>>()?,
         part: part
             .str()
             .with_context(damaged)?

@@ -1,6 +1,7 @@
 //! From a source to windows: read, slice, clean, make steps, split, scale. Loaded once, used by many runs.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -8,6 +9,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::catalog::{Source, find_source};
+use super::pattern::ArrivalPattern;
 use super::prepare_error::PrepareError;
 use super::read::parse_trace;
 use super::scale::Scaler;
@@ -33,15 +35,23 @@ pub struct Prepared {
     pub split: Split,
     /// What slicing and cleaning left out.
     pub removed: Removed,
+    /// Clock time that the steps' times count from, in seconds since a midnight.
+    pub clock_s: f64,
+    /// How the requests of the slice follow one another; `None` for a numeric table.
+    pub arrivals: Option<ArrivalPattern>,
 }
 
 impl Prepared {
-    fn new(steps: Steps, removed: Removed, spec: &RunSpec, fold: usize) -> Self {
-        let split = Split::new(steps.len(), &spec.split, fold);
+    fn new(trace: &Trace, steps: Steps, removed: Removed, spec: &RunSpec, fold: usize) -> Self {
+        let split = Split::new(steps.len(), &spec.split, fold, spec.uncertainty.conformal.calibrates());
         let train = split.steps(Part::Train);
         let scaler = Scaler::fit(&steps, train, spec.dataset.cleaning.clip_quantile);
         let scaled = scale_steps(&steps, &scaler);
-        Self { steps, scaler, scaled, split, removed }
+        let (clock_s, arrivals) = match trace {
+            Trace::Requests(trace) => (trace.clock_s, ArrivalPattern::of(trace)),
+            Trace::Series(_) => (0.0, None),
+        };
+        Self { steps, scaler, scaled, split, removed, clock_s, arrivals }
     }
 
     /// Checks that the task and the evaluation fit the data and proves that nothing leaks.
@@ -54,14 +64,27 @@ impl Prepared {
             .require_room((lookback, spec.model.lookback_key()), horizon)
             .map_err(PrepareError::Split)?;
         if let Some(batch) = spec.evaluation_batch {
-            for part in Part::ALL {
+            for part in Part::SCORED {
                 let windows = self.split.origins(part, lookback, horizon).len();
                 if windows < batch {
                     return Err(PrepareError::Batch { part, windows, batch });
                 }
             }
         }
-        self.split.prove(&self.scaler.fitted, lookback, horizon).map_err(PrepareError::Leak)
+        self.prove(self.split.calibration_targets(lookback, horizon).as_ref(), lookback, horizon)
+    }
+
+    /// Proves that nothing leaks, given the target steps that intervals are calibrated on.
+    ///
+    /// # Errors
+    /// The leak.
+    pub fn prove(
+        &self,
+        calibrated: Option<&Range<usize>>,
+        lookback: usize,
+        horizon: usize,
+    ) -> Result<LeakVerdict, PrepareError> {
+        self.split.prove(&self.scaler.fitted, calibrated, lookback, horizon).map_err(PrepareError::Leak)
     }
 
     /// The windows of a part.
@@ -127,14 +150,15 @@ impl Loader {
             fields.remove("lookback");
             fields.remove("horizon");
         }
-        let key = json!([spec.dataset, task, spec.split, fold]).to_string();
+        let calibrated = spec.uncertainty.conformal.calibrates();
+        let key = json!([spec.dataset, task, spec.split, fold, calibrated]).to_string();
         if let Some(prepared) = self.prepared.get(&key) {
             return Ok(prepared.clone());
         }
         let (trace, _) = self.load(&spec.dataset)?;
         let (trace, removed) = slice(&trace, &spec.dataset).map_err(PrepareError::Slice)?;
         let steps = steps_of(&trace, &spec.task).map_err(PrepareError::Task)?;
-        let prepared = Arc::new(Prepared::new(steps, removed, spec, fold));
+        let prepared = Arc::new(Prepared::new(&trace, steps, removed, spec, fold));
         self.prepared.insert(key, prepared.clone());
         Ok(prepared)
     }

@@ -69,8 +69,13 @@ impl PrepareError {
             PrepareError::Task(TaskError::Kind(_)) => "choose a task that fits the data".to_string(),
             PrepareError::Task(TaskError::Window(_)) => "give a wider window".to_string(),
             PrepareError::Split(SplitError::Beyond { .. }) => "use more data, or smaller parts".to_string(),
-            PrepareError::Split(SplitError::TooShort { needed: [(_, name), _], .. }) => {
-                format!("use more data, a smaller {name} or a shorter horizon")
+            PrepareError::Split(SplitError::TooShort { needed: [(_, name), _], half, .. }) => {
+                let whole = if *half {
+                    "; or give the whole valid part to selection, with uncertainty.conformal = \"none\""
+                } else {
+                    ""
+                };
+                format!("use more data, a smaller {name} or a shorter horizon{whole}")
             }
             PrepareError::Batch { .. } => {
                 "use a smaller batch, or leave evaluation.drop_last out".to_string()

@@ -15,19 +15,25 @@ pub enum Part {
     Train,
     /// Early stopping and selection see it.
     Valid,
+    /// The later half of what the experiment gives to validation: the intervals are calibrated on it, and nothing else
+    /// sees it. Empty where there are no intervals.
+    Calibration,
     /// Nothing sees it before the final score.
     Test,
 }
 
 impl Part {
     /// All parts, in time order.
-    pub const ALL: [Part; 3] = [Part::Train, Part::Valid, Part::Test];
+    pub const ALL: [Part; 4] = [Part::Train, Part::Valid, Part::Calibration, Part::Test];
+    /// The parts that every model is scored on.
+    pub const SCORED: [Part; 3] = [Part::Train, Part::Valid, Part::Test];
 
     /// The part's name in the store.
     pub fn as_str(self) -> &'static str {
         match self {
             Part::Train => "train",
             Part::Valid => "valid",
+            Part::Calibration => "calibration",
             Part::Test => "test",
         }
     }
@@ -37,8 +43,10 @@ impl Part {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Split {
     /// Steps of each part, in time order; [`Split::targets`] leaves the embargo out.
-    parts: [Range<usize>; 3],
-    /// First targets of validation and of test that are left out.
+    parts: [Range<usize>; 4],
+    /// Whether the later half of validation is kept for calibration.
+    calibrated: bool,
+    /// First targets of each part but the training part that are left out.
     embargo: usize,
     /// Steps in the whole slice.
     total: usize,
@@ -62,6 +70,8 @@ pub enum SplitError {
         found: usize,
         /// What it needs, as summands with their names.
         needed: [(usize, &'static str); 2],
+        /// Whether it is one half of what the experiment gives to validation.
+        half: bool,
         /// Steps in the whole slice.
         total: usize,
     },
@@ -77,24 +87,32 @@ impl fmt::Display for SplitError {
                 part,
                 found,
                 needed: [(first, first_name), (second, second_name)],
+                half,
                 total,
-            } => write!(
-                formatter,
-                "the {} part has {found} of the {total} steps, but needs at least {} = {first} ({first_name}) + \
-                 {second} ({second_name})",
-                part.as_str(),
-                first.saturating_add(*second),
-            ),
+            } => {
+                let part = match (half, part) {
+                    (true, Part::Calibration) => "later half of the valid part, for calibration,",
+                    (true, _) => "earlier half of the valid part",
+                    (false, part) => &format!("{} part", part.as_str()),
+                };
+                write!(
+                    formatter,
+                    "the {part} has {found} of the {total} steps, but needs at least {} = {first} ({first_name}) + \
+                     {second} ({second_name})",
+                    first.saturating_add(*second),
+                )
+            }
         }
     }
 }
 
 impl Split {
-    /// Divides `steps` steps for one fold.
+    /// Divides `steps` steps for one fold. With `calibrated`, validation keeps its earlier half, and the later one is
+    /// for calibration.
     ///
     /// Fold `k` of `n` ends `n - 1 - k` test lengths before the last fold: the origin rolls forward, the training part
     /// grows, and no two folds test the same step.
-    pub fn new(steps: usize, spec: &SplitSpec, fold: usize) -> Self {
+    pub fn new(steps: usize, spec: &SplitSpec, fold: usize, calibrated: bool) -> Self {
         let bounds = if let Some([train, valid, test]) = spec.rows {
             let valid_end = train.saturating_add(valid);
             [train, valid_end, valid_end.saturating_add(test)]
@@ -105,7 +123,9 @@ impl Split {
         };
         let back = (spec.folds - 1 - fold).saturating_mul(bounds[2] - bounds[1]);
         let [train, valid, test] = bounds.map(|bound| bound.saturating_sub(back));
-        Self { parts: [0..train, train..valid, valid..test], embargo: spec.embargo, total: steps }
+        let selected = if calibrated { train + (valid - train).div_ceil(2) } else { valid };
+        let parts = [0..train, train..selected, selected..valid, valid..test];
+        Self { parts, calibrated, embargo: spec.embargo, total: steps }
     }
 
     /// Checks that every part has room for one window.
@@ -119,15 +139,30 @@ impl Split {
         if asked > self.total {
             return Err(SplitError::Beyond { asked, total: self.total });
         }
-        for part in Part::ALL {
+        for part in self.parts() {
             let first = if part == Part::Train { reach } else { (self.embargo, "embargo") };
             let found = self.steps(part).len();
             if found < first.0.saturating_add(horizon) {
                 let needed = [first, (horizon, "horizon")];
-                return Err(SplitError::TooShort { part, found, needed, total: self.total });
+                let half = self.calibrated && matches!(part, Part::Valid | Part::Calibration);
+                return Err(SplitError::TooShort { part, found, needed, half, total: self.total });
             }
         }
         Ok(())
+    }
+
+    /// The parts that there are, in time order.
+    pub fn parts(&self) -> impl Iterator<Item = Part> {
+        let calibrated = self.calibrated;
+        Part::ALL.into_iter().filter(move |part| calibrated || *part != Part::Calibration)
+    }
+
+    /// The target steps that intervals may be calibrated on; `None` where there are no intervals.
+    pub fn calibration_targets(&self, lookback: usize, horizon: usize) -> Option<Range<usize>> {
+        self.calibrated.then(|| {
+            let origins = self.origins(Part::Calibration, lookback, horizon);
+            origins.start..(origins.end + horizon).saturating_sub(1)
+        })
     }
 
     /// Steps that belong to a part, its embargo included.
@@ -151,19 +186,21 @@ impl Split {
 
     /// Proves that nothing leaks, or says what does.
     ///
-    /// `fitted` are the steps that scalers, clips and other fitted statistics saw.
+    /// `fitted` are the steps that scalers, clips and other fitted statistics saw, `calibrated` the target steps that
+    /// the intervals were calibrated on.
     ///
     /// # Errors
     /// The leak, in one sentence.
     pub fn prove(
         &self,
         fitted: &Range<usize>,
+        calibrated: Option<&Range<usize>>,
         lookback: usize,
         horizon: usize,
     ) -> Result<LeakVerdict, String> {
         let mut last_target = None;
         let mut clauses = Vec::new();
-        for part in Part::ALL {
+        for part in self.parts() {
             let origins = self.origins(part, lookback, horizon);
             if origins.is_empty() {
                 return Err(format!("the {} part has no window", part.as_str()));
@@ -185,8 +222,19 @@ impl Split {
                 fitted.start, fitted.end, train.start, train.end
             ));
         }
+        let mut calibration = String::new();
+        if let Some(calibrated) = calibrated {
+            let allowed = self.targets(Part::Calibration);
+            if calibrated.start < allowed.start || calibrated.end > allowed.end {
+                return Err(format!(
+                    "intervals were calibrated on steps {}..{}, beyond the calibration part {}..{}",
+                    calibrated.start, calibrated.end, allowed.start, allowed.end
+                ));
+            }
+            calibration = format!("; intervals calibrated on steps {}..{}", calibrated.start, calibrated.end);
+        }
         Ok(LeakVerdict(format!(
-            "clean: {}; embargo {}; statistics fitted on steps {}..{}",
+            "clean: {}; embargo {}; statistics fitted on steps {}..{}{calibration}",
             clauses.join(", "),
             self.embargo,
             fitted.start,
@@ -212,7 +260,7 @@ mod tests {
     #[test]
     fn the_published_etth1_protocol_gives_its_window_counts() {
         let spec = SplitSpec { rows: Some([8640, 2880, 2880]), ..SplitSpec::default() };
-        let split = Split::new(17_420, &spec, 0);
+        let split = Split::new(17_420, &spec, 0, false);
         split.require_room((336, "lookback"), 96).unwrap();
         assert_eq!(split.origins(Part::Train, 336, 96).len(), 8_209);
         assert_eq!(split.origins(Part::Test, 336, 96).len(), 2_785);
@@ -221,7 +269,7 @@ mod tests {
     #[test]
     fn sixty_steps_are_needed_for_fifty_and_ten() {
         let spec = SplitSpec { rows: Some([59, 20, 20]), ..SplitSpec::default() };
-        let error = Split::new(99, &spec, 0).require_room((50, "lookback"), 10).unwrap_err();
+        let error = Split::new(99, &spec, 0, false).require_room((50, "lookback"), 10).unwrap_err();
         assert_eq!(
             error.to_string(),
             "the train part has 59 of the 99 steps, but needs at least 60 = 50 (lookback) + 10 (horizon)"
@@ -232,14 +280,14 @@ mod tests {
         #[test]
         fn no_target_is_in_two_parts_and_the_embargo_is_kept(
             steps in 1_usize..3_000, train in 0.05_f64..0.9, share in 0.05_f64..0.95,
-            embargo in 0_usize..40, folds in 1_usize..5, fold in 0_usize..5, lookback in 1_usize..80, horizon in 1_usize..40,
+            calibrated in any::<bool>(), embargo in 0_usize..40, folds in 1_usize..5, fold in 0_usize..5, lookback in 1_usize..80, horizon in 1_usize..40,
         ) {
             prop_assume!(fold < folds);
             let spec = spec(train, (1.0 - train) * share, embargo, folds);
-            let split = Split::new(steps, &spec, fold);
+            let split = Split::new(steps, &spec, fold, calibrated);
             prop_assume!(split.require_room((lookback, "lookback"), horizon).is_ok());
             let mut owner = vec![None; steps];
-            for part in Part::ALL {
+            for part in split.parts() {
                 let origins = split.origins(part, lookback, horizon);
                 prop_assert!(!origins.is_empty());
                 for origin in origins {
@@ -253,14 +301,36 @@ mod tests {
                     }
                 }
             }
-            prop_assert!(split.prove(&split.steps(Part::Train), lookback, horizon).is_ok());
+            let targets = split.calibration_targets(lookback, horizon);
+            prop_assert_eq!(targets.is_some(), calibrated);
+            prop_assert!(split.prove(&split.steps(Part::Train), targets.as_ref(), lookback, horizon).is_ok());
+        }
+
+        #[test]
+        fn calibrating_on_a_step_of_selection_or_test_is_caught(before in 0_usize..200, after in 0_usize..200) {
+            let split = Split::new(1_000, &SplitSpec { embargo: 5, ..SplitSpec::default() }, 0, true);
+            let own = split.calibration_targets(10, 3).unwrap();
+            let reached = own.start - before..own.end + after;
+            let proved = split.prove(&split.steps(Part::Train), Some(&reached), 10, 3);
+            prop_assert_eq!(proved.is_ok(), before == 0 && after == 0);
+        }
+
+        #[test]
+        fn the_halves_of_validation_differ_by_one_step_at_most(steps in 20_usize..3_000) {
+            let whole = Split::new(steps, &SplitSpec::default(), 0, false);
+            let split = Split::new(steps, &SplitSpec::default(), 0, true);
+            let [selection, calibration] = [Part::Valid, Part::Calibration].map(|part| split.steps(part));
+            prop_assert_eq!(selection.start..calibration.end, whole.steps(Part::Valid));
+            prop_assert_eq!(selection.end, calibration.start);
+            prop_assert!(selection.len() - calibration.len() <= 1);
+            prop_assert_eq!(split.steps(Part::Test), whole.steps(Part::Test));
         }
 
         #[test]
         fn a_statistic_fitted_on_a_later_row_is_caught(extra in 1_usize..100) {
-            let split = Split::new(1_000, &SplitSpec::default(), 0);
+            let split = Split::new(1_000, &SplitSpec::default(), 0, false);
             let train = split.steps(Part::Train);
-            prop_assert!(split.prove(&(train.start..train.end + extra), 10, 1).is_err());
+            prop_assert!(split.prove(&(train.start..train.end + extra), None, 10, 1).is_err());
         }
 
         #[test]
@@ -268,7 +338,7 @@ mod tests {
             let spec = spec(0.4, 0.2, 3, folds);
             let mut tested = std::collections::HashSet::new();
             for fold in 0..folds {
-                for step in Split::new(steps, &spec, fold).steps(Part::Test) {
+                for step in Split::new(steps, &spec, fold, true).steps(Part::Test) {
                     prop_assert!(tested.insert(step));
                 }
             }

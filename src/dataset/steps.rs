@@ -1,5 +1,6 @@
 //! The steps of a task: one row for each request, window or table row, one column for each channel, in original units.
 
+use super::pattern::BurstState;
 use super::trace::{RequestTrace, SeriesTrace, Trace};
 use crate::experiment::{Feature, NextRequestSpec, TaskSpec, WindowLoadSpec};
 
@@ -97,10 +98,6 @@ fn channel(name: &str, unit: &str, transform: Transform) -> Channel {
 
 /// How many last requests the rate and mean-token features look at.
 const FEATURE_REQUESTS: usize = 10;
-/// Gaps below this are a burst.
-const BURST_GAP_S: f64 = 0.010;
-/// Gaps above this are sparse.
-const SPARSE_GAP_S: f64 = 10.0;
 const DAY_S: f64 = 86_400.0;
 
 /// The first request has no gap before it, so step `i` is request `i + 1`.
@@ -167,8 +164,11 @@ fn push_feature(feature: Feature, trace: &RequestTrace, row: usize, values: &mut
         }
         Feature::Burst => {
             let gap_s = trace.arrival_s[row] - trace.arrival_s[row - 1];
-            let burst = f64::from(u8::from(gap_s < BURST_GAP_S)) - f64::from(u8::from(gap_s > SPARSE_GAP_S));
-            values.push(burst);
+            values.push(match BurstState::of_gap(gap_s) {
+                BurstState::Burst => 1.0,
+                BurstState::Steady => 0.0,
+                BurstState::Sparse => -1.0,
+            });
         }
         Feature::TimeOfDay => phase(DAY_S),
         Feature::DayOfWeek => phase(7.0 * DAY_S),

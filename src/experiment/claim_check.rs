@@ -9,7 +9,7 @@ use super::claim::{ClaimSpec, Tolerance, equal};
 use super::document::Document;
 use super::problem::Problem;
 use super::run_spec::lookup;
-use crate::metric::NAMES;
+use crate::metric::{INTERVAL_NAMES, NAMES};
 use crate::nearest::nearest;
 
 /// More values than these are not listed in a message.
@@ -82,12 +82,13 @@ fn check_values(place: &Place<'_, '_>, claim: &ClaimSpec) -> Result<(), Problem>
         return Err(Problem::at(place.key("name"), "a claim needs a name")
             .help("say in a few words what is claimed, e.g. \"DLinear, horizon 96\""));
     }
-    if !NAMES.contains(&claim.metric.as_str()) {
+    let known = [&NAMES[..], &INTERVAL_NAMES].concat();
+    if !known.contains(&claim.metric.as_str()) {
         let mut problem = Problem::at(place.key("metric"), format!("`{}` is not a metric", claim.metric));
-        if let Some(near) = nearest(&claim.metric, NAMES) {
+        if let Some(near) = nearest(&claim.metric, known.iter().copied()) {
             problem = problem.label(format!("did you mean `{near}`?"));
         }
-        return Err(problem.help(format!("known here: {}", NAMES.join(", "))));
+        return Err(problem.help(format!("known here: {}", known.join(", "))));
     }
     if claim.target == "all" && claim.unit().as_str() == "original" {
         return Err(Problem::at(place.key("unit"), "a mean over all targets exists in scaled units only")

@@ -28,9 +28,9 @@ pub use scheduler_spec::{SchedulerSpec, SlurmSpec};
 pub use schema::json_schema;
 pub use size::Bytes;
 pub use spec::{
-    CleaningSpec, DatasetSpec, EvaluationSpec, ExperimentSpec, Feature, Metric, NextRequestSpec,
-    ObjectivePart, ObjectiveSpec, Optimizer, Schedule, SearchSpec, SeriesSpec, SplitSpec, Strategy, TaskSpec,
-    TrainingSpec, WindowLoadSpec,
+    CleaningSpec, ConformalSpec, DatasetSpec, EvaluationSpec, ExperimentSpec, Feature, Loss, Metric,
+    NextRequestSpec, ObjectivePart, ObjectiveSpec, Optimizer, ReportSpec, ResourcesSpec, Schedule,
+    SearchSpec, SeriesSpec, SplitSpec, Strategy, TaskSpec, TrainingSpec, UncertaintySpec, WindowLoadSpec,
 };
 
 use document::Document;

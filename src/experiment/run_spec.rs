@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use super::spec::{
     DatasetSpec, EvaluationSpec, ExperimentSpec, ObjectiveSpec, SplitSpec, TaskSpec, TrainingSpec,
+    UncertaintySpec,
 };
 use crate::model::ModelSpec;
 
@@ -24,6 +25,8 @@ pub struct RunSpec {
     pub training: TrainingSpec,
     /// Evaluation.
     pub evaluation: EvaluationSpec,
+    /// Intervals.
+    pub uncertainty: UncertaintySpec,
     /// The batch that `evaluation.drop_last` counts in: a model that is not trained has no batch size of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evaluation_batch: Option<usize>,
@@ -73,6 +76,7 @@ impl RunSpec {
             model,
             training,
             evaluation: spec.evaluation.clone(),
+            uncertainty: spec.uncertainty.clone(),
             evaluation_batch,
         }
     }
@@ -92,6 +96,7 @@ impl RunSpec {
             map.insert("batch_size".into(), json!(batch));
         }
         params.insert("evaluation".into(), evaluation);
+        params.insert("uncertainty".into(), json_of(&self.uncertainty));
         Value::Object(params)
     }
 
@@ -126,7 +131,7 @@ impl RunSpec {
 /// The [`RunSpec::setting`] of stored parameters.
 pub fn setting_of(params: &Value) -> Value {
     let mut setting = json!({});
-    for key in ["dataset", "split", "task", "evaluation"] {
+    for key in ["dataset", "split", "task", "evaluation", "uncertainty"] {
         if let Some(value) = params.get(key) {
             setting[key] = value.clone();
         }

@@ -38,6 +38,9 @@ fn may_hold_axes(name: &str) -> bool {
         "ObjectiveSpec",
         "SchedulerSpec",
         "ClaimSpec",
+        "UncertaintySpec",
+        "ReportSpec",
+        "ResourcesSpec",
     ];
     name.ends_with("Spec") && !elsewhere.contains(&name) && name != "TaskSpec" && name != "ModelSpec"
         || name == "Schedule"

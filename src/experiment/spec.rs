@@ -33,8 +33,14 @@ pub struct ExperimentSpec {
     /// How forecasts are judged.
     #[serde(default)]
     pub evaluation: EvaluationSpec,
+    /// How sure the forecasts are.
+    #[serde(default)]
+    pub uncertainty: UncertaintySpec,
     /// The models to compare; each `[[models]]` entry holds exactly one model table.
     pub models: Vec<ModelSpec>,
+    /// What the report assumes. Nothing here changes a result.
+    #[serde(default)]
+    pub report: ReportSpec,
     /// How the axes are searched.
     #[serde(default)]
     pub search: SearchSpec,
@@ -201,14 +207,15 @@ impl TaskSpec {
 pub struct SplitSpec {
     /// Fraction of the steps for training.
     pub train: f64,
-    /// Fraction of the steps for validation: early stopping and model selection.
+    /// Fraction of the steps for validation: early stopping and model selection on its earlier half, calibration of the
+    /// intervals on its later half (see `uncertainty`).
     pub valid: f64,
     /// Fraction of the steps for the final test.
     pub test: f64,
     /// Exact numbers of steps `[train, valid, test]`, instead of the fractions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows: Option<[usize; 3]>,
-    /// How many first targets of validation and of test are left out.
+    /// How many first targets of validation, of its later half and of test are left out.
     pub embargo: usize,
     /// Number of rolling origins: fold `k`, counted from 0, ends `folds - 1 - k` test lengths before the last fold.
     pub folds: usize,
@@ -220,10 +227,12 @@ impl Default for SplitSpec {
     }
 }
 
-/// How models with parameters are trained: mean squared error on the scaled targets.
+/// How models with parameters are trained, on the scaled targets.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct TrainingSpec {
+    /// What training minimises.
+    pub loss: Loss,
     /// Passes over the training windows.
     pub epochs: usize,
     /// Windows in one gradient step.
@@ -249,6 +258,7 @@ pub struct TrainingSpec {
 impl Default for TrainingSpec {
     fn default() -> Self {
         Self {
+            loss: Loss::Mse,
             epochs: 10,
             batch_size: 32,
             drop_last: false,
@@ -260,6 +270,18 @@ impl Default for TrainingSpec {
             gradient_clip_norm: None,
         }
     }
+}
+
+/// What training minimises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Loss {
+    /// Mean squared error: the model forecasts the mean of the scaled values.
+    Mse,
+    /// Mean pinball loss of the quantiles at 2.5, 10, 25, 50, 75, 90 and 97.5 %, each with a head of its own; the forecast
+    /// is the median. Crossing quantiles are sorted, then calibrated like every model's intervals (Romano, Patterson &
+    /// Candès, NeurIPS 2019).
+    Pinball,
 }
 
 /// The optimizer.
@@ -327,6 +349,79 @@ pub struct EvaluationSpec {
 impl Default for EvaluationSpec {
     fn default() -> Self {
         Self { drop_last: false, mase_season: 1 }
+    }
+}
+
+/// How sure the forecasts are: intervals at 50, 80 and 95 % for every model, by conformal prediction.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct UncertaintySpec {
+    /// How the intervals are calibrated.
+    pub conformal: ConformalSpec,
+}
+
+/// How the intervals are calibrated.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ConformalSpec {
+    /// On the later half of the validation part, then adapted to every error that is known when a forecast is made
+    /// (Gibbs & Candès, NeurIPS 2021): holds its level when the traffic drifts.
+    #[default]
+    Adaptive,
+    /// On the later half of the validation part, once.
+    Split,
+    /// No intervals: the whole validation part is for early stopping and selection, as in published protocols.
+    None,
+}
+
+impl ConformalSpec {
+    /// Whether there are intervals, and so a later half of the validation part that is kept for them.
+    pub fn calibrates(self) -> bool {
+        self != Self::None
+    }
+}
+
+/// What the report assumes. Nothing here changes a result.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReportSpec {
+    /// What a token costs, for the forecast of memory and GPUs. The defaults stand for a dense model of 70 billion
+    /// parameters with grouped-query attention in 16 bits, on GPUs of 80 GiB.
+    pub resources: ResourcesSpec,
+}
+
+/// What a token costs, for the forecast of memory and GPUs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ResourcesSpec {
+    /// Bytes of KV cache for each token: 2 x layers x key-value heads x head size x bytes of a number.
+    pub kv_bytes_per_token: f64,
+    /// Seconds that a request's tokens stay in the cache, on average.
+    pub seconds_in_cache: f64,
+    /// Bytes of the model's weights, held once for each replica.
+    pub weights_gib: f64,
+    /// GPUs that one replica of the model is spread over.
+    pub gpus_per_replica: usize,
+    /// Memory of a GPU.
+    pub gpu_memory_gib: f64,
+    /// Share of a GPU's memory that weights and cache may take.
+    pub usable_memory: f64,
+    /// Tokens that one replica handles in a second, prompt and generated ones together.
+    pub tokens_per_second: f64,
+}
+
+impl Default for ResourcesSpec {
+    fn default() -> Self {
+        Self {
+            // 2 x 80 layers x 8 heads x 128 x 2 bytes.
+            kv_bytes_per_token: 327_680.0,
+            seconds_in_cache: 10.0,
+            weights_gib: 130.0,
+            gpus_per_replica: 4,
+            gpu_memory_gib: 80.0,
+            usable_memory: 0.9,
+            tokens_per_second: 6_000.0,
+        }
     }
 }
 
@@ -450,7 +545,7 @@ impl Metric {
 pub enum ObjectivePart {
     /// The training part.
     Train,
-    /// The validation part.
+    /// The validation part; its earlier half where the later one is kept for calibration.
     Valid,
 }
 

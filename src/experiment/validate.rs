@@ -32,6 +32,7 @@ pub fn violations(spec: &ExperimentSpec) -> Vec<Violation> {
     check.training(&spec.training);
     check.positive("evaluation.mase_season", spec.evaluation.mase_season);
     check.models(&spec.models, &spec.task);
+    check.report(spec);
     check.search(spec);
     check.scheduler(spec);
     check.0
@@ -234,6 +235,39 @@ impl Check {
                 );
             }
         }
+    }
+
+    fn report(&mut self, spec: &ExperimentSpec) {
+        let resources = &spec.report.resources;
+        for (key, value) in [
+            ("kv_bytes_per_token", resources.kv_bytes_per_token),
+            ("seconds_in_cache", resources.seconds_in_cache),
+            ("weights_gib", resources.weights_gib),
+            ("gpu_memory_gib", resources.gpu_memory_gib),
+            ("tokens_per_second", resources.tokens_per_second),
+        ] {
+            self.require(
+                value > 0.0 && value.is_finite(),
+                &format!("report.resources.{key}"),
+                format!("{value} is not a positive number"),
+                "give a positive number",
+            );
+        }
+        self.positive("report.resources.gpus_per_replica", resources.gpus_per_replica);
+        let usable = resources.usable_memory;
+        self.require(
+            usable > 0.0 && usable <= 1.0,
+            "report.resources.usable_memory",
+            format!("{usable} is not a share of the memory"),
+            "give a number above 0, up to 1",
+        );
+        let held = resources.gpus_per_replica as f64 * resources.gpu_memory_gib * usable;
+        self.require(
+            resources.weights_gib < held,
+            "report.resources.weights_gib",
+            format!("weights of {} GiB leave no room for a cache", resources.weights_gib),
+            format!("the GPUs of a replica have {held:.0} GiB to use; give more GPUs"),
+        );
     }
 
     fn search(&mut self, spec: &ExperimentSpec) {

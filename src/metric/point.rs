@@ -5,6 +5,22 @@ use super::sum::{CompensatedSum, deviations, sum};
 /// The names of the point metrics, in the order in which [`PointMetrics::named`] gives them.
 pub const NAMES: [&str; 9] = ["mae", "medae", "mse", "rmse", "smape", "wape", "mase", "r2", "bias"];
 
+/// The names of the metrics of intervals at 50, 80 and 95 % and of the quantiles that bound them: share of the values
+/// within, mean width, Winkler score; mean pinball loss over the seven quantiles; CRPS from them.
+pub const INTERVAL_NAMES: [&str; 11] = [
+    "coverage_50",
+    "width_50",
+    "winkler_50",
+    "coverage_80",
+    "width_80",
+    "winkler_80",
+    "coverage_95",
+    "width_95",
+    "winkler_95",
+    "pinball",
+    "crps",
+];
+
 /// How far one series of point forecasts lies from the actual values.
 ///
 /// The error is forecast minus actual. Hyndman & Koehler, "Another look at measures of forecast accuracy",
@@ -60,7 +76,7 @@ impl PointMetrics {
 /// `bias` is best at zero and not at minus infinity, so the answer for it holds for its absolute value.
 #[must_use]
 pub fn lower_is_better(name: &str) -> bool {
-    name != "r2"
+    name != "r2" && !name.starts_with("coverage_")
 }
 
 /// Scores `forecast` against `actual`, two series of one length in one unit.

@@ -41,7 +41,7 @@ impl LeastSquares {
     }
 
     fn sizes(&self, batch: usize) -> WindowSizes {
-        let Shape { lookback, horizon, channels, targets } = self.shape;
+        let Shape { lookback, horizon, channels, targets, .. } = self.shape;
         WindowSizes { batch, lookback, channels, targets, horizon, sets: self.sets }
     }
 }

@@ -16,13 +16,14 @@ use crate::train::{ComputeDevice, Stream};
 /// A linear model: which one is a matter of how its weights are folded.
 #[derive(Module, Debug)]
 pub struct Linear {
-    /// `parts x sets x horizon x lookback`: a part for each layer, a set for all targets or for each.
+    /// `parts x sets x (horizon x heads) x lookback`: a part for each layer, a set for all targets or for each.
     weight: Param<Tensor<4>>,
-    /// `parts x sets x horizon`.
+    /// `parts x sets x (horizon x heads)`.
     bias: Param<Tensor<3>>,
     #[module(skip)]
     fold: Fold,
     targets: usize,
+    heads: usize,
     /// Whether the forecast is one operation, which only the CPU backend has.
     fused: bool,
 }
@@ -36,7 +37,9 @@ impl Linear {
         stream: &mut Stream,
         device: &ComputeDevice,
     ) -> Self {
-        let Shape { lookback, horizon, targets, .. } = shape;
+        let Shape { lookback, targets, heads, .. } = shape;
+        // To the layers a head is one more step.
+        let horizon = shape.horizon * heads;
         let sets = if per_channel { targets } else { 1 };
         let parts = fold.parts();
         let bound = 1.0 / (lookback as f32).sqrt();
@@ -50,6 +53,7 @@ impl Linear {
             bias: device.parameter([parts, sets, horizon], bias),
             fold,
             targets,
+            heads,
             fused: device.is_cpu(),
         }
     }
@@ -58,6 +62,17 @@ impl Linear {
     #[cfg(test)]
     fn composed(self) -> Self {
         Self { fused: false, ..self }
+    }
+
+    /// `batch x (horizon x heads) x targets` to `batch x horizon x (targets x heads)`.
+    fn heads_last(&self, forecast: Tensor<3>) -> Tensor<3> {
+        if self.heads == 1 {
+            return forecast;
+        }
+        let [batch, steps, targets] = forecast.dims();
+        let horizon = steps / self.heads;
+        let apart: Tensor<4> = forecast.reshape([batch, horizon, self.heads, targets]);
+        apart.swap_dims(2, 3).reshape([batch, horizon, targets * self.heads])
     }
 
     /// One part's layer on `batch x targets x lookback`: `batch x targets x horizon`.
@@ -102,12 +117,12 @@ fn averaging_matrix(lookback: usize, kernel: usize) -> Vec<f32> {
 impl Network for Linear {
     fn forward(&self, input: Tensor<3>, _: Noise<'_>) -> Tensor<3> {
         if !self.fused {
-            return self.forward_composed(input);
+            return self.heads_last(self.forward_composed(input));
         }
         let [batch, lookback, channels] = input.dims();
         let [_, sets, horizon, _] = self.weight.dims();
         let sizes = WindowSizes { batch, lookback, channels, targets: self.targets, horizon, sets };
-        linear_forecast(input, self.weight.val(), self.bias.val(), self.fold, sizes)
+        self.heads_last(linear_forecast(input, self.weight.val(), self.bias.val(), self.fold, sizes))
     }
 
     fn parameter_names(&self, path: &str) -> Vec<String> {
@@ -167,7 +182,7 @@ mod tests {
     #[test]
     fn the_fused_and_the_composed_model_agree_in_forecasts_and_gradients() {
         let device = ComputeDevice::cpu();
-        let shape = Shape { lookback: 7, horizon: 3, channels: 4, targets: 2 };
+        let shape = Shape { lookback: 7, horizon: 3, channels: 4, targets: 2, heads: 7 };
         for fold in [Fold::Plain, Fold::Last, Fold::Trend { kernel: 5 }] {
             for per_channel in [false, true] {
                 let fused = Linear::new(fold, shape, per_channel, &mut Stream::weights(3), &device);

@@ -10,6 +10,7 @@ mod linear_op;
 mod naive;
 mod network;
 mod parameters;
+mod quantile;
 mod recurrent;
 mod recurrent_op;
 mod spec;
@@ -27,6 +28,7 @@ use linear::Linear;
 pub(crate) use network::infer;
 pub use network::{Dense, Network, Noise, Trained};
 pub use parameters::{Parameters, Values};
+pub use quantile::{MEDIAN, QUANTILES};
 use recurrent::Recurrent;
 pub use recurrent::{CellKind, RecurrentLayer};
 pub use spec::{
@@ -45,6 +47,8 @@ pub struct Shape {
     pub channels: usize,
     /// Forecast channels: the first ones of the input.
     pub targets: usize,
+    /// Values that a network forecasts for each target: 1, or one for each of [`QUANTILES`].
+    pub heads: usize,
 }
 
 /// What a model may learn from: the training windows, and the validation windows for early stopping and weighting.
@@ -72,9 +76,9 @@ impl FitData<'_> {
 pub struct Epoch {
     /// Counted from 1.
     pub epoch: usize,
-    /// Mean squared error over the epoch's batches, in scaled units.
+    /// Mean loss over the epoch's batches, in scaled units.
     pub train_loss: f64,
-    /// Mean squared error on the validation windows after the epoch, in scaled units.
+    /// Mean loss on the validation windows after the epoch, in scaled units.
     pub valid_loss: f64,
     /// Learning rate of the epoch.
     pub learning_rate: f64,
@@ -124,6 +128,12 @@ pub trait Forecaster: Send {
     ///
     /// Only steps before each window's origin are read.
     fn forecast(&self, windows: &Windows<'_>) -> Vec<f32>;
+
+    /// Forecasts of the quantiles of every window, `windows x horizon x targets x quantiles` at the levels of
+    /// [`QUANTILES`], in scaled units; `None` from a model that forecasts one value.
+    fn quantiles(&self, _windows: &Windows<'_>) -> Option<Vec<f32>> {
+        None
+    }
 
     /// Past steps that a forecast reads.
     fn lookback(&self) -> usize;

@@ -182,7 +182,7 @@ mod tests {
         ScaledSteps { inputs, targets, channels: 2, target_count: 1 }
     }
 
-    const SHAPE: Shape = Shape { lookback: 1, horizon: 3, channels: 2, targets: 1 };
+    const SHAPE: Shape = Shape { lookback: 1, horizon: 3, channels: 2, targets: 1, heads: 1 };
 
     #[test]
     fn persistence_repeats_the_last_value() {

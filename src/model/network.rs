@@ -3,7 +3,9 @@
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
 
-use super::{BuildContext, FitData, FitError, Forecaster, OnEpoch, Parameters, Shape, Values};
+use super::{
+    BuildContext, FitData, FitError, Forecaster, MEDIAN, OnEpoch, Parameters, QUANTILES, Shape, Values,
+};
 use crate::dataset::Windows;
 use crate::experiment::TrainingSpec;
 use crate::train::{ComputeDevice, Stream, fit_network};
@@ -16,7 +18,7 @@ pub type Noise<'a> = Option<&'a mut Stream>;
 
 /// A burn module that maps histories to forecasts.
 pub trait Network: Module {
-    /// `batch x lookback x channels` to `batch x horizon x targets`.
+    /// `batch x lookback x channels` to `batch x horizon x (targets x heads)`.
     fn forward(&self, input: Tensor<3>, noise: Noise<'_>) -> Tensor<3>;
 
     /// The names that PyTorch gives the parameters at this path of the module: usually one. Where PyTorch has several
@@ -84,7 +86,22 @@ impl<N: Network + Send> Forecaster for Trained<N> {
     }
 
     fn forecast(&self, windows: &Windows<'_>) -> Vec<f32> {
-        infer(&self.network.valid(), windows, self.shape, &self.device)
+        match self.quantiles(windows) {
+            Some(quantiles) => quantiles.chunks_exact(QUANTILES.len()).map(|heads| heads[MEDIAN]).collect(),
+            None => infer(&self.network.valid(), windows, self.shape, &self.device),
+        }
+    }
+
+    /// Heads that cross are put in order.
+    fn quantiles(&self, windows: &Windows<'_>) -> Option<Vec<f32>> {
+        if self.shape.heads == 1 {
+            return None;
+        }
+        let mut quantiles = infer(&self.network.valid(), windows, self.shape, &self.device);
+        for heads in quantiles.chunks_exact_mut(QUANTILES.len()) {
+            heads.sort_by(f32::total_cmp);
+        }
+        Some(quantiles)
     }
 
     fn lookback(&self) -> usize {
@@ -123,14 +140,14 @@ impl<N: Network + Send> Forecaster for Trained<N> {
     }
 }
 
-/// Forecasts of a network without autodiff, batch by batch.
+/// Forecasts of a network without autodiff, batch by batch: `windows x horizon x targets x heads`.
 pub(crate) fn infer<N: Network>(
     network: &N,
     windows: &Windows<'_>,
     shape: Shape,
     device: &ComputeDevice,
 ) -> Vec<f32> {
-    let mut forecasts = Vec::with_capacity(windows.len() * shape.horizon * shape.targets);
+    let mut forecasts = Vec::with_capacity(windows.len() * shape.horizon * shape.targets * shape.heads);
     let indices: Vec<usize> = (0..windows.len()).collect();
     for batch in indices.chunks(INFERENCE_BATCH) {
         let input = device.plain_tensor(

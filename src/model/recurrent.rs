@@ -169,7 +169,8 @@ pub struct Recurrent {
     fc2: Dense,
     dropout: f64,
     horizon: usize,
-    targets: usize,
+    /// Targets times heads.
+    outputs: usize,
     #[module(skip)]
     kind: CellKind,
 }
@@ -193,10 +194,10 @@ impl Recurrent {
             below: (1..spec.layers).map(|_| layer(stream)).collect(),
             top: layer(stream),
             fc1: Dense::new(spec.hidden, spec.hidden / 2, stream, device),
-            fc2: Dense::new(spec.hidden / 2, shape.horizon * shape.targets, stream, device),
+            fc2: Dense::new(spec.hidden / 2, shape.horizon * shape.targets * shape.heads, stream, device),
             dropout: spec.dropout,
             horizon: shape.horizon,
-            targets: shape.targets,
+            outputs: shape.targets * shape.heads,
             kind,
         }
     }
@@ -214,7 +215,7 @@ impl Network for Recurrent {
         }
         let last = self.top.forward_last(states);
         let output = self.fc2.forward(relu(self.fc1.forward(last)));
-        output.reshape([batch, self.horizon, self.targets])
+        output.reshape([batch, self.horizon, self.outputs])
     }
 
     fn parameter_names(&self, path: &str) -> Vec<String> {

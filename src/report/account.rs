@@ -2,11 +2,14 @@
 
 use std::collections::HashSet;
 
-use super::comparison::{Board, Comparison};
+use super::board::Board;
+use super::comparison::Comparison;
 use super::data_card::Fact;
 use super::significance::FEW_BLOCKS;
 use super::words::{counted, distinct, duration};
 use crate::experiment::lookup;
+use crate::intervals::LEVELS;
+use crate::metric::errors_needed;
 use crate::store::Status;
 
 /// Fewer seeds than this say little about the spread over seeds.
@@ -62,31 +65,20 @@ pub fn reading_notes(comparison: &Comparison) -> Vec<String> {
     let mut notes = vec![
         format!(
             "Of each model's trials the one with the lowest {metric} on {part} stands for it; the test part has no say \
-             in that choice. Test errors are means over the trial's runs, ± their standard deviation."
+             in that choice. Test errors are means over the trial's runs, ± the standard deviation over seeds."
         ),
         "Skill is `1 - error / baseline's error` against the naive baseline that is best on the test part, which is \
          the hardest comparison."
             .to_string(),
         format!(
             "The p-value is of no difference to that baseline: a circular block bootstrap over the test windows of the loss, \
-         averaged over seeds, then Holm's correction over the models of the board. The difference is in {loss}, negative \
+         averaged over the seeds that both have, then Holm's correction over the models of the board; \"p to best\" is the \
+             same against the model with the lowest error, so that of the second row is of winner and runner-up. The difference is in {loss}, negative \
              is better; its 95 % interval is of the same bootstrap, without the correction."
         ),
     ];
-    let few = comparison
-        .boards
-        .iter()
-        .flat_map(|board| &board.rows)
-        .filter(|row| (1..FEW_SEEDS).contains(&row.seeds))
-        .map(|row| row.seeds)
-        .min();
-    if let Some(seeds) = few {
-        notes.push(format!(
-            "Caution: {} only. Below {FEW_SEEDS} seeds the spread over seeds is a rough guess, and a lucky \
-             initialisation can decide the order of close models.",
-            counted(seeds, "seed")
-        ));
-    }
+    notes.extend(few_seeds(comparison).map(|caution| format!("Caution: {caution}")));
+    notes.extend(few_errors(comparison));
     notes.extend(few_blocks_note(comparison));
     notes.extend(drop_last_note(comparison));
     let stride = comparison
@@ -103,6 +95,35 @@ pub fn reading_notes(comparison: &Comparison) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// What to think of fewer seeds than five, where a model has fewer.
+pub fn few_seeds(comparison: &Comparison) -> Option<String> {
+    let rows = comparison.boards.iter().flat_map(|board| &board.rows);
+    let seeds = rows.map(|row| row.seeds).filter(|seeds| (1..FEW_SEEDS).contains(seeds)).min()?;
+    Some(format!(
+        "{} only. Below {FEW_SEEDS} seeds the spread over seeds is a rough guess, and a lucky initialisation can decide \
+         the order of close models.",
+        counted(seeds, "seed")
+    ))
+}
+
+/// Intervals from so few errors that their outer ends are the largest of them.
+fn few_errors(comparison: &Comparison) -> Option<String> {
+    let needed = errors_needed(f64::from(LEVELS[LEVELS.len() - 1]) / 100.0);
+    let fewest = comparison
+        .boards
+        .iter()
+        .filter_map(|board| board.card.as_ref())
+        .filter_map(|card| card.calibration_windows)
+        .min()?;
+    (fewest < needed).then(|| {
+        format!(
+            "Caution: the intervals are calibrated on {} only. Below {needed} the ends at 95 % are no more than the \
+             largest errors among them.",
+            counted(fewest, "window")
+        )
+    })
 }
 
 fn few_blocks_note(comparison: &Comparison) -> Option<String> {

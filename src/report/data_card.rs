@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::comparison::Comparison;
 use super::words::{counted, distinct, grouped};
 use crate::dataset::{Removed, SYNTHETIC, Transform, catalog};
-use crate::experiment::{DatasetSpec, Span, SplitSpec, lookup, setting_of};
+use crate::experiment::{ConformalSpec, DatasetSpec, Span, SplitSpec, UncertaintySpec, lookup, setting_of};
 use crate::scheduler::SavedRun;
 use crate::store::RunRow;
 
@@ -146,6 +146,9 @@ fn facts_of(setting: &Setting<'_>) -> Vec<Fact> {
         facts.push(Fact::new("Split", parts(&split)));
         facts.push(Fact::new("Embargo", counted(split.embargo, "step")));
         facts.push(Fact::new("Folds", folds(&split)));
+    }
+    if let Some(uncertainty) = part::<UncertaintySpec>(params, "uncertainty") {
+        facts.push(Fact::new("Intervals", intervals(uncertainty.conformal)));
     }
     facts.push(Fact::new("Leak check", setting.run.leak_verdict.clone()));
     facts.push(Fact::new("SHA-256", format!("`{}`", setting.run.dataset_sha256)));
@@ -297,6 +300,15 @@ fn parts(split: &SplitSpec) -> String {
         percent(split.valid),
         percent(split.test)
     )
+}
+
+fn intervals(conformal: ConformalSpec) -> String {
+    let halves = "the validation part's earlier half stops, selects and weights, its later half calibrates";
+    match conformal {
+        ConformalSpec::Adaptive => format!("conformal, adapted to each known error; {halves}"),
+        ConformalSpec::Split => format!("conformal, calibrated once; {halves}"),
+        ConformalSpec::None => "none: the whole validation part stops, selects and weights".to_string(),
+    }
 }
 
 fn folds(split: &SplitSpec) -> String {

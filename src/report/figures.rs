@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::comparison::{Board, BoardRow, Comparison};
+use super::board::{Board, BoardRow};
+use super::comparison::Comparison;
 use super::plot::{
     Bar, Curve, ForecastTrack, Plot, Residuals, actual_and_forecast, actual_and_forecast_by_request,
     leaderboard_bars, learning_curves, residual_histogram,
@@ -17,6 +18,10 @@ use crate::store::RunRow;
 pub const MOST_TARGETS: usize = 3;
 /// More steps than these cannot be told apart in one plot.
 const MOST_STEPS: usize = 300;
+
+/// Indices of the ends of the interval at 80 % among the quantiles.
+const LOWER_80: usize = 1;
+const UPPER_80: usize = 5;
 
 /// A plot with what a reader must know to read it.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +42,8 @@ pub struct BoardFigures {
 }
 
 impl BoardFigures {
-    fn add(&mut self, what: &str, name: String, drawn: anyhow::Result<Plot>, caption: String) {
+    /// Adds a plot that was drawn, or a sentence on why it was not.
+    pub fn add(&mut self, what: &str, name: String, drawn: anyhow::Result<Plot>, caption: String) {
         match drawn {
             Ok(plot) => self.plots.push(Captioned { plot: Plot { name, ..plot }, caption }),
             Err(error) => self.missing.push(format!("The {what} could not be drawn: {error:#}.")),
@@ -90,6 +96,7 @@ fn draw_board(comparison: &Comparison, board: &Board, results: &Path) -> BoardFi
     draw_leaderboard(comparison, board, &mut figures);
     draw_curves(comparison, board, &mut figures);
     draw_forecasts(comparison, board, results, &mut figures);
+    super::uncertainty::draw(comparison, board, results, &mut figures);
     figures
 }
 
@@ -108,10 +115,9 @@ fn draw_leaderboard(comparison: &Comparison, board: &Board, figures: &mut BoardF
         .collect();
     let reference = board.best_baseline().map(|row| (row.label.clone(), row.test.mean));
     let metric = format!("test {}", comparison.objective_title());
-    let caption =
-        "Error on the test part, lower is better. Whiskers are the standard deviation over seeds and folds; \
+    let caption = "Error on the test part, lower is better. Whiskers are the standard deviation over seeds; \
                    the dashed line is the best naive baseline."
-            .to_string();
+        .to_string();
     figures.add(
         "leaderboard",
         "leaderboard".to_string(),
@@ -121,7 +127,7 @@ fn draw_leaderboard(comparison: &Comparison, board: &Board, figures: &mut BoardF
 }
 
 /// The run that a model is shown by: of the lowest seed in the last fold.
-fn shown_run<'a>(comparison: &'a Comparison, row: &BoardRow) -> Option<&'a RunRow> {
+pub fn shown_run<'a>(comparison: &'a Comparison, row: &BoardRow) -> Option<&'a RunRow> {
     comparison
         .runs
         .iter()
@@ -181,10 +187,12 @@ struct Track<'a> {
     time_s: Vec<f64>,
     /// For each target of the board: what came and what was forecast.
     values: Vec<(Vec<f64>, Vec<f64>)>,
+    /// For each target the ends of the interval at 80 %; empty where the run has none.
+    bands: Vec<(Vec<f64>, Vec<f64>)>,
 }
 
 /// The best model, the runner-up and the best baseline.
-fn shown_rows(board: &Board) -> Vec<&BoardRow> {
+pub fn shown_rows(board: &Board) -> Vec<&BoardRow> {
     let models = board.rows.iter().filter(|row| !row.baseline).take(2);
     models.chain(board.best_baseline()).collect()
 }
@@ -209,7 +217,11 @@ fn read_track<'a>(
         })
         .collect::<Option<Vec<_>>>()
         .ok_or_else(|| anyhow::anyhow!("its predictions have other targets"))?;
-    Ok(Track { label: &row.label, run, time_s: pick(&table.time_s), values })
+    let bands = targets.iter().filter_map(|target| {
+        let quantiles = table.quantiles.get(table.targets.iter().position(|name| name == target)?)?;
+        Some((pick(&quantiles[LOWER_80]), pick(&quantiles[UPPER_80])))
+    });
+    Ok(Track { label: &row.label, run, time_s: pick(&table.time_s), bands: bands.collect(), values })
 }
 
 fn draw_forecasts(comparison: &Comparison, board: &Board, results: &Path, figures: &mut BoardFigures) {
@@ -259,6 +271,10 @@ fn draw_target(
         .map(|track| ForecastTrack {
             label: track.label.to_string(),
             forecast: track.values[index].1[window.clone()].to_vec(),
+            band: track
+                .bands
+                .get(index)
+                .map(|(lower, upper)| (lower[window.clone()].to_vec(), upper[window.clone()].to_vec())),
         })
         .collect();
     let actual = &tracks[0].values[index].0[window.clone()];

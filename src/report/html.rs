@@ -3,10 +3,12 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::account;
+use super::board::Board;
 use super::claims;
-use super::comparison::{Board, Comparison};
+use super::comparison::Comparison;
 use super::data_card::{Fact, data_card, is_synthetic};
 use super::figures::{BoardFigures, Captioned, MOST_TARGETS};
+use super::sections::sections;
 use super::tables::{self, Cell, ReportTable, Row};
 use super::words::counted;
 
@@ -144,13 +146,21 @@ fn board_details(board: &Board, figures: Option<&BoardFigures>) -> Markup {
     let missing = figures.map_or(&[][..], |figures| &figures.missing);
     html! {
         @if !targets.is_empty() {
-            h3 { "Errors by target " small { "test part, original units, mean over runs; the best of each column is bold" } }
+            h3 { "Errors by target " small { "test part, original units, mean over runs; the best of each column is bold; skill is against the naive baseline with the lowest MAE" } }
             @for target in shown { (target_table(board, target)) }
             @if !folded.is_empty() {
                 details {
                     summary { (counted(folded.len(), "further target")) }
                     @for target in folded { (target_table(board, target)) }
                 }
+            }
+        }
+        @for section in sections(board) {
+            h3 { (section.title) }
+            p { (prose(&section.note)) }
+            @for (caption, data) in &section.tables {
+                p { (prose(caption)) }
+                (table(data, &caption.replace('`', "")))
             }
         }
         @if !plots.is_empty() || !missing.is_empty() { h3 { "Plots" } }

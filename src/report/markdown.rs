@@ -5,6 +5,7 @@ use super::claims;
 use super::comparison::Comparison;
 use super::data_card::{Fact, data_card, is_synthetic};
 use super::figures::BoardFigures;
+use super::sections::sections;
 use super::tables::{self, Cell, ReportTable};
 use super::words::counted;
 
@@ -59,8 +60,18 @@ fn boards(comparison: &Comparison, figures: &[BoardFigures], lines: &mut Vec<Str
         }
         for (name, unit) in tables::targets(board) {
             let unit = if unit.is_empty() { String::new() } else { format!(" in {unit}") };
-            lines.push(format!("Test errors of `{name}`{unit}:"));
+            lines.push(format!(
+                "Test errors of `{name}`{unit}; skill is against the naive baseline with the lowest MAE:"
+            ));
             lines.push(table(&tables::errors(board, &name)));
+        }
+        for section in sections(board) {
+            lines.push(format!("#### {}", section.title));
+            lines.push(section.note.clone());
+            for (caption, data) in &section.tables {
+                lines.push(format!("{caption}:"));
+                lines.push(table(data));
+            }
         }
         if let Some(figures) = figures.get(index) {
             lines.extend(figures.missing.iter().cloned());

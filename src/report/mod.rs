@@ -1,25 +1,30 @@
 //! Reports: one comparison, computed once from the store, written as text, Markdown, HTML and plots.
 
 mod account;
+mod board;
 pub mod claims;
 mod comparison;
 mod data_card;
 mod figures;
 mod html;
+mod load;
 mod markdown;
 pub mod plot;
 #[cfg(test)]
 mod sample;
+mod sections;
 mod significance;
 mod tables;
 mod text;
+mod uncertainty;
 pub(crate) mod words;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-pub use comparison::{Board, BoardRow, Comparison, MeanSpread, ScoredRun};
+pub use board::{Board, BoardRow, MeanSpread};
+pub use comparison::{Comparison, ScoredRun};
 pub use tables::{Cell, ReportTable, Row};
 
 /// The files of a report.

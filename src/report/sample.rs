@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use super::board::{Board, BoardRow, MeanSpread};
 use super::claims::{Judgement, Verdict};
-use super::comparison::{Board, BoardRow, Comparison, MeanSpread, ScoredRun};
+use super::comparison::{Comparison, ScoredRun};
 use super::significance::Difference;
 use crate::experiment::{ClaimSpec, ObjectiveSpec};
-use crate::store::{EpochRow, ExperimentRow, RunRow, Status};
+use crate::store::{BreakdownRow, EpochRow, ExperimentRow, RunRow, Status};
 
 /// Two boards of a baseline, a trained model and a failed run, without any file on disk.
 pub fn comparison() -> Comparison {
@@ -104,6 +105,7 @@ fn experiment() -> ExperimentRow {
         objective: String::new(),
         command: "burstlab run experiments/sample.toml".to_string(),
         updated_at: "2026-01-01T00:00:00Z".to_string(),
+        report: "{}".to_string(),
     }
 }
 
@@ -124,8 +126,9 @@ fn board(title: &str) -> Board {
 fn row(model: &str, label: &str, run_id: &str, value: f64) -> BoardRow {
     let baseline = model == "persistence";
     let error = MeanSpread { mean: value, spread: (!baseline).then_some(0.01) };
-    let metrics =
-        ["mae", "rmse"].map(|name| (("gap_s".to_string(), "original".to_string(), name.to_string()), error));
+    let names =
+        ["mae", "rmse", "coverage_50", "coverage_80", "coverage_95", "width_80", "winkler_80", "crps"];
+    let metrics = names.map(|name| (("gap_s".to_string(), "original".to_string(), name.to_string()), error));
     BoardRow {
         model: model.to_string(),
         label: label.to_string(),
@@ -145,7 +148,33 @@ fn row(model: &str, label: &str, run_id: &str, value: f64) -> BoardRow {
             blocks: 40,
         }),
         p_value: (!baseline).then_some(0.002),
+        against_best: baseline.then_some(Difference {
+            mean: 0.3,
+            lower: 0.2,
+            upper: 0.4,
+            p_value: 0.002,
+            loss: "mse",
+            blocks: 40,
+        }),
+        p_best: baseline.then_some(0.002),
+        folds: vec![(0, value), (1, value + 0.1)],
+        breakdowns: [("mae", value), ("bias", 0.1), ("coverage_80", 0.79)]
+            .map(|(name, value)| breakdown(run_id, name, value))
+            .to_vec(),
         metrics: BTreeMap::from(metrics),
+    }
+}
+
+fn breakdown(run_id: &str, name: &str, value: f64) -> BreakdownRow {
+    BreakdownRow {
+        run_id: run_id.to_string(),
+        dimension: "hour".to_string(),
+        bucket: "18".to_string(),
+        target: "gap_s".to_string(),
+        unit: "original".to_string(),
+        name: name.to_string(),
+        value,
+        forecasts: 100,
     }
 }
 

@@ -1,9 +1,11 @@
 //! The tables of a report, as cells that every format can set.
 
-use super::comparison::{Board, BoardRow, Comparison, MeanSpread};
+use super::board::{Board, BoardRow, MeanSpread};
+use super::comparison::{Comparison, ScoredRun};
+use super::sections::skill_column;
 use super::text::{board_cells, mean_spread, number_like};
 use super::words::{distinct, duration};
-use crate::console::number;
+use crate::console::{number, percent};
 use crate::experiment::lookup;
 use crate::store::{RunRow, Status};
 
@@ -67,7 +69,7 @@ pub fn leaderboard(board: &Board, metric: &str) -> ReportTable {
         .iter()
         .enumerate()
         .map(|(index, row)| {
-            let [_, trials, seeds, valid, test, skill, p_value] = board_cells(row);
+            let [_, trials, seeds, valid, test, skill, p_value, p_best] = board_cells(row);
             let is_reference = reference.as_deref() == Some(&row.model);
             let mut model = Cell::from(row.label.clone());
             if index == 0 {
@@ -79,7 +81,7 @@ pub fn leaderboard(board: &Board, metric: &str) -> ReportTable {
                 model.marks.push("baseline");
             }
             let difference = if is_reference { "reference".to_string() } else { difference(row) };
-            let numbers = [trials, seeds, valid, test, skill, difference, p_value];
+            let numbers = [trials, seeds, valid, test, skill, difference, p_value, p_best];
             Row {
                 cells: std::iter::once(model).chain(numbers.map(Cell::from)).collect(),
                 winner: index == 0,
@@ -99,6 +101,7 @@ pub fn leaderboard(board: &Board, metric: &str) -> ReportTable {
             "skill",
             "difference [95 % interval]",
             "p (Holm)",
+            "p to best (Holm)",
         ]),
         text_columns: 1,
         rows,
@@ -126,7 +129,7 @@ pub fn overview(comparison: &Comparison) -> Option<ReportTable> {
         .iter()
         .filter_map(|board| {
             let best = board.rows.first()?;
-            let [_, _, _, _, test, skill, p_value] = board_cells(best);
+            let [_, _, _, _, test, skill, p_value, _] = board_cells(best);
             let baseline = board.best_baseline();
             let reference =
                 baseline.map_or("-".to_string(), |row| format!("{} ({})", row.label, mean_spread(row.test)));
@@ -167,6 +170,7 @@ pub fn errors(board: &Board, target: &str) -> ReportTable {
                 board.rows.iter().map(|row| value(row, name).map(|value| value * factor)).collect();
             error_column(name, &values)
         })
+        .chain([skill_column(board, target, "mae")])
         .collect();
     let rows = board
         .rows
@@ -183,6 +187,7 @@ pub fn errors(board: &Board, target: &str) -> ReportTable {
     ReportTable {
         headers: std::iter::once("model")
             .chain(ERRORS.iter().map(|(_, heading, _)| *heading))
+            .chain(["skill (MAE)"])
             .map(String::from)
             .collect(),
         text_columns: 1,
@@ -247,7 +252,12 @@ pub fn scored_runs(comparison: &Comparison) -> (ReportTable, usize) {
     if several_folds {
         names.push("fold".to_string());
     }
-    names.extend([format!("{part} {metric}"), format!("test {metric}"), "time".to_string()]);
+    names.extend([
+        format!("{part} {metric}"),
+        format!("test {metric}"),
+        "skill".to_string(),
+        "time".to_string(),
+    ]);
     let optional = |value: Option<f64>| value.map_or("-".to_string(), number);
     let rows = comparison
         .scored
@@ -266,6 +276,7 @@ pub fn scored_runs(comparison: &Comparison) -> (ReportTable, usize) {
             cells.extend([
                 optional(run.valid),
                 optional(run.test),
+                skill(board, run),
                 run.wall_s.map_or("-".to_string(), duration),
             ]);
             let standing = board.rows.iter().find(|row| row.run_ids.contains(&run.run_id));
@@ -278,6 +289,18 @@ pub fn scored_runs(comparison: &Comparison) -> (ReportTable, usize) {
         .collect();
     let table = ReportTable { headers: names, text_columns, rows };
     (table, comparison.scored.len().saturating_sub(MOST_RUNS))
+}
+
+/// Skill of one run against the best baseline of its board.
+fn skill(board: &Board, run: &ScoredRun) -> String {
+    match (run.test, board.best_baseline()) {
+        (Some(test), Some(baseline))
+            if baseline.test.mean > 0.0 && !baseline.run_ids.contains(&run.run_id) =>
+        {
+            percent(1.0 - test / baseline.test.mean)
+        }
+        _ => "-".to_string(),
+    }
 }
 
 /// Runs that ended in an error or were cut off, and how many are folded. Runs that were never started are not listed.

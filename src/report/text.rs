@@ -1,6 +1,7 @@
 //! The comparison as text for the terminal.
 
-use super::comparison::{Board, BoardRow, Comparison, MeanSpread};
+use super::board::{Board, BoardRow, MeanSpread};
+use super::comparison::Comparison;
 use crate::console::{number, percent, table};
 
 impl Comparison {
@@ -15,6 +16,7 @@ impl Comparison {
             lines.push(board_table(board, self.objective.metric.as_str()));
             lines.push(board.headline(&metric));
         }
+        lines.extend(super::account::few_seeds(self).map(|caution| format!("caution: {caution}")));
         if self.boards.is_empty() {
             lines.push("no run is done yet".to_string());
         }
@@ -41,8 +43,9 @@ impl Board {
         };
         if best.baseline {
             return format!(
-                "No model beats the naive baselines: {} has the lowest test {metric} ({value}).",
-                best.label
+                "No model beats the naive baselines: {} has the lowest test {metric} ({value}).{}",
+                best.label,
+                self.against_runner_up()
             );
         }
         let skill = best.skill.unwrap_or(0.0);
@@ -53,6 +56,34 @@ impl Board {
             baseline.label,
             number(baseline.test.mean)
         );
+        format!("{}{}", self.against_baseline(best, &against), self.against_runner_up())
+    }
+
+    /// Whether the winner is told apart from the next model, in one sentence.
+    fn against_runner_up(&self) -> String {
+        let Some(second) = self.rows.get(1) else { return String::new() };
+        let next = format!(" Against the runner-up, {} ({}),", second.label, number(second.test.mean));
+        match (second.p_best, &second.against_best) {
+            (Some(p_value), Some(difference)) if p_value <= 0.05 && difference.has_few_blocks() => {
+                format!(
+                    "{next} the test part is too short to call the difference significant ({}).",
+                    p_text(p_value)
+                )
+            }
+            (Some(p_value), _) if p_value <= 0.05 => {
+                format!("{next} the difference is significant ({}).", p_text(p_value))
+            }
+            (Some(p_value), _) => {
+                format!(
+                    "{next} the difference is not significant ({}): either may be better.",
+                    p_text(p_value)
+                )
+            }
+            (None, _) => format!("{next} the difference is not tested."),
+        }
+    }
+
+    fn against_baseline(&self, best: &BoardRow, against: &str) -> String {
         let few_blocks = best.difference.as_ref().filter(|difference| difference.has_few_blocks());
         match best.p_value {
             Some(p_value) if p_value <= 0.05 && few_blocks.is_some() => {
@@ -85,13 +116,13 @@ fn p_text(p_value: f64) -> String {
 fn board_table(board: &Board, metric: &str) -> String {
     let valid = format!("valid {metric}");
     let test = format!("test {metric}");
-    let headers = ["model", "trials", "seeds", &valid, &test, "skill", "p"];
+    let headers = ["model", "trials", "seeds", &valid, &test, "skill", "p", "p to best"];
     let rows: Vec<Vec<String>> = board.rows.iter().map(|row| board_cells(row).to_vec()).collect();
-    table(&headers, &rows, &[1, 2, 3, 4, 5, 6])
+    table(&headers, &rows, &[1, 2, 3, 4, 5, 6, 7])
 }
 
 /// Cells of a leaderboard's row, which text, Markdown and HTML share.
-pub(super) fn board_cells(row: &BoardRow) -> [String; 7] {
+pub(super) fn board_cells(row: &BoardRow) -> [String; 8] {
     [
         if row.baseline { format!("{} (baseline)", row.label) } else { row.label.clone() },
         row.trials.to_string(),
@@ -99,9 +130,13 @@ pub(super) fn board_cells(row: &BoardRow) -> [String; 7] {
         number(row.valid),
         mean_spread(row.test),
         row.skill.map_or("-".to_string(), percent),
-        row.p_value
-            .map_or("-".to_string(), |p_value| p_text(p_value).replace("p = ", "").replace("p < ", "< ")),
+        p_cell(row.p_value),
+        p_cell(row.p_best),
     ]
+}
+
+fn p_cell(p_value: Option<f64>) -> String {
+    p_value.map_or("-".to_string(), |p_value| p_text(p_value).replace("p = ", "").replace("p < ", "< "))
 }
 
 /// `1.2031 ± 0.0042`.

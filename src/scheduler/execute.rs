@@ -1,19 +1,22 @@
 //! Executes one run: prepare, fit, forecast, score, save.
 
 use std::io::ErrorKind;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 use serde::{Deserialize, Serialize};
 
-use super::protocol::{Job, MetricValue};
+use super::breakdown::Breakdown;
+use super::protocol::{BreakdownValue, Job, MetricValue};
+use super::score::{interval_means, score_intervals, score_points};
 use crate::dataset::{
-    Channel, LeakVerdict, Loader, Part, PredictionTable, Prepared, Removed, Scaler, Windows,
+    ArrivalPattern, Channel, LeakVerdict, Loader, Part, PredictionTable, Prepared, Removed, Scaler, Windows,
     write_predictions,
 };
 use crate::experiment::{RunSpec, TaskSpec};
 use crate::files::replace_folder;
-use crate::metric::{PointMetrics, point_metrics, seasonal_scale};
+use crate::intervals::{self, Base, Bounds, SavedOffsets, calibrated_steps, target_bounds};
 use crate::model::{BuildContext, FitData, Forecaster, Member, ModelSpec, OnEpoch, Parameters, Shape, build};
 use crate::train::ComputeDevice;
 
@@ -35,6 +38,12 @@ pub struct SavedRun {
     pub steps: usize,
     /// What slicing and cleaning left out.
     pub removed: Removed,
+    /// How the requests of the slice follow one another; missing for a numeric table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub arrivals: Option<ArrivalPattern>,
+    /// Windows that the intervals were calibrated on; missing where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration_windows: Option<usize>,
     /// Every how many windows `predictions.parquet` keeps one.
     pub predictions_stride: usize,
     /// Outcome of the split's proof.
@@ -93,6 +102,18 @@ impl SavedRun {
         Ok(forecaster)
     }
 
+    /// What the saved model's bounds are made with; `None` where the run has no intervals.
+    ///
+    /// # Errors
+    /// A file that is missing or does not fit.
+    pub fn offsets(&self, results: &Path) -> anyhow::Result<Option<SavedOffsets>> {
+        if !self.spec.uncertainty.conformal.calibrates() {
+            return Ok(None);
+        }
+        let path = run_folder(results, &self.run_id).join(intervals::FILE);
+        SavedOffsets::read(&path, self.targets().len(), self.spec.task.horizon()).map(Some)
+    }
+
     /// The channels that the model forecasts.
     pub fn targets(&self) -> Vec<Channel> {
         let count = match self.spec.task {
@@ -113,6 +134,7 @@ impl SavedRun {
             horizon: self.spec.task.horizon(),
             channels: self.scaler.channels.len(),
             targets: self.targets().len(),
+            heads: self.spec.training.loss.heads(),
         };
         BuildContext { shape, training: &self.spec.training, seed: self.seed.unwrap_or(0), device, members }
     }
@@ -131,13 +153,22 @@ pub fn run_folder(results: &Path, run_id: &str) -> PathBuf {
     results.join("runs").join(run_id)
 }
 
+/// How well a run did.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Scores {
+    /// Every metric.
+    pub metrics: Vec<MetricValue>,
+    /// Test errors by hour, burst state and size.
+    pub breakdowns: Vec<BreakdownValue>,
+}
+
 /// Executes a job and leaves its files in place.
 pub fn execute(
     job: &Job,
     loader: &mut Loader,
     device: &ComputeDevice,
     on_epoch: OnEpoch<'_>,
-) -> anyhow::Result<Vec<MetricValue>> {
+) -> anyhow::Result<Scores> {
     let spec = &job.spec;
     let found = loader.sha256(&spec.dataset)?;
     ensure!(
@@ -146,13 +177,14 @@ pub fn execute(
         job.dataset_sha256
     );
     let prepared = loader.prepare(spec, job.fold)?;
-    let leak_verdict = prepared.check(spec)?;
+    prepared.check(spec)?;
     let (members, saved_members) = open_members(job, device)?;
     let shape = Shape {
         lookback: spec.task.lookback(),
         horizon: spec.task.horizon(),
         channels: prepared.steps.channels.len(),
         targets: prepared.steps.targets,
+        heads: spec.training.loss.heads(),
     };
     let context =
         BuildContext { shape, training: &spec.training, seed: job.seed.unwrap_or(0), device, members };
@@ -166,23 +198,36 @@ pub fn execute(
         scaler: &prepared.scaler,
     };
     forecaster.fit(&data, on_epoch)?;
-    let forecasts: Vec<_> = Part::ALL
-        .into_iter()
+    let forecasts: Vec<_> = prepared
+        .split
+        .parts()
         .map(|part| {
             let mut windows = prepared.windows(part, lookback, shape.horizon);
-            drop_short_batch(&mut windows, spec);
+            if part != Part::Calibration {
+                drop_short_batch(&mut windows, spec);
+            }
             let forecast = forecaster.forecast(&windows);
             (part, windows.origins, forecast)
         })
         .collect();
     let mut metrics = Vec::new();
-    for (part, origins, forecast) in &forecasts {
-        metrics.extend(score(&prepared, *part, origins.clone(), forecast, spec));
+    for (part, origins, forecast) in forecasts.iter().filter(|(part, ..)| *part != Part::Calibration) {
+        metrics.extend(score_points(&prepared, *part, origins.clone(), forecast, spec));
     }
+    let mut table = PredictionTable::collect(&prepared, shape.horizon, &forecasts[1..]);
+    let on_part = |part| {
+        let found = forecasts.iter().find(|(own, ..)| *own == part);
+        found.map_or(&[][..], |(_, _, forecast)| forecast.as_slice())
+    };
+    let on_parts = [Part::Calibration, Part::Test].map(on_part);
+    let (calibration, breakdowns) =
+        calibrate(&prepared, forecaster.as_ref(), (spec, lookback), on_parts, &mut table)?;
+    let calibrated = calibration.as_ref().map(|calibration| &calibration.steps);
+    let leak_verdict = prepared.prove(calibrated, lookback, shape.horizon)?;
+    metrics.extend(calibration.iter().flat_map(|calibration| calibration.metrics.iter().cloned()));
     if let Some(bad) = metrics.iter().find(|metric| !metric.value.is_finite()) {
         bail!("the {} forecasts of {} are not finite ({} is {})", bad.part, bad.target, bad.name, bad.value);
     }
-    let table = PredictionTable::collect(&prepared, shape.horizon, &forecasts[1..]);
     let saved = SavedRun {
         run_id: job.run_id.clone(),
         seed: job.seed,
@@ -191,15 +236,70 @@ pub fn execute(
         dataset_sha256: job.dataset_sha256.clone(),
         steps: prepared.steps.len(),
         removed: prepared.removed,
+        arrivals: prepared.arrivals.clone(),
+        calibration_windows: calibration.as_ref().map(|calibration| calibration.windows),
         predictions_stride: table.stride,
         leak_verdict,
         spec: spec.clone(),
         scaler: prepared.scaler.clone(),
         members: saved_members,
     };
-    save(&job.results, &saved, &forecaster.parameters(), &table)
+    let offsets = calibration.map(|calibration| calibration.offsets);
+    save(&job.results, &saved, &forecaster.parameters(), offsets.as_ref(), &table)
         .context(Unsaved { run_id: job.run_id.clone() })?;
-    Ok(metrics)
+    Ok(Scores { metrics, breakdowns })
+}
+
+/// What calibration saw and gave.
+struct Calibration {
+    /// The target steps whose errors it was begun with.
+    steps: Range<usize>,
+    windows: usize,
+    offsets: SavedOffsets,
+    metrics: Vec<MetricValue>,
+}
+
+/// Calibrates the intervals, scores them on the test part and adds them to the table of predictions; breaks the errors
+/// down with them. The scaled forecasts of the calibration and of the test windows are given.
+fn calibrate(
+    prepared: &Prepared,
+    model: &dyn Forecaster,
+    (spec, lookback): (&RunSpec, usize),
+    [on_calibration, on_test]: [&[f32]; 2],
+    table: &mut PredictionTable,
+) -> anyhow::Result<(Option<Calibration>, Vec<BreakdownValue>)> {
+    let horizon = spec.task.horizon();
+    let mut test_windows = prepared.windows(Part::Test, lookback, horizon);
+    drop_short_batch(&mut test_windows, spec);
+    let breakdown = Breakdown::new(prepared, spec);
+    let break_down = |target, bounds: Option<&[Bounds]>| {
+        breakdown.of_target(prepared, target, &test_windows.origins, on_test, bounds)
+    };
+    let Some(method) = intervals::method(spec.uncertainty.conformal) else {
+        let breakdowns = (0..prepared.steps.targets).flat_map(|target| break_down(target, None));
+        return Ok((None, breakdowns.collect()));
+    };
+    let calibration_windows = prepared.windows(Part::Calibration, lookback, horizon);
+    let mut breakdowns = Vec::new();
+    let calibration = Base::new(model, &calibration_windows, on_calibration);
+    let test = Base::new(model, &test_windows, on_test);
+    let mut metrics = Vec::new();
+    let mut targets = Vec::new();
+    for target in 0..prepared.steps.targets {
+        let scale = &prepared.scaler.channels[target];
+        let mut own = target_bounds(&calibration, &test, target, scale, method)
+            .context("the calibration part has no window")?;
+        metrics.extend(score_intervals(prepared, target, &test_windows.origins, horizon, &own.bounds));
+        table.add_bounds(target, scale, horizon, &own.bounds);
+        breakdowns.extend(break_down(target, Some(&own.bounds)));
+        // What is scored and kept is not needed any more: long horizons make it large.
+        own.bounds = Vec::new();
+        targets.push(own);
+    }
+    metrics.extend(interval_means(&metrics));
+    let offsets = SavedOffsets::new(horizon, &targets);
+    let steps = calibrated_steps(&calibration_windows);
+    Ok((Some(Calibration { steps, windows: calibration_windows.len(), offsets, metrics }), breakdowns))
 }
 
 /// Loads the chosen members of an ensemble.
@@ -225,79 +325,12 @@ fn drop_short_batch(windows: &mut Windows<'_>, spec: &RunSpec) {
     }
 }
 
-/// Every metric of one part.
-fn score(
-    prepared: &Prepared,
-    part: Part,
-    origins: std::ops::Range<usize>,
-    forecast: &[f32],
-    spec: &RunSpec,
-) -> Vec<MetricValue> {
-    let targets = prepared.steps.targets;
-    let horizon = spec.task.horizon();
-    let train = prepared.split.steps(Part::Train);
-    let season = spec.evaluation.mase_season;
-    let mut values = Vec::new();
-    let mut scaled_scores: Vec<PointMetrics> = Vec::new();
-    for target in 0..targets {
-        let scale = &prepared.scaler.channels[target];
-        let original: Vec<f64> = prepared.steps.channel(target).collect();
-        let scaled: Vec<f64> = original.iter().map(|&value| scale.scale(value)).collect();
-        let steps = origins.clone().flat_map(|origin| origin..origin + horizon);
-        let scaled_forecast: Vec<f64> =
-            forecast.iter().skip(target).step_by(targets).map(|&value| f64::from(value)).collect();
-        let original_forecast: Vec<f64> = scaled_forecast.iter().map(|&value| scale.unscale(value)).collect();
-        let pick = |series: &[f64]| steps.clone().map(|step| series[step]).collect::<Vec<f64>>();
-        let scaled_score =
-            point_metrics(&pick(&scaled), &scaled_forecast, seasonal_scale(&scaled[train.clone()], season));
-        let original_score = point_metrics(
-            &pick(&original),
-            &original_forecast,
-            seasonal_scale(&original[train.clone()], season),
-        );
-        let name = &prepared.steps.channels[target].name;
-        push(&mut values, part, name, "scaled", &scaled_score);
-        push(&mut values, part, name, "original", &original_score);
-        scaled_scores.push(scaled_score);
-    }
-    push_means(&mut values, part, &scaled_scores);
-    values
-}
-
-fn push(values: &mut Vec<MetricValue>, part: Part, target: &str, unit: &str, score: &PointMetrics) {
-    values.extend(score.named().map(|(name, value)| MetricValue {
-        part: part.as_str().to_string(),
-        target: target.to_string(),
-        unit: unit.to_string(),
-        name: name.to_string(),
-        value,
-    }));
-}
-
-/// The target `all`: the mean over the targets of each metric that all of them have.
-fn push_means(values: &mut Vec<MetricValue>, part: Part, scores: &[PointMetrics]) {
-    for name in crate::metric::NAMES {
-        let each: Vec<f64> = scores
-            .iter()
-            .filter_map(|score| score.named().find(|(other, _)| *other == name).map(|(_, value)| value))
-            .collect();
-        if each.len() == scores.len() && !each.is_empty() {
-            values.push(MetricValue {
-                part: part.as_str().to_string(),
-                target: "all".to_string(),
-                unit: "scaled".to_string(),
-                name: name.to_string(),
-                value: each.iter().sum::<f64>() / each.len() as f64,
-            });
-        }
-    }
-}
-
 /// Writes the run's files; a forced run replaces those of the attempt before it.
 fn save(
     results: &Path,
     saved: &SavedRun,
     parameters: &Parameters,
+    offsets: Option<&SavedOffsets>,
     table: &PredictionTable,
 ) -> anyhow::Result<()> {
     let runs = results.join("runs");
@@ -311,11 +344,13 @@ fn save(
     let run = toml::to_string(saved).context("the run cannot be written as TOML")?;
     let model = parameters.to_safetensors()?;
     let predictions = write_predictions(table)?;
-    let files = [
+    let offsets = offsets.map(SavedOffsets::to_bytes).transpose()?;
+    let mut files = vec![
         ("run.toml".to_string(), run.as_bytes()),
         ("model.safetensors".to_string(), model.as_slice()),
         ("predictions.parquet".to_string(), predictions.as_slice()),
     ];
+    files.extend(offsets.iter().map(|offsets| (intervals::FILE.to_string(), offsets.as_slice())));
     replace_folder(&run_folder(results, &saved.run_id), &files)?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! The scheduler: fans the runs of a plan out over worker processes and records what comes back.
 
+mod breakdown;
 mod ending;
 mod execute;
 pub mod interrupt;
@@ -7,10 +8,11 @@ mod lab;
 mod members;
 mod protocol;
 mod retry;
+mod score;
 mod slot;
 mod worker;
 
 pub use execute::{SavedMember, SavedRun, run_folder};
 pub use lab::{Lab, LabOptions, Progress, Summary, has_files};
-pub use protocol::{MetricValue, RunResult};
+pub use protocol::{BreakdownValue, MetricValue, RunResult};
 pub use worker::serve;

@@ -69,10 +69,33 @@ pub enum FromWorker {
 pub struct RunResult {
     /// Every metric.
     pub metrics: Vec<MetricValue>,
+    /// Test errors by hour, burst state and size.
+    pub breakdowns: Vec<BreakdownValue>,
     /// Seconds from the job's arrival to its files being in place.
     pub wall_s: f64,
     /// Largest resident set of the worker while the run went on.
     pub peak_rss_bytes: Option<u64>,
+}
+
+/// One metric of the forecasts that fall into one bucket.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct BreakdownValue {
+    /// `test`.
+    pub part: String,
+    /// `hour`, `burst_state` or `size`.
+    pub dimension: String,
+    /// Name of the bucket.
+    pub bucket: String,
+    /// A target's name.
+    pub target: String,
+    /// `scaled` or `original`.
+    pub unit: String,
+    /// Name of the metric.
+    pub name: String,
+    /// Its value.
+    pub value: f64,
+    /// How many forecast steps fell into the bucket.
+    pub forecasts: usize,
 }
 
 /// One metric of one run.

@@ -41,8 +41,9 @@ pub fn serve(placement: &Placement) -> anyhow::Result<()> {
             return Err(error);
         }
         let event = match outcome {
-            Ok(metrics) => FromWorker::Done(Box::new(RunResult {
-                metrics,
+            Ok(scores) => FromWorker::Done(Box::new(RunResult {
+                metrics: scores.metrics,
+                breakdowns: scores.breakdowns,
                 wall_s: started.elapsed().as_secs_f64(),
                 peak_rss_bytes: peak_rss_bytes("self"),
             })),

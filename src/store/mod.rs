@@ -26,7 +26,7 @@ pub use fault::remedy;
 pub use live::LiveRun;
 pub use merge::Merged;
 pub use query::{Cell, Table};
-pub use read::{EpochRow, EventRow, ExperimentRow, MetricRow, RunFilter, RunRow};
+pub use read::{BreakdownRow, EpochRow, EventRow, ExperimentRow, MetricRow, RunFilter, RunRow};
 pub use snapshot::store_at;
 pub use statement::Refusal;
 pub use write::{Attempt, Claim, Ending, PlanRecord, Record, Status};

@@ -29,6 +29,8 @@ pub struct ExperimentRow {
     pub command: String,
     /// When it last ran.
     pub updated_at: String,
+    /// JSON of the file's `[report]` table.
+    pub report: String,
 }
 
 /// One run with the attempt that its status comes from.
@@ -89,6 +91,27 @@ pub struct MetricRow {
     pub name: String,
     /// Its value.
     pub value: f64,
+}
+
+/// One metric of the forecasts that fall into one bucket.
+#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+pub struct BreakdownRow {
+    /// The run.
+    pub run_id: String,
+    /// `hour`, `burst_state` or `size`.
+    pub dimension: String,
+    /// Name of the bucket.
+    pub bucket: String,
+    /// A target's name.
+    pub target: String,
+    /// `scaled` or `original`.
+    pub unit: String,
+    /// Name of the metric.
+    pub name: String,
+    /// Its value.
+    pub value: f64,
+    /// How many forecast steps fell into the bucket.
+    pub forecasts: i64,
 }
 
 /// One epoch.
@@ -347,6 +370,23 @@ impl Store {
             )
             .with_context(|| format!("cannot read run {run_id} from the store"))?;
         serde_json::from_str(&text).context("damaged parameters in the store")
+    }
+
+    /// The test errors of one run by hour, burst state and size.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn breakdowns_of_run(&mut self, run_id: &str) -> anyhow::Result<Vec<BreakdownRow>> {
+        self.runtime
+            .block_on(
+                sqlx::query_as(
+                    "SELECT run_id, dimension, bucket, target, unit, name, value, forecasts FROM breakdowns \
+                     WHERE run_id = ? ORDER BY dimension, bucket, target",
+                )
+                .bind(run_id)
+                .fetch_all(&mut self.connection),
+            )
+            .context("cannot read the breakdowns from the store")
     }
 
     /// The scheduler's log of one run, oldest first.

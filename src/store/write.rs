@@ -311,10 +311,10 @@ async fn insert_experiment(
         "metric": objective.metric.as_str(), "target": objective.target, "part": objective.part.as_str(),
     });
     sqlx::query(
-        "INSERT INTO experiments (name, description, path, text, overrides, axes, objective, command, updated_at) \
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET description = excluded.description, \
+        "INSERT INTO experiments (name, description, path, text, overrides, axes, objective, command, updated_at, report) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET description = excluded.description, \
          path = excluded.path, text = excluded.text, overrides = excluded.overrides, axes = excluded.axes, \
-         objective = excluded.objective, command = excluded.command, updated_at = excluded.updated_at",
+         objective = excluded.objective, command = excluded.command, updated_at = excluded.updated_at, report = excluded.report",
     )
     .bind(&experiment.spec.name)
     .bind(&experiment.spec.description)
@@ -325,6 +325,7 @@ async fn insert_experiment(
     .bind(objective.to_string())
     .bind(command)
     .bind(now())
+    .bind(json!(experiment.spec.report).to_string())
     .execute(&mut *connection)
     .await?;
     insert_claims(connection, &experiment.spec.name, &experiment.spec.claims).await
@@ -462,6 +463,23 @@ async fn insert_result(
                 .push_bind(&metric.unit)
                 .push_bind(&metric.name)
                 .push_bind(metric.value);
+        });
+        insert.build().execute(&mut *connection).await?;
+    }
+    sqlx::query("DELETE FROM breakdowns WHERE run_id = ?").bind(run_id).execute(&mut *connection).await?;
+    for rows in result.breakdowns.chunks(ROWS_PER_INSERT) {
+        let mut insert = QueryBuilder::new("INSERT INTO breakdowns ");
+        insert.push_values(rows, |mut values, row| {
+            values
+                .push_bind(run_id)
+                .push_bind(&row.part)
+                .push_bind(&row.dimension)
+                .push_bind(&row.bucket)
+                .push_bind(&row.target)
+                .push_bind(&row.unit)
+                .push_bind(&row.name)
+                .push_bind(row.value)
+                .push_bind(row.forecasts as i64);
         });
         insert.build().execute(&mut *connection).await?;
     }

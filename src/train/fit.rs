@@ -1,13 +1,13 @@
-//! The training loop: shuffled batches, mean squared error, early stopping with the best weights restored.
+//! The training loop: shuffled batches, early stopping with the best weights restored.
 
 use std::time::Instant;
 
 use burn::optim::GradientsParams;
+use burn::tensor::Tensor;
 
 use super::adam::Descent;
 use super::{ComputeDevice, RateSchedule, Stream};
-use crate::dataset::Windows;
-use crate::experiment::TrainingSpec;
+use crate::experiment::{Loss, TrainingSpec};
 use crate::model::{Epoch, FitData, FitError, Network, OnEpoch, Shape, infer};
 
 /// A loss that is so many times that of the first batch has exploded. Scaled targets have variance 1, so that the loss
@@ -29,6 +29,7 @@ pub(crate) fn fit_network<N: Network>(
     let mut shuffling = Stream::shuffling(seed);
     let mut noise = Stream::dropout(seed);
     let mut order: Vec<usize> = (0..data.train.len()).collect();
+    let valid_targets = data.valid.gather_targets(&(0..data.valid.len()).collect::<Vec<_>>());
     let mut best = network.clone();
     let mut best_loss = f64::INFINITY;
     let mut best_epoch = 0;
@@ -48,13 +49,9 @@ pub(crate) fn fit_network<N: Network>(
                 [batch.len(), shape.lookback, shape.channels],
                 data.train.gather_histories(batch, shape.lookback),
             );
-            let target = device.training_tensor(
-                [batch.len(), shape.horizon, shape.targets],
-                data.train.gather_targets(batch),
-            );
-            let difference = network.forward(input, Some(&mut noise)) - target;
-            let loss = difference.square().mean();
-            let loss_value = f64::from(device.values(loss.clone())[0]);
+            let forecast = network.forward(input, Some(&mut noise));
+            let (loss, loss_value) =
+                batch_loss(training.loss, forecast, data.train.gather_targets(batch), shape, device);
             if epoch == 1 && seen == 0 {
                 ceiling = EXPLODED * loss_value.max(1.0);
             }
@@ -67,7 +64,8 @@ pub(crate) fn fit_network<N: Network>(
             network = descent.step(learning_rate, network, gradients);
         }
         let snapshot = network.valid();
-        let valid_loss = mean_squared_error(&infer(&snapshot, &data.valid, shape, device), &data.valid);
+        let forecast = infer(&snapshot, &data.valid, shape, device);
+        let valid_loss = training.loss.value(&forecast, &valid_targets);
         if !valid_loss.is_finite() || valid_loss > ceiling {
             return Err(FitError::Diverged { epoch, loss: valid_loss });
         }
@@ -90,10 +88,25 @@ pub(crate) fn fit_network<N: Network>(
     Ok(best)
 }
 
-/// Mean squared error over windows, horizon and targets.
-fn mean_squared_error(forecast: &[f32], windows: &Windows<'_>) -> f64 {
-    let actual = (0..windows.len()).flat_map(|index| windows.target(index));
-    let total: f64 =
-        forecast.iter().zip(actual).map(|(forecast, actual)| f64::from(forecast - actual).powi(2)).sum();
-    total / forecast.len().max(1) as f64
+/// The loss of a batch as what gradients are asked of, and its value.
+fn batch_loss(
+    loss: Loss,
+    forecast: Tensor<3>,
+    targets: Vec<f32>,
+    shape: Shape,
+    device: &ComputeDevice,
+) -> (Tensor<1>, f64) {
+    if loss == Loss::Mse {
+        let [batch, ..] = forecast.dims();
+        let target = device.training_tensor([batch, shape.horizon, shape.targets], targets);
+        let loss = (forecast - target).square().mean();
+        let value = f64::from(device.values(loss.clone())[0]);
+        return (loss, value);
+    }
+    // The product of the forecast with its gradient, held constant, has that gradient.
+    let dims = forecast.dims();
+    let values = device.values(forecast.clone());
+    let mut gradient = vec![0.0; values.len()];
+    let value = loss.value_and_gradient(&values, &targets, &mut gradient);
+    ((forecast * device.training_tensor(dims, gradient)).sum(), value)
 }

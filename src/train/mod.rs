@@ -3,6 +3,7 @@
 mod adam;
 mod device;
 mod fit;
+mod loss;
 mod schedule;
 mod stream;
 

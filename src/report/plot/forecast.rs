@@ -6,8 +6,8 @@ use super::axis::Axis;
 use super::frame::{self, Entry, Key, Panel};
 use super::scale::{Scale, Span, is_drawable};
 use super::scene::{Point, Scene};
-use super::theme::{GREY_FILL, GREY_LINE, MARGIN, WIDTH, series_colour};
-use super::thin::thinned;
+use super::theme::{GREY_FILL, GREY_LINE, MARGIN, WIDTH, lighter, series_colour};
+use super::thin::{is_thinned, thinned};
 use super::{Figure, Plot, file_stem, with_unit};
 
 const PANEL_HEIGHT: f64 = 320.0;
@@ -25,6 +25,8 @@ pub struct ForecastTrack {
     pub label: String,
     /// The forecast for each time step, in the unit of the target; NaN where there is none.
     pub forecast: Vec<f64>,
+    /// Lower and upper end of the interval at 80 % for each time step, drawn for the first model.
+    pub band: Option<(Vec<f64>, Vec<f64>)>,
 }
 
 impl ForecastTrack {
@@ -121,9 +123,16 @@ fn draw(
     let scales = (x_axis.scale(panel.left, panel.right), y_axis.scale(panel.bottom, panel.top));
     let runs = |values: &[f64]| runs(&thinned(along.positions, values), along.zero, scales);
     let observed_runs = runs(actual);
-    if range.starts_at_zero {
+    // An area below the line would be cut in two by a band.
+    if range.starts_at_zero && band_of(&shown).is_none() {
         for run in &observed_runs {
             fill_below(&mut scene, run, panel.bottom);
+        }
+    }
+    if let Some((lower, upper)) = band_of(&shown) {
+        for (lower, upper) in runs(lower).into_iter().zip(runs(upper)) {
+            let outline = upper.into_iter().chain(lower.into_iter().rev()).collect();
+            scene.polygon(outline, lighter(series_colour(0), 0.78));
         }
     }
     frame::x_grid(&mut scene, &panel, x_axis);
@@ -149,8 +158,11 @@ fn draw(
 
 fn ensure_lengths(times: usize, actual: &[f64], tracks: &[ForecastTrack]) -> Result<()> {
     ensure!(actual.len() == times, "{} observed values for {times} times", actual.len());
-    for ForecastTrack { label, forecast } in tracks {
+    for ForecastTrack { label, forecast, band } in tracks {
         ensure!(forecast.len() == times, "{label:?} has {} forecasts for {times} times", forecast.len());
+        if let Some((lower, upper)) = band {
+            ensure!(lower.len() == times && upper.len() == times, "{label:?} has a band of another length");
+        }
     }
     Ok(())
 }
@@ -175,12 +187,23 @@ impl Window {
     }
 }
 
+/// The interval of the first model, where the series is short enough to be drawn point by point: thinned, its lower and
+/// its upper end would keep different points.
+fn band_of<'a>(shown: &[&'a ForecastTrack]) -> Option<&'a (Vec<f64>, Vec<f64>)> {
+    let first = shown.first()?;
+    first.band.as_ref().filter(|_| !is_thinned(first.forecast.len()))
+}
+
 fn legend(shown: &[&ForecastTrack]) -> Vec<Entry> {
     let tracks = shown
         .iter()
         .enumerate()
         .map(|(index, track)| Entry::new(Key::Line(series_colour(index)), track.label.as_str()));
-    std::iter::once(Entry::new(Key::Line(GREY_LINE), "observed")).chain(tracks).collect()
+    let band = band_of(shown).map(|_| {
+        let label = format!("80 % interval of {}", shown[0].label);
+        Entry::new(Key::Swatch(lighter(series_colour(0), 0.78)), label)
+    });
+    std::iter::once(Entry::new(Key::Line(GREY_LINE), "observed")).chain(tracks).chain(band).collect()
 }
 
 /// What the value axis covers.
@@ -194,8 +217,9 @@ struct ValueRange {
 /// The axis holds all observed values, and the forecasts up to one width of the observed range beyond them.
 /// It starts at zero when nothing is negative and the lowest value is far below the highest.
 fn value_range(observed: Span, shown: &[&ForecastTrack]) -> ValueRange {
-    let forecast =
-        Span::of(shown.iter().flat_map(|track| track.forecast.iter().copied())).unwrap_or(observed);
+    let band = band_of(shown).into_iter().flat_map(|(lower, upper)| lower.iter().chain(upper));
+    let all = shown.iter().flat_map(|track| &track.forecast).chain(band);
+    let forecast = Span::of(all.copied()).unwrap_or(observed);
     if observed.lo > 1e-100 && observed.hi < 1e100 && observed.hi / observed.lo > LOG_FROM_RATIO {
         return log_range(observed, forecast);
     }
@@ -262,7 +286,7 @@ mod tests {
     use crate::report::plot::check;
 
     fn track(label: &str, forecast: &[f64]) -> ForecastTrack {
-        ForecastTrack { label: label.to_owned(), forecast: forecast.to_vec() }
+        ForecastTrack { label: label.to_owned(), forecast: forecast.to_vec(), band: None }
     }
 
     fn steps(count: usize, step_s: f64) -> Vec<f64> {

@@ -5,10 +5,12 @@
 //! generic over the plotters drawing backend. Fonts are embedded, so a plot looks the same on every machine.
 
 mod axis;
+mod bands;
 mod bar;
 mod font;
 mod forecast;
 mod frame;
+mod gaps;
 mod leaderboard;
 mod learning_curves;
 mod number;
@@ -17,15 +19,19 @@ mod raster;
 mod residuals;
 mod scale;
 mod scene;
+mod square;
 mod theme;
 mod thin;
 mod time;
 
+pub use bands::{BandPanel, band_panels};
 pub use bar::Bar;
 pub use forecast::{ForecastTrack, actual_and_forecast, actual_and_forecast_by_request};
+pub use gaps::{Gaps, gap_pattern};
 pub use leaderboard::leaderboard_bars;
 pub use learning_curves::{Curve, learning_curves};
 pub use residuals::{Residuals, residual_histogram};
+pub use square::{SquarePanel, calibration_curves, qq_plot};
 
 use scene::Scene;
 

@@ -5,12 +5,17 @@ use super::scale::is_drawable;
 /// Longer series keep the lowest and the highest value of each of this many stretches.
 const STRETCHES: usize = 750;
 
+/// Whether a series of this length loses points.
+pub(super) fn is_thinned(length: usize) -> bool {
+    length > 2 * STRETCHES
+}
+
 /// Time and value of each point to draw, with NaN for a gap. Of a stretch of many points, its lowest and its
 /// highest are kept in their order.
 pub(super) fn thinned(time_s: &[f64], values: &[f64]) -> Vec<(f64, f64)> {
     let timed: Vec<(f64, f64)> =
         time_s.iter().copied().zip(values.iter().copied()).filter(|(time, _)| is_drawable(*time)).collect();
-    if timed.len() <= 2 * STRETCHES {
+    if !is_thinned(timed.len()) {
         return timed;
     }
     let by_value = |a: &usize, b: &usize| timed[*a].1.total_cmp(&timed[*b].1);

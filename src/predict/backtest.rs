@@ -1,0 +1,74 @@
+//! Intervals for steps beyond a model's horizon, where it is fed its own forecasts: from how far off it was when the same
+//! was done at earlier steps of the trace.
+
+use super::history::History;
+use super::{ForecastStep, roll};
+use crate::metric::signed_quantile;
+use crate::model::{Forecaster, QUANTILES};
+use crate::scheduler::SavedRun;
+
+/// More origins would make the wait longer than the intervals better.
+const MOST_ORIGINS: usize = 200;
+/// Forecast steps over all origins; the origins become fewer when many steps are asked for.
+const MOST_STEPS: usize = 8_000;
+/// So few errors leave the ends of a 95 % interval at the largest of them.
+const FEWEST_ORIGINS: usize = 39;
+
+/// Gives intervals to the steps that have none. In scaled units a bound is the forecast plus the quantile of the errors
+/// at that many steps, and never nearer to the forecast than at the step before: errors do not shrink on the way.
+pub(super) fn widen(
+    saved: &SavedRun,
+    model: &dyn Forecaster,
+    history: &History<'_>,
+    steps: &mut [ForecastStep],
+) -> anyhow::Result<()> {
+    let first = saved.spec.task.horizon();
+    if steps.len() <= first {
+        return Ok(());
+    }
+    let count = steps.len();
+    let end = (history.steps.len() + 1).saturating_sub(count);
+    let start =
+        end.saturating_sub((MOST_STEPS / count).clamp(FEWEST_ORIGINS, MOST_ORIGINS)).max(model.lookback());
+    if end < start + FEWEST_ORIGINS {
+        return Ok(());
+    }
+    let channels = history.steps.channels.len();
+    let targets = saved.targets().len();
+    // One list of errors for each target and step beyond the horizon.
+    let mut errors = vec![Vec::new(); targets * (count - first)];
+    for origin in start..end {
+        let forecast = roll(saved, model, None, history.before(origin), count)?;
+        for (ahead, step) in forecast.iter().enumerate().skip(first) {
+            for (target, scale) in saved.scaler.channels.iter().enumerate().take(targets) {
+                let actual = history.steps.values[(origin + ahead) * channels + target];
+                errors[target * (count - first) + ahead - first]
+                    .push(scale.scale(actual) - scale.scale(step.values[target]));
+            }
+        }
+    }
+    for ahead in first..count {
+        let bounds = (0..targets).map(|target| {
+            let scale = &saved.scaler.channels[target];
+            let own = &mut errors[target * (count - first) + ahead - first];
+            own.sort_by(f64::total_cmp);
+            let before = &steps[ahead - 1];
+            let mut bounds = [0.0; QUANTILES.len()];
+            for (index, &level) in QUANTILES.iter().enumerate() {
+                let offset = signed_quantile(own, level).unwrap_or(0.0);
+                let known = scale.scale(before.bounds[target][index]) - scale.scale(before.values[target]);
+                let offset = match level {
+                    0.5 => offset,
+                    below if below < 0.5 => offset.min(known),
+                    _ => offset.max(known),
+                };
+                let value = scale.unscale(scale.scale(steps[ahead].values[target]) + offset);
+                bounds[index] = if saved.spec.task.kind() == "series" { value } else { value.max(0.0) };
+            }
+            bounds.sort_by(f64::total_cmp);
+            bounds
+        });
+        steps[ahead].bounds = bounds.collect();
+    }
+    Ok(())
+}

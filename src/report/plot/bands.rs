@@ -1,0 +1,188 @@
+//! Series over time, as they came and as they were forecast, with bands around the forecast: panels below each other.
+
+use anyhow::{Context, Result, ensure};
+
+use super::axis::Axis;
+use super::frame::{self, Entry, Key, Panel};
+use super::scale::{Scale, Span, is_drawable};
+use super::scene::{Point, Scene};
+use super::theme::{GREY_LINE, MARGIN, WIDTH, lighter, series_colour};
+use super::{Figure, Plot};
+
+const PANEL_HEIGHT: f64 = 150.0;
+const PANEL_GAP: f64 = 64.0;
+const BAND_SHADES: [f64; 2] = [0.85, 0.68];
+
+/// One panel.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BandPanel {
+    /// Name of the panel, above it.
+    pub title: String,
+    /// Quantity and unit of the vertical axis.
+    pub quantity: String,
+    /// Start of each window, in seconds.
+    pub time_s: Vec<f64>,
+    /// What came.
+    pub actual: Vec<f64>,
+    /// What was forecast; NaN where nothing was.
+    pub forecast: Vec<f64>,
+    /// Lower and upper ends of two bands, the wider one first.
+    pub bands: [(Vec<f64>, Vec<f64>); 2],
+    /// Seconds that each value holds for: drawn as steps.
+    pub step_s: f64,
+}
+
+/// Draws the panels under one title. `levels` name the two bands, in percent.
+///
+/// # Errors
+/// If there is no panel, or one without a finite value or with lists of unequal length.
+pub fn band_panels(
+    name: &str,
+    title: &str,
+    model: &str,
+    levels: [u32; 2],
+    panels: &[BandPanel],
+) -> Result<Plot> {
+    figure(name, title, model, levels, panels)?.render()
+}
+
+fn figure(name: &str, title: &str, model: &str, levels: [u32; 2], panels: &[BandPanel]) -> Result<Figure> {
+    ensure!(!panels.is_empty(), "there is no panel to draw");
+    let colour = series_colour(0);
+    let mut scene = Scene::default();
+    let legend = [
+        Entry::new(Key::Line(GREY_LINE), "observed"),
+        Entry::new(Key::Line(colour), format!("forecast by {model}")),
+        Entry::new(Key::Swatch(lighter(colour, BAND_SHADES[1])), format!("{} % band", levels[1])),
+        Entry::new(Key::Swatch(lighter(colour, BAND_SHADES[0])), format!("{} % band", levels[0])),
+    ];
+    let mut y = frame::header(&mut scene, title, &legend);
+    for data in panels {
+        y = panel(&mut scene, y, data)?;
+    }
+    frame::finish(&mut scene, y, &[]);
+    let names: Vec<&str> = panels.iter().map(|panel| panel.title.as_str()).collect();
+    let alt = format!(
+        "Line charts over time of {}: as observed and as forecast by {model}, with bands at {} and {} %.",
+        names.join(", "),
+        levels[1],
+        levels[0]
+    );
+    Ok(Figure { name: name.to_owned(), title: title.to_owned(), alt, scene })
+}
+
+/// Draws one panel below `y` and returns where it ends.
+fn panel(scene: &mut Scene, y: f64, data: &BandPanel) -> Result<f64> {
+    let count = data.time_s.len();
+    let ends = data.bands.iter().flat_map(|(lower, upper)| [lower, upper]);
+    for values in [&data.actual, &data.forecast].into_iter().chain(ends.clone()) {
+        ensure!(values.len() == count, "{} values for {count} windows", values.len());
+    }
+    let all = data.actual.iter().chain(&data.forecast).chain(ends.flatten()).copied();
+    let span = Span::of(all).with_context(|| format!("{} has no finite value to draw", data.title))?;
+    let span = span.including(0.0).widened_up_to_zero(0.05).widened(0.0);
+    let times = Span::of(data.time_s.iter().flat_map(|time_s| [*time_s, time_s + data.step_s]));
+    let times = times.context("no time is finite")?.widened(0.0);
+    let y_axis = Axis::linear(format!("{}: {}", data.title, data.quantity), span, 4);
+    let x_axis = Axis::time("time since the start of the trace", times, 8);
+    frame::y_title(scene, y, &y_axis);
+    let top = y + frame::Y_TITLE_HEIGHT;
+    let left = MARGIN + frame::label_width(&y_axis).max(48.0);
+    let panel = Panel { left, top, right: WIDTH - MARGIN, bottom: top + PANEL_HEIGHT };
+    let scales = (x_axis.scale(panel.left, panel.right), y_axis.scale(panel.bottom, panel.top));
+    frame::x_grid(scene, &panel, &x_axis);
+    for ((lower, upper), shade) in data.bands.iter().zip(BAND_SHADES) {
+        let (lower, upper) = (steps(data, lower, scales), steps(data, upper, scales));
+        for (lower, upper) in lower.into_iter().zip(upper) {
+            let outline = upper.into_iter().chain(lower.into_iter().rev()).collect();
+            scene.polygon(outline, lighter(series_colour(0), shade));
+        }
+    }
+    frame::y_grid(scene, &panel, &y_axis);
+    for run in steps(data, &data.actual, scales) {
+        scene.path(run, 1.6, GREY_LINE);
+    }
+    for run in steps(data, &data.forecast, scales) {
+        scene.path(run, 1.6, series_colour(0));
+    }
+    frame::x_axis(scene, &panel, &x_axis);
+    Ok(panel.bottom + PANEL_GAP)
+}
+
+/// The outline of a series as steps, one piece for each stretch without a gap.
+fn steps(data: &BandPanel, values: &[f64], (x, y): (Scale, Scale)) -> Vec<Vec<Point>> {
+    let mut pieces: Vec<Vec<Point>> = Vec::new();
+    let mut last_end = f64::NAN;
+    for (&time_s, &value) in data.time_s.iter().zip(values) {
+        if !is_drawable(value) {
+            last_end = f64::NAN;
+            continue;
+        }
+        let own = [(x.at(time_s), y.at(value)), (x.at(time_s + data.step_s), y.at(value))];
+        match pieces.last_mut() {
+            Some(piece) if (time_s - last_end).abs() < 1e-6 * data.step_s.max(1.0) => piece.extend(own),
+            _ => pieces.push(own.to_vec()),
+        }
+        last_end = time_s + data.step_s;
+    }
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::plot::check;
+
+    fn data(count: usize) -> BandPanel {
+        let values: Vec<f64> = (0..count).map(|index| 1_000.0 + 100.0 * (index % 9) as f64).collect();
+        let moved = |by: f64| values.iter().map(|value| value + by).collect::<Vec<f64>>();
+        BandPanel {
+            title: "1 min".to_owned(),
+            quantity: "tokens".to_owned(),
+            time_s: (0..count).map(|index| 60.0 * index as f64).collect(),
+            actual: moved(17.0),
+            forecast: values.clone(),
+            bands: [(moved(-200.0), moved(300.0)), (moved(-90.0), moved(120.0))],
+            step_s: 60.0,
+        }
+    }
+
+    #[test]
+    fn the_plot_holds_its_labels_and_nothing_overlaps() {
+        let panels = [data(40), BandPanel { title: "5 min".to_owned(), ..data(8) }];
+        let figure = figure("load", "Token load", "lstm", [95, 80], &panels).unwrap();
+        check::texts_are_apart_and_inside(&figure.scene);
+        check::is_sound(
+            &figure.render().unwrap(),
+            &["observed", "forecast by lstm", "80 % band", "5 min: tokens"],
+        );
+    }
+
+    #[test]
+    fn a_gap_parts_the_line_and_the_band() {
+        let mut gap = data(10);
+        gap.forecast[4] = f64::NAN;
+        let scale = Scale::new(Span { lo: 0.0, hi: 2_000.0 }, false, (0.0, 100.0));
+        assert_eq!(steps(&gap, &gap.forecast, (scale, scale)).len(), 2);
+        gap.time_s.drain(5..7);
+        gap.actual.drain(5..7);
+        assert_eq!(steps(&gap, &gap.actual, (scale, scale)).len(), 2);
+    }
+
+    #[test]
+    fn odd_values_are_drawn_and_nothing_at_all_is_an_error() {
+        for value in [0.0, 1e12, 1e-9] {
+            let mut odd = data(3);
+            odd.actual = vec![value; 3];
+            odd.forecast = vec![f64::NAN; 3];
+            odd.bands = std::array::from_fn(|_| (vec![f64::NAN; 3], vec![f64::NAN; 3]));
+            let plot = band_panels("odd", "Odd", "mean", [95, 80], &[odd]).unwrap();
+            check::is_sound(&plot, &["1 min"]);
+        }
+        assert!(band_panels("none", "None", "mean", [95, 80], &[]).is_err());
+        assert!(
+            band_panels("none", "None", "mean", [95, 80], &[BandPanel { actual: Vec::new(), ..data(3) }])
+                .is_err()
+        );
+    }
+}

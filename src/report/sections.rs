@@ -1,0 +1,258 @@
+//! The parts of a board that only some experiments have: intervals, folds, and where the errors are.
+
+use super::board::{Board, BoardRow, MeanSpread};
+use super::figures::MOST_TARGETS;
+use super::tables::{Cell, ReportTable, Row, targets};
+use super::text::number_like;
+use crate::console::{grouped, number, percent};
+use crate::intervals::LEVELS;
+use crate::store::BreakdownRow;
+
+/// A heading, what must be known to read what follows, and tables with their captions.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Section {
+    /// The heading.
+    pub title: &'static str,
+    /// Sentences below it.
+    pub note: String,
+    /// The tables.
+    pub tables: Vec<(String, ReportTable)>,
+}
+
+/// The sections of a board that have something to show.
+pub fn sections(board: &Board) -> Vec<Section> {
+    [intervals(board), folds(board), breakdowns(board)].into_iter().flatten().collect()
+}
+
+fn mean_of(row: &BoardRow, target: &str, name: &str) -> Option<f64> {
+    let key = (target.to_string(), "original".to_string(), name.to_string());
+    row.metrics.get(&key).map(|value: &MeanSpread| value.mean)
+}
+
+/// `1 - value / reference`, in percent.
+fn skill(value: Option<f64>, reference: Option<f64>) -> String {
+    match (value, reference) {
+        (Some(value), Some(reference)) if reference > 0.0 => percent(1.0 - value / reference),
+        _ => "-".to_string(),
+    }
+}
+
+/// The skill of each row against the naive baseline that is best in this very metric, where lower is better.
+pub fn skill_column(board: &Board, target: &str, name: &str) -> Vec<Cell> {
+    let baselines = board.rows.iter().filter(|row| row.baseline);
+    let values = baselines.filter_map(|row| Some((row, mean_of(row, target, name)?)));
+    let best = values.min_by(|(_, a), (_, b)| a.total_cmp(b));
+    let cells = board.rows.iter().map(|row| match best {
+        Some((baseline, reference)) if baseline.model != row.model => {
+            Cell::from(skill(mean_of(row, target, name), Some(reference)))
+        }
+        _ => Cell::from("-"),
+    });
+    cells.collect()
+}
+
+/// How well each model's intervals hold, target by target.
+fn intervals(board: &Board) -> Option<Section> {
+    let names: Vec<(String, &str)> = LEVELS
+        .iter()
+        .map(|level| (format!("coverage_{level}"), "coverage"))
+        .chain(
+            [("width_80", "width"), ("winkler_80", "score"), ("crps", "score")]
+                .map(|(a, b)| (a.to_string(), b)),
+        )
+        .collect();
+    let mut tables = Vec::new();
+    for (target, unit) in targets(board).iter().take(MOST_TARGETS) {
+        if board.rows.iter().all(|row| mean_of(row, target, "crps").is_none()) {
+            continue;
+        }
+        let columns: Vec<Vec<Cell>> = names
+            .iter()
+            .map(|(name, kind)| {
+                let values: Vec<Option<f64>> =
+                    board.rows.iter().map(|row| mean_of(row, target, name)).collect();
+                value_column(kind, &values)
+            })
+            .chain([skill_column(board, target, "crps")])
+            .collect();
+        let levels = LEVELS.iter().map(|level| format!("within {level} %"));
+        let headers = std::iter::once("model".to_string())
+            .chain(levels)
+            .chain(["width of 80 %", "Winkler of 80 %", "CRPS", "skill (CRPS)"].map(String::from));
+        let unit = if unit.is_empty() { String::new() } else { format!(" in {unit}") };
+        tables.push((format!("`{target}`{unit}"), by_model(board, headers.collect(), &columns)));
+    }
+    (!tables.is_empty()).then(|| Section {
+        title: "Intervals",
+        note: "Share of the test values within their interval, mean width, Winkler score and CRPS (lower is better), in \
+               original units, means over runs. The intervals are conformal: calibrated on the later half of the \
+               validation part, which nothing else has seen, and for `adaptive` moved after each error that is known \
+               when the next forecast is made. A share near its level with a low Winkler score is what is wanted. Skill is against the naive baseline with \
+               the lowest CRPS of the target."
+            .to_string(),
+        tables,
+    })
+}
+
+/// Cells of one column, the best of it marked where there is a best.
+fn value_column(kind: &str, values: &[Option<f64>]) -> Vec<Cell> {
+    let mut sizes: Vec<f64> = values.iter().flatten().copied().collect();
+    sizes.sort_by(f64::total_cmp);
+    let middle = sizes.get(sizes.len() / 2).copied().unwrap_or(0.0);
+    let best = sizes.first().copied().filter(|_| kind == "score");
+    let text = |value: f64| match kind {
+        "coverage" => format!("{:.1} %", 100.0 * value),
+        _ => number_like(value, middle),
+    };
+    values
+        .iter()
+        .map(|value| {
+            value.map_or(Cell::from("-"), |value| Cell {
+                text: text(value),
+                best: best == Some(value),
+                ..Cell::default()
+            })
+        })
+        .collect()
+}
+
+fn by_model(board: &Board, headers: Vec<String>, columns: &[Vec<Cell>]) -> ReportTable {
+    let rows = board.rows.iter().enumerate().map(|(index, row)| Row {
+        cells: std::iter::once(Cell::from(row.label.clone()))
+            .chain(columns.iter().map(|column| column[index].clone()))
+            .collect(),
+        baseline: row.baseline,
+        winner: false,
+    });
+    ReportTable { headers, text_columns: 1, rows: rows.collect() }
+}
+
+/// The test error in each fold, with the skill against the best baseline in the same fold.
+fn folds(board: &Board) -> Option<Section> {
+    let mut numbers: Vec<i64> =
+        board.rows.iter().flat_map(|row| row.folds.iter().map(|(fold, _)| *fold)).collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    if numbers.len() < 2 {
+        return None;
+    }
+    let of =
+        |row: &BoardRow, fold: i64| row.folds.iter().find(|(own, _)| *own == fold).map(|(_, mean)| *mean);
+    let baseline = board.best_baseline();
+    let mut headers = vec!["model".to_string()];
+    let mut columns = Vec::new();
+    for &fold in &numbers {
+        headers.extend([format!("fold {fold}"), "skill".to_string()]);
+        let values: Vec<Option<f64>> = board.rows.iter().map(|row| of(row, fold)).collect();
+        columns.push(value_column("score", &values));
+        let skills = board.rows.iter().map(|row| match baseline {
+            Some(baseline) if baseline.model != row.model => skill(of(row, fold), of(baseline, fold)),
+            _ => "-".to_string(),
+        });
+        columns.push(skills.map(Cell::from).collect());
+    }
+    Some(Section {
+        title: "Errors by fold",
+        note: "Test error of each rolling origin, mean over seeds; the origins follow one another in time, and no two \
+               test the same step. Skill is against the board's best naive baseline in the same fold."
+            .to_string(),
+        tables: vec![("Test error by fold".to_string(), by_model(board, headers, &columns))],
+    })
+}
+
+/// Where the best model is wrong, beside the best baseline.
+fn breakdowns(board: &Board) -> Option<Section> {
+    let of = |baseline| board.rows.iter().find(|row| row.baseline == baseline && !row.breakdowns.is_empty());
+    let own = of(false).or(of(true))?;
+    let reference = board.best_baseline().filter(|row| row.model != own.model);
+    let mut tables = Vec::new();
+    for (dimension, title) in [
+        ("hour", "By hour of the day"),
+        ("burst_state", "By the gap before the forecast: burst below 10 ms, sparse above 10 s"),
+        ("size", "By request tokens, in the quarters of the training part"),
+    ] {
+        let rows: Vec<Row> = own
+            .breakdowns
+            .iter()
+            .filter(|row| row.dimension == dimension && row.name == "mae")
+            .map(|row| breakdown_row(row, own, reference))
+            .collect();
+        if !rows.is_empty() {
+            let mut headers = vec!["bucket".to_string(), "target".to_string(), "forecasts".to_string()];
+            headers.push(format!("MAE of {}", own.label));
+            headers.extend(reference.map(|reference| format!("MAE of {}", reference.label)));
+            headers.extend(["skill (MAE)", "bias", "within 80 %"].map(String::from));
+            tables.push((title.to_string(), ReportTable { headers, text_columns: 2, rows }));
+        }
+    }
+    (!tables.is_empty()).then(|| Section {
+        title: "Where the errors are",
+        note: format!(
+            "Test errors of {} in original units, means over its runs{}. Size is that of the request, or window, that is \
+             forecast: errors divided by what came look worst at both ends for every forecaster.",
+            own.label,
+            reference.map_or(String::new(), |row| format!(", beside the best naive baseline, {}", row.label))
+        ),
+        tables,
+    })
+}
+
+fn breakdown_row(row: &BreakdownRow, own: &BoardRow, reference: Option<&BoardRow>) -> Row {
+    let find = |from: &BoardRow, name: &str| {
+        let same = |other: &&BreakdownRow| {
+            (&other.dimension, &other.bucket, &other.target) == (&row.dimension, &row.bucket, &row.target)
+                && other.unit == "original"
+                && other.name == name
+        };
+        from.breakdowns.iter().find(same).map(|other| other.value)
+    };
+    let other = reference.map(|reference| find(reference, "mae"));
+    let text = |value: Option<f64>| value.map_or("-".to_string(), |value| number_like(value, row.value));
+    let mut cells = vec![row.bucket.clone(), row.target.clone(), grouped(row.forecasts.cast_unsigned())];
+    cells.push(number(row.value));
+    cells.extend(other.map(text));
+    cells.push(skill(Some(row.value), other.flatten()));
+    cells.push(text(find(own, "bias")));
+    cells.push(find(own, "coverage_80").map_or("-".to_string(), |share| format!("{:.1} %", 100.0 * share)));
+    Row { cells: cells.into_iter().map(Cell::from).collect(), ..Row::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::*;
+
+    #[test]
+    fn every_section_has_whole_tables() {
+        let board = &sample::comparison().boards[0];
+        let sections = sections(board);
+        assert_eq!(
+            sections.iter().map(|section| section.title).collect::<Vec<_>>(),
+            ["Intervals", "Errors by fold", "Where the errors are"]
+        );
+        for (_, table) in sections.iter().flat_map(|section| &section.tables) {
+            assert!(!table.rows.is_empty());
+            assert!(table.rows.iter().all(|row| row.cells.len() == table.headers.len()), "{table:?}");
+        }
+    }
+
+    #[test]
+    fn a_single_fold_and_runs_without_intervals_have_no_section() {
+        let mut board = sample::comparison().boards[0].clone();
+        for row in &mut board.rows {
+            row.folds.truncate(1);
+            row.breakdowns.clear();
+            row.metrics.retain(|(_, _, name), _| name == "mae");
+        }
+        assert_eq!(sections(&board), []);
+    }
+
+    #[test]
+    fn skill_is_measured_in_the_same_bucket() {
+        let board = &sample::comparison().boards[0];
+        let sections = sections(board);
+        let (_, table) = &sections[2].tables[0];
+        let texts: Vec<&str> = table.rows[0].cells.iter().map(|cell| cell.text.as_str()).collect();
+        assert_eq!(texts, ["18", "gap_s", "100", "0.7000", "1.0000", "+30.0 %", "0.1000", "79.0 %"]);
+    }
+}

@@ -1,0 +1,141 @@
+//! What a comparison says and a report shows, on an excerpt of the real Azure trace: folds, the runner-up, intervals,
+//! breakdowns, loads and resources.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod common;
+
+use std::ops::Range;
+
+use common::Lab;
+use serde_json::Value;
+
+const MODELS: &str = "[task.next_request]\nlookback = 8\n[training]\nepochs = 2\nbatch_size = 128\n\
+    [[models]]\n[models.mean]\n[[models]]\n[models.persistence]\n[[models]]\n[models.linear]\n\
+    [[models]]\n[models.lstm]\nhidden = 4\n[search]\nseeds = [1, 2]\n";
+
+/// A longer test part: two thousand requests last six minutes, and a load is drawn of several windows.
+const LONG_TEST: &str = "[split]\ntrain = 0.3\nvalid = 0.2\ntest = 0.5\n";
+
+/// The target steps of a part that a verdict names.
+fn steps(verdict: &str, part: &str) -> Range<usize> {
+    let rest = verdict.split_once(&format!("{part} targets ")).unwrap().1;
+    let (start, rest) = rest.split_once("..").unwrap();
+    let end: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    start.parse().unwrap()..end.parse().unwrap()
+}
+
+#[test]
+fn folds_are_proved_one_by_one_and_reported_beside_one_another() {
+    let lab = Lab::new();
+    let text = format!("{MODELS}[split]\ntrain = 0.4\nvalid = 0.2\ntest = 0.1\nfolds = 3\nembargo = 2\n");
+    lab.run(&lab.azure("folds", &text), &[]);
+    // Two naive models once a fold, two trained ones twice.
+    assert_eq!(lab.scalar("select count(*) from runs where status = 'done'"), 3 * (2 + 2 * 2));
+    let verdicts =
+        lab.query("select distinct fold, leak_verdict from run_records where model = 'lstm' order by fold");
+    assert_eq!(verdicts.len(), 3);
+    let tested: Vec<Range<usize>> =
+        verdicts.iter().map(|row| steps(row["leak_verdict"].as_str().unwrap(), "test")).collect();
+    for (fold, row) in verdicts.iter().enumerate() {
+        let verdict = row["leak_verdict"].as_str().unwrap();
+        let order = ["train", "valid", "calibration", "test"].map(|part| steps(verdict, part));
+        assert!(order.windows(2).all(|pair| pair[0].end + 2 <= pair[1].start), "{verdict}");
+        if fold > 0 {
+            assert!(tested[fold - 1].end <= tested[fold].start, "{tested:?}");
+        }
+    }
+    let boards: Value =
+        serde_json::from_str(&lab.call(&["compare", "folds", "--format", "json"]).stdout).unwrap();
+    for row in boards[0]["models"].as_array().unwrap() {
+        // The spread is over seeds: what differs between folds is no spread.
+        let has_seeds = row["seeds"].as_i64().unwrap() > 0;
+        assert_eq!(row["test_spread"].is_number(), has_seeds, "{row}");
+    }
+    let page = std::fs::read_to_string(lab.results().join("folds/report.html")).unwrap();
+    for text in ["Errors by fold", "fold 0", "fold 2", "3 rolling origins"] {
+        assert!(page.contains(text), "{text}");
+    }
+}
+
+#[test]
+fn compare_judges_the_winner_against_the_baseline_and_the_runner_up() {
+    let lab = Lab::new();
+    lab.run(&lab.azure("judge", MODELS), &[]);
+    let text = lab.call(&["compare", "judge"]).stdout;
+    assert!(text.contains("Against the runner-up"), "{text}");
+    assert!(text.contains("caution: 2 seeds only"), "{text}");
+    let boards: Value =
+        serde_json::from_str(&lab.call(&["compare", "judge", "--format", "json"]).stdout).unwrap();
+    let models = boards[0]["models"].as_array().unwrap();
+    assert_eq!(models.len(), 4);
+    assert!(models[0]["p_value_against_best"].is_null(), "the best is not compared with itself");
+    for row in &models[1..] {
+        let p_value = row["p_value_against_best"].as_f64().unwrap();
+        assert!((0.0..=1.0).contains(&p_value), "{row}");
+    }
+    // Persistence is far behind on this trace, and the test tells it apart.
+    let last = models.last().unwrap();
+    assert_eq!(last["model"], "persistence");
+    assert!(last["p_value_against_best"].as_f64().unwrap() < 0.05, "{last}");
+    let five = MODELS.replace("[1, 2]", "[1, 2, 3, 4, 5]");
+    lab.run(&lab.azure("five", &five), &[]);
+    assert!(!lab.call(&["compare", "five"]).stdout.contains("caution"));
+}
+
+#[test]
+fn the_report_shows_intervals_errors_loads_and_resources() {
+    let lab = Lab::new();
+    lab.run(&lab.azure("shown", &format!("{MODELS}{LONG_TEST}")), &[]);
+    let folder = lab.results().join("shown");
+    let page = std::fs::read_to_string(folder.join("report.html")).unwrap();
+    let markdown = std::fs::read_to_string(folder.join("report.md")).unwrap();
+    for text in [
+        "Intervals",
+        "within 80 %",
+        "skill (CRPS)",
+        "Where the errors are",
+        "By hour of the day",
+        "skill (MAE)",
+    ] {
+        assert!(page.contains(text) && markdown.contains(text), "{text}");
+    }
+    assert!(page.contains("80 % interval of"), "the forecast plots carry a band");
+    for plot in
+        ["calibration", "qq", "burst-pattern", "load", "resources", "forecast-gap-s", "residuals-gap-s"]
+    {
+        for kind in ["svg", "png"] {
+            let path = folder.join("plots").join(format!("{plot}.{kind}"));
+            assert!(path.is_file(), "{}", path.display());
+        }
+        assert!(markdown.contains(&format!("plots/{plot}.png")), "{plot}");
+    }
+    // No window of five minutes lies within the test part, and the report says so.
+    assert!(page.contains("windows of 5 min is not drawn"), "what is missing is said");
+    assert!(page.contains("327,680 bytes of KV cache a token"));
+}
+
+#[test]
+fn what_a_report_assumes_changes_no_run() {
+    let lab = Lab::new();
+    let file = lab.azure("assumed", &format!("{MODELS}{LONG_TEST}"));
+    lab.run(&file, &[]);
+    let again = lab.run(&file, &["--set", "report.resources.kv_bytes_per_token=4096"]);
+    assert!(again.stderr.contains("nothing to run"), "{}", again.stderr);
+    let page = std::fs::read_to_string(lab.results().join("assumed/report.html")).unwrap();
+    assert!(page.contains("4,096 bytes of KV cache a token"));
+}
+
+#[test]
+fn loads_in_windows_are_summed_to_longer_ones() {
+    let lab = Lab::new();
+    let text = "[task.window_load]\nwindow = \"3s\"\nlookback = 4\n[[models]]\n[models.mean]\n\
+                [[models]]\n[models.persistence]\n[split]\ntrain = 0.4\nvalid = 0.3\ntest = 0.3\n";
+    lab.run(&lab.azure("loads", text), &[]);
+    let page = std::fs::read_to_string(lab.results().join("loads/report.html")).unwrap();
+    assert!(page.contains("windows of 30 s: tokens"));
+    let states =
+        lab.query("select distinct bucket from breakdowns where dimension = 'burst_state' order by 1");
+    assert_eq!(states.len(), 1, "{states:?}");
+    assert_eq!(states[0]["bucket"], "steady");
+}
