@@ -186,6 +186,12 @@ impl<'a> TraceFile<'a> {
         if any { Ok(()) } else { Err(self.at_header("there is a header but no row below it")) }
     }
 
+    /// About how many rows the file has, if all of it is like its first block; a little more rather than less.
+    pub fn rows_at_most(&self, first: &Block<'_>) -> usize {
+        let row_bytes = first.text.len() / first.rows.max(1);
+        self.text.len() / row_bytes.max(1) + first.rows.min(1_000)
+    }
+
     /// An error about the file as a whole.
     pub fn whole(&self, message: &str) -> TraceError {
         self.error(None, None, message)

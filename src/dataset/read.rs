@@ -220,6 +220,13 @@ impl Table {
                 })
             });
             for block in blocks {
+                if let Some(column) = columns.first()
+                    && column.is_empty()
+                {
+                    // Growing step by step would copy each column several times.
+                    let rows = file.rows_at_most(&block);
+                    columns.iter_mut().for_each(|column| column.reserve(rows));
+                }
                 append(file, wanted, &mut columns, &block)?;
             }
             walk.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -283,6 +290,22 @@ impl Column {
             Expect::Name => Column::Names(Labels::default()),
             Expect::DateTime => Column::DateTimes(Vec::new()),
             Expect::Number | Expect::Seconds | Expect::Count => Column::Numbers(expect, Vec::new()),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        match self {
+            Column::Numbers(_, values) => values.is_empty(),
+            Column::Names(labels) => labels.is_empty(),
+            Column::DateTimes(stamps) => stamps.is_empty(),
+        }
+    }
+
+    fn reserve(&mut self, rows: usize) {
+        match self {
+            Column::Numbers(_, values) => values.reserve(rows),
+            Column::Names(labels) => labels.reserve(rows),
+            Column::DateTimes(stamps) => stamps.reserve(rows),
         }
     }
 

@@ -75,6 +75,11 @@ impl Labels {
         self.codes.is_empty()
     }
 
+    /// Makes room for more rows.
+    pub fn reserve(&mut self, rows: usize) {
+        self.codes.reserve(rows);
+    }
+
     /// Appends a row.
     pub fn push(&mut self, name: &str) {
         // Most rows carry the name of the row before them.

@@ -8,11 +8,11 @@ use crate::experiment::RunSpec;
 use crate::model::Epoch;
 
 /// Version of the protocol; both sides are the same binary, so a difference means that it was replaced meanwhile.
-pub const PROTOCOL: u32 = 2;
+pub const PROTOCOL: u32 = 3;
 
 /// From the supervisor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "message", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum ToWorker {
     /// Execute a run.
     Run(Box<Job>),
@@ -39,7 +39,7 @@ pub struct Job {
 
 /// From a worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum FromWorker {
     /// The worker is up.
     Ready {

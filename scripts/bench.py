@@ -1,0 +1,190 @@
+"""The rounds and the table of bench.sh, which sets the environment: run that."""
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+BURSTLAB, PEERS = os.environ["BURSTLAB"], os.environ["PEERS"]
+BASELINES, TRACE, OUT = (Path(os.environ[name]) for name in ("BASELINES", "TRACE", "OUT"))
+ROUNDS = int(os.environ.get("ROUNDS", "5"))
+# One core for work of one thread; everything else may use all of them.
+ONE_CORE = ["taskset", "-c", str(max(os.sched_getaffinity(0)))]
+ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"}
+rows = []
+
+
+def run(*command, env=None, cwd=None):
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, env=env, cwd=cwd)
+    if done.returncode:
+        sys.exit(f"bench.py: {' '.join(map(str, command))} failed\n{done.stdout}{done.stderr}")
+    return done.stdout
+
+
+def baseline(name, *arguments, one_core=True):
+    pinned = ONE_CORE if one_core else []
+    return run(*pinned, sys.executable, BASELINES / f"{name}_baseline.py", *arguments, env=ONE_THREAD)
+
+
+def ours(*work):
+    out = run(*ONE_CORE, PEERS, *work, env=ONE_THREAD)
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def alternate(*sides):
+    """Medians of what each side returns, all sides once in every round; a side returns a dict of numbers."""
+    found = [[] for _ in sides]
+    for _ in range(ROUNDS):
+        for side, results in zip(sides, found):
+            results.append(side())
+    return [{key: statistics.median(one[key] for one in results) for key in results[0]} for results in found]
+
+
+def row(work, unit, ours, peers, target, smaller=True, note=""):
+    best = min(peers.values()) if smaller else max(peers.values())
+    ratio = best / ours if smaller else ours / best
+    rows.append({"work": work, "unit": unit, "burstlab": ours, "peers": peers, "ratio": ratio, "target": target, "note": note})
+    print(f"{work}: {ratio:.2f}x (target {target}x)", file=sys.stderr)
+
+
+def steps():
+    def mine():
+        return {f"{one['hidden']},{one['layers']},{one['batch']}{kind}": one[key] for one in ours("step")
+                for kind, key in (("", "ms"), (" floor", "matrix_floor_ms"))}
+
+    def theirs(*argument):
+        pattern = r"hidden (\d+) layers (\d+) batch (\d+): ([\d.]+) ms"
+        return {",".join(found[:3]): float(found[3]) for found in re.findall(pattern, baseline("jax", *argument))}
+
+    mine, torch, jax = alternate(mine, lambda: theirs("torch"), theirs)
+    for size, better, than_torch in (("32,1,32", 1.6, None), ("64,2,32", 1.3, 1.8), ("64,2,256", 1.5, None)):
+        name = "LSTM step (hidden, layers, batch) = ({})".format(size.replace(",", ", "))
+        peers = {"PyTorch": torch[size], "JAX": jax[size]}
+        floor = mine[size + " floor"]
+        note = f"{mine[size] / floor:.2f} times its matrix products alone ({floor:.3f} ms)"
+        row(name, "ms", mine[size], peers, better, note=note)
+        if than_torch:
+            row(name + " against PyTorch alone", "ms", mine[size], {"PyTorch": torch[size]}, than_torch)
+
+
+def epochs():
+    for model, target in (("dlinear", 8), ("nlinear", 5)):
+        for batch in (32, 128):
+            def theirs():
+                out = baseline("torch", "--csv", TRACE, "--model", model, "--batch", batch)
+                return {key: json.loads(out)["runs"][0][key] for key in ("windows_per_s", "infer_windows_per_s")}
+
+            def mine():
+                found = next(one for one in ours(model) if one["batch"] == batch)
+                return {key: found[key] for key in ("windows_per_s", "infer_windows_per_s")}
+
+            mine, torch = alternate(mine, theirs)
+            row(f"{model} epoch, batch {batch}", "windows/s", mine["windows_per_s"], {"PyTorch": torch["windows_per_s"]},
+                target, smaller=False)
+    for model in ("dlinear", "nlinear", "lstm"):
+        def theirs():
+            out = baseline("torch", "--csv", TRACE, "--model", model)
+            return {"rate": json.loads(out)["runs"][0]["infer_windows_per_s"]}
+
+        mine, torch = alternate(lambda: {"rate": ours(model)[0]["infer_windows_per_s"]}, theirs)
+        row(f"inference over the test part, {model}", "windows/s", mine["rate"], {"PyTorch": torch["rate"]}, 2, smaller=False)
+
+
+SWEEP = """name = "bench-sweep"
+[dataset]
+source = "{trace}"
+[task.next_request]
+lookback = 50
+[training]
+epochs = 3
+batch_size = 32
+learning_rate = 1e-3
+[[models]]
+[models.lstm]
+hidden = 32
+[search]
+seeds = {seeds}
+"""
+
+OVERHEAD = """name = "bench-overhead"
+[dataset]
+source = "{trace}"
+max_rows = 2000
+[task.next_request]
+lookback = 10
+[[models]]
+[models.moving_average]
+window = {{ grid = {sizes} }}
+[[models]]
+[models.seasonal_naive]
+season = {{ grid = {sizes} }}
+"""
+
+
+def sweep(text):
+    """Seconds of a whole `burstlab run` into a fresh store, report included."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "bench.toml"
+        file.write_text(text)
+        begin = time.perf_counter()
+        run(BURSTLAB, "run", file, env={**os.environ, "BURSTLAB_RESULTS": folder + "/results"}, cwd=folder)
+        return {"s": time.perf_counter() - begin}
+
+
+def sweeps():
+    def theirs():
+        cores = len(os.sched_getaffinity(0))
+        out = baseline("torch", "--csv", TRACE, "--epochs", 3, "--procs", cores, "--seeds", 24, one_core=False)
+        return {"s": json.loads(out)["wall_s"]}
+
+    mine, torch = alternate(lambda: sweep(SWEEP.format(trace=TRACE, seeds=list(range(1, 25)))), theirs)
+    row("24 LSTM runs, 3 epochs, all cores, validation and report included", "s", mine["s"], {"PyTorch": torch["s"]}, 2)
+
+    def trials():
+        return {"ms": float(re.search(r"ms_per_trial ([\d.]+)", baseline("optuna", 200, one_core=False))[1])}
+
+    mine, optuna = alternate(lambda: sweep(OVERHEAD.format(trace=TRACE, sizes=list(range(1, 501)))), trials)
+    row("1,000 runs of a baseline, each", "ms", mine["s"], {"Optuna": optuna["ms"]}, 10,
+        note="every run is scored on 3 parts and saved with its predictions; the report is included")
+
+
+def traces():
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "trace.csv"
+        run(BURSTLAB, "dataset", "synth", "--rows", 1_429_737, "--out", file)
+
+        def mine():
+            found = json.loads(run(PEERS, f"trace={file}", "trace"))
+            return {"s": found["ready_s"], "mib": found["peak_mib"]}
+
+        def theirs():
+            out = baseline("pandas", file, one_core=False)
+            return {"s": float(re.search(r"ready_s ([\d.]+)", out)[1]), "mib": float(re.search(r"peak_mib (\d+)", out)[1])}
+
+        mine, pandas = alternate(mine, theirs)
+        row("1.43 M rows, from CSV to windows", "s", mine["s"], {"pandas": pandas["s"]}, 2.5,
+            note=f"peak {mine['mib']:.0f} MiB against {pandas['mib']:.0f}")
+
+
+def processor():
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.split(":")[1].strip()
+    return "unknown processor"
+
+
+steps()
+epochs()
+sweeps()
+traces()
+header = f"{processor()}, {len(os.sched_getaffinity(0))} cores, medians of {ROUNDS} alternating rounds"
+print(f"{header}\n\n| work | burstlab | peers | ratio to the best | target | |\n|---|---|---|---|---|---|")
+for one in rows:
+    peers = ", ".join(f"{name} {value:.4g}" for name, value in one["peers"].items())
+    verdict = "" if one["ratio"] >= one["target"] else "**missed** "
+    print(f"| {one['work']} | {one['burstlab']:.4g} {one['unit']} | {peers} | {one['ratio']:.2f} | {one['target']} | {verdict}{one['note']} |")
+OUT.write_text(json.dumps({"machine": header, "rows": rows}, indent=1))
