@@ -8,7 +8,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::experiment::{ExperimentError, Run};
 use crate::model::Epoch;
-use crate::scheduler::{Progress, RunResult};
+use crate::scheduler::{Progress, RunResult, Spent};
 use crate::store::Status;
 
 /// What the program may print, and how.
@@ -259,6 +259,28 @@ impl Progress for SweepProgress {
         let next = again.map_or(String::new(), |again| format!("; {again}"));
         self.line(&format!("{position}{what} {}: {error}{next}", title(run)));
         self.slot(slot, "idle".to_string());
+    }
+
+    fn pruned(&mut self, slot: usize, run: &Run, verdict: &str) {
+        let position = self.advance();
+        let pruned = self.console.paint("pruned", "33");
+        self.line(&format!("{position} {pruned} {} at {verdict}", title(run)));
+        self.slot(slot, "idle".to_string());
+    }
+
+    fn spent(&mut self, spent: Spent, running: usize) {
+        let budget = match spent {
+            Spent::Runs => "as many runs as allowed were started",
+            Spent::Time => "the time is up",
+        };
+        self.line(&format!("{budget}: {running} running runs are finished, nothing new is started"));
+    }
+
+    fn planned(&mut self, runs: usize) {
+        self.total += runs;
+        if let Some(bars) = &self.bars {
+            bars.overall.set_length(self.total as u64);
+        }
     }
 
     fn stopping(&mut self, running: usize) {

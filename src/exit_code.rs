@@ -17,7 +17,7 @@ pub enum Exit {
     /// A claim was refuted that was not expected to be. A failed run (3) or an interrupt (5) comes first: a claim is
     /// judged when all its runs are done, so those say more.
     Refuted = 4,
-    /// Stopped by the user; what had finished is recorded.
+    /// Stopped by the user or by a spent budget; what had finished is recorded.
     Interrupted = 5,
 }
 

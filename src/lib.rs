@@ -21,6 +21,7 @@ pub mod predict;
 mod process;
 pub mod report;
 pub mod scheduler;
+pub mod search;
 pub mod slurm;
 pub mod store;
 pub mod train;

@@ -46,7 +46,7 @@ fn help_names_every_command() {
     assert_snapshot!(outcome.stdout, @r#"
     Batch experiments that forecast LLM-serving workload.
 
-    Exit codes: 0 all well, 2 usage or invalid experiment, 3 some run failed, 4 a claim was refuted, 5 interrupted, 1 anything else.
+    Exit codes: 0 all well, 2 usage or invalid experiment, 3 some run failed, 4 a claim was refuted, 5 interrupted or a budget spent, 1 anything else.
 
     Results go to results/ (moved by BURSTLAB_RESULTS).
 
@@ -59,6 +59,7 @@ fn help_names_every_command() {
       runs     List runs
       show     Show everything about one run
       watch    Show how a running sweep stands, until it ends
+      explain  Explain why a run ran, was skipped, retried, pruned, failed, or waits
       compare  Print the leaderboard of an experiment
       claims   Hold reported results against reproduced ones
       query    Ask the store with read-only SQL
@@ -122,6 +123,12 @@ fn help_of_run_names_every_flag() {
               - slurm: A job array on a Slurm cluster
 
               [default: local]
+
+          --max-runs <N>
+              Start at most N runs, finish them, and leave the rest to the same command
+
+          --max-time <DURATION>
+              Start nothing new after this time, e.g. 90min or 8h, finish what runs, and leave the rest to the same command
 
           --format <FORMAT>
               How the outcome is printed

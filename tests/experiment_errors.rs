@@ -837,3 +837,191 @@ fn a_loss_that_is_not_known_is_pointed_at() {
       = help: known here: mse, pinball
     "#);
 }
+
+/// An experiment with axes and a search, for mistakes to be put into.
+fn search(search: &str) -> String {
+    let axis = with("hidden = 4", "hidden = { int = [4, 8] }");
+    format!("{axis}[search]\n{search}\n")
+}
+
+#[test]
+fn a_search_without_a_mistake_is_accepted() {
+    let lab = Lab::new();
+    let pruner = "[search.pruner.asha]\nreduction_factor = 2";
+    lab.file(
+        "e.toml",
+        &search(&format!("strategy = \"tpe\"\ntrials = 9\n{pruner}")).replace("epochs = 1", "epochs = 4"),
+    );
+    let outcome = lab.call(&["run", "e.toml", "--dry-run"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert!(outcome.stdout.contains("1 more trials are proposed later"), "{}", outcome.stdout);
+}
+
+#[test]
+fn tpe_without_an_axis_has_nothing_to_search() {
+    assert_snapshot!(refusal(&format!("{VALID}[search]\nstrategy = \"tpe\"\n"), &[]), @r#"
+    error: tpe has nothing to search: no model has an axis
+      --> e.toml:16:12
+       |
+    16 | strategy = "tpe"
+       |            ^^^^^
+       |
+       = help: give a key several values, e.g. hidden = { int = [8, 64] }, or leave the strategy out
+    "#);
+}
+
+#[test]
+fn tpe_needs_more_trials_than_its_start() {
+    assert_snapshot!(refusal(&search("strategy = \"tpe\"\ntrials = 8"), &[]), @r#"
+    error: 8 trials leave tpe nothing to learn from
+      --> e.toml:17:10
+       |
+    17 | trials = 8
+       |          ^
+       |
+       = help: its first 8 are a Sobol sequence: give more, or set search.strategy = "sobol"
+    "#);
+}
+
+#[test]
+fn tpe_needs_more_than_one_batch() {
+    assert_snapshot!(refusal(&search("strategy = \"tpe\"\ntrials = 20\nbatch = 20"), &[]), @r#"
+    error: a batch of 20 holds all 20 trials
+      --> e.toml:18:9
+       |
+    18 | batch = 20
+       |         ^^
+       |
+       = help: tpe learns between batches: give a smaller batch or more search.trials
+    "#);
+}
+
+#[test]
+fn a_batch_of_nothing_is_refused() {
+    assert_snapshot!(refusal(&search("strategy = \"tpe\"\nbatch = 0"), &[]), @r#"
+    error: this must be at least 1
+      --> e.toml:17:9
+       |
+    17 | batch = 0
+       |         ^
+       |
+       = help: give a positive whole number
+    "#);
+}
+
+#[test]
+fn tpe_does_not_search_what_is_forecast() {
+    let text = search("strategy = \"tpe\"").replace("horizon = 10", "horizon = { grid = [1, 10] }");
+    assert_snapshot!(refusal(&text, &[]), @r#"
+    error: tpe cannot search `task.horizon`: errors of different settings do not compare
+     --> e.toml:7:11
+      |
+    7 | horizon = { grid = [1, 10] }
+      |           ^^^^^^^^^^^^^^^^^^
+      |
+      = help: give it one value, or set search.strategy = "grid", "random" or "sobol"
+    "#);
+}
+
+#[test]
+fn a_sobol_sequence_has_an_end() {
+    assert_snapshot!(refusal(&search("strategy = \"sobol\"\ntrials = 70000"), &[]), @r#"
+    error: a Sobol sequence has 65536 points, not 70000
+      --> e.toml:17:10
+       |
+    17 | trials = 70000
+       |          ^^^^^
+       |
+       = help: give a smaller number, or set search.strategy = "random"
+    "#);
+}
+
+#[test]
+fn a_pruner_that_never_judges_is_pointed_at() {
+    assert_snapshot!(refusal(&search("strategy = \"random\"\n[search.pruner.asha]\nmin_epochs = 3"), &[]), @"");
+    assert_snapshot!(refusal(&search("strategy = \"random\"\n[search.pruner.median]\nstartup_trials = 2"), &[]), @"");
+}
+
+#[test]
+fn a_pruner_without_a_model_that_has_epochs_is_pointed_at() {
+    let text = VALID.replace("[[models]]\n[models.lstm]\nhidden = 4\n", "");
+    assert_snapshot!(refusal(&format!("{text}[search.pruner.asha]\nmin_epochs = 1\n"), &[]), @r#"
+    error: no model here is trained in epochs, so none can be given up
+      --> e.toml:12:9
+       |
+    12 | [search.pruner.asha]
+       |         ^^^^^^
+       |
+       = help: leave the pruner out, or add a model that is trained
+    "#);
+}
+
+#[test]
+fn two_pruners_are_one_too_many() {
+    assert_snapshot!(refusal(&search("[search.pruner.asha]\nmin_epochs = 1\n[search.pruner.median]\nwarmup_epochs = 1"), &[]), @r#"
+    error: `median` is a pruner beside `asha`
+      --> e.toml:18:16
+       |
+    18 | [search.pruner.median]
+       |                ^^^^^^ one too many
+       |
+       = help: a search has at most one [search.pruner.…] table: keep one
+    "#);
+}
+
+#[test]
+fn a_rule_that_gives_nothing_up_is_pointed_at() {
+    let asha = |keys: &str| {
+        search(&format!("[search.pruner.asha]\n{keys}")).replace("epochs = 1\n[[", "epochs = 9\n[[")
+    };
+    assert_snapshot!(refusal(&asha("reduction_factor = 1"), &[]), @r#"
+    error: a reduction factor of 1 gives nothing up
+      --> e.toml:17:20
+       |
+    17 | reduction_factor = 1
+       |                    ^
+       |
+       = help: give 2 or more; 3 keeps one run in three at every rung
+    "#);
+    assert_snapshot!(refusal(&asha("min_epochs = 0"), &[]), @r#"
+    error: this must be at least 1
+      --> e.toml:17:14
+       |
+    17 | min_epochs = 0
+       |              ^
+       |
+       = help: give a positive whole number
+    "#);
+    assert_snapshot!(refusal(&asha("min_epochs = 4\nmax_epochs = 3"), &[]), @r#"
+    error: no rung lies between 4 and 3 epochs
+      --> e.toml:18:14
+       |
+    18 | max_epochs = 3
+       |              ^
+       |
+       = help: give more than min_epochs, or leave it out for training.epochs
+    "#);
+    let median = search("[search.pruner.median]\nstartup_trials = 0");
+    assert_snapshot!(refusal(&median, &[]), @r#"
+    error: this must be at least 1
+      --> e.toml:17:18
+       |
+    17 | startup_trials = 0
+       |                  ^
+       |
+       = help: give a positive whole number
+    "#);
+}
+
+#[test]
+fn an_unknown_strategy_is_pointed_at() {
+    assert_snapshot!(refusal(&search("strategy = \"tpee\""), &[]), @r#"
+    error: unknown value `tpee`
+      --> e.toml:16:12
+       |
+    16 | strategy = "tpee"
+       |            ^^^^^^ did you mean `tpe`?
+       |
+       = help: known here: grid, random, sobol, tpe
+    "#);
+}

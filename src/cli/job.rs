@@ -8,15 +8,14 @@ use super::run::{Engine, RunArgs};
 use super::usage;
 use crate::dataset::Loader;
 use crate::device::{DeviceRequest, Machine, Placement};
-use crate::experiment::{Bytes, Experiment, Plan, SlurmSpec};
+use crate::experiment::{Bytes, Experiment, SlurmSpec};
 use crate::memory;
+use crate::scheduler::Sweep;
 
 /// One planned experiment.
 pub(super) struct Job {
-    /// The experiment.
-    pub experiment: Experiment,
-    /// Its runs: all of them, whichever share of them is asked for.
-    pub plan: Plan,
+    /// The experiment with its plan: all of it, whichever share is asked for.
+    pub sweep: Sweep,
     /// One placement for each slot; none where another machine runs the job.
     pub slots: Vec<Placement>,
     /// Device class of the runs.
@@ -29,13 +28,21 @@ impl Job {
     /// Plans an experiment for the engine that is asked for.
     pub(super) fn new(experiment: Experiment, args: &RunArgs, loader: &mut Loader) -> anyhow::Result<Self> {
         let scheduler = &experiment.spec.scheduler;
+        let divided = args.is_share() || (args.engine == Engine::Slurm && scheduler.slurm.parts > 1);
+        if divided && let Some(reason) = experiment.indivisible() {
+            return Err(usage(format!(
+                "the plan of `{}` cannot be divided: {reason}; run it whole, on one machine or with \
+                 scheduler.slurm.parts = 1",
+                experiment.spec.name
+            )));
+        }
         let device = args.device.as_deref().unwrap_or(&scheduler.device);
         let request = DeviceRequest::parse(device)
             .map_err(|message| usage(format!("{message}; give auto, cpu, cuda, cuda:0 or wgpu")))?;
         if args.engine == Engine::Slurm {
             let class = class_elsewhere(request, &scheduler.slurm);
-            let plan = Plan::new(&experiment, loader, class)?;
-            return Ok(Self { experiment, plan, slots: Vec::new(), class, tight: None });
+            let sweep = Sweep::new(experiment, loader, class)?;
+            return Ok(Self { sweep, slots: Vec::new(), class, tight: None });
         }
         let machine = Machine::detect();
         let mut slots = machine
@@ -46,8 +53,8 @@ impl Job {
         }
         let tight = scheduler.memory_per_run.map(|each| admit(&mut slots, each)).transpose()?.flatten();
         let class = slots[0].class();
-        let plan = Plan::new(&experiment, loader, class)?;
-        Ok(Self { experiment, plan, slots, class, tight })
+        let sweep = Sweep::new(experiment, loader, class)?;
+        Ok(Self { sweep, slots, class, tight })
     }
 }
 

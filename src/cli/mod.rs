@@ -3,6 +3,7 @@
 
 mod claims;
 mod dataset;
+mod explain;
 mod export;
 mod inspection;
 mod job;
@@ -33,7 +34,7 @@ use crate::{files, store};
 /// Batch experiments that forecast LLM-serving workload.
 ///
 /// Exit codes: 0 all well, 2 usage or invalid experiment, 3 some run failed, 4 a claim was refuted,
-/// 5 interrupted, 1 anything else.
+/// 5 interrupted or a budget spent, 1 anything else.
 ///
 /// Results go to results/ (moved by BURSTLAB_RESULTS).
 ///
@@ -55,6 +56,8 @@ enum Command {
     Show(show::ShowArgs),
     /// Show how a running sweep stands, until it ends
     Watch(watch::WatchArgs),
+    /// Explain why a run ran, was skipped, retried, pruned, failed, or waits
+    Explain(explain::ExplainArgs),
     /// Print the leaderboard of an experiment
     Compare(report::CompareArgs),
     /// Hold reported results against reproduced ones
@@ -135,6 +138,7 @@ fn dispatch(command: Command, console: Console) -> anyhow::Result<Exit> {
         Command::Runs(args) => runs::runs(&args, console),
         Command::Show(args) => show::show(&args, console),
         Command::Watch(args) => watch::watch(&args, console),
+        Command::Explain(args) => explain::explain(&args, console),
         Command::Compare(args) => report::compare(&args, console),
         Command::Claims(args) => claims::claims(&args, console),
         Command::Query(args) => query::query(&args, console),

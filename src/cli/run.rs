@@ -1,6 +1,7 @@
 //! `burstlab run`: from experiment files to a report.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
@@ -12,8 +13,8 @@ use crate::dataset::{Loader, find_source};
 use crate::exit_code::Exit;
 use crate::experiment::{Experiment, Partition, Run};
 use crate::report::claims::{self, Judgement};
-use crate::scheduler::{Lab, LabOptions, Summary, has_files, interrupt};
-use crate::store::{PlanRecord, Status, Store, results_folder};
+use crate::scheduler::{Budget, Lab, LabOptions, Spent, Summary, Sweep, interrupt};
+use crate::store::{PlanRecord, Store, results_folder};
 use crate::{files, report};
 
 #[derive(Debug, Args)]
@@ -45,6 +46,12 @@ pub(super) struct RunArgs {
     /// Who runs the plan: this machine, or a Slurm cluster
     #[arg(long, value_enum, default_value = "local", conflicts_with = "partition")]
     pub(super) engine: Engine,
+    /// Start at most N runs, finish them, and leave the rest to the same command
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    max_runs: Option<u32>,
+    /// Start nothing new after this time, e.g. 90min or 8h, finish what runs, and leave the rest to the same command
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    max_time: Option<Duration>,
     /// How the outcome is printed
     #[arg(long, value_enum, default_value = "human")]
     pub(super) format: OutputFormat,
@@ -66,12 +73,13 @@ impl RunArgs {
     }
 
     /// Whether that is less than the whole.
-    fn is_share(&self) -> bool {
+    pub(super) fn is_share(&self) -> bool {
         self.partition.is_some_and(|partition| partition.count > 1)
     }
 }
 
 pub(super) fn run(args: &RunArgs, console: Console) -> anyhow::Result<Exit> {
+    let started = Instant::now();
     let files = experiment_files(&args.paths)?;
     let from_folder = args.paths.iter().any(|path| path.is_dir());
     let mut jobs = Vec::new();
@@ -85,11 +93,11 @@ pub(super) fn run(args: &RunArgs, console: Console) -> anyhow::Result<Exit> {
             skipped.push(experiment);
             continue;
         }
-        let same_name = jobs.iter().find(|job: &&Job| job.experiment.spec.name == experiment.spec.name);
+        let same_name = jobs.iter().find(|job: &&Job| job.sweep.experiment.spec.name == experiment.spec.name);
         if let Some(other) = same_name {
             return Err(usage(format!(
                 "{} and {} are both named `{}`, and would overwrite each other's report; rename one",
-                other.experiment.source.path,
+                other.sweep.experiment.source.path,
                 file.display(),
                 experiment.spec.name
             )));
@@ -104,7 +112,7 @@ pub(super) fn run(args: &RunArgs, console: Console) -> anyhow::Result<Exit> {
         return Ok(Exit::Ok);
     }
     if args.dry_run {
-        for job in &jobs {
+        for job in &mut jobs {
             print_plan(job, args, console)?;
         }
         return Ok(Exit::Ok);
@@ -114,13 +122,25 @@ pub(super) fn run(args: &RunArgs, console: Console) -> anyhow::Result<Exit> {
         report_skipped(experiment, args, console)?;
     }
     let mut exit = Exit::Ok;
-    for job in &jobs {
-        let (summary, refuted) = run_one(job, args, console)?;
+    let mut budget = Budget {
+        runs: args.max_runs.map(|runs| runs as usize),
+        deadline: args.max_time.and_then(|time| started.checked_add(time)),
+    };
+    for job in &mut jobs {
+        let (summary, refuted) = run_one(job, args, budget, console)?;
+        budget.runs = budget.runs.map(|runs| runs.saturating_sub(summary.started));
         if summary.stopped {
             return Ok(Exit::Interrupted);
         }
+        if summary.spent.is_some() {
+            // The next experiment may be done already, or else says what is left of it.
+            exit = Exit::Interrupted;
+            continue;
+        }
         if summary.failed > 0 {
-            exit = Exit::RunFailed;
+            if exit != Exit::Interrupted {
+                exit = Exit::RunFailed;
+            }
             if args.fail_fast {
                 break;
             }
@@ -163,12 +183,17 @@ fn command_line() -> String {
 }
 
 /// Runs one experiment; the answer tells whether a claim was refuted that was not expected to be.
-fn run_one(job: &Job, args: &RunArgs, console: Console) -> anyhow::Result<(Summary, bool)> {
+fn run_one(
+    job: &mut Job,
+    args: &RunArgs,
+    budget: Budget,
+    console: Console,
+) -> anyhow::Result<(Summary, bool)> {
     let results = results_folder();
-    let name = &job.experiment.spec.name;
+    let name = job.sweep.experiment.spec.name.clone();
     let mut store = Store::open(&results)?;
     let recovered = store.recover()?;
-    for folder in [results.join("runs"), results.join(name)] {
+    for folder in [results.join("runs"), results.join(&name)] {
         files::clear_drafts(&folder);
     }
     if recovered > 0 {
@@ -176,8 +201,8 @@ fn run_one(job: &Job, args: &RunArgs, console: Console) -> anyhow::Result<(Summa
             "{recovered} runs were interrupted before; they run again where they are planned"
         ));
     }
-    let path = &job.experiment.source.path;
-    if let Ok(before) = store.experiment(name)
+    let path = &job.sweep.experiment.source.path;
+    if let Ok(before) = store.experiment(&name)
         && before.path != *path
     {
         console.note(&format!(
@@ -185,62 +210,68 @@ fn run_one(job: &Job, args: &RunArgs, console: Console) -> anyhow::Result<(Summa
             before.path
         ));
     }
+    job.sweep.replay(&mut store)?;
     store.record_plan(&PlanRecord {
-        experiment: &job.experiment,
-        plan: &job.plan,
+        experiment: &job.sweep.experiment,
+        plan: job.sweep.plan(),
         device_class: job.class,
         command: &command_line(),
     })?;
-    let statuses = store.statuses(name)?;
-    // A run whose files are gone can be neither asked nor plotted: it runs again.
-    let finished = |id: &String| match statuses.get(id) {
-        Some(Status::Done) => has_files(&results, id),
-        Some(Status::Pruned) => true,
-        _ => false,
-    };
     let share: Vec<usize> =
-        (0..job.plan.runs.len()).filter(|&index| args.holds(&job.plan.runs[index])).collect();
+        (0..job.sweep.runs().len()).filter(|&run| args.holds(&job.sweep.runs()[run])).collect();
     let todo: Vec<usize> =
-        share.iter().copied().filter(|&index| args.force || !finished(&job.plan.runs[index].id)).collect();
+        share.iter().copied().filter(|&run| args.force || !job.sweep.is_finished(run, &results)).collect();
     let planned = share.len();
     if let Some(partition) = args.partition {
-        console.note(&format!("{name}: partition {partition} has {planned} of {} runs", job.plan.runs.len()));
+        console
+            .note(&format!("{name}: partition {partition} has {planned} of {} runs", job.sweep.runs().len()));
     }
-    let slots = job.slots.len().min(todo.len());
-    if todo.is_empty() && planned > 0 {
-        console.note(&format!("{name}: all {planned} runs are done already, nothing to run"));
-    } else if !todo.is_empty() {
-        let skipped = planned - todo.len();
-        let skipped =
-            if skipped > 0 { format!(" ({skipped} of {planned} are done already)") } else { String::new() };
-        let many = if slots == 1 { "slot" } else { "slots" };
-        console.note(&format!("{name}: {} runs on {slots} {many}{skipped}", todo.len()));
+    let slots = if job.sweep.is_complete() { job.slots.len().min(todo.len()) } else { job.slots.len() };
+    if let Some(opening) = opening(&job.sweep, planned, todo.len(), slots) {
+        console.note(&format!("{name}: {opening}"));
     }
     if let (Some(tight), false) = (&job.tight, todo.is_empty()) {
         console.note(&format!("{name}: {tight}"));
     }
     let mut progress = console.sweep(todo.len(), slots);
-    let lab = Lab::new(&mut store, options(job, args, &results), &job.plan.runs, &todo, &mut progress)?;
+    let options = options(job, args, budget, &results);
+    let lab = Lab::new(&mut store, options, &mut job.sweep, &todo, &mut progress)?;
     let summary = lab.run()?;
     let wall_s = progress.finish();
-    note_outcome(name, &summary, wall_s, console);
+    note_outcome(&name, &summary, wall_s, console);
     if args.is_share() {
         print_share(job, args, &summary, wall_s, planned, console);
         // What the claims are held against is complete only in the merged store.
         return Ok((summary, false));
     }
-    judge_claims(&mut store, name)?;
+    judge_claims(&mut store, &name)?;
     // The report reads through a connection of its own, so that it sees what any reader would see.
     drop(store);
-    let comparison = report::Comparison::read(&mut Store::open_read_only(&results)?, name)?;
+    let comparison = report::Comparison::read(&mut Store::open_read_only(&results)?, &name)?;
     let written = report::write(&comparison, &results)?;
     print_outcome(job, &summary, wall_s, &comparison, &written, args.format, console);
     let refuted = comparison.claims.iter().any(Judgement::is_surprise);
     Ok((summary, refuted))
 }
 
-fn options(job: &Job, args: &RunArgs, results: &Path) -> LabOptions {
-    let spec = &job.experiment.spec;
+/// What is about to happen; nothing to say of a share that has no run.
+fn opening(sweep: &Sweep, planned: usize, todo: usize, slots: usize) -> Option<String> {
+    if todo == 0 && sweep.is_complete() {
+        return (planned > 0).then(|| format!("all {planned} runs are done already, nothing to run"));
+    }
+    let skipped = planned - todo;
+    let skipped =
+        if skipped > 0 { format!(" ({skipped} of {planned} are done already)") } else { String::new() };
+    let later = match sweep.unproposed() {
+        0 => String::new(),
+        trials => format!("; {trials} more trials follow from their results"),
+    };
+    let many = if slots == 1 { "slot" } else { "slots" };
+    Some(format!("{todo} runs on {slots} {many}{skipped}{later}"))
+}
+
+fn options(job: &Job, args: &RunArgs, budget: Budget, results: &Path) -> LabOptions {
+    let spec = &job.sweep.experiment.spec;
     let (git_commit, git_dirty) = git_state();
     LabOptions {
         experiment: spec.name.clone(),
@@ -254,6 +285,7 @@ fn options(job: &Job, args: &RunArgs, results: &Path) -> LabOptions {
         backoff: spec.scheduler.backoff.0,
         fail_fast: args.fail_fast,
         forced: args.force,
+        budget,
         git_commit,
         git_dirty,
     }
@@ -268,27 +300,30 @@ fn git_state() -> (Option<String>, Option<bool>) {
     (git(&["rev-parse", "HEAD"]), git(&["status", "--porcelain"]).map(|changes| !changes.is_empty()))
 }
 
-fn print_plan(job: &Job, args: &RunArgs, console: Console) -> anyhow::Result<()> {
-    let name = &job.experiment.spec.name;
+fn print_plan(job: &mut Job, args: &RunArgs, console: Console) -> anyhow::Result<()> {
+    let name = &job.sweep.experiment.spec.name.clone();
     // Where there is no store yet, nothing is done yet.
-    let statuses = match Store::open_read_only(&results_folder()) {
-        Ok(mut store) => store.statuses(name)?,
-        Err(_) => std::collections::HashMap::new(),
-    };
-    let runs = || job.plan.runs.iter().filter(|run| args.holds(run));
-    let status = |id: &str| statuses.get(id).copied().unwrap_or(Status::Planned).as_str();
+    if let Ok(mut store) = Store::open_read_only(&results_folder()) {
+        job.sweep.replay(&mut store)?;
+    }
+    let sweep = &job.sweep;
+    let status = |run: usize| sweep.status(run).as_str();
+    let runs = || sweep.runs().iter().enumerate().filter(|(_, run)| args.holds(run));
     if args.format == OutputFormat::Json {
         let runs: Vec<_> = runs()
-            .map(|run| {
+            .map(|(index, run)| {
                 json!({ "run_id": run.id, "label": run.label, "seed": run.seed, "fold": run.fold,
-                        "status": status(&run.id), "params": run.spec.params() })
+                        "status": status(index), "params": run.spec.params() })
             })
             .collect();
-        console.result(&json!({ "experiment": name, "slots": job.slots.len(), "runs": runs }).to_string());
+        let plan = json!({
+            "experiment": name, "slots": job.slots.len(), "runs": runs, "complete": sweep.is_complete(),
+            "unproposed_trials": sweep.unproposed(),
+        });
+        console.result(&plan.to_string());
         return Ok(());
     }
     let rows: Vec<Vec<String>> = runs()
-        .enumerate()
         .map(|(index, run)| {
             vec![
                 (index + 1).to_string(),
@@ -296,13 +331,19 @@ fn print_plan(job: &Job, args: &RunArgs, console: Console) -> anyhow::Result<()>
                 run.label.clone(),
                 run.seed.map_or("-".to_string(), |seed| seed.to_string()),
                 run.fold.to_string(),
-                status(&run.id).to_string(),
+                status(index).to_string(),
             ]
         })
         .collect();
     console.result(&table(&["#", "run", "model", "seed", "fold", "status"], &rows, &[0, 3, 4]));
-    let verdict = job.plan.runs.first().map_or("", |run| run.verdict.0.as_str());
+    let verdict = sweep.runs().first().map_or("", |run| run.verdict.0.as_str());
     console.result(&format!("{name}: {} runs on {} slots; split {verdict}", rows.len(), job.slots.len()));
+    if sweep.unproposed() > 0 {
+        console.result(&format!(
+            "{} more trials are proposed later, from the results of these",
+            sweep.unproposed()
+        ));
+    }
     Ok(())
 }
 
@@ -315,16 +356,19 @@ fn print_outcome(
     format: OutputFormat,
     console: Console,
 ) {
-    let name = &job.experiment.spec.name;
+    let name = &job.sweep.experiment.spec.name;
     if format == OutputFormat::Json {
         let outcome = json!({
             "experiment": name,
-            "planned": job.plan.runs.len(),
+            "planned": job.sweep.runs().len(),
             "done": summary.done,
             "done_elsewhere": summary.done_elsewhere,
+            "pruned": summary.pruned,
             "failed": summary.failed,
             "interrupted": summary.interrupted,
             "not_started": summary.not_started,
+            "not_proposed_trials": summary.not_proposed,
+            "spent_budget": summary.spent.map(budget_name),
             "wall_s": wall_s,
             "leaderboards": comparison.to_json(),
             "claims": claims::to_json(&comparison.claims),
@@ -342,7 +386,7 @@ fn print_outcome(
 
 /// What a share of the plan ends with: there is nothing to compare before the stores are merged.
 fn print_share(job: &Job, args: &RunArgs, summary: &Summary, wall_s: f64, planned: usize, console: Console) {
-    let name = &job.experiment.spec.name;
+    let name = &job.sweep.experiment.spec.name;
     let partition = args.partition.map_or(String::new(), |partition| partition.to_string());
     if args.format == OutputFormat::Json {
         let outcome = json!({
@@ -369,15 +413,28 @@ fn print_share(job: &Job, args: &RunArgs, summary: &Summary, wall_s: f64, planne
 fn note_outcome(name: &str, summary: &Summary, wall_s: f64, console: Console) {
     let mut parts = vec![format!("{} done", summary.done + summary.done_elsewhere)];
     for (count, what) in [
+        (summary.pruned, "pruned"),
         (summary.failed, "failed"),
         (summary.interrupted, "interrupted"),
         (summary.not_started, "not started"),
+        (summary.not_proposed, "trials not proposed yet"),
     ] {
         if count > 0 {
             parts.push(format!("{count} {what}"));
         }
     }
-    if summary.done + summary.failed + summary.interrupted > 0 {
+    let spent = summary.spent.map(budget_name);
+    if summary.done + summary.pruned + summary.failed + summary.interrupted > 0 || spent.is_some() {
         console.note(&format!("{name}: {} in {wall_s:.1} s", parts.join(", ")));
+    }
+    if let Some(budget) = spent {
+        console.note(&format!("{name}: {budget} is spent; the same command goes on with the rest"));
+    }
+}
+
+fn budget_name(spent: Spent) -> &'static str {
+    match spent {
+        Spent::Runs => "--max-runs",
+        Spent::Time => "--max-time",
     }
 }

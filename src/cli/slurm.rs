@@ -18,7 +18,8 @@ use crate::store::{Status, Store, results_folder};
 
 /// Hands one planned experiment to Slurm, or shows what would be handed over.
 pub(super) fn hand_over(job: &Job, args: &RunArgs, console: Console) -> anyhow::Result<()> {
-    let Job { experiment, plan, class, .. } = job;
+    let Job { sweep, class, .. } = job;
+    let experiment = &sweep.experiment;
     let spec = &experiment.spec;
     let name = &spec.name;
     let slurm_spec = &spec.scheduler.slurm;
@@ -31,8 +32,8 @@ pub(super) fn hand_over(job: &Job, args: &RunArgs, console: Console) -> anyhow::
         return Ok(());
     }
     let here = if args.force { HashSet::new() } else { finished(name, &results)? };
-    if plan.runs.iter().all(|run| here.contains(&run.id)) {
-        console.note(&format!("{name}: all {} runs are done already, nothing to run", plan.runs.len()));
+    if sweep.runs().iter().all(|run| here.contains(&run.id)) {
+        console.note(&format!("{name}: all {} runs are done already, nothing to run", sweep.runs().len()));
         return Ok(());
     }
     let mut done = here;
@@ -44,7 +45,7 @@ pub(super) fn hand_over(job: &Job, args: &RunArgs, console: Console) -> anyhow::
     let parts: Vec<usize> = (1..=slurm_spec.parts)
         .filter(|&index| {
             let partition = Partition { index, count: slurm_spec.parts };
-            plan.runs.iter().any(|run| partition.holds(run) && !done.contains(&run.id))
+            sweep.runs().iter().any(|run| partition.holds(run) && !done.contains(&run.id))
         })
         .collect();
     let scripts = Scripts {

@@ -7,6 +7,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::document::{Document, Node, Path};
 use super::problem::Problem;
+use crate::search::Dimension;
 
 /// The tables that may hold axes, beside `dataset.max_rows`.
 const AXIS_TABLES: [&str; 3] = ["task", "training", "models"];
@@ -49,6 +50,25 @@ impl<'t> Domain<'t> {
                 vec![format!("{low:?}"), format!("{high:?}")]
             }
             Domain::Int(low, high) => vec![low.to_string(), high.to_string()],
+        }
+    }
+
+    /// The domain as a dimension of the space that is searched.
+    pub fn dimension(&self) -> Dimension {
+        match *self {
+            Domain::Grid(ref values) => Dimension::Choice(values.len()),
+            Domain::Uniform(low, high) => Dimension::Uniform(low, high),
+            Domain::LogUniform(low, high) => Dimension::LogUniform(low, high),
+            Domain::Int(low, high) => Dimension::Int(low, high),
+        }
+    }
+
+    /// The largest whole number among the values; `None` if there is none.
+    pub fn largest(&self) -> Option<i64> {
+        match self {
+            Domain::Grid(values) => values.iter().filter_map(integer_of).max(),
+            Domain::Int(_, high) => Some(*high),
+            Domain::Uniform(..) | Domain::LogUniform(..) => None,
         }
     }
 

@@ -1,22 +1,98 @@
 //! From the tree with axes to typed trials.
 
-use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::Trial;
 use super::axis::{Axis, Domain, find_axes};
 use super::document::{Document, Node, number};
+use super::entry_space::EntrySpace;
 use super::problem::Problem;
-use super::run_spec::RunSpec;
+use super::search_check::{check_axes_are_read, check_pruner_has_rungs, check_tpe_can_search};
 use super::spec::{ExperimentSpec, Strategy};
-use super::validate::{MOST_TRIALS, violations};
-use crate::model::ModelSpec;
+use super::validate::violations;
+use super::{SearchedEntry, Trial};
 use crate::nearest::nearest;
+use crate::search::{Point, random, sobol};
+
+/// What a file comes to.
+pub(super) struct Expansion {
+    /// The typed file, with the first value of every axis.
+    pub spec: ExperimentSpec,
+    /// Trials that depend on no result.
+    pub trials: Vec<Trial>,
+    /// Names of the axes.
+    pub axes: Vec<String>,
+    /// What `tpe` searches.
+    pub searched: Vec<SearchedEntry>,
+}
 
 /// Reads and checks the whole file, then lists its trials and the names of its axes.
-pub(super) fn expand(document: &Document<'_>) -> Result<(ExperimentSpec, Vec<Trial>, Vec<String>), Problem> {
+pub(super) fn expand(document: &Document<'_>) -> Result<Expansion, Problem> {
+    let (spec, axes) = read(document)?;
+    check_axes_are_read(&spec, &axes)?;
+    check_pruner_has_rungs(document, &spec, &axes)?;
+    let zips = zip_groups(document, &spec, &axes)?;
+    let mut trials = Vec::new();
+    let mut searched = Vec::new();
+    for entry in 0..spec.models.len() {
+        let space = EntrySpace::new(document, &spec, &axes, &zips, entry)?;
+        let points = match spec.search.strategy {
+            Strategy::Grid => space.grid()?,
+            Strategy::Random => random(&space.dimensions, spec.search.trials, spec.search.seed, entry as u64),
+            Strategy::Sobol => {
+                let trials = if space.dimensions.is_empty() { 1 } else { spec.search.trials };
+                sobol(&space.dimensions, 0, trials, spec.search.seed, entry as u64)
+            }
+            Strategy::Tpe if space.dimensions.is_empty() => vec![Point::new()],
+            Strategy::Tpe => {
+                searched.push(SearchedEntry { entry, space: space.dimensions });
+                continue;
+            }
+        };
+        for point in &points {
+            // A value that the model does not read leaves the resolved run, so such trials coincide.
+            let trial = space.trial(point)?;
+            if !trials.contains(&trial) {
+                trials.push(trial);
+            }
+        }
+    }
+    if spec.search.strategy == Strategy::Tpe {
+        check_tpe_can_search(document, &axes, &searched)?;
+    }
+    let mut names: Vec<String> = Vec::new();
+    for axis in &axes {
+        if !names.contains(&axis.name) {
+            names.push(axis.name.clone());
+        }
+    }
+    Ok(Expansion { spec, trials, axes: names, searched })
+}
+
+/// The trials at some points of the space of one `[[models]]` entry; a point may combine values that do not fit together.
+pub(super) fn trials_at(
+    document: &Document<'_>,
+    entry: usize,
+    points: &[Point],
+) -> Result<Vec<Result<Trial, Problem>>, Problem> {
+    let (spec, axes) = read(document)?;
+    let zips = zip_groups(document, &spec, &axes)?;
+    let space = EntrySpace::new(document, &spec, &axes, &zips, entry)?;
+    Ok(points.iter().map(|point| space.trial(point)).collect())
+}
+
+/// The trials at the corners of all spaces that `tpe` searches, but for impossible ones.
+pub(super) fn corners(document: &Document<'_>, searched: &[SearchedEntry]) -> Result<Vec<Trial>, Problem> {
+    let mut trials = Vec::new();
+    for SearchedEntry { entry, space } in searched {
+        let found = trials_at(document, *entry, &crate::search::corners(space))?;
+        trials.extend(found.into_iter().filter_map(Result::ok));
+    }
+    Ok(trials)
+}
+
+/// The typed file with the first value of every axis, and the axes; every other value is checked as well.
+fn read<'s>(document: &Document<'s>) -> Result<(ExperimentSpec, Vec<Axis<'s>>), Problem> {
     exactly_one_table(document)?;
     let axes = find_axes(document)?;
     let first_texts: Vec<Vec<String>> = axes.iter().map(|axis| axis.domain.probes()).collect();
@@ -32,25 +108,16 @@ pub(super) fn expand(document: &Document<'_>) -> Result<(ExperimentSpec, Vec<Tri
             check(&with_values(document, &axes, &values))?;
         }
     }
-    check_axes_are_read(&spec, &axes)?;
-    let zips = zip_groups(document, &spec, &axes)?;
-    let mut trials = Vec::new();
-    for entry in 0..spec.models.len() {
-        trials.extend(trials_of(document, &spec, &axes, &zips, entry)?);
-    }
-    let mut names: Vec<String> = Vec::new();
-    for axis in &axes {
-        if !names.contains(&axis.name) {
-            names.push(axis.name.clone());
-        }
-    }
-    Ok((spec, trials, names))
+    Ok((spec, axes))
 }
 
 /// `task` and each `[[models]]` entry hold exactly one table; serde's own message for that names neither.
 fn exactly_one_table(document: &Document<'_>) -> Result<(), Problem> {
     if let Some(node) = document.get(&["task"]) {
         one_key(node, "a task", "an experiment has exactly one [task.…] table: keep one")?;
+    }
+    if let Some(node) = document.get(&["search", "pruner"]) {
+        one_key(node, "a pruner", "a search has at most one [search.pruner.…] table: keep one")?;
     }
     let Some(DeValue::Array(entries)) = document.get(&["models"]).map(Spanned::get_ref) else {
         return Ok(());
@@ -87,13 +154,17 @@ fn first<'t>(axis: &Axis<'t>, texts: &'t [String]) -> Node<'t> {
     }
 }
 
-fn with_values<'s>(document: &Document<'s>, axes: &[Axis<'s>], values: &[Node<'s>]) -> Document<'s> {
+pub(super) fn with_values<'s>(
+    document: &Document<'s>,
+    axes: &[Axis<'s>],
+    values: &[Node<'s>],
+) -> Document<'s> {
     let pairs: Vec<_> = axes.iter().map(|axis| &axis.path).zip(values).collect();
     document.with(&pairs)
 }
 
 /// Types and ranges of one choice of values.
-fn check(document: &Document<'_>) -> Result<ExperimentSpec, Problem> {
+pub(super) fn check(document: &Document<'_>) -> Result<ExperimentSpec, Problem> {
     let spec: ExperimentSpec = document.typed()?;
     match violations(&spec).into_iter().next() {
         None => Ok(spec),
@@ -101,28 +172,6 @@ fn check(document: &Document<'_>) -> Result<ExperimentSpec, Problem> {
             Err(Problem::at(document.span_of(&violation.path), violation.message).help(violation.help))
         }
     }
-}
-
-fn check_axes_are_read(spec: &ExperimentSpec, axes: &[Axis<'_>]) -> Result<(), Problem> {
-    for axis in axes {
-        let read = match axis.name.split_once('.') {
-            Some(("training", _)) => spec.models.iter().any(ModelSpec::is_trained),
-            Some(("task", "lookback")) => spec.models.iter().any(|model| model.own_lookback().is_none()),
-            _ => true,
-        };
-        if !read {
-            return Err(Problem::at(
-                Some(axis.span.clone()),
-                format!("no model reads the axis `{}`", axis.name),
-            )
-            .help("give it one value, or add a model that reads it"));
-        }
-        if spec.search.strategy == Strategy::Grid && axis.domain.grid().is_none() {
-            return Err(Problem::at(Some(axis.span.clone()), "a grid search needs values to list")
-                .help("write { grid = [...] }, or set search.strategy = \"random\""));
-        }
-    }
-    Ok(())
 }
 
 /// Groups of axes that move together: indices into `axes`.
@@ -166,134 +215,4 @@ fn zip_groups(
         groups.push(group);
     }
     Ok(groups)
-}
-
-/// The distinct trials of one `[[models]]` entry.
-fn trials_of(
-    document: &Document<'_>,
-    spec: &ExperimentSpec,
-    axes: &[Axis<'_>],
-    zips: &[Vec<usize>],
-    entry: usize,
-) -> Result<Vec<Trial>, Problem> {
-    let mine: Vec<usize> =
-        (0..axes.len()).filter(|&at| axes[at].entry.is_none_or(|owner| owner == entry)).collect();
-    // Axes that move together count as one dimension, led by the first of them.
-    let mut dimensions: Vec<Vec<usize>> = Vec::new();
-    for &at in &mine {
-        if dimensions.iter().any(|dimension| dimension.contains(&at)) {
-            continue;
-        }
-        dimensions.push(match zips.iter().find(|group| group.contains(&at)) {
-            Some(group) => group.iter().copied().filter(|axis| mine.contains(axis)).collect(),
-            None => vec![at],
-        });
-    }
-    let choices = match spec.search.strategy {
-        Strategy::Grid => grid_choices(axes, &dimensions)?,
-        Strategy::Random => random_choices(axes, &dimensions, spec.search.trials, entry),
-    };
-    let mut trials: Vec<Trial> = Vec::new();
-    for choice in &choices {
-        let nodes: Vec<(usize, Node<'_>)> = choice
-            .iter()
-            .map(|(at, value)| match value {
-                Choice::Listed(index) => (*at, axes[*at].domain.grid().unwrap_or_default()[*index].clone()),
-                Choice::Drawn(text) => (*at, Spanned::new(axes[*at].span.clone(), number(text))),
-            })
-            .collect();
-        let pairs: Vec<_> = nodes.iter().map(|(at, node)| (&axes[*at].path, node)).collect();
-        let rest: Vec<(usize, String)> = other_entries(axes, entry);
-        let rest_nodes: Vec<(usize, Node<'_>)> = rest
-            .iter()
-            .map(|(at, text)| match axes[*at].domain.grid() {
-                Some(values) => (*at, values[0].clone()),
-                None => (*at, Spanned::new(axes[*at].span.clone(), number(text))),
-            })
-            .collect();
-        let pairs: Vec<_> =
-            pairs.into_iter().chain(rest_nodes.iter().map(|(at, node)| (&axes[*at].path, node))).collect();
-        let typed = check(&document.with(&pairs))?;
-        // A value that the model does not read leaves the resolved run, so such trials coincide.
-        let trial = Trial { entry, spec: RunSpec::resolve(&typed, entry) };
-        if !trials.contains(&trial) {
-            trials.push(trial);
-        }
-    }
-    Ok(trials)
-}
-
-/// Axes inside other entries must hold some value for the file to be typed; which one does not matter here.
-fn other_entries(axes: &[Axis<'_>], entry: usize) -> Vec<(usize, String)> {
-    (0..axes.len())
-        .filter(|&at| axes[at].entry.is_some_and(|owner| owner != entry))
-        .map(|at| (at, axes[at].domain.probes().into_iter().next().unwrap_or_default()))
-        .collect()
-}
-
-enum Choice {
-    Listed(usize),
-    Drawn(String),
-}
-
-fn grid_choices(axes: &[Axis<'_>], dimensions: &[Vec<usize>]) -> Result<Vec<Vec<(usize, Choice)>>, Problem> {
-    let lengths: Vec<usize> =
-        dimensions.iter().map(|group| axes[group[0]].domain.grid().map_or(1, <[Node<'_>]>::len)).collect();
-    let total = lengths.iter().try_fold(1_usize, |product, &length| product.checked_mul(length));
-    let total = total.filter(|&total| total <= MOST_TRIALS).ok_or_else(|| {
-        Problem::at(
-            Some(axes[0].span.clone()),
-            format!("this grid has more than {MOST_TRIALS} trials for one model"),
-        )
-        .help("shorten an axis, or use search.strategy = \"random\" with search.trials")
-    })?;
-    Ok((0..total)
-        .map(|mut point| {
-            // The last dimension varies fastest, as in nested loops.
-            let mut indices = vec![0; lengths.len()];
-            for (index, &length) in indices.iter_mut().zip(&lengths).rev() {
-                *index = point % length;
-                point /= length;
-            }
-            let choose = |(group, index): (&Vec<usize>, usize)| {
-                group.iter().map(move |&at| (at, Choice::Listed(index))).collect::<Vec<_>>()
-            };
-            dimensions.iter().zip(indices).flat_map(choose).collect()
-        })
-        .collect())
-}
-
-fn random_choices(
-    axes: &[Axis<'_>],
-    dimensions: &[Vec<usize>],
-    trials: usize,
-    entry: usize,
-) -> Vec<Vec<(usize, Choice)>> {
-    let mut rng = ChaCha8Rng::seed_from_u64(entry as u64);
-    let mut unit = || (rng.next_u64() >> 11) as f64 / (1_u64 << 53) as f64;
-    (0..trials)
-        .map(|_| {
-            let mut choices = Vec::new();
-            for group in dimensions {
-                let u = unit();
-                for &at in group {
-                    let choice = match &axes[at].domain {
-                        Domain::Grid(values) => Choice::Listed((u * values.len() as f64) as usize),
-                        Domain::Uniform(low, high) => Choice::Drawn(format!("{:?}", low + u * (high - low))),
-                        Domain::LogUniform(low, high) => {
-                            let value = libm::exp(libm::log(*low) + u * (libm::log(*high) - libm::log(*low)));
-                            Choice::Drawn(format!("{value:?}"))
-                        }
-                        Domain::Int(low, high) => {
-                            let width = i128::from(*high) - i128::from(*low) + 1;
-                            let drawn = i128::from(*low) + (u * width as f64) as i128;
-                            Choice::Drawn(drawn.min(i128::from(*high)).to_string())
-                        }
-                    };
-                    choices.push((at, choice));
-                }
-            }
-            choices
-        })
-        .collect()
 }

@@ -5,6 +5,7 @@ mod claim;
 mod claim_check;
 mod document;
 mod duration;
+mod entry_space;
 mod expand;
 mod partition;
 mod plan;
@@ -12,6 +13,7 @@ mod problem;
 mod run_spec;
 mod scheduler_spec;
 mod schema;
+mod search_check;
 mod size;
 mod spec;
 mod validate;
@@ -23,6 +25,7 @@ pub use duration::Span;
 pub use partition::Partition;
 pub use plan::{Plan, Run};
 pub use problem::{ExperimentError, Problem, Source};
+pub(crate) use run_spec::short_hash;
 pub use run_spec::{Candidates, DataIdentity, RunSpec, hex, lookup, run_label, setting_of};
 pub use scheduler_spec::{SchedulerSpec, SlurmSpec};
 pub use schema::json_schema;
@@ -33,7 +36,9 @@ pub use spec::{
     SearchSpec, SeriesSpec, SplitSpec, Strategy, TaskSpec, TrainingSpec, UncertaintySpec, WindowLoadSpec,
 };
 
+use crate::search::{Dimension, Point};
 use document::Document;
+use expand::Expansion;
 
 /// A valid experiment, expanded into its trials.
 #[derive(Debug, Clone)]
@@ -42,10 +47,21 @@ pub struct Experiment {
     pub spec: ExperimentSpec,
     /// The text it was read from.
     pub source: Source,
-    /// Every trial of every model, in file order.
+    /// Every trial that depends on no result, in file order.
     pub trials: Vec<Trial>,
     /// Names of the axes, in file order.
     pub axes: Vec<String>,
+    /// What `tpe` searches, trial by trial.
+    pub searched: Vec<SearchedEntry>,
+}
+
+/// A `[[models]]` entry whose trials `tpe` proposes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SearchedEntry {
+    /// Index of the entry.
+    pub entry: usize,
+    /// Its axes, those that move together as one.
+    pub space: Vec<Dimension>,
 }
 
 /// One point of the search for one `[[models]]` entry.
@@ -82,11 +98,49 @@ impl Experiment {
     pub fn parse(path: &str, text: String, overrides: &[String]) -> Result<Self, ExperimentError> {
         let source = Source { path: path.to_string(), text, overrides: overrides.to_vec() };
         let document = Document::parse(&source)?;
-        let (spec, trials, axes) = expand::expand(&document).map_err(|problem| problem.within(&source))?;
+        let Expansion { spec, trials, axes, searched } =
+            expand::expand(&document).map_err(|problem| problem.within(&source))?;
         let plain = Self::without_overrides(&source);
-        claim_check::check_claims(&document, &spec.claims, &trials, plain.as_deref(), &axes)
+        let mut possible = trials.clone();
+        possible.extend(expand::corners(&document, &searched).map_err(|problem| problem.within(&source))?);
+        claim_check::check_claims(&document, &spec.claims, &possible, plain.as_deref(), &axes)
             .map_err(|problem| problem.within(&source))?;
-        Ok(Self { spec, source, trials, axes })
+        Ok(Self { spec, source, trials, axes, searched })
+    }
+
+    /// The trials at points of the space of a `[[models]]` entry. A point may be impossible: values that are possible
+    /// one by one need not fit together.
+    ///
+    /// # Errors
+    /// A file that is not a valid experiment.
+    pub fn trials_at(
+        &self,
+        entry: usize,
+        points: &[Point],
+    ) -> Result<Vec<Result<Trial, ExperimentError>>, ExperimentError> {
+        let document = Document::parse(&self.source)?;
+        let trials = expand::trials_at(&document, entry, points);
+        let trials = trials.map_err(|problem| problem.within(&self.source))?;
+        Ok(trials.into_iter().map(|trial| trial.map_err(|problem| problem.within(&self.source))).collect())
+    }
+
+    /// Why the plan cannot be divided over stores that do not know of each other, if it cannot.
+    pub fn indivisible(&self) -> Option<String> {
+        if !self.searched.is_empty() {
+            return Some("tpe proposes trials from the results of all earlier ones".to_string());
+        }
+        let pruner = self.spec.search.pruner.as_ref()?;
+        Some(format!("{} judges trials by all earlier ones", pruner.name()))
+    }
+
+    /// Trials that `tpe` might propose: one axis after the other at each of its choices or ends, so that whatever needs the
+    /// most steps is among them.
+    ///
+    /// # Errors
+    /// A file that is not a valid experiment.
+    pub fn corners(&self) -> Result<Vec<Trial>, ExperimentError> {
+        let document = Document::parse(&self.source)?;
+        expand::corners(&document, &self.searched).map_err(|problem| problem.within(&self.source))
     }
 
     /// The trials of the file as it stands, where overrides change it; `None` where it is no experiment without them.
@@ -96,7 +150,9 @@ impl Experiment {
         }
         let plain = Source { overrides: Vec::new(), ..source.clone() };
         let document = Document::parse(&plain).ok()?;
-        expand::expand(&document).ok().map(|(_, trials, _)| trials)
+        let Expansion { mut trials, searched, .. } = expand::expand(&document).ok()?;
+        trials.extend(expand::corners(&document, &searched).ok()?);
+        Some(trials)
     }
 
     /// An error at a key of this file, for what only the data can tell.

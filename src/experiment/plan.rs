@@ -1,13 +1,15 @@
 //! The plan: every run of an experiment with its identity, in the order in which they are started.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use super::run_spec::{Candidates, DataIdentity, RunSpec, run_label};
 use super::spec::Metric;
-use super::{Experiment, ExperimentError, Trial};
+use super::{Experiment, ExperimentError, SearchedEntry, Trial};
 use crate::dataset::{LeakVerdict, Loader, Part};
 use crate::model::ModelSpec;
 use crate::nearest::nearest;
+use crate::search::{Outcome, Point, Tried, propose};
 
 /// One run of the plan.
 #[derive(Debug, Clone, PartialEq)]
@@ -20,6 +22,8 @@ pub struct Run {
     pub seed: Option<u64>,
     /// Fold of the rolling origin.
     pub fold: usize,
+    /// The `[[models]]` entry that it stands for.
+    pub entry: usize,
     /// Runs that an ensemble chooses its members from; empty for every other model.
     pub candidates: Vec<String>,
     /// The model with the values of its axes, for people.
@@ -30,15 +34,30 @@ pub struct Run {
     pub verdict: LeakVerdict,
 }
 
-/// Every run of an experiment.
+/// Every run of an experiment that is known so far: under `tpe` later runs follow from the results of earlier ones.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan {
     /// The runs; an ensemble comes after everything it may choose from.
-    pub runs: Vec<Run>,
+    pub runs: Vec<Arc<Run>>,
+    /// Trials that `tpe` has proposed, for each entry that it searches.
+    proposals: Vec<Vec<Proposal>>,
+    /// Identities of the runs.
+    planned: HashSet<String>,
+    /// Whether nothing will be added any more.
+    complete: bool,
+}
+
+/// One trial that `tpe` has proposed.
+#[derive(Debug, Clone, PartialEq)]
+struct Proposal {
+    point: Point,
+    /// Its runs, over seeds and folds; none for a point whose values do not fit together.
+    run_ids: Vec<String>,
 }
 
 impl Plan {
-    /// Plans an experiment: reads the data, proves every split, and gives every run its identity.
+    /// Plans an experiment as far as no result is needed: reads the data, proves every split, and gives every run its
+    /// identity.
     ///
     /// # Errors
     /// Data that are missing, malformed or too short, at the key of the file that asks for them.
@@ -48,23 +67,115 @@ impl Plan {
         device_class: &str,
     ) -> Result<Self, ExperimentError> {
         check_longest_reach(experiment, loader)?;
-        let mut runs: Vec<Run> = Vec::new();
-        let mut planned = HashSet::new();
-        let is_ensemble = |spec: &RunSpec| matches!(spec.model, ModelSpec::Ensemble(_));
-        for ensembles in [false, true] {
-            for trial in experiment.trials.iter().filter(|trial| is_ensemble(&trial.spec) == ensembles) {
-                for fold in 0..trial.spec.split.folds {
-                    for seed in seeds_of(experiment, &trial.spec) {
-                        let run = plan_run(experiment, trial, seed, fold, loader, device_class, &runs)?;
-                        if planned.insert(run.id.clone()) {
-                            runs.push(run);
-                        }
-                    }
+        let proposals = vec![Vec::new(); experiment.searched.len()];
+        let mut plan = Self { runs: Vec::new(), proposals, planned: HashSet::new(), complete: false };
+        for trial in experiment.trials.iter().filter(|trial| !is_ensemble(trial)) {
+            plan.add(experiment, trial, loader, device_class)?;
+        }
+        plan.grow(experiment, loader, device_class, &|_| None)?;
+        Ok(plan)
+    }
+
+    /// Whether nothing will be added any more.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// Trials that `tpe` has yet to propose.
+    pub fn unproposed(&self, experiment: &Experiment) -> usize {
+        self.proposals.iter().map(|proposed| experiment.spec.search.trials - proposed.len()).sum()
+    }
+
+    /// Adds what follows from results: the next batch of every search, once all batches before are complete; then the
+    /// ensembles. Returns whether a run was added.
+    ///
+    /// `outcome` tells what came of a run, or `None` as long as it may still change.
+    ///
+    /// # Errors
+    /// Data that no longer are what they were.
+    pub fn grow(
+        &mut self,
+        experiment: &Experiment,
+        loader: &mut Loader,
+        device_class: &str,
+        outcome: &dyn Fn(&str) -> Option<Outcome>,
+    ) -> Result<bool, ExperimentError> {
+        let before = self.runs.len();
+        while !self.complete && self.runs.len() == before {
+            if self.unproposed(experiment) > 0 {
+                let Some(histories) = self.histories(outcome) else { break };
+                for (search, history) in histories.iter().enumerate() {
+                    self.propose(experiment, search, history, loader, device_class)?;
+                }
+            } else {
+                // Ensembles choose among all runs; so they follow the last batch, of which nothing need be done yet.
+                for trial in experiment.trials.iter().filter(|trial| is_ensemble(trial)) {
+                    self.add(experiment, trial, loader, device_class)?;
+                }
+                self.complete = true;
+            }
+        }
+        Ok(self.runs.len() > before)
+    }
+
+    /// What came of every trial so far; `None` if some run is not at its end.
+    fn histories(&self, outcome: &dyn Fn(&str) -> Option<Outcome>) -> Option<Vec<Vec<Tried>>> {
+        let tried = |proposal: &Proposal| {
+            let runs: Option<Vec<Outcome>> = proposal.run_ids.iter().map(|id| outcome(id)).collect();
+            Some(Tried { point: proposal.point.clone(), outcome: Outcome::over(&runs?) })
+        };
+        self.proposals.iter().map(|proposals| proposals.iter().map(tried).collect()).collect()
+    }
+
+    /// The next batch of one search.
+    fn propose(
+        &mut self,
+        experiment: &Experiment,
+        search: usize,
+        history: &[Tried],
+        loader: &mut Loader,
+        device_class: &str,
+    ) -> Result<(), ExperimentError> {
+        let SearchedEntry { entry, space } = &experiment.searched[search];
+        let spec = &experiment.spec.search;
+        let count = spec.batch.min(spec.trials - history.len());
+        let points = propose(space, history, count, spec.seed, *entry as u64);
+        let trials = experiment.trials_at(*entry, &points)?;
+        for (point, trial) in points.into_iter().zip(trials) {
+            // Values that do not fit together make a trial that fails without a run.
+            let run_ids = match trial {
+                Ok(trial) => self.add(experiment, &trial, loader, device_class)?,
+                Err(_) => Vec::new(),
+            };
+            self.proposals[search].push(Proposal { point, run_ids });
+        }
+        Ok(())
+    }
+
+    /// Adds the runs of a trial over folds and seeds, and returns their identities.
+    fn add(
+        &mut self,
+        experiment: &Experiment,
+        trial: &Trial,
+        loader: &mut Loader,
+        device_class: &str,
+    ) -> Result<Vec<String>, ExperimentError> {
+        let mut run_ids = Vec::new();
+        for fold in 0..trial.spec.split.folds {
+            for seed in seeds_of(experiment, &trial.spec) {
+                let run = plan_run(experiment, trial, seed, fold, loader, device_class, &self.runs)?;
+                run_ids.push(run.id.clone());
+                if self.planned.insert(run.id.clone()) {
+                    self.runs.push(Arc::new(run));
                 }
             }
         }
-        Ok(Self { runs })
+        Ok(run_ids)
     }
+}
+
+fn is_ensemble(trial: &Trial) -> bool {
+    matches!(trial.spec.model, ModelSpec::Ensemble(_))
 }
 
 fn plan_run(
@@ -74,14 +185,17 @@ fn plan_run(
     fold: usize,
     loader: &mut Loader,
     device_class: &str,
-    earlier: &[Run],
+    earlier: &[Arc<Run>],
 ) -> Result<Run, ExperimentError> {
     let mut spec = trial.spec.clone();
-    let mut candidates =
-        Candidates { run_ids: Vec::new(), selection: experiment.spec.search.objective.on_validation() };
+    let mut candidates = Candidates {
+        run_ids: Vec::new(),
+        selection: experiment.spec.search.objective.on_validation(),
+        pruner: experiment.spec.search.pruner.clone(),
+    };
     if let ModelSpec::Ensemble(ensemble) = &spec.model {
         let setting = spec.setting();
-        let chosen: Vec<&Run> = earlier
+        let chosen: Vec<&Arc<Run>> = earlier
             .iter()
             .filter(|run| ensemble.members.iter().any(|member| member == run.spec.model.kind()))
             .filter(|run| run.fold == fold && (run.seed == seed || run.seed.is_none()))
@@ -100,6 +214,7 @@ fn plan_run(
         label: run_label(&spec.params(), &experiment.axes),
         seed,
         fold,
+        entry: trial.entry,
         candidates: candidates.run_ids,
         dataset_sha256: sha256,
         verdict,
@@ -122,7 +237,9 @@ fn seeds_of(experiment: &Experiment, spec: &RunSpec) -> Vec<Option<u64>> {
 /// The trial that needs the most steps is checked first: its error tells the user what would be enough for all.
 fn check_longest_reach(experiment: &Experiment, loader: &mut Loader) -> Result<(), ExperimentError> {
     let reach = |spec: &RunSpec| spec.task.lookback().saturating_add(spec.task.horizon());
-    let Some(trial) = experiment.trials.iter().max_by_key(|trial| reach(&trial.spec)) else { return Ok(()) };
+    let corners = experiment.corners()?;
+    let trials = experiment.trials.iter().chain(&corners);
+    let Some(trial) = trials.max_by_key(|trial| reach(&trial.spec)) else { return Ok(()) };
     prepare(experiment, trial.entry, &trial.spec, 0, loader)?;
     check_objective(experiment, &trial.spec, loader)
 }

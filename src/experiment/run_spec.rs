@@ -9,6 +9,7 @@ use super::spec::{
     UncertaintySpec,
 };
 use crate::model::ModelSpec;
+use crate::search::PrunerSpec;
 
 /// Everything that determines a run's numbers, but the seed, the fold and the data themselves.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -39,14 +40,22 @@ pub struct Candidates {
     pub run_ids: Vec<String>,
     /// What makes one better than another.
     pub selection: ObjectiveSpec,
+    /// What gives some of them up early.
+    pub pruner: Option<PrunerSpec>,
 }
 
 impl Candidates {
-    /// What the choice depends on: not the order in which the candidates are planned.
+    /// What the choice depends on: not the order in which the candidates are planned, unless a pruner judges them by it.
     fn identity(&self) -> Value {
         let mut sorted = self.run_ids.clone();
-        sorted.sort();
-        if sorted.is_empty() { json!([]) } else { json!([sorted, self.selection]) }
+        match &self.pruner {
+            _ if sorted.is_empty() => json!([]),
+            Some(pruner) => json!([self.run_ids, self.selection, pruner]),
+            None => {
+                sorted.sort();
+                json!([sorted, self.selection])
+            }
+        }
     }
 }
 
@@ -154,7 +163,12 @@ pub fn lookup<'a>(params: &'a Value, dotted: &str) -> Option<&'a Value> {
 
 /// `lstm hidden=64 learning_rate=0.001`: the model and the values of the axes that it reads.
 pub fn run_label<'a>(params: &Value, axes: impl IntoIterator<Item = &'a String>) -> String {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_string);
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        // A number that a search has drawn has more digits than a person wants to read.
+        number if number.is_f64() && number.to_string().len() > 8 => short_number(number),
+        other => other.to_string(),
+    };
     let mut label = lookup(params, "model.kind").map_or(String::new(), text);
     for axis in axes {
         // The lookback of a model that is not trained is its own and no axis.
@@ -167,6 +181,16 @@ pub fn run_label<'a>(params: &Value, axes: impl IntoIterator<Item = &'a String>)
         }
     }
     label
+}
+
+/// A real number with four significant digits.
+fn short_number(number: &Value) -> String {
+    let value = number.as_f64().unwrap_or(f64::NAN);
+    if (1e-3..1e6).contains(&value.abs()) {
+        let digits = 3 - (value.abs().log10().floor() as i64).min(3);
+        return format!("{value:.*}", digits as usize);
+    }
+    format!("{value:.3e}")
 }
 
 fn json_of(value: &impl Serialize) -> Value {
@@ -205,7 +229,7 @@ fn canonical(value: &Value) -> String {
 }
 
 /// The first 16 hexadecimal digits of a SHA-256.
-fn short_hash(text: &str) -> String {
+pub(crate) fn short_hash(text: &str) -> String {
     hex(&Sha256::digest(text.as_bytes())[..8])
 }
 

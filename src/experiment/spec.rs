@@ -10,6 +10,7 @@ use super::claim::ClaimSpec;
 use super::duration::Span;
 use super::scheduler_spec::SchedulerSpec;
 use crate::model::ModelSpec;
+use crate::search::PrunerSpec;
 
 /// One experiment: a slice of a trace, a forecasting task, and the models to compare on it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -431,14 +432,22 @@ impl Default for ResourcesSpec {
 pub struct SearchSpec {
     /// How trials are chosen from the axes.
     pub strategy: Strategy,
-    /// Trials for each model that has axes, under `random`.
+    /// Trials for each model that has axes, under `random`, `sobol` and `tpe`.
     pub trials: usize,
+    /// Trials that `tpe` proposes at once, from the results of complete earlier batches only: a smaller batch learns
+    /// sooner, a larger one keeps more slots busy.
+    pub batch: usize,
+    /// Seed of the search's own draws under `random`, `sobol` and `tpe`; `seeds` are those of the runs.
+    pub seed: u64,
     /// Every trial of a model with randomness is repeated for each of these seeds.
     pub seeds: Vec<u64>,
     /// Axes that move together, each group a list of axis names such as `task.horizon`.
     pub zip: Vec<Vec<String>>,
     /// What makes one trial better than another.
     pub objective: ObjectiveSpec,
+    /// How trials are given up early: at most one of `[search.pruner.asha]` and `[search.pruner.median]`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pruner: Option<PrunerSpec>,
 }
 
 impl Default for SearchSpec {
@@ -446,9 +455,12 @@ impl Default for SearchSpec {
         Self {
             strategy: Strategy::Grid,
             trials: 16,
+            batch: 8,
+            seed: 0,
             seeds: vec![1],
             zip: Vec::new(),
             objective: ObjectiveSpec::default(),
+            pruner: None,
         }
     }
 }
@@ -461,6 +473,10 @@ pub enum Strategy {
     Grid,
     /// Independent draws from the axes.
     Random,
+    /// Points of a scrambled Sobol sequence, which covers the axes more evenly than independent draws.
+    Sobol,
+    /// A tree-structured Parzen estimator: later batches of trials are proposed from the results of earlier ones.
+    Tpe,
 }
 
 /// What makes one trial better than another.

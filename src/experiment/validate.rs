@@ -1,8 +1,9 @@
 //! What a well-typed experiment must also satisfy: ranges, sums, names that refer to something.
 
 use super::scheduler_spec::SlurmSpec;
-use super::spec::{ExperimentSpec, Schedule, TaskSpec, TrainingSpec};
+use super::spec::{ExperimentSpec, Schedule, SearchSpec, Strategy, TaskSpec, TrainingSpec};
 use crate::model::ModelSpec;
+use crate::search::{MOST_SOBOL_POINTS, PrunerSpec, STARTUP_TRIALS};
 
 /// More trials than this are a mistake in the file, not a plan.
 pub const MOST_TRIALS: usize = 100_000;
@@ -279,6 +280,8 @@ impl Check {
             format!("{} trials for each model are more than {MOST_TRIALS}", search.trials),
             "give a smaller number",
         );
+        self.strategy(search);
+        self.pruner(search);
         self.require(!search.seeds.is_empty(), "search.seeds", "no seed is given", "e.g. seeds = [1, 2, 3]");
         for (index, seed) in search.seeds.iter().enumerate() {
             let path = format!("search.seeds.{index}");
@@ -295,6 +298,69 @@ impl Check {
                 "this seed is given twice",
                 "give it once",
             );
+        }
+    }
+
+    fn strategy(&mut self, search: &SearchSpec) {
+        self.positive("search.batch", search.batch);
+        self.require(
+            i64::try_from(search.seed).is_ok(),
+            "search.seed",
+            format!("the seed {} is too large", search.seed),
+            "at most 9223372036854775807",
+        );
+        match search.strategy {
+            Strategy::Grid | Strategy::Random => {}
+            Strategy::Sobol => self.require(
+                search.trials <= MOST_SOBOL_POINTS,
+                "search.trials",
+                format!("a Sobol sequence has {MOST_SOBOL_POINTS} points, not {}", search.trials),
+                "give a smaller number, or set search.strategy = \"random\"",
+            ),
+            Strategy::Tpe => {
+                self.require(
+                    search.trials > STARTUP_TRIALS,
+                    "search.trials",
+                    format!("{} trials leave tpe nothing to learn from", search.trials),
+                    format!(
+                        "its first {STARTUP_TRIALS} are a Sobol sequence: give more, or set search.strategy = \"sobol\""
+                    ),
+                );
+                self.require(
+                    search.trials > search.batch,
+                    "search.batch",
+                    format!("a batch of {} holds all {} trials", search.batch, search.trials),
+                    "tpe learns between batches: give a smaller batch or more search.trials",
+                );
+            }
+        }
+    }
+
+    fn pruner(&mut self, search: &SearchSpec) {
+        match &search.pruner {
+            None => {}
+            Some(PrunerSpec::Asha(asha)) => {
+                self.require(
+                    asha.reduction_factor >= 2,
+                    "search.pruner.asha.reduction_factor",
+                    format!("a reduction factor of {} gives nothing up", asha.reduction_factor),
+                    "give 2 or more; 3 keeps one run in three at every rung",
+                );
+                self.positive("search.pruner.asha.min_epochs", asha.min_epochs);
+                if let Some(max_epochs) = asha.max_epochs {
+                    self.require(
+                        max_epochs > asha.min_epochs,
+                        "search.pruner.asha.max_epochs",
+                        format!("no rung lies between {} and {max_epochs} epochs", asha.min_epochs),
+                        "give more than min_epochs, or leave it out for training.epochs",
+                    );
+                }
+            }
+            Some(PrunerSpec::Median(median)) => {
+                self.positive("search.pruner.median.startup_trials", median.startup_trials);
+                self.positive("search.pruner.median.warmup_epochs", median.warmup_epochs);
+                self.positive("search.pruner.median.interval_epochs", median.interval_epochs);
+            }
         }
     }
 

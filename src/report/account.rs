@@ -79,6 +79,14 @@ pub fn reading_notes(comparison: &Comparison) -> Vec<String> {
     ];
     notes.extend(few_seeds(comparison).map(|caution| format!("Caution: {caution}")));
     notes.extend(few_errors(comparison));
+    let pruned = comparison.pruned().count();
+    if pruned > 0 {
+        notes.push(format!(
+            "{} given up early by the search, as worse than earlier trials at the same epoch. Such a trial stands for no \
+             model; `burstlab explain RUN` tells by how much it fell behind.",
+            if pruned == 1 { "1 run was".to_string() } else { format!("{pruned} runs were") }
+        ));
+    }
     notes.extend(few_blocks_note(comparison));
     notes.extend(drop_last_note(comparison));
     let stride = comparison

@@ -94,9 +94,14 @@ impl Comparison {
         Ok(Self { experiment, objective, runs, boards, epochs, scored, claims })
     }
 
-    /// Runs with another status than done.
+    /// Runs that are neither done nor given up by the search.
     pub fn unfinished(&self) -> impl Iterator<Item = &RunRow> {
-        self.runs.iter().filter(|run| run.status != Status::Done)
+        self.runs.iter().filter(|run| run.status != Status::Done && run.status != Status::Pruned)
+    }
+
+    /// Runs that the search gave up early: no failures, and no candidates.
+    pub fn pruned(&self) -> impl Iterator<Item = &RunRow> {
+        self.runs.iter().filter(|run| run.status == Status::Pruned)
     }
 
     /// `mse of all targets in scaled units`: what the leaderboard is sorted by.

@@ -20,6 +20,13 @@ impl Comparison {
         if self.boards.is_empty() {
             lines.push("no run is done yet".to_string());
         }
+        let pruned = self.pruned().count();
+        if pruned > 0 {
+            lines.push(format!(
+                "{pruned} of {} runs were given up early by the search (pruned)",
+                self.runs.len()
+            ));
+        }
         let unfinished = self.unfinished().count();
         if unfinished > 0 {
             lines.push(format!("{unfinished} of {} runs are not done", self.runs.len()));

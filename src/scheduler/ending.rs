@@ -128,7 +128,7 @@ impl Lab<'_> {
         ];
         self.store.write(&records)?;
         self.waiting_until.insert(index, Instant::now() + pause);
-        self.queue.push_front(index);
+        self.requeue(index);
         self.progress.ended(slot, &self.runs[index], status, error, Some(&again));
         Ok(())
     }
@@ -138,6 +138,8 @@ impl Lab<'_> {
         let Some((index, ended)) = self.end(slot, status, error) else { return Ok(()) };
         self.store.write(&[ended, self.event(index, status.as_str(), error.to_string())])?;
         self.settled.insert(self.runs[index].id.clone());
+        self.sweep.failed(index);
+        self.news = true;
         self.summary.failed += 1;
         self.stop |= self.options.fail_fast;
         self.progress.ended(slot, &self.runs[index], status, error, None);
@@ -145,7 +147,7 @@ impl Lab<'_> {
     }
 
     /// Frees a slot, and gives its run with the record that ends the attempt.
-    fn end(&mut self, slot: usize, status: Status, error: &str) -> Option<(usize, Record)> {
+    pub(super) fn end(&mut self, slot: usize, status: Status, error: &str) -> Option<(usize, Record)> {
         let occupied = self.slots[slot].occupied.take()?;
         let ending = Ending::Otherwise {
             status,
@@ -164,7 +166,8 @@ impl Lab<'_> {
                 continue;
             };
             match occupied.overtime {
-                None if occupied.started.elapsed() > timeout => {
+                // Waiting for a verdict is not the run's own time.
+                None if occupied.at_rung.is_none() && occupied.started.elapsed() > timeout => {
                     occupied.overtime = Some(Instant::now());
                     slot.terminate();
                 }

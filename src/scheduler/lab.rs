@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,10 @@ use super::execute::run_folder;
 use super::interrupt;
 use super::protocol::{FromWorker, Job, PROTOCOL, RunResult};
 use super::retry::{Fault, Retries};
+use super::rung::AtRung;
 use super::slot::{Occupied, Slot, SlotMessage, Tagged};
+use super::sweep::Sweep;
+use crate::dataset::Loader;
 use crate::device::Placement;
 use crate::experiment::{ObjectiveSpec, Run};
 use crate::model::Epoch;
@@ -47,10 +51,39 @@ pub struct LabOptions {
     pub fail_fast: bool,
     /// Run what is done already once more.
     pub forced: bool,
+    /// What the sweep may spend.
+    pub budget: Budget,
     /// What every attempt records beside its device.
     pub git_commit: Option<String>,
     /// Whether the repository had changes beside the commit.
     pub git_dirty: Option<bool>,
+}
+
+/// What a sweep may spend: beyond it nothing new is started, and what runs is finished.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Budget {
+    /// Runs that may be started.
+    pub runs: Option<usize>,
+    /// When the time is up.
+    pub deadline: Option<Instant>,
+}
+
+/// The budget that was spent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spent {
+    /// As many runs were started as may be.
+    Runs,
+    /// The time was up.
+    Time,
+}
+
+impl Budget {
+    fn spent(&self, started: usize) -> Option<Spent> {
+        if self.runs.is_some_and(|runs| started >= runs) {
+            return Some(Spent::Runs);
+        }
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline).then_some(Spent::Time)
+    }
 }
 
 /// Who is told how the sweep goes; every call comes after the store's commit.
@@ -61,10 +94,16 @@ pub trait Progress {
     fn epoch(&mut self, slot: usize, run: &Run, epoch: &Epoch);
     /// A run is done.
     fn done(&mut self, slot: usize, run: &Run, result: &RunResult);
+    /// A run was given up early.
+    fn pruned(&mut self, slot: usize, run: &Run, verdict: &str);
     /// An attempt ended otherwise; `again` says when and how the run is tried once more, if it is.
     fn ended(&mut self, slot: usize, run: &Run, status: Status, error: &str, again: Option<&str>);
     /// Nothing new will be started.
     fn stopping(&mut self, running: usize);
+    /// A budget is spent: nothing new will be started.
+    fn spent(&mut self, spent: Spent, running: usize);
+    /// So many runs more follow from the results so far.
+    fn planned(&mut self, runs: usize);
 }
 
 /// What came of a sweep, in runs.
@@ -72,14 +111,22 @@ pub trait Progress {
 pub struct Summary {
     /// Done now.
     pub done: usize,
-    /// Done by another supervisor meanwhile.
+    /// Done or given up by another supervisor meanwhile.
     pub done_elsewhere: usize,
+    /// Given up early by the search.
+    pub pruned: usize,
+    /// Taken up for the first time.
+    pub started: usize,
     /// Failed or timed out for good.
     pub failed: usize,
     /// Stopped by the user.
     pub interrupted: usize,
-    /// Never started, because the user stopped the sweep or a run failed under `fail_fast`.
+    /// Never started, because the user stopped the sweep, a budget is spent, or a run failed under `fail_fast`.
     pub not_started: usize,
+    /// Trials that were not proposed, for the same reasons.
+    pub not_proposed: usize,
+    /// The budget that ended the sweep before its end.
+    pub spent: Option<Spent>,
     /// Whether the user stopped the sweep.
     pub stopped: bool,
 }
@@ -88,7 +135,9 @@ pub struct Summary {
 pub struct Lab<'a> {
     pub(super) store: &'a mut Store,
     pub(super) options: LabOptions,
-    pub(super) runs: &'a [Run],
+    pub(super) sweep: &'a mut Sweep,
+    /// The sweep's runs.
+    pub(super) runs: Vec<Arc<Run>>,
     pub(super) progress: &'a mut dyn Progress,
     pub(super) slots: Vec<Slot>,
     pub(super) queue: VecDeque<usize>,
@@ -101,6 +150,14 @@ pub struct Lab<'a> {
     pub(super) attempts: HashMap<usize, i64>,
     /// Runs that are not looked at before some instant: another supervisor has them, or they are to be tried again.
     pub(super) waiting_until: HashMap<usize, Instant>,
+    /// Runs that gave their slot back, with those that they wait for.
+    pub(super) yielded: HashMap<usize, Vec<usize>>,
+    /// When the runs of other supervisors were looked at, for those that wait for them.
+    pub(super) looked_at: Option<Instant>,
+    /// Whether a run has ended since the plan was last asked to grow.
+    pub(super) news: bool,
+    loader: Loader,
+    started: HashSet<usize>,
     sender: Sender<Tagged>,
     receiver: Receiver<Tagged>,
     pub(super) summary: Summary,
@@ -108,19 +165,22 @@ pub struct Lab<'a> {
 }
 
 impl<'a> Lab<'a> {
-    /// Prepares to run `todo` (indices into `runs`); the others are done already.
+    /// Prepares to run `todo` (indices into the sweep's runs); the others are at their end already.
     ///
     /// # Errors
     /// A store that cannot be read.
     pub fn new(
         store: &'a mut Store,
         options: LabOptions,
-        runs: &'a [Run],
+        sweep: &'a mut Sweep,
         todo: &[usize],
         progress: &'a mut dyn Progress,
     ) -> anyhow::Result<Self> {
         let (sender, receiver) = mpsc::channel();
-        let placements = options.slots.iter().take(todo.len().max(1));
+        let runs = sweep.runs().to_vec();
+        // A plan that grows may need all slots later.
+        let most = if sweep.is_complete() { todo.len().max(1) } else { usize::MAX };
+        let placements = options.slots.iter().take(most);
         let slots = placements
             .enumerate()
             .map(|(index, placement)| Slot::new(index, *placement, options.threads_per_run))
@@ -135,6 +195,7 @@ impl<'a> Lab<'a> {
         Ok(Self {
             store,
             options,
+            sweep,
             runs,
             progress,
             slots,
@@ -144,6 +205,11 @@ impl<'a> Lab<'a> {
             retries,
             attempts: HashMap::new(),
             waiting_until: HashMap::new(),
+            yielded: HashMap::new(),
+            looked_at: None,
+            news: true,
+            loader: Loader::default(),
+            started: HashSet::new(),
             sender,
             receiver,
             summary: Summary::default(),
@@ -159,8 +225,10 @@ impl<'a> Lab<'a> {
         loop {
             self.heed_interrupts()?;
             if !self.stop {
+                self.grow()?;
                 self.fill_slots()?;
             }
+            self.judge_waiting()?;
             let running = self.slots.iter().filter(|slot| slot.occupied.is_some()).count();
             if running == 0 && (self.stop || self.queue.is_empty()) {
                 break;
@@ -170,7 +238,30 @@ impl<'a> Lab<'a> {
             self.watch_running();
         }
         self.summary.not_started = self.queue.len();
+        self.summary.not_proposed = self.sweep.unproposed();
+        self.summary.started = self.started.len();
+        self.record_stop()?;
         Ok(self.summary)
+    }
+
+    /// What is left over is left for a reason, which the store keeps for those who ask.
+    fn record_stop(&mut self) -> anyhow::Result<()> {
+        let Summary { not_started, not_proposed, interrupted, stopped, spent, .. } = self.summary;
+        if not_started + not_proposed + interrupted == 0 {
+            return Ok(());
+        }
+        let why = match spent {
+            _ if stopped => "the user stopped it",
+            Some(Spent::Runs) => "as many runs were started as --max-runs allows",
+            Some(Spent::Time) => "the time that --max-time allows was up",
+            None => "a run failed under --fail-fast",
+        };
+        self.store.write(&[Record::Event {
+            experiment: Some(self.options.experiment.clone()),
+            run_id: None,
+            kind: "stopped",
+            detail: why.to_string(),
+        }])
     }
 
     fn heed_interrupts(&mut self) -> anyhow::Result<()> {
@@ -187,6 +278,36 @@ impl<'a> Lab<'a> {
         Ok(())
     }
 
+    /// Takes up the runs that follow from the results so far.
+    fn grow(&mut self) -> anyhow::Result<()> {
+        while std::mem::take(&mut self.news) && self.sweep.grow(&mut self.loader)? {
+            let new: Vec<usize> = (self.runs.len()..self.sweep.runs().len()).collect();
+            self.runs = self.sweep.runs().to_vec();
+            self.store.extend_plan(
+                &self.options.experiment,
+                self.sweep.plan(),
+                self.sweep.device_class(),
+                new[0],
+            )?;
+            self.sweep.refresh(self.store, &new)?;
+            self.objectives = self.store.objectives(&self.options.experiment, &self.options.selection)?;
+            let (results, forced) = (&self.options.results, self.options.forced);
+            let (finished, todo): (Vec<usize>, Vec<usize>) =
+                new.into_iter().partition(|&run| !forced && self.sweep.is_finished(run, results));
+            self.settled.extend(finished.iter().map(|&run| self.runs[run].id.clone()));
+            self.queue.extend(&todo);
+            self.progress.planned(todo.len());
+            self.news = true;
+        }
+        Ok(())
+    }
+
+    /// Puts a run back to its place: the queue is in the order of the plan, so that earlier runs come first.
+    pub(super) fn requeue(&mut self, run: usize) {
+        let at = self.queue.iter().position(|queued| *queued > run).unwrap_or(self.queue.len());
+        self.queue.insert(at, run);
+    }
+
     /// Hands the next runs that are ready to the slots that are free.
     fn fill_slots(&mut self) -> anyhow::Result<()> {
         for index in 0..self.slots.len() {
@@ -194,6 +315,14 @@ impl<'a> Lab<'a> {
                 let Some(run) = self.next_ready() else {
                     return Ok(());
                 };
+                if let Some(spent) = self.options.budget.spent(self.started.len()) {
+                    self.requeue(run);
+                    self.stop = true;
+                    self.summary.spent = Some(spent);
+                    let running = self.slots.iter().filter(|slot| slot.occupied.is_some()).count();
+                    self.progress.spent(spent, running);
+                    return Ok(());
+                }
                 self.hand_over(index, run)?;
             }
         }
@@ -209,39 +338,48 @@ impl<'a> Lab<'a> {
         }
         let idle = running.next().is_none();
         let now = Instant::now();
-        let ready = |run: &usize| {
-            self.runs[*run].candidates.iter().all(|candidate| self.settled.contains(candidate))
-                && self.waiting_until.get(run).is_none_or(|until| *until <= now)
-        };
+        let ready = |run: &usize| self.is_ready(*run, now);
         let in_company = self.queue.iter().position(|run| ready(run) && !self.retries.is_alone(*run));
         let at = in_company.or_else(|| idle.then(|| self.queue.iter().position(ready)).flatten())?;
         self.queue.remove(at)
     }
 
+    pub(super) fn is_ready(&self, run: usize, now: Instant) -> bool {
+        self.runs[run].candidates.iter().all(|candidate| self.settled.contains(candidate))
+            && self.waiting_until.get(&run).is_none_or(|until| *until <= now)
+            // Those that a run gave its slot back to go first, whatever company they can bear.
+            && self.yielded.get(&run).is_none_or(|rivals| !rivals.iter().any(|rival| self.queue.contains(rival)))
+    }
+
     fn hand_over(&mut self, slot: usize, index: usize) -> anyhow::Result<()> {
-        let run = &self.runs[index];
+        let run = self.runs[index].clone();
         let attempt = Attempt {
             device: self.slots[slot].placement.to_string(),
             git_commit: self.options.git_commit.clone(),
             git_dirty: self.options.git_dirty,
         };
         let (forced, results) = (self.options.forced, &self.options.results);
-        let attempt = match self.store.claim(&run.id, &attempt, || !forced && has_files(results, &run.id))? {
+        let search = if forced { None } else { self.sweep.fingerprint(index) };
+        let claim = self.store.claim(&run.id, &attempt, search, || !forced && has_files(results, &run.id))?;
+        let attempt = match claim {
             Claim::Granted(attempt) => attempt,
-            Claim::Done => {
+            Claim::Done | Claim::Pruned => {
                 self.summary.done_elsewhere += 1;
+                self.sweep.refresh(self.store, &[index])?;
+                self.news = true;
                 self.objectives = self.store.objectives(&self.options.experiment, &self.options.selection)?;
                 self.settled.insert(run.id.clone());
                 return Ok(());
             }
             Claim::Taken => {
                 self.waiting_until.insert(index, Instant::now() + TAKEN_PAUSE);
-                self.queue.push_back(index);
+                self.requeue(index);
                 return Ok(());
             }
         };
         self.attempts.insert(index, attempt);
-        let members = match self.choose_members(run) {
+        self.started.insert(index);
+        let members = match self.choose_members(&run) {
             Ok(members) => members,
             Err(error) => {
                 self.slots[slot].occupied = Some(Occupied::now(index));
@@ -255,6 +393,7 @@ impl<'a> Lab<'a> {
             fold: run.fold,
             dataset_sha256: run.dataset_sha256.clone(),
             members,
+            rungs: self.sweep.rungs(index).to_vec(),
             results: self.options.results.clone(),
         };
         self.slots[slot].occupied = Some(Occupied::now(index));
@@ -269,7 +408,7 @@ impl<'a> Lab<'a> {
         let detail = format!("attempt {attempt} on slot {slot} ({})", self.slots[slot].placement);
         let event = self.event(index, "started", detail);
         self.store.write(&[event])?;
-        self.progress.started(slot, run);
+        self.progress.started(slot, &run);
         Ok(())
     }
 
@@ -304,10 +443,15 @@ impl<'a> Lab<'a> {
                     self.slots[slot].ready = true;
                 }
                 SlotMessage::Event(FromWorker::Epoch(epoch)) => {
-                    if let Some(occupied) = &self.slots[slot].occupied {
+                    if let Some(occupied) = &mut self.slots[slot].occupied {
+                        self.sweep.epoch(occupied.run, epoch.epoch, epoch.valid_loss);
+                        if self.sweep.rungs(occupied.run).contains(&epoch.epoch) {
+                            occupied.at_rung = Some(AtRung::new(epoch.epoch));
+                        }
                         self.progress.epoch(slot, &self.runs[occupied.run], &epoch);
                     }
                 }
+                SlotMessage::Event(FromWorker::Pruned { .. }) => self.settle_pruned(slot),
                 SlotMessage::Event(FromWorker::Done(result)) => self.settle_done(slot, &result),
                 SlotMessage::Event(FromWorker::Failed { error, peak_rss_bytes }) => {
                     self.settle_failure(slot, &error, peak_rss_bytes)?;
@@ -335,8 +479,31 @@ impl<'a> Lab<'a> {
                 ended(run, self.attempts[&occupied.run], Ending::Done(result.clone())),
                 self.event(occupied.run, "done", format!("in {:.2} s", result.wall_s)),
             ],
+            SlotMessage::Event(FromWorker::Pruned { wall_s, peak_rss_bytes }) => {
+                let verdict = occupied.verdict.and_then(|verdict| self.sweep.pruning(occupied.run, verdict));
+                let ending =
+                    |pruning| Ending::Pruned { pruning, wall_s: *wall_s, peak_rss_bytes: *peak_rss_bytes };
+                verdict
+                    .map(|pruning| ended(run, self.attempts[&occupied.run], ending(pruning)))
+                    .into_iter()
+                    .collect()
+            }
             _ => Vec::new(),
         }
+    }
+
+    /// Its worker stopped it, as it was told.
+    fn settle_pruned(&mut self, slot: usize) {
+        let Some(occupied) = self.slots[slot].occupied.take() else {
+            return;
+        };
+        let run = &self.runs[occupied.run];
+        self.settled.insert(run.id.clone());
+        self.sweep.pruned(occupied.run);
+        self.news = true;
+        self.summary.pruned += 1;
+        let verdict = occupied.verdict.map_or(String::new(), |verdict| verdict.to_string());
+        self.progress.pruned(slot, run, &verdict);
     }
 
     fn settle_done(&mut self, slot: usize, result: &RunResult) {
@@ -357,6 +524,8 @@ impl<'a> Lab<'a> {
             self.objectives.insert(run.id.clone(), value.value);
         }
         self.settled.insert(run.id.clone());
+        self.sweep.done(occupied.run, value.map(|metric| metric.value));
+        self.news = true;
         self.summary.done += 1;
         self.progress.done(slot, run, result);
     }

@@ -5,9 +5,9 @@ use crate::experiment::Run;
 use crate::model::ModelSpec;
 
 impl Lab<'_> {
-    /// The best trial on validation of each member of an ensemble. All of a member's trials must be done: which one is
-    /// best must not depend on which of them happened to fail.
-    pub(super) fn choose_members(&self, run: &Run) -> Result<Vec<String>, String> {
+    /// The best trial on validation of each member of an ensemble. All of a member's trials must be done, but for
+    /// those that the search gives up: which one is best must not depend on which of them happened to fail.
+    pub(super) fn choose_members(&mut self, run: &Run) -> Result<Vec<String>, String> {
         let ModelSpec::Ensemble(ensemble) = &run.spec.model else {
             return Ok(Vec::new());
         };
@@ -15,12 +15,12 @@ impl Lab<'_> {
             .members
             .iter()
             .map(|member| {
-                let candidates = self
-                    .runs
-                    .iter()
-                    .filter(|other| run.candidates.contains(&other.id) && other.spec.model.kind() == member);
                 let mut best: Option<(f64, &String)> = None;
-                for other in candidates {
+                for (index, other) in self.runs.iter().enumerate() {
+                    let candidate = run.candidates.contains(&other.id) && other.spec.model.kind() == member;
+                    if !candidate || self.sweep.gives_up(index) {
+                        continue;
+                    }
                     let value = *self.objectives.get(&other.id).ok_or_else(|| {
                         format!("the member `{member}` is missing: its run {} is not done", other.id)
                     })?;

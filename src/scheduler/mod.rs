@@ -8,11 +8,14 @@ mod lab;
 mod members;
 mod protocol;
 mod retry;
+mod rung;
 mod score;
 mod slot;
+mod sweep;
 mod worker;
 
 pub use execute::{SavedMember, SavedRun, run_folder};
-pub use lab::{Lab, LabOptions, Progress, Summary, has_files};
+pub use lab::{Budget, Lab, LabOptions, Progress, Spent, Summary, has_files};
 pub use protocol::{BreakdownValue, MetricValue, RunResult};
+pub use sweep::Sweep;
 pub use worker::serve;

@@ -16,6 +16,15 @@ pub const PROTOCOL: u32 = 3;
 pub enum ToWorker {
     /// Execute a run.
     Run(Box<Job>),
+    /// The verdict on the current run at one of its rungs.
+    Verdict {
+        /// The run.
+        run_id: String,
+        /// The rung.
+        epoch: usize,
+        /// Whether it goes on.
+        goes_on: bool,
+    },
 }
 
 /// One run for a worker.
@@ -33,6 +42,8 @@ pub struct Job {
     pub dataset_sha256: String,
     /// Chosen members of an ensemble.
     pub members: Vec<String>,
+    /// Epochs after which the worker waits for a verdict.
+    pub rungs: Vec<usize>,
     /// The results folder.
     pub results: PathBuf,
 }
@@ -50,6 +61,13 @@ pub enum FromWorker {
     Epoch(Epoch),
     /// The current run is done and its files are in place.
     Done(Box<RunResult>),
+    /// The current run was given up, as it was told.
+    Pruned {
+        /// Seconds from the job's arrival, without those of waiting for verdicts.
+        wall_s: f64,
+        /// Largest resident set of the worker while the run went on.
+        peak_rss_bytes: Option<u64>,
+    },
     /// The current run failed in a way that it would fail again.
     Failed {
         /// Why.
@@ -71,7 +89,7 @@ pub struct RunResult {
     pub metrics: Vec<MetricValue>,
     /// Test errors by hour, burst state and size.
     pub breakdowns: Vec<BreakdownValue>,
-    /// Seconds from the job's arrival to its files being in place.
+    /// Seconds from the job's arrival to its files being in place, without those of waiting for verdicts.
     pub wall_s: f64,
     /// Largest resident set of the worker while the run went on.
     pub peak_rss_bytes: Option<u64>,

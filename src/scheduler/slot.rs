@@ -14,8 +14,10 @@ use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::protocol::{FromWorker, Job, ToWorker};
+use super::rung::AtRung;
 use crate::device::Placement;
 use crate::memory;
+use crate::search::Verdict;
 
 /// Lines of a worker's standard error that are kept for the error message of a crash.
 const KEPT_LINES: usize = 12;
@@ -48,6 +50,10 @@ pub struct Occupied {
     pub overtime: Option<Instant>,
     /// Largest resident set of its worker so far; what a worker cannot report when it is killed.
     pub peak_rss_bytes: Option<u64>,
+    /// The rung at which it waits for its verdict.
+    pub(super) at_rung: Option<AtRung>,
+    /// Its last verdict.
+    pub verdict: Option<Verdict>,
     /// What [`memory::kernel_kills`] counted when it was handed over.
     kernel_kills: Option<u64>,
 }
@@ -56,7 +62,15 @@ impl Occupied {
     /// A run that is handed over now.
     pub fn now(run: usize) -> Self {
         let kernel_kills = memory::kernel_kills();
-        Self { run, started: Instant::now(), overtime: None, peak_rss_bytes: None, kernel_kills }
+        Self {
+            run,
+            started: Instant::now(),
+            overtime: None,
+            peak_rss_bytes: None,
+            at_rung: None,
+            verdict: None,
+            kernel_kills,
+        }
     }
 }
 
@@ -142,6 +156,18 @@ impl Slot {
         self.start(messages)?;
         let Some(worker) = &mut self.worker else { anyhow::bail!("the worker is gone") };
         worker.stdin.write_all(&line).context("the worker does not take the job")
+    }
+
+    /// Tells the worker whether its run goes on.
+    ///
+    /// # Errors
+    /// A worker that is gone.
+    pub fn tell_verdict(&mut self, run_id: String, epoch: usize, goes_on: bool) -> anyhow::Result<()> {
+        let mut line = serde_json::to_vec(&ToWorker::Verdict { run_id, epoch, goes_on })
+            .context("a verdict cannot be written as JSON")?;
+        line.push(b'\n');
+        let Some(worker) = &mut self.worker else { anyhow::bail!("the worker is gone") };
+        worker.stdin.write_all(&line).context("the worker does not take the verdict")
     }
 
     fn start(&mut self, messages: &Sender<Tagged>) -> anyhow::Result<()> {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::ops::ControlFlow;
 use std::sync::mpsc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
@@ -14,6 +14,7 @@ use crate::dataset::Loader;
 use crate::device::Placement;
 use crate::files;
 use crate::memory::{peak_rss_bytes, reset_peak_rss, volunteer};
+use crate::model::FitError;
 use crate::train::ComputeDevice;
 
 /// Serves jobs until the supervisor closes the pipe.
@@ -22,7 +23,7 @@ use crate::train::ComputeDevice;
 /// A device that cannot be opened, or a pipe that broke.
 pub fn serve(placement: &Placement) -> anyhow::Result<()> {
     let mut pipe = EventPipe::claim()?;
-    let jobs = read_jobs();
+    let (jobs, verdicts) = read_messages();
     volunteer();
     let device = ComputeDevice::open(placement)?;
     let mut loader = Loader::default();
@@ -31,30 +32,49 @@ pub fn serve(placement: &Placement) -> anyhow::Result<()> {
         let started = Instant::now();
         reset_peak_rss();
         let mut broken = None;
+        let mut waited = Duration::ZERO;
         let outcome = execute(&job, &mut loader, &device, &mut |epoch| {
             if let Err(error) = pipe.send(&FromWorker::Epoch(epoch)) {
                 broken.get_or_insert(error);
             }
-            ControlFlow::Continue(())
+            if !job.rungs.contains(&epoch.epoch) {
+                return ControlFlow::Continue(());
+            }
+            let asked = Instant::now();
+            let goes_on = await_verdict(&verdicts, &job.run_id, epoch.epoch);
+            waited += asked.elapsed();
+            if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         });
         if let Some(error) = broken {
             return Err(error);
         }
+        let wall_s = (started.elapsed() - waited).as_secs_f64();
+        let peak_rss_bytes = peak_rss_bytes("self");
         let event = match outcome {
             Ok(scores) => FromWorker::Done(Box::new(RunResult {
                 metrics: scores.metrics,
                 breakdowns: scores.breakdowns,
-                wall_s: started.elapsed().as_secs_f64(),
-                peak_rss_bytes: peak_rss_bytes("self"),
+                wall_s,
+                peak_rss_bytes,
             })),
             Err(error) if error.is::<Unsaved>() => FromWorker::Unsaved { error: with_remedy(&error) },
-            Err(error) => {
-                FromWorker::Failed { error: format!("{error:#}"), peak_rss_bytes: peak_rss_bytes("self") }
-            }
+            Err(error) => match error.downcast_ref() {
+                Some(FitError::Stopped { .. }) => FromWorker::Pruned { wall_s, peak_rss_bytes },
+                _ => FromWorker::Failed { error: format!("{error:#}"), peak_rss_bytes },
+            },
         };
         pipe.send(&event)?;
     }
     Ok(())
+}
+
+/// A verdict that is not about this rung was meant for an attempt before.
+fn await_verdict(verdicts: &mpsc::Receiver<(String, usize, bool)>, run_id: &str, epoch: usize) -> bool {
+    // The channel closes only when the process ends.
+    verdicts
+        .iter()
+        .find(|(run, rung, _)| run == run_id && *rung == epoch)
+        .is_some_and(|(_, _, goes_on)| goes_on)
 }
 
 /// The supervisor's end of standard output. Anything else that is printed in this process goes to standard error, so
@@ -76,23 +96,30 @@ impl EventPipe {
     }
 }
 
-/// Reads jobs on a thread of its own: when the supervisor is gone, the input ends and so does this process, even in the
-/// middle of a run.
-fn read_jobs() -> mpsc::Receiver<Job> {
-    let (sender, receiver) = mpsc::channel();
+/// Reads jobs and verdicts on a thread of its own: when the supervisor is gone, the input ends and so does this process,
+/// even in the middle of a run.
+fn read_messages() -> (mpsc::Receiver<Job>, mpsc::Receiver<(String, usize, bool)>) {
+    let (jobs, next_job) = mpsc::channel();
+    let (verdicts, next_verdict) = mpsc::channel();
     std::thread::spawn(move || {
         for line in BufReader::new(std::io::stdin()).lines() {
             let Ok(line) = line else { break };
-            let Ok(ToWorker::Run(job)) = serde_json::from_str(&line) else {
+            let Ok(message) = serde_json::from_str(&line) else {
                 break;
             };
-            if sender.send(*job).is_err() {
+            let sent = match message {
+                ToWorker::Run(job) => jobs.send(*job).is_ok(),
+                ToWorker::Verdict { run_id, epoch, goes_on } => {
+                    verdicts.send((run_id, epoch, goes_on)).is_ok()
+                }
+            };
+            if !sent {
                 break;
             }
         }
         std::process::exit(0);
     });
-    receiver
+    (next_job, next_verdict)
 }
 
 /// An error about files with what to do about it.

@@ -1,7 +1,9 @@
 //! The store: one SQLite file that remembers every experiment, run, metric and event.
 
 mod claims;
+mod facts;
 mod fault;
+mod history;
 mod live;
 mod merge;
 mod owner;
@@ -22,14 +24,16 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::runtime::Runtime;
 
 pub use claims::VerdictRecord;
+pub use facts::RunFacts;
 pub use fault::remedy;
+pub use history::{AttemptRow, PlanningRow, RecordRow};
 pub use live::LiveRun;
 pub use merge::Merged;
 pub use query::{Cell, Table};
 pub use read::{BreakdownRow, EpochRow, EventRow, ExperimentRow, MetricRow, RunFilter, RunRow};
 pub use snapshot::store_at;
 pub use statement::Refusal;
-pub use write::{Attempt, Claim, Ending, PlanRecord, Record, Status};
+pub use write::{Attempt, Claim, Ending, PlanRecord, Pruning, Record, Status};
 
 /// Folder of all results: `BURSTLAB_RESULTS`, or `results`.
 pub fn results_folder() -> PathBuf {

@@ -12,6 +12,7 @@ use super::{Store, now};
 use crate::experiment::{Experiment, Plan};
 use crate::model::Epoch;
 use crate::scheduler::RunResult;
+use crate::search::Verdict;
 
 /// Rows that are inserted by one statement: SQLite allows 32,766 parameters.
 const ROWS_PER_INSERT: usize = 1_000;
@@ -96,8 +97,19 @@ pub enum Claim {
     Granted(i64),
     /// It is finished already.
     Done,
+    /// The same search has given it up already.
+    Pruned,
     /// Another living supervisor is at it.
     Taken,
+}
+
+/// The verdict that gave a run up, and the search that it belongs to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pruning {
+    /// Hash of the rule, the run, and the runs that it was judged by.
+    pub search: String,
+    /// The verdict.
+    pub verdict: Verdict,
 }
 
 /// One thing to write.
@@ -137,6 +149,15 @@ pub enum Record {
 pub enum Ending {
     /// With metrics.
     Done(Box<RunResult>),
+    /// Given up by a search.
+    Pruned {
+        /// By which, and why.
+        pruning: Pruning,
+        /// Seconds.
+        wall_s: f64,
+        /// Largest resident set of its worker.
+        peak_rss_bytes: Option<u64>,
+    },
     /// Otherwise: the status, the error, and the seconds it took.
     Otherwise {
         /// `Failed`, `TimedOut` or `Interrupted`.
@@ -174,6 +195,33 @@ impl Store {
         self.runtime.block_on(async {
             let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await.with_context(failed)?;
             insert_experiment(&mut transaction, experiment, command).await.with_context(failed)?;
+            transaction.commit().await.with_context(failed)
+        })
+    }
+
+    /// Links the runs that were added to a plan, from a position on.
+    ///
+    /// # Errors
+    /// A store that cannot be written.
+    pub fn extend_plan(
+        &mut self,
+        experiment: &str,
+        plan: &Plan,
+        device_class: &str,
+        from: usize,
+    ) -> anyhow::Result<()> {
+        let failed = || "cannot record the plan in the store";
+        self.require_in_place()?;
+        self.runtime.block_on(async {
+            let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await.with_context(failed)?;
+            insert_runs(&mut transaction, experiment, plan, device_class, from).await.with_context(failed)?;
+            let event = Record::Event {
+                experiment: Some(experiment.to_string()),
+                run_id: None,
+                kind: "proposed",
+                detail: format!("{} more runs follow from the results so far", plan.runs.len() - from),
+            };
+            insert_record(&mut transaction, &event).await.with_context(failed)?;
             transaction.commit().await.with_context(failed)
         })
     }
@@ -239,7 +287,8 @@ impl Store {
         })
     }
 
-    /// Takes a run, unless it is done and `stays_done`, or another living supervisor has it.
+    /// Takes a run, unless it is done and `stays_done`, or was given up by this `search`, or another living supervisor
+    /// has it.
     ///
     /// `stays_done` is asked inside the transaction: asked before, it could miss a run that another supervisor finishes
     /// meanwhile, and the run would be done twice.
@@ -250,6 +299,7 @@ impl Store {
         &mut self,
         run_id: &str,
         attempt: &Attempt,
+        search: Option<&str>,
         stays_done: impl Fn() -> bool,
     ) -> anyhow::Result<Claim> {
         let failed = || format!("cannot claim run {run_id} in the store");
@@ -265,6 +315,19 @@ impl Store {
             let status = status.as_deref().and_then(Status::parse).with_context(failed)?;
             if status == Status::Done && stays_done() {
                 return Ok(Claim::Done);
+            }
+            if status == Status::Pruned {
+                let here: bool = sqlx::query_scalar(
+                    "SELECT EXISTS (SELECT 1 FROM prunings WHERE run_id = ? AND search = ?)",
+                )
+                .bind(run_id)
+                .bind(search)
+                .fetch_one(&mut *transaction)
+                .await
+                .with_context(failed)?;
+                if here {
+                    return Ok(Claim::Pruned);
+                }
             }
             let owners: Vec<String> =
                 sqlx::query_scalar("SELECT owner FROM attempts WHERE run_id = ? AND status = 'running'")
@@ -346,7 +409,18 @@ async fn insert_plan(connection: &mut SqliteConnection, record: &PlanRecord<'_>)
         .bind(&experiment.spec.name)
         .execute(&mut *connection)
         .await?;
-    for (position, run) in record.plan.runs.iter().enumerate() {
+    insert_runs(connection, &experiment.spec.name, record.plan, record.device_class, 0).await
+}
+
+/// The runs of a plan from a position on, each linked to the experiment.
+async fn insert_runs(
+    connection: &mut SqliteConnection,
+    experiment: &str,
+    plan: &Plan,
+    device_class: &str,
+    from: usize,
+) -> sqlx::Result<()> {
+    for (position, run) in plan.runs.iter().enumerate().skip(from) {
         sqlx::query(
             "INSERT INTO run_records (run_id, model, seed, fold, status, device, params, dataset_sha256, leak_verdict) \
              VALUES (?, ?, ?, ?, 'planned', ?, ?, ?, ?) ON CONFLICT (run_id) DO NOTHING",
@@ -355,14 +429,15 @@ async fn insert_plan(connection: &mut SqliteConnection, record: &PlanRecord<'_>)
         .bind(run.spec.model.kind())
         .bind(run.seed.map(u64::cast_signed))
         .bind(run.fold as i64)
-        .bind(record.device_class)
+        .bind(device_class)
         .bind(run.spec.params().to_string())
         .bind(&run.dataset_sha256)
         .bind(&run.verdict.0)
         .execute(&mut *connection)
         .await?;
-        sqlx::query("INSERT INTO experiment_runs (experiment, run_id, position) VALUES (?, ?, ?)")
-            .bind(&experiment.spec.name)
+        // Two supervisors of one experiment come to the same plan.
+        sqlx::query("INSERT OR IGNORE INTO experiment_runs (experiment, run_id, position) VALUES (?, ?, ?)")
+            .bind(experiment)
             .bind(&run.id)
             .bind(position as i64)
             .execute(&mut *connection)
@@ -385,6 +460,8 @@ async fn start_attempt(
         .bind(run_id)
         .execute(&mut *connection)
         .await?;
+    // What runs again is given up no longer.
+    sqlx::query("DELETE FROM prunings WHERE run_id = ?").bind(run_id).execute(&mut *connection).await?;
     // The epochs of an attempt that never finished are nobody's; those of a finished one stay until they are replaced.
     sqlx::query(
         "DELETE FROM epochs WHERE run_id = ?1 AND NOT EXISTS (SELECT 1 FROM metrics WHERE run_id = ?1)",
@@ -423,6 +500,11 @@ async fn insert_record(connection: &mut SqliteConnection, record: &Record) -> sq
         }
         Record::Ended { run_id, attempt, ending: Ending::Done(result) } => {
             insert_result(&mut *connection, run_id, *attempt, result).await?;
+        }
+        Record::Ended { run_id, attempt, ending: Ending::Pruned { pruning, wall_s, peak_rss_bytes } } => {
+            insert_pruning(&mut *connection, run_id, pruning).await?;
+            record_peak(&mut *connection, *attempt, *peak_rss_bytes).await?;
+            end_attempt(connection, run_id, *attempt, Status::Pruned, "", Some(*wall_s)).await?;
         }
         Record::Ended {
             run_id,
@@ -485,6 +567,24 @@ async fn insert_result(
     }
     record_peak(&mut *connection, attempt, result.peak_rss_bytes).await?;
     end_attempt(connection, run_id, attempt, Status::Done, "", Some(result.wall_s)).await
+}
+
+async fn insert_pruning(
+    connection: &mut SqliteConnection,
+    run_id: &str,
+    pruning: &Pruning,
+) -> sqlx::Result<()> {
+    let Pruning { search, verdict } = pruning;
+    sqlx::query("INSERT OR REPLACE INTO prunings VALUES (?, ?, ?, ?, ?, ?)")
+        .bind(run_id)
+        .bind(search)
+        .bind(verdict.epoch as i64)
+        .bind(verdict.loss)
+        .bind(verdict.threshold)
+        .bind(verdict.rivals as i64)
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 async fn record_peak(

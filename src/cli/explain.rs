@@ -1,0 +1,263 @@
+//! `burstlab explain`: why a run ran, was skipped, retried, pruned, failed, or waits.
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::OutputFormat;
+use crate::console::Console;
+use crate::exit_code::Exit;
+use crate::experiment::run_label;
+use crate::store::{AttemptRow, EventRow, PlanningRow, Status, Store, results_folder};
+
+#[derive(Debug, Args)]
+pub(super) struct ExplainArgs {
+    /// The run's identity, or its first characters
+    run: String,
+    /// How it is printed
+    #[arg(long, value_enum, default_value = "human")]
+    format: OutputFormat,
+}
+
+/// What the store knows of how a run came to stand where it stands.
+struct History {
+    run_id: String,
+    label: String,
+    seed: Option<i64>,
+    fold: i64,
+    is_ensemble: bool,
+    status: Status,
+    attempts: Vec<AttemptRow>,
+    plannings: Vec<PlanningRow>,
+    events: Vec<EventRow>,
+    /// Experiments that a living supervisor is at work on.
+    at_work: Vec<String>,
+}
+
+/// One experiment's part in it.
+struct Role {
+    experiment: String,
+    role: &'static str,
+    text: String,
+}
+
+pub(super) fn explain(args: &ExplainArgs, console: Console) -> anyhow::Result<Exit> {
+    let mut store = Store::open_read_only(&results_folder())?;
+    let run_id = store.resolve_run(&args.run)?;
+    let history = History::read(&mut store, run_id)?;
+    match args.format {
+        OutputFormat::Human => console.result(&history.to_text()),
+        OutputFormat::Json => console.result(&history.to_json().to_string()),
+    }
+    Ok(Exit::Ok)
+}
+
+impl History {
+    fn read(store: &mut Store, run_id: String) -> anyhow::Result<Self> {
+        let record = store.run_record(&run_id)?;
+        let plannings = store.plannings_of_run(&run_id)?;
+        let mut axes: Vec<String> = Vec::new();
+        let mut at_work = Vec::new();
+        for planning in &plannings {
+            axes.extend(serde_json::from_str::<Vec<String>>(&store.experiment(&planning.experiment)?.axes)?);
+            if store.is_at_work(&planning.experiment)? {
+                at_work.push(planning.experiment.clone());
+            }
+        }
+        axes.sort();
+        axes.dedup();
+        Ok(Self {
+            label: run_label(&record.params, &axes),
+            seed: record.seed,
+            fold: record.fold,
+            is_ensemble: record.model == "ensemble",
+            status: record.status,
+            attempts: store.attempts_of_run(&run_id)?,
+            events: store.events_of_run(&run_id)?,
+            run_id,
+            plannings,
+            at_work,
+        })
+    }
+
+    /// Why it stands where it stands, in one sentence.
+    fn why(&self) -> String {
+        let last = self.attempts.last();
+        let error = last.and_then(|attempt| attempt.error.as_deref()).unwrap_or("for an unknown reason");
+        let count = self.attempts.len();
+        let attempts = if count == 1 { "1 attempt".to_string() } else { format!("{count} attempts") };
+        match self.status {
+            Status::Done => {
+                let wall = last
+                    .and_then(|attempt| attempt.wall_s)
+                    .map_or(String::new(), |s| format!(" in {s:.2} s"));
+                match last {
+                    // A further attempt that fails takes nothing from a run that is done.
+                    Some(attempt) if attempt.status != "done" => format!(
+                        "It is done from an earlier attempt; the last of {attempts} ended as {}: {error}.",
+                        attempt.status
+                    ),
+                    _ => format!("It is done: {attempts}, the last ended well{wall}."),
+                }
+            }
+            Status::Pruned => match self.last_event("pruned") {
+                Some(event) => format!("The search gave it up at {}.", event.detail),
+                None => "The search gave it up.".to_string(),
+            },
+            Status::Failed => format!("It failed after {attempts}: {error}."),
+            Status::TimedOut => format!("It ran out of time, after {attempts}: it {error}."),
+            Status::Interrupted => format!("It was interrupted: {error}."),
+            Status::Running => self.why_running(),
+            Status::Planned => self.why_planned(),
+        }
+    }
+
+    fn why_running(&self) -> String {
+        if !self.attempts.last().is_some_and(|attempt| attempt.alive) {
+            return "It was running when its supervisor died; nobody is at it.".to_string();
+        }
+        match self.events.last() {
+            Some(event) if event.kind == "waiting" => format!("It waits at a rung, {}.", event.detail),
+            _ => "A worker is at it.".to_string(),
+        }
+    }
+
+    fn why_planned(&self) -> String {
+        let reasons: Vec<String> = self
+            .plannings
+            .iter()
+            .map(|planning| {
+                let PlanningRow { experiment, stopped, open, .. } = planning;
+                if self.at_work.contains(experiment) {
+                    let others = if *open == 1 { "1 other run" } else { &format!("{open} other runs") };
+                    if self.is_ensemble {
+                        format!("`{experiment}` is at work: it waits for the runs of its members, {others} are open")
+                    } else {
+                        format!("`{experiment}` is at work and has not come to it yet, {others} are open")
+                    }
+                } else if let Some(stopped) = stopped {
+                    format!("the sweep of `{experiment}` ended before it came to it, since {stopped}")
+                } else {
+                    format!("no sweep of `{experiment}` is at work")
+                }
+            })
+            .collect();
+        if reasons.is_empty() {
+            return "It never started, and no experiment plans it any more.".to_string();
+        }
+        format!("It has not started: {}.", reasons.join("; "))
+    }
+
+    /// What the next command will do about it.
+    fn next(&self) -> &'static str {
+        match self.status {
+            Status::Done => "The same command skips it; --force runs it once more.",
+            Status::Pruned => {
+                "The same search leaves it alone; another search, or --force, runs it from its beginning."
+            }
+            Status::Running if self.attempts.last().is_some_and(|attempt| attempt.alive) => {
+                "Other sweeps wait for its result instead of running it too."
+            }
+            Status::Running | Status::Planned | Status::Interrupted => "The same command runs it.",
+            Status::Failed | Status::TimedOut => "The same command tries it again.",
+        }
+    }
+
+    fn last_event(&self, kind: &str) -> Option<&EventRow> {
+        self.events.iter().rev().find(|event| event.kind == kind)
+    }
+
+    /// What each experiment has to do with it.
+    fn roles(&self) -> Vec<Role> {
+        self.plannings
+            .iter()
+            .map(|planning| {
+                let PlanningRow { experiment, planned_at, ran, .. } = planning;
+                let finished = self
+                    .attempts
+                    .iter()
+                    .filter(|attempt| attempt.status == "done" || attempt.status == "pruned")
+                    .filter_map(|attempt| attempt.finished_at.as_deref())
+                    .next_back();
+                let ended = matches!(self.status, Status::Done | Status::Pruned);
+                let found = ended && finished.is_some_and(|finished| finished < planned_at.as_str());
+                let (role, text) = match (ran, found) {
+                    (true, true) => {
+                        ("ran", format!("ran it; found it at its end at {planned_at} and skipped it"))
+                    }
+                    (true, false) => ("ran", "ran it".to_string()),
+                    (false, true) => {
+                        ("shared", format!("found it at its end at {planned_at} and uses that result"))
+                    }
+                    (false, false) if ended => ("shared", "uses the result of another sweep".to_string()),
+                    (false, false) => ("plans", "plans it".to_string()),
+                };
+                Role { experiment: experiment.clone(), role, text }
+            })
+            .collect()
+    }
+
+    fn to_text(&self) -> String {
+        let seed = self.seed.map_or(String::new(), |seed| format!(", seed {seed}"));
+        let fold = if self.fold > 0 { format!(", fold {}", self.fold) } else { String::new() };
+        let mut lines = vec![
+            format!("run {}: {}{seed}{fold}", self.run_id, self.label),
+            format!("status {}", self.status.as_str()),
+            String::new(),
+            self.why(),
+            self.next().to_string(),
+        ];
+        let roles = self.roles();
+        if !roles.is_empty() {
+            lines.extend([String::new(), "experiments".to_string()]);
+            lines.extend(roles.iter().map(|role| format!("  {}: {}", role.experiment, role.text)));
+        }
+        if !self.attempts.is_empty() {
+            lines.extend([String::new(), "attempts".to_string()]);
+            for (number, attempt) in self.attempts.iter().enumerate() {
+                let wall = attempt.wall_s.map_or(String::new(), |wall_s| format!(" after {wall_s:.2} s"));
+                let error = attempt.error.as_ref().map_or(String::new(), |error| format!(": {error}"));
+                lines.push(format!(
+                    "  {}. {} on {}, {}{wall}{error}",
+                    number + 1,
+                    attempt.started_at,
+                    attempt.device,
+                    attempt.status
+                ));
+            }
+        }
+        if !self.events.is_empty() {
+            lines.extend([String::new(), "what happened".to_string()]);
+            lines.extend(
+                self.events
+                    .iter()
+                    .map(|event| format!("  {}  {:<11} {}", event.at, event.kind, event.detail)),
+            );
+        }
+        lines.join("\n")
+    }
+
+    fn to_json(&self) -> Value {
+        let attempts: Vec<Value> = self
+            .attempts
+            .iter()
+            .map(|attempt| {
+                json!({ "status": attempt.status, "started_at": attempt.started_at,
+                        "finished_at": attempt.finished_at, "wall_s": attempt.wall_s, "device": attempt.device,
+                        "version": attempt.version, "error": attempt.error })
+            })
+            .collect();
+        let experiments: Vec<Value> = self
+            .roles()
+            .iter()
+            .map(|role| json!({ "experiment": role.experiment, "role": role.role, "text": role.text }))
+            .collect();
+        let events: Vec<Value> = self
+            .events
+            .iter()
+            .map(|event| json!({ "at": event.at, "kind": event.kind, "detail": event.detail }))
+            .collect();
+        json!({ "run_id": self.run_id, "label": self.label, "seed": self.seed, "fold": self.fold,
+                "status": self.status.as_str(), "why": self.why(), "next": self.next(), "experiments": experiments,
+                "attempts": attempts, "events": events })
+    }
+}

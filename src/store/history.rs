@@ -1,0 +1,172 @@
+//! What happened to one run: its attempts, and the experiments that planned it.
+
+use anyhow::Context;
+use serde_json::Value;
+
+use super::owner::Owner;
+use super::{Status, Store};
+
+/// One attempt at a run.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AttemptRow {
+    /// How it ended, or `running`.
+    pub status: String,
+    /// When it started.
+    pub started_at: String,
+    /// When it ended.
+    pub finished_at: Option<String>,
+    /// Seconds that it took.
+    pub wall_s: Option<f64>,
+    /// The very device.
+    pub device: String,
+    /// Version of burstlab.
+    pub version: String,
+    /// Why it did not end well.
+    pub error: Option<String>,
+    /// Whether the supervisor that made it still lives.
+    pub alive: bool,
+}
+
+/// An experiment that plans a run.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct PlanningRow {
+    /// Its name.
+    pub experiment: String,
+    /// The experiment file.
+    pub path: String,
+    /// When it was last run.
+    pub planned_at: String,
+    /// Whether one of its sweeps made an attempt at the run.
+    pub ran: bool,
+    /// What ended its last sweep early, if that was so.
+    pub stopped: Option<String>,
+    /// Runs of the experiment that are neither done nor given up.
+    pub open: i64,
+}
+
+/// What a run is, whoever plans it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordRow {
+    /// Kind of its model.
+    pub model: String,
+    /// Its seed.
+    pub seed: Option<i64>,
+    /// Its fold.
+    pub fold: i64,
+    /// Where it stands.
+    pub status: Status,
+    /// The resolved run.
+    pub params: Value,
+}
+
+#[derive(sqlx::FromRow)]
+struct RawAttempt {
+    status: String,
+    started_at: String,
+    finished_at: Option<String>,
+    wall_s: Option<f64>,
+    device: String,
+    version: String,
+    error: Option<String>,
+    owner: String,
+}
+
+impl Store {
+    /// A run, whether or not an experiment still plans it.
+    ///
+    /// # Errors
+    /// A store that cannot be read, or a run that is not in it.
+    pub fn run_record(&mut self, run_id: &str) -> anyhow::Result<RecordRow> {
+        let (model, seed, fold, status, params): (String, Option<i64>, i64, String, String) = self
+            .runtime
+            .block_on(
+                sqlx::query_as("SELECT model, seed, fold, status, params FROM run_records WHERE run_id = ?")
+                    .bind(run_id)
+                    .fetch_one(&mut self.connection),
+            )
+            .with_context(|| format!("cannot read run {run_id} from the store"))?;
+        Ok(RecordRow {
+            model,
+            seed,
+            fold,
+            status: Status::parse(&status).with_context(|| format!("unknown status `{status}`"))?,
+            params: serde_json::from_str(&params).context("damaged parameters in the store")?,
+        })
+    }
+
+    /// The attempts at a run, oldest first.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn attempts_of_run(&mut self, run_id: &str) -> anyhow::Result<Vec<AttemptRow>> {
+        let rows: Vec<RawAttempt> = self
+            .runtime
+            .block_on(
+                sqlx::query_as(
+                    "SELECT status, started_at, finished_at, wall_s, device, version, error, owner FROM attempts \
+                     WHERE run_id = ? ORDER BY attempt_id",
+                )
+                .bind(run_id)
+                .fetch_all(&mut self.connection),
+            )
+            .context("cannot read the attempts from the store")?;
+        let alive = |owner: &str| Owner::parse(owner).is_some_and(|owner| owner.is_alive());
+        Ok(rows
+            .into_iter()
+            .map(|raw| AttemptRow {
+                alive: alive(&raw.owner),
+                status: raw.status,
+                started_at: raw.started_at,
+                finished_at: raw.finished_at,
+                wall_s: raw.wall_s,
+                device: raw.device,
+                version: raw.version,
+                error: raw.error,
+            })
+            .collect())
+    }
+
+    /// The experiments that plan a run, by name.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn plannings_of_run(&mut self, run_id: &str) -> anyhow::Result<Vec<PlanningRow>> {
+        self.runtime
+            .block_on(
+                sqlx::query_as(
+                    "SELECT e.name AS experiment, e.path, e.updated_at AS planned_at, \
+                     EXISTS (SELECT 1 FROM events v WHERE v.run_id = ?1 AND v.experiment = e.name AND v.kind = 'started') \
+                     AS ran, \
+                     (SELECT detail FROM events v WHERE v.experiment = e.name AND v.kind = 'stopped' AND v.event_id > \
+                      (SELECT max(event_id) FROM events p WHERE p.experiment = e.name AND p.kind = 'planned') \
+                      ORDER BY v.event_id DESC LIMIT 1) AS stopped, \
+                     (SELECT count(*) FROM experiment_runs o JOIN run_records r USING (run_id) \
+                      WHERE o.experiment = e.name AND o.run_id <> ?1 AND r.status NOT IN ('done', 'pruned')) AS open \
+                     FROM experiment_runs er JOIN experiments e ON e.name = er.experiment WHERE er.run_id = ?1 \
+                     ORDER BY e.name",
+                )
+                .bind(run_id)
+                .fetch_all(&mut self.connection),
+            )
+            .context("cannot read the experiments from the store")
+    }
+
+    /// Whether a living supervisor is at work on an experiment.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn is_at_work(&mut self, experiment: &str) -> anyhow::Result<bool> {
+        let owners: Vec<String> = self
+            .runtime
+            .block_on(
+                sqlx::query_scalar(
+                    "SELECT DISTINCT a.owner FROM attempts a JOIN experiment_runs er USING (run_id) \
+                     WHERE er.experiment = ? AND a.status = 'running'",
+                )
+                .bind(experiment)
+                .fetch_all(&mut self.connection),
+            )
+            .context("cannot read the attempts from the store")?;
+        Ok(owners.iter().any(|owner| Owner::parse(owner).is_some_and(|owner| owner.is_alive())))
+    }
+}
