@@ -938,8 +938,24 @@ fn a_sobol_sequence_has_an_end() {
 
 #[test]
 fn a_pruner_that_never_judges_is_pointed_at() {
-    assert_snapshot!(refusal(&search("strategy = \"random\"\n[search.pruner.asha]\nmin_epochs = 3"), &[]), @"");
-    assert_snapshot!(refusal(&search("strategy = \"random\"\n[search.pruner.median]\nstartup_trials = 2"), &[]), @"");
+    assert_snapshot!(refusal(&search("strategy = \"random\"\n[search.pruner.asha]\nmin_epochs = 3"), &[]), @r#"
+    error: no run is ever judged: it would be after min_epochs, but all end at epoch 1
+      --> e.toml:18:14
+       |
+    18 | min_epochs = 3
+       |              ^
+       |
+       = help: give a min_epochs below training.epochs = 1, or train longer
+    "#);
+    assert_snapshot!(refusal(&search("strategy = \"random\"\n[search.pruner.median]\nstartup_trials = 2"), &[]), @r#"
+    error: no run is ever judged: it would be after warmup_epochs, but all end at epoch 1
+      --> e.toml:17:1
+       |
+    17 | [search.pruner.median]
+       | ^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: give a warmup_epochs below training.epochs = 1, or train longer
+    "#);
 }
 
 #[test]
