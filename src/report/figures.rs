@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::board::{Board, BoardRow};
 use super::comparison::Comparison;
+use super::hyperparameters;
 use super::plot::{
     Bar, Curve, ForecastTrack, Plot, Residuals, actual_and_forecast, actual_and_forecast_by_request,
     leaderboard_bars, learning_curves, residual_histogram,
@@ -54,7 +55,7 @@ impl BoardFigures {
 /// Draws the plots of every board, from the comparison and from the predictions below `results`.
 pub fn draw(comparison: &Comparison, results: &Path) -> Vec<BoardFigures> {
     let mut all: Vec<BoardFigures> =
-        comparison.boards.iter().map(|board| draw_board(comparison, board, results)).collect();
+        (0..comparison.boards.len()).map(|index| draw_board(comparison, index, results)).collect();
     name_apart(comparison, &mut all);
     all
 }
@@ -88,7 +89,8 @@ fn stem(parts: &[&str]) -> String {
     words.collect::<Vec<_>>().join("-").to_ascii_lowercase()
 }
 
-fn draw_board(comparison: &Comparison, board: &Board, results: &Path) -> BoardFigures {
+fn draw_board(comparison: &Comparison, index: usize, results: &Path) -> BoardFigures {
+    let board = &comparison.boards[index];
     let mut figures = BoardFigures::default();
     if board.rows.is_empty() {
         return figures;
@@ -97,6 +99,9 @@ fn draw_board(comparison: &Comparison, board: &Board, results: &Path) -> BoardFi
     draw_curves(comparison, board, &mut figures);
     draw_forecasts(comparison, board, results, &mut figures);
     super::uncertainty::draw(comparison, board, results, &mut figures);
+    for drawn in hyperparameters::draw(comparison, index) {
+        figures.add(&drawn.what, stem(&[&drawn.name]), drawn.plot, drawn.caption);
+    }
     figures
 }
 

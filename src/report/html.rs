@@ -1,4 +1,4 @@
-//! The report as one self-contained page: no script, no font, no image from elsewhere.
+//! The report as one self-contained page: no script, no font, no image from elsewhere, and readable without its script.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -13,6 +13,7 @@ use super::tables::{self, Cell, ReportTable, Row};
 use super::words::counted;
 
 const STYLE: &str = include_str!("report.css");
+const SCRIPT: &str = include_str!("report.js");
 
 /// Renders the page around the plots of each board.
 pub fn render(comparison: &Comparison, figures: &[BoardFigures]) -> String {
@@ -25,7 +26,7 @@ pub fn render(comparison: &Comparison, figures: &[BoardFigures]) -> String {
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
                 // Whatever an experiment file may hold, the page asks nothing of the network.
-                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:";
+                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
                 link rel="icon" href="data:,";
                 title { (name) " · burstlab report" }
                 style { (PreEscaped(STYLE)) }
@@ -44,6 +45,7 @@ pub fn render(comparison: &Comparison, figures: &[BoardFigures]) -> String {
                     "Written by burstlab " (env!("CARGO_PKG_VERSION")) ". The numbers come from "
                     code { "burstlab.db" } "; " code { "burstlab report " (name) } " writes this page again."
                 }
+                script { (PreEscaped(SCRIPT)) }
             }
         }
     }
@@ -134,7 +136,7 @@ fn leaderboard(comparison: &Comparison, board: &Board) -> Markup {
     let metric = comparison.objective.metric.as_str();
     html! {
         @if let Some(missing) = account::missing_files(board) { p.caution { (prose(&missing)) } }
-        @if !board.rows.is_empty() { (table(&tables::leaderboard(board, metric), "Leaderboard")) }
+        @if !board.rows.is_empty() { (filterable_table(&tables::leaderboard(board, metric), "Leaderboard")) }
     }
 }
 
@@ -201,7 +203,7 @@ fn claims_section(comparison: &Comparison) -> Markup {
             "Reported results against what these runs gave: the mean over seeds and folds (or what the claim asks for), "
             "± their standard deviation. " (claims::tally(&comparison.claims)) "."
         }
-        (table(&claims::table(&comparison.claims), "Claims"))
+        (filterable_table(&claims::table(&comparison.claims), "Claims"))
         ul.notes { @for sentence in claims::reasons(&comparison.claims) { li { (prose(&sentence)) } } }
     }
 }
@@ -214,7 +216,7 @@ fn runs_section(comparison: &Comparison) -> Markup {
     html! {
         h2 id="runs" { "All runs" }
         p { "Every finished run, the best on validation first. Runs of a trial that stands for its model are dark, the others grey." }
-        (table(&runs, "All runs"))
+        (filterable_table(&runs, "All runs"))
         @if folded > 0 {
             p { (counted(folded, "more run")) " folded; " code { "burstlab runs " (comparison.experiment.name) } " lists all." }
         }
@@ -230,7 +232,7 @@ fn unfinished_section(comparison: &Comparison) -> Markup {
     let not_started = all - runs.rows.len() - folded;
     html! {
         h2 id="unfinished" { "Runs that are not done" }
-        @if !runs.rows.is_empty() { (table(&runs, "Runs that are not done")) }
+        @if !runs.rows.is_empty() { (filterable_table(&runs, "Runs that are not done")) }
         @if folded > 0 { p { (counted(folded, "more run")) " folded." } }
         @if not_started > 0 {
             p { (counted(not_started, "run")) " not started yet. The command below goes on where it stopped." }
@@ -282,6 +284,15 @@ fn prose(text: &str) -> Markup {
 }
 
 fn table(table: &ReportTable, caption: &str) -> Markup {
+    set_table(table, caption, false)
+}
+
+/// A table that the page's script gives a filter.
+fn filterable_table(table: &ReportTable, caption: &str) -> Markup {
+    set_table(table, caption, true)
+}
+
+fn set_table(table: &ReportTable, caption: &str, filter: bool) -> Markup {
     let class = |index: usize| {
         if index < table.text_columns {
             (table.headers[index] == "error").then_some("wide")
@@ -291,7 +302,7 @@ fn table(table: &ReportTable, caption: &str) -> Markup {
     };
     html! {
         div.scroll tabindex="0" role="group" aria-label=(caption) {
-            table {
+            table data-filter[filter] {
                 thead {
                     tr { @for (index, name) in table.headers.iter().enumerate() { th scope="col" class=[class(index)] { (name) } } }
                 }
@@ -337,7 +348,8 @@ mod tests {
     #[test]
     fn the_page_asks_nothing_of_the_network() {
         let page = page(&sample::comparison()).replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
-        for foreign in ["<script", "<iframe", "@import", "url(", "http://", "https://"] {
+        assert_eq!(page.matches("<script").count(), 1, "the page's own");
+        for foreign in ["src=", "fetch(", "<iframe", "@import", "url(", "http://", "https://"] {
             assert!(!page.contains(foreign), "{foreign}");
         }
     }

@@ -7,8 +7,10 @@ mod comparison;
 mod data_card;
 mod figures;
 mod html;
+mod hyperparameters;
 mod load;
 mod markdown;
+mod plain;
 pub mod plot;
 #[cfg(test)]
 mod sample;
@@ -34,6 +36,8 @@ pub struct Written {
     pub html: PathBuf,
     /// The Markdown text.
     pub markdown: PathBuf,
+    /// The plain text.
+    pub text: PathBuf,
     /// The plots, as SVG and PNG.
     pub plots: Vec<PathBuf>,
 }
@@ -41,7 +45,7 @@ pub struct Written {
 impl Written {
     /// Every file, the page first.
     pub fn all(&self) -> impl Iterator<Item = &PathBuf> {
-        [&self.html, &self.markdown].into_iter().chain(&self.plots)
+        [&self.html, &self.markdown, &self.text].into_iter().chain(&self.plots)
     }
 }
 
@@ -68,9 +72,11 @@ pub fn write(comparison: &Comparison, results: &Path) -> anyhow::Result<Written>
     let written = Written {
         html: folder.join("report.html"),
         markdown: folder.join("report.md"),
+        text: folder.join("report.txt"),
         plots: crate::files::replace_folder(&folder.join("plots"), &drawn)?,
     };
     crate::files::write_whole(&written.markdown, markdown::render(comparison, &figures).as_bytes())?;
+    crate::files::write_whole(&written.text, plain::render(comparison, results).as_bytes())?;
     crate::files::write_whole(&written.html, html::render(comparison, &figures).as_bytes())?;
     Ok(written)
 }

@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::axis::Axis;
 use super::frame::{self, Entry, Key, Panel};
+use super::number;
 use super::scale::{Scale, Span, is_drawable};
 use super::scene::{Point, Scene};
 use super::theme::{GREY_FILL, GREY_LINE, MARGIN, WIDTH, lighter, series_colour};
@@ -121,7 +122,7 @@ fn draw(
     let x_axis = &along.axis;
 
     let scales = (x_axis.scale(panel.left, panel.right), y_axis.scale(panel.bottom, panel.top));
-    let runs = |values: &[f64]| runs(&thinned(along.positions, values), along.zero, scales);
+    let runs = |values: &[f64]| runs(&thinned(along.positions, values), along.zero, &scales);
     let observed_runs = runs(actual);
     // An area below the line would be cut in two by a band.
     if range.starts_at_zero && band_of(&shown).is_none() {
@@ -146,6 +147,7 @@ fn draw(
             scene.path(run, 1.5, series_colour(index));
         }
     }
+    tips(&mut scene, along, actual, &shown, &scales);
     frame::x_axis(&mut scene, &panel, x_axis);
     let caption = caption(tracks.len() - shown.len(), range.cuts_forecasts);
     frame::finish(&mut scene, panel.bottom + frame::X_AXIS_HEIGHT - 8.0, &caption);
@@ -154,6 +156,27 @@ fn draw(
     let alt =
         format!("Line chart of {target} over time, as observed and as forecast by {}.", models.join(", "));
     Ok(Figure { name: file_stem("forecast", target), title, alt, scene })
+}
+
+/// What came and what each model forecast, at each observed value.
+fn tips(
+    scene: &mut Scene,
+    along: &Along<'_>,
+    actual: &[f64],
+    shown: &[&ForecastTrack],
+    (x, y): &(Scale, Scale),
+) {
+    for (index, (position, value)) in along.positions.iter().zip(actual).enumerate() {
+        if !is_drawable(*position) || !is_drawable(*value) {
+            continue;
+        }
+        let forecasts: Vec<String> = shown
+            .iter()
+            .map(|track| format!("{}: {}", track.label, number::significant(track.forecast[index], 4)))
+            .collect();
+        let text = format!("observed: {}\n{}", number::significant(*value, 4), forecasts.join("\n"));
+        scene.tip((x.at(position - along.zero), y.at(*value)), text);
+    }
 }
 
 fn ensure_lengths(times: usize, actual: &[f64], tracks: &[ForecastTrack]) -> Result<()> {
@@ -253,7 +276,7 @@ fn log_range(observed: Span, forecast: Span) -> ValueRange {
 }
 
 /// Positions of the points, split at the gaps.
-fn runs(points: &[(f64, f64)], start_s: f64, (x, y): (Scale, Scale)) -> Vec<Vec<Point>> {
+fn runs(points: &[(f64, f64)], start_s: f64, (x, y): &(Scale, Scale)) -> Vec<Vec<Point>> {
     points
         .split(|(_, value)| !is_drawable(*value))
         .filter(|run| !run.is_empty())

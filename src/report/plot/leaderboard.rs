@@ -52,7 +52,9 @@ fn figure(metric: &str, bars: &[Bar], reference: Option<(String, f64)>) -> Resul
         draw_reference(&mut scene, &panel, name, *value, scale.at(*value));
     }
     for (index, row) in rows.iter().enumerate() {
-        draw_texts(&mut scene, row, row_middle(&panel, index), names_end, &scale);
+        let y = row_middle(&panel, index);
+        draw_texts(&mut scene, row, y, names_end, &scale);
+        scene.tip((scale.at(row.bar.value), y), format!("{}\n{metric} {}", row.bar.label, row.text));
     }
     frame::x_axis(&mut scene, &panel, &axis);
     let caption = caption(finite.len() - rows.len(), bars.len() - finite.len(), cut);

@@ -70,7 +70,8 @@ fn figure(curves: &[Curve]) -> Result<Figure> {
     frame::x_axis(&mut scene, &panel, &x_axis);
 
     let scales = (x_axis.scale(panel.left, panel.right), y_axis.scale(panel.bottom, panel.top));
-    draw_curves(&mut scene, &shown, scales);
+    draw_curves(&mut scene, &shown, &scales);
+    tips(&mut scene, &shown, &scales);
     let caption = caption(curves.len(), shown.len());
     frame::finish(&mut scene, panel.bottom + frame::X_AXIS_HEIGHT - 8.0, &caption);
     Ok(Figure { name: "learning-curves".to_owned(), title, alt: description(&shown), scene })
@@ -114,7 +115,7 @@ fn legend(shown: &[&Curve]) -> Vec<Entry> {
 }
 
 /// Draws all training curves below all validation curves, and the dots on top.
-fn draw_curves(scene: &mut Scene, shown: &[&Curve], (x, y): (Scale, Scale)) {
+fn draw_curves(scene: &mut Scene, shown: &[&Curve], (x, y): &(Scale, Scale)) {
     let place = |points: &[(f64, f64)]| -> Vec<Point> {
         points.iter().filter(|point| drawable(point)).map(|point| (x.at(point.0), y.at(point.1))).collect()
     };
@@ -129,6 +130,20 @@ fn draw_curves(scene: &mut Scene, shown: &[&Curve], (x, y): (Scale, Scale)) {
         for dot in place(&curve.best().into_iter().collect::<Vec<_>>()) {
             scene.disc(dot, 5.5, super::theme::BACKGROUND);
             scene.disc(dot, 4.0, colour);
+        }
+    }
+}
+
+/// What each epoch of each model is.
+fn tips(scene: &mut Scene, shown: &[&Curve], (x, y): &(Scale, Scale)) {
+    for curve in shown {
+        for (epoch, valid) in curve.valid.iter().filter(|point| drawable(point)) {
+            let train = curve.train.iter().find(|(other, loss)| other == epoch && is_drawable(*loss));
+            let train = train
+                .map_or(String::new(), |(_, loss)| format!(", training {}", number::significant(*loss, 4)));
+            let valid_text = number::significant(*valid, 4);
+            let text = format!("{}\nepoch {epoch}: validation {valid_text}{train}", curve.label);
+            scene.tip((x.at(*epoch), y.at(*valid)), text);
         }
     }
 }

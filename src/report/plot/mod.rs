@@ -7,6 +7,7 @@
 mod axis;
 mod bands;
 mod bar;
+mod effects;
 mod font;
 mod forecast;
 mod frame;
@@ -15,6 +16,7 @@ mod leaderboard;
 mod learning_curves;
 mod number;
 mod paint;
+mod parallel;
 mod raster;
 mod residuals;
 mod scale;
@@ -26,10 +28,12 @@ mod time;
 
 pub use bands::{BandPanel, band_panels};
 pub use bar::Bar;
+pub use effects::{Effect, one_way_effects};
 pub use forecast::{ForecastTrack, actual_and_forecast, actual_and_forecast_by_request};
 pub use gaps::{Gaps, gap_pattern};
 pub use leaderboard::leaderboard_bars;
 pub use learning_curves::{Curve, learning_curves};
+pub use parallel::{PlacedAxis, PlacedTrial, parallel_coordinates};
 pub use residuals::{Residuals, residual_histogram};
 pub use square::{SquarePanel, calibration_curves, qq_plot};
 

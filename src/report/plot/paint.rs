@@ -34,6 +34,8 @@ pub(super) fn svg(scene: &Scene, title: &str, alt: &str) -> Result<String> {
         .replace("\n</text>", "</text>")
         .replace(" \"/>", "\"/>");
     let body = with_text_lengths(&body, scene);
+    let body = body.trim_end().strip_suffix("</svg>").context("the SVG backend did not end its drawing")?;
+    let tips = tips(scene);
     let RGBColor(red, green, blue) = BACKGROUND;
     let corner = units(6.0);
     Ok(format!(
@@ -41,10 +43,30 @@ pub(super) fn svg(scene: &Scene, title: &str, alt: &str) -> Result<String> {
          role=\"img\" aria-label=\"{alt}\" stroke-linejoin=\"round\" stroke-linecap=\"round\">\n\
          <title>{title}</title>\n\
          <rect width=\"{width}\" height=\"{height}\" rx=\"{corner}\" \
-         fill=\"rgb({red},{green},{blue})\"/>\n{body}",
+         fill=\"rgb({red},{green},{blue})\"/>\n{body}{tips}</svg>\n",
         alt = escaped(alt),
         title = escaped(title),
     ))
+}
+
+/// Invisible marks with a title each, which browsers show as a tooltip and the report's script as a better one.
+fn tips(scene: &Scene) -> String {
+    if scene.tips.is_empty() {
+        return String::new();
+    }
+    let marks: Vec<String> = scene
+        .tips
+        .iter()
+        .map(|((x, y), text)| {
+            let (x, y) = (units(*x), units(*y));
+            let text: Vec<String> = text.lines().map(escaped).collect();
+            let text = text.join("\n");
+            format!(
+                "<circle cx=\"{x}\" cy=\"{y}\" r=\"60\" fill-opacity=\"0\"><title>{text}</title></circle>\n"
+            )
+        })
+        .collect();
+    format!("<g class=\"tips\">\n{}</g>\n", marks.concat())
 }
 
 /// Gives each text the width that it was laid out with: a fallback font that is wider would run out of the plot.

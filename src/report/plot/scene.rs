@@ -45,6 +45,8 @@ pub(super) enum Mark {
 pub(super) struct Scene {
     pub(super) height: f64,
     pub(super) marks: Vec<Mark>,
+    /// What stands at a point, for readers who ask: shown by a page, not painted.
+    pub(super) tips: Vec<(Point, String)>,
 }
 
 impl Scene {
@@ -86,6 +88,11 @@ impl Scene {
 
     pub(super) fn disc(&mut self, center: Point, radius: f64, colour: RGBColor) {
         self.marks.push(Mark::Disc { center, radius, colour });
+    }
+
+    /// What a page shows when the pointer is near a point.
+    pub(super) fn tip(&mut self, at: Point, text: String) {
+        self.tips.push((at, text));
     }
 
     /// A line of text whose capital letters are centred vertically on `at`. Control characters, which XML

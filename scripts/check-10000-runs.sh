@@ -1,0 +1,118 @@
+#!/usr/bin/env bash
+# A sweep of 10,000 runs: `compare`, `report` and `claims` take less than a second each, and the page stays readable.
+# scripts/check-10000-runs.sh BURSTLAB [RESULTS_FOLDER]
+#
+# A small sweep is run for real; then its store is filled up with copies of its runs, each with a hyperparameter value of
+# its own and metrics that are a little worse, so that the real runs, which have files, stay those that are shown.
+set -euo pipefail
+burstlab=$(realpath "$1")
+cd "$(dirname "$0")/.."
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export BURSTLAB_RESULTS="${2:-$work/results}"
+fail() { echo "FAILED: $1"; exit 1; }
+
+cat > "$work/large.toml" <<'TOML'
+name = "large"
+[dataset]
+source = "synthetic-burstgpt"
+max_rows = 2000
+[task.next_request]
+lookback = 20
+[training]
+epochs = 2
+learning_rate = { log_uniform = [1e-4, 1e-2] }
+[[models]]
+[models.persistence]
+[[models]]
+[models.mean]
+[[models]]
+[models.linear]
+[[models]]
+[models.lstm]
+hidden = { int = [2, 8] }
+[search]
+strategy = "random"
+trials = 3
+seeds = [1, 2]
+[[claims]]
+name = "persistence"
+where = { model.kind = "persistence" }
+metric = "mse"
+at_least = 0
+TOML
+"$burstlab" run "$work/large.toml" > /dev/null 2>&1
+
+python3 - "$BURSTLAB_RESULTS/burstlab.db" <<'PYTHON'
+import json
+import random
+import sqlite3
+import sys
+
+RUNS = 10_000
+store = sqlite3.connect(sys.argv[1])
+store.execute("pragma foreign_keys = on")
+columns = [row[1] for row in store.execute("pragma table_info(run_records)")]
+runs = [dict(zip(columns, row)) for row in
+        store.execute(f"select {', '.join(columns)} from run_records where seed is not null order by run_id")]
+attempt_columns = [row[1] for row in store.execute("pragma table_info(attempts)") if row[1] != "attempt_id"]
+present = store.execute("select count(*) from run_records").fetchone()[0]
+generator = random.Random(1)
+
+
+def insert(table, row):
+    names = ", ".join(row)
+    store.execute(f"insert into {table} ({names}) values ({', '.join('?' * len(row))})", list(row.values()))
+
+
+for index in range(RUNS - present):
+    run = dict(runs[index % len(runs)])
+    source = run["run_id"]
+    worse = 1.01 + generator.random()
+    params = json.loads(run["params"])
+    # Two seeds of each copied trial stay together.
+    rate = random.Random(index // len(runs)).uniform(1e-4, 1e-2)
+    params["training"]["learning_rate"] = rate
+    run.update(run_id=f"{index:016x}", params=json.dumps(params, separators=(",", ":")))
+    if index % 100 == 99:
+        run["status"] = "failed"
+    insert("run_records", run)
+    insert("experiment_runs", {"experiment": "large", "run_id": run["run_id"], "position": present + index})
+    attempt = dict(zip(attempt_columns, store.execute(
+        f"select {', '.join(attempt_columns)} from attempts where run_id = ?", [source]).fetchone()))
+    attempt.update(run_id=run["run_id"], status=run["status"])
+    if run["status"] == "failed":
+        attempt["error"] = "the loss is not finite in epoch 1"
+        insert("attempts", attempt)
+        continue
+    insert("attempts", attempt)
+    store.execute("insert into metrics select ?, part, target, unit, name, value * ? from metrics where run_id = ?",
+                  [run["run_id"], worse, source])
+    store.execute("insert into epochs select ?, epoch, train_loss, valid_loss, learning_rate, wall_s from epochs "
+                  "where run_id = ?", [run["run_id"], source])
+store.commit()
+print(store.execute("select count(*) from runs").fetchone()[0], "runs,",
+      store.execute("select count(*) from metrics").fetchone()[0], "metrics")
+PYTHON
+
+# within SECONDS COMMAND...: the quicker of two, since the first may read a cold file.
+within() {
+    local limit=$1 best=999 start end
+    shift
+    for _ in 1 2; do
+        start=$(date +%s.%N)
+        "$@" > "$work/out.txt" || fail "$*"
+        end=$(date +%s.%N)
+        best=$(awk -v b="$best" -v s="$start" -v e="$end" 'BEGIN { t = e - s; print (t < b) ? t : b }')
+    done
+    awk -v b="$best" -v l="$limit" 'BEGIN { exit !(b < l) }' || fail "$2 took $best s, more than $limit s"
+    printf '%s of 10,000 runs: %.2f s\n' "$2" "$best"
+}
+within 1 "$burstlab" compare large
+within 1 "$burstlab" report large
+within 1 "$burstlab" claims large
+within 1 "$burstlab" runs --experiment large --sort test.mse --limit 10
+page="$BURSTLAB_RESULTS/large/report.html"
+[ "$(stat -c %s "$page")" -lt 3000000 ] || fail "the page has $(stat -c %s "$page") bytes"
+grep -q 'more runs folded' "$page" || fail "the page does not fold the runs"
+echo "10,000 runs: all checks passed"

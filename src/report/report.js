@@ -1,0 +1,120 @@
+// What the page does beyond showing: sort and filter tables, tell what is under the pointer, switch light and dark.
+(function () {
+  "use strict";
+  var root = document.documentElement;
+
+  // Light or dark: the system's choice until the reader makes one.
+  var toggle = document.createElement("button");
+  var dark = window.matchMedia("(prefers-color-scheme: dark)").matches;
+  function paint() {
+    toggle.textContent = dark ? "Light" : "Dark";
+    toggle.setAttribute("aria-label", "Switch to " + (dark ? "light" : "dark") + " colours");
+  }
+  toggle.type = "button";
+  toggle.id = "theme";
+  toggle.addEventListener("click", function () {
+    dark = !dark;
+    root.dataset.theme = dark ? "dark" : "light";
+    paint();
+  });
+  paint();
+  document.querySelector("header").prepend(toggle);
+
+  // The number that a cell shows first; times count in seconds, what is no number comes last.
+  function numeric(text) {
+    var times = text.match(/^([\d.]+) (h|min|s)( ([\d.]+) (min|s))?$/);
+    if (times) {
+      var unit = { h: 3600, min: 60, s: 1 };
+      return times[1] * unit[times[2]] + (times[3] ? times[4] * unit[times[5]] : 0);
+    }
+    var value = parseFloat(text.replace(/^[<≤≥±]\s*/, "").replace(/(\d),(?=\d{3})/g, "$1"));
+    return isNaN(value) ? Infinity : value;
+  }
+  function sort(table, column, button) {
+    var descending = button.parentNode.getAttribute("aria-sort") === "ascending";
+    table.querySelectorAll("th").forEach(function (th) { th.removeAttribute("aria-sort"); });
+    button.parentNode.setAttribute("aria-sort", descending ? "descending" : "ascending");
+    var number = button.parentNode.classList.contains("n");
+    var body = table.tBodies[0];
+    var rows = Array.prototype.slice.call(body.rows);
+    function key(row) { return row.cells[column].firstChild ? row.cells[column].firstChild.textContent.trim() : ""; }
+    rows.sort(function (a, b) {
+      var x = number ? numeric(key(a)) : key(a);
+      var y = number ? numeric(key(b)) : key(b);
+      // A missing value is last in either direction.
+      if (x === Infinity || y === Infinity) { return x === y ? 0 : x === Infinity ? 1 : -1; }
+      return (x < y ? -1 : x > y ? 1 : 0) * (descending ? -1 : 1);
+    });
+    rows.forEach(function (row) { body.appendChild(row); });
+  }
+  function filterable(table) {
+    var box = document.createElement("input");
+    var count = document.createElement("span");
+    var line = document.createElement("p");
+    box.type = "search";
+    box.placeholder = "Filter, e.g. dlinear";
+    box.setAttribute("aria-label", "Filter the table");
+    count.setAttribute("aria-live", "polite");
+    line.className = "filter";
+    line.append(box, count);
+    box.addEventListener("input", function () {
+      var words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
+      var rows = table.tBodies[0].rows;
+      var shown = 0;
+      for (var i = 0; i < rows.length; i++) {
+        var text = rows[i].textContent.toLowerCase();
+        rows[i].hidden = !words.every(function (word) { return text.indexOf(word) >= 0; });
+        shown += rows[i].hidden ? 0 : 1;
+      }
+      count.textContent = words.length ? shown + " of " + rows.length : "";
+    });
+    table.parentNode.before(line);
+  }
+  document.querySelectorAll(".scroll > table").forEach(function (table) {
+    if (table.tBodies[0].rows.length < 2) { return; }
+    table.querySelectorAll("thead th").forEach(function (th, column) {
+      var button = document.createElement("button");
+      button.type = "button";
+      button.append.apply(button, Array.prototype.slice.call(th.childNodes));
+      button.addEventListener("click", function () { sort(table, column, button); });
+      th.append(button);
+    });
+    if (table.hasAttribute("data-filter")) { filterable(table); }
+  });
+
+  // Plots: the nearest mark to the pointer says what it is.
+  var tip = document.createElement("div");
+  tip.id = "tip";
+  tip.hidden = true;
+  document.body.append(tip);
+  document.querySelectorAll("figure svg").forEach(function (svg) {
+    var marks = Array.prototype.map.call(svg.querySelectorAll(".tips circle"), function (circle) {
+      var title = circle.querySelector("title");
+      var mark = { x: +circle.getAttribute("cx"), y: +circle.getAttribute("cy"), text: title.textContent };
+      // The browser's own tooltip would come on top of this one.
+      title.remove();
+      return mark;
+    });
+    if (!marks.length) { return; }
+    svg.addEventListener("pointermove", function (event) {
+      var frame = svg.getBoundingClientRect();
+      var scale = svg.viewBox.baseVal.width / frame.width;
+      var x = (event.clientX - frame.left) * scale;
+      var y = (event.clientY - frame.top) * scale;
+      var nearest = null;
+      var least = Math.pow(28 * scale, 2);
+      marks.forEach(function (mark) {
+        var distance = Math.pow(mark.x - x, 2) + Math.pow(mark.y - y, 2);
+        if (distance < least) { least = distance; nearest = mark; }
+      });
+      tip.hidden = !nearest;
+      if (!nearest) { return; }
+      tip.textContent = nearest.text;
+      var left = event.clientX + 14;
+      if (left + tip.offsetWidth > root.clientWidth - 8) { left = event.clientX - tip.offsetWidth - 14; }
+      tip.style.left = Math.max(8, left) + "px";
+      tip.style.top = Math.max(8, event.clientY - tip.offsetHeight - 10) + "px";
+    });
+    svg.addEventListener("pointerleave", function () { tip.hidden = true; });
+  });
+})();
