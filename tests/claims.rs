@@ -397,3 +397,29 @@ fn a_condition_is_one_value() {
        |         ^^^^^^^^^^^^^^^^^^^^^^^^^^^
     "#);
 }
+
+#[test]
+fn every_file_to_reproduce_is_valid_and_what_lacks_its_data_is_skipped() {
+    let lab = Lab::new();
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/experiments/reproduce");
+    let outcome = lab.call(&["run", folder, "--dry-run"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    let files = std::fs::read_dir(folder).unwrap().count();
+    assert_eq!(outcome.stderr.matches("skipped ").count(), files - 1, "{}", outcome.stderr);
+    assert!(outcome.stdout.contains("original-window: "), "the synthetic trace is always there");
+}
+
+#[test]
+fn every_cell_of_the_published_table_is_claimed() {
+    let text = include_str!("../experiments/reproduce/ltsf-etth1.toml");
+    let file: toml::Value = toml::from_str(text).unwrap();
+    let claims = file["claims"].as_array().unwrap();
+    // Zeng et al., AAAI 2023, benchmark page of the published code: sums over the table's columns of MSE and of MAE.
+    let sum = |metric: &str| -> f64 {
+        let values = claims.iter().filter(|claim| claim["metric"].as_str() == Some(metric));
+        values.map(|claim| claim["reported"].as_float().unwrap()).sum()
+    };
+    assert_eq!(claims.len(), 48);
+    assert!((sum("mse") - 10.384).abs() < 1e-9, "{}", sum("mse"));
+    assert!((sum("mae") - 10.548).abs() < 1e-9, "{}", sum("mae"));
+}

@@ -478,3 +478,32 @@ fn a_trace_shorter_than_the_lookback_is_refused_by_predict() {
     assert_eq!(outcome.code, 1);
     assert!(outcome.stderr.contains("steps, but the trace has only 6"), "{}", outcome.stderr);
 }
+
+#[test]
+fn the_last_step_of_a_forecast_can_be_judged_alone() {
+    let lab = Lab::new();
+    let path = series_file(&lab);
+    let text = |name: &str, evaluation: &str| {
+        format!(
+            "name = \"{name}\"\n[dataset]\nsource = \"{}\"\n[task.series]\nlookback = 24\nhorizon = 24\n[split]\n\
+             rows = [400, 100, 100]\n{evaluation}[[models]]\n[models.persistence]\n",
+            path.display()
+        )
+    };
+    lab.run(&lab.file("all.toml", &text("all", "")), &[]);
+    let last = lab.run(&lab.file("last.toml", &text("last", "[evaluation]\nsteps = \"last\"\n")), &[]);
+    assert_eq!(last.code, 0);
+    let mse = |experiment: &str, target: &str| {
+        let sql = format!(
+            "select value from runs join metrics using (run_id) where experiment = '{experiment}' and part = 'test' and \
+             target = '{target}' and unit = 'original' and name = 'mse'"
+        );
+        lab.scalar(&sql).as_f64().unwrap()
+    };
+    // The temperature repeats itself every 24 steps: the last value is right 24 steps ahead, and wrong in between.
+    assert!(mse("last", "temperature") < 1e-9, "{}", mse("last", "temperature"));
+    assert!(mse("all", "temperature") > 1.0);
+    assert!(mse("last", "load") > 1e-6, "the load has noise");
+    let report = std::fs::read_to_string(lab.results().join("last/report.md")).unwrap();
+    assert!(report.contains("only the last step of its horizon is judged"));
+}

@@ -31,8 +31,8 @@ pub use scheduler_spec::{SchedulerSpec, SlurmSpec};
 pub use schema::json_schema;
 pub use size::Bytes;
 pub use spec::{
-    CleaningSpec, ConformalSpec, DatasetSpec, EvaluationSpec, ExperimentSpec, Feature, Loss, Metric,
-    NextRequestSpec, ObjectivePart, ObjectiveSpec, Optimizer, ReportSpec, ResourcesSpec, Schedule,
+    CleaningSpec, ConformalSpec, DatasetSpec, EvaluationSpec, ExperimentSpec, Feature, JudgedSteps, Loss,
+    Metric, NextRequestSpec, ObjectivePart, ObjectiveSpec, Optimizer, ReportSpec, ResourcesSpec, Schedule,
     SearchSpec, SeriesSpec, SplitSpec, Strategy, TaskSpec, TrainingSpec, UncertaintySpec, WindowLoadSpec,
 };
 

@@ -11,6 +11,9 @@ use super::spec::{
 use crate::model::ModelSpec;
 use crate::search::PrunerSpec;
 
+/// Longer numbers are rounded in labels.
+const LONG_NUMBER: usize = 9;
+
 /// Everything that determines a run's numbers, but the seed, the fold and the data themselves.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunSpec {
@@ -163,12 +166,7 @@ pub fn lookup<'a>(params: &'a Value, dotted: &str) -> Option<&'a Value> {
 
 /// `lstm hidden=64 learning_rate=0.001`: the model and the values of the axes that it reads.
 pub fn run_label<'a>(params: &Value, axes: impl IntoIterator<Item = &'a String>) -> String {
-    let text = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        // A number that a search has drawn has more digits than a person wants to read.
-        number if number.is_f64() && number.to_string().len() > 8 => short_number(number),
-        other => other.to_string(),
-    };
+    let text = shown_value;
     let mut label = lookup(params, "model.kind").map_or(String::new(), text);
     for axis in axes {
         // The lookback of a model that is not trained is its own and no axis.
@@ -183,14 +181,16 @@ pub fn run_label<'a>(params: &Value, axes: impl IntoIterator<Item = &'a String>)
     label
 }
 
-/// A real number with four significant digits.
-fn short_number(number: &Value) -> String {
-    let value = number.as_f64().unwrap_or(f64::NAN);
-    if (1e-3..1e6).contains(&value.abs()) {
-        let digits = 3 - (value.abs().log10().floor() as i64).min(3);
-        return format!("{value:.*}", digits as usize);
+/// A value for people: a drawn number to four significant digits, everything else as it is.
+fn shown_value(value: &Value) -> String {
+    let exact = value.as_str().map_or_else(|| value.to_string(), str::to_string);
+    match value.as_f64().filter(|_| value.is_f64() && exact.len() > LONG_NUMBER) {
+        // Reading the rounded number back lets its shortest form be chosen: 0.00579, 1.234e-7.
+        Some(number) => {
+            format!("{number:.3e}").parse().map_or(exact, |rounded: f64| Value::from(rounded).to_string())
+        }
+        None => exact,
     }
-    format!("{value:.3e}")
 }
 
 fn json_of(value: &impl Serialize) -> Value {

@@ -345,11 +345,40 @@ pub struct EvaluationSpec {
     pub drop_last: bool,
     /// Seasonal lag of the MASE denominator, in steps.
     pub mase_season: usize,
+    /// Which of the `horizon` steps of a forecast the point metrics judge; intervals are always judged on all of them.
+    #[serde(skip_serializing_if = "JudgedSteps::is_all")]
+    pub steps: JudgedSteps,
+}
+
+/// Which steps of a forecast are judged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum JudgedSteps {
+    /// All of them.
+    #[default]
+    All,
+    /// The last one alone, as studies report that forecast one step some way ahead.
+    Last,
+}
+
+impl JudgedSteps {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+    fn is_all(&self) -> bool {
+        *self == JudgedSteps::All
+    }
+
+    /// The judged steps of a forecast, counted from 0.
+    pub fn of(self, horizon: usize) -> std::ops::Range<usize> {
+        match self {
+            JudgedSteps::All => 0..horizon,
+            JudgedSteps::Last => horizon.saturating_sub(1)..horizon,
+        }
+    }
 }
 
 impl Default for EvaluationSpec {
     fn default() -> Self {
-        Self { drop_last: false, mase_season: 1 }
+        Self { drop_last: false, mase_season: 1, steps: JudgedSteps::All }
     }
 }
 

@@ -89,6 +89,7 @@ pub fn reading_notes(comparison: &Comparison) -> Vec<String> {
     }
     notes.extend(few_blocks_note(comparison));
     notes.extend(drop_last_note(comparison));
+    notes.extend(judged_steps_note(comparison));
     let stride = comparison
         .boards
         .iter()
@@ -164,6 +165,16 @@ fn drop_last_note(comparison: &Comparison) -> Option<String> {
         "Caution: `evaluation.drop_last` is set. The last windows of each part that do not fill a batch{batch} are \
          left out, as some published code does; these errors compare with that code only."
     ))
+}
+
+fn judged_steps_note(comparison: &Comparison) -> Option<String> {
+    let last = |run: &crate::store::RunRow| {
+        lookup(&run.params, "evaluation.steps").and_then(serde_json::Value::as_str) == Some("last")
+    };
+    comparison.runs.iter().any(last).then(|| {
+        "`evaluation.steps` is `last`: of each forecast only the last step of its horizon is judged."
+            .to_string()
+    })
 }
 
 /// What is missing from a board's files, if anything.

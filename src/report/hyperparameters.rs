@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::comparison::{Comparison, tells_trials_apart};
 use super::plot::{Effect, PlacedAxis, PlacedTrial, Plot, one_way_effects, parallel_coordinates};
-use super::words::{counted, grouped};
+use super::words::grouped;
 use crate::console::number;
 use crate::experiment::lookup;
 use crate::store::RunRow;
@@ -93,56 +93,75 @@ fn draw_model(
     axes: &[&String],
     trials: &[&Trial<'_>],
 ) -> Option<Vec<Drawn>> {
-    let shown = &trials[..trials.len().min(MOST_TRIALS)];
-    let placed: Vec<(PlacedAxis, Vec<f64>)> = axes
-        .iter()
-        .filter_map(|axis| {
-            let values: Vec<&Value> =
-                shown.iter().map(|trial| lookup(trial.params, axis)).collect::<Option<_>>()?;
-            place(axis.rsplit('.').next().unwrap_or(axis), &values)
-        })
-        .take(MOST_AXES)
-        .collect();
-    if placed.is_empty() || shown.len() < FEWEST_TRIALS {
-        return None;
-    }
     let metric = format!(
         "{} {}",
         comparison.objective.part.as_str().replace("valid", "validation"),
         comparison.objective.metric.as_str()
     );
-    let labels: Vec<String> =
-        shown.iter().map(|trial| format!("{}\n{metric} {}", trial.label, number(trial.score))).collect();
-    let folded = trials.len() - shown.len();
-    let folded = if folded > 0 {
-        format!(" The best {} of {} trials are drawn.", grouped(shown.len()), grouped(trials.len()))
-    } else {
-        String::new()
-    };
+    // The best alone would bend the medians: for the effects, trials of every rank are drawn.
+    let stride = trials.len().div_ceil(MOST_TRIALS).max(1);
+    let sample: Vec<&Trial> = trials.iter().step_by(stride).copied().collect();
+    let placed = place_all(axes, &sample);
+    if placed.is_empty() || sample.len() < FEWEST_TRIALS {
+        return None;
+    }
+    let mut drawn = vec![effects(model, &metric, &placed, &sample, trials.len())];
+    let best = &trials[..trials.len().min(MOST_TRIALS)];
+    let placed = place_all(axes, best);
+    if placed.len() >= 2 {
+        drawn.push(parallel(model, &metric, &placed, best, trials.len()));
+    }
+    Some(drawn)
+}
+
+/// The hyperparameters that differ between some trials, with the position of each trial.
+fn place_all(axes: &[&String], trials: &[&Trial<'_>]) -> Vec<(PlacedAxis, Vec<f64>)> {
+    let placed = axes.iter().filter_map(|axis| {
+        let values: Vec<&Value> =
+            trials.iter().map(|trial| lookup(trial.params, axis)).collect::<Option<_>>()?;
+        place(axis.rsplit('.').next().unwrap_or(axis), &values)
+    });
+    placed.take(MOST_AXES).collect()
+}
+
+/// A trial in words, for a tooltip.
+fn described(trial: &Trial<'_>, metric: &str) -> String {
+    format!("{}\n{metric} {}", trial.label, number(trial.score))
+}
+
+fn effects(
+    model: &str,
+    metric: &str,
+    placed: &[(PlacedAxis, Vec<f64>)],
+    shown: &[&Trial<'_>],
+    all: usize,
+) -> Drawn {
     let effects: Vec<Effect> = placed
         .iter()
         .map(|(axis, positions)| Effect {
             axis: axis.clone(),
-            trials: (0..shown.len())
-                .map(|index| (positions[index], shown[index].score, labels[index].clone()))
+            trials: positions
+                .iter()
+                .zip(shown)
+                .map(|(position, trial)| (*position, trial.score, described(trial, metric)))
                 .collect(),
         })
         .collect();
-    let mut drawn = vec![Drawn {
+    let folded = if shown.len() < all {
+        format!(" Of {} trials {} of every rank are drawn.", grouped(all), grouped(shown.len()))
+    } else {
+        String::new()
+    };
+    Drawn {
         what: format!("effects of the hyperparameters of {model}"),
         name: format!("effects-{model}"),
-        plot: one_way_effects(&format!("{model}: one hyperparameter at a time"), &metric, &effects),
+        plot: one_way_effects(&format!("{model}: one hyperparameter at a time"), metric, &effects),
         caption: format!(
-            "{} by each hyperparameter alone, {}, mean over seeds. The other hyperparameters vary freely, so a flat \
-             line does not prove that a hyperparameter is without effect.{folded}",
-            capitalised(&metric),
-            counted(shown.len(), "trial")
+            "{} of each trial, mean over its seeds, by each hyperparameter alone. The others vary freely, so a flat line \
+             does not prove that a hyperparameter is without effect.{folded}",
+            capitalised(metric)
         ),
-    }];
-    if placed.len() >= 2 {
-        drawn.push(parallel(model, &metric, &placed, shown, &labels, &folded));
     }
-    Some(drawn)
 }
 
 fn parallel(
@@ -150,8 +169,7 @@ fn parallel(
     metric: &str,
     placed: &[(PlacedAxis, Vec<f64>)],
     shown: &[&Trial<'_>],
-    labels: &[String],
-    folded: &str,
+    all: usize,
 ) -> Drawn {
     let scores: Vec<f64> = shown.iter().map(|trial| trial.score).collect();
     let (score_axis, score_positions) = place_numbers(metric, &scores);
@@ -163,9 +181,14 @@ fn parallel(
                 .map(|(_, positions)| positions[index])
                 .chain([score_positions[index]])
                 .collect(),
-            label: labels[index].clone(),
+            label: described(shown[index], metric),
         })
         .collect();
+    let folded = if shown.len() < all {
+        format!(" The best {} of {} trials are drawn.", grouped(shown.len()), grouped(all))
+    } else {
+        String::new()
+    };
     Drawn {
         what: format!("parallel coordinates of {model}"),
         name: format!("parallel-{model}"),

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use super::account;
 use super::claims;
-use super::comparison::{Board, Comparison};
+use super::board::Board;
+use super::comparison::Comparison;
 use super::data_card::{Fact, data_card, is_synthetic};
 use super::tables::{self, ReportTable};
 use crate::console::{number, table as console_table};

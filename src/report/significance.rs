@@ -129,6 +129,7 @@ fn losses_of_run(results: &Path, run_id: &str, objective: &ObjectiveSpec) -> Opt
     let saved = SavedRun::read(results, run_id).ok()?;
     let table = read_predictions(&run_folder(results, run_id).join("predictions.parquet")).ok()?;
     let horizon = saved.spec.task.horizon();
+    let judged = saved.spec.evaluation.steps.of(horizon);
     let absolute =
         matches!(objective.metric, Metric::Mae | Metric::Medae | Metric::Wape | Metric::Mase | Metric::Smape);
     let targets: Vec<usize> = (0..table.targets.len())
@@ -143,6 +144,7 @@ fn losses_of_run(results: &Path, run_id: &str, objective: &ObjectiveSpec) -> Opt
     let losses = rows
         .chunks_exact(horizon)
         .map(|window| {
+            let window = &window[judged.clone()];
             let total: f64 = window
                 .iter()
                 .flat_map(|&row| targets.iter().map(move |&target| (row, target)))
@@ -151,7 +153,7 @@ fn losses_of_run(results: &Path, run_id: &str, objective: &ObjectiveSpec) -> Opt
                     if absolute { error.abs() } else { error * error }
                 })
                 .sum();
-            total / (horizon * targets.len()) as f64
+            total / (window.len() * targets.len()) as f64
         })
         .collect();
     Some(WindowLosses {

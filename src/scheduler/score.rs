@@ -24,15 +24,18 @@ pub fn score_points(
     let horizon = spec.task.horizon();
     let train = prepared.split.steps(Part::Train);
     let season = spec.evaluation.mase_season;
+    let judged = spec.evaluation.steps.of(horizon);
     let mut values = Vec::new();
     let mut scaled_scores: Vec<PointMetrics> = Vec::new();
     for target in 0..targets {
         let scale = &prepared.scaler.channels[target];
         let original: Vec<f64> = prepared.steps.channel(target).collect();
         let scaled: Vec<f64> = original.iter().map(|&value| scale.scale(value)).collect();
-        let steps = origins.clone().flat_map(|origin| origin..origin + horizon);
-        let scaled_forecast: Vec<f64> =
-            forecast.iter().skip(target).step_by(targets).map(|&value| f64::from(value)).collect();
+        let steps = origins.clone().flat_map(|origin| judged.clone().map(move |ahead| origin + ahead));
+        let scaled_forecast: Vec<f64> = forecast
+            .chunks_exact(horizon * targets)
+            .flat_map(|window| judged.clone().map(move |ahead| f64::from(window[ahead * targets + target])))
+            .collect();
         let original_forecast: Vec<f64> = scaled_forecast.iter().map(|&value| scale.unscale(value)).collect();
         let pick = |series: &[f64]| steps.clone().map(|step| series[step]).collect::<Vec<f64>>();
         let scaled_score =
