@@ -222,5 +222,9 @@ pub fn reproduction(comparison: &Comparison) -> Vec<Fact> {
         peak.map_or("unknown".to_string(), |bytes| format!("{} MiB, the largest of a run", bytes >> 20));
     facts.push(Fact::new("Peak memory", peak));
     facts.push(Fact::new("Last run", experiment.updated_at.clone()));
+    let cores = std::thread::available_parallelism()
+        .map_or(String::new(), |cores| format!(", {}", counted(cores.get(), "core")));
+    let (system, architecture) = (std::env::consts::OS, std::env::consts::ARCH);
+    facts.push(Fact::new("Written on", format!("{system}, {architecture}{cores}")));
     facts
 }

@@ -218,7 +218,7 @@ fn runs_section(comparison: &Comparison) -> Markup {
         p { "Every finished run, the best on validation first. Runs of a trial that stands for its model are dark, the others grey." }
         (filterable_table(&runs, "All runs"))
         @if folded > 0 {
-            p { (counted(folded, "more run")) " folded; " code { "burstlab runs " (comparison.experiment.name) } " lists all." }
+            p { (counted(folded, "more run")) " folded; " code { "burstlab runs --experiment " (comparison.experiment.name) } " lists all." }
         }
     }
 }

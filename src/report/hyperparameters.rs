@@ -249,8 +249,8 @@ fn place_numbers(name: &str, numbers: &[f64]) -> (PlacedAxis, Vec<f64>) {
 /// About three digits.
 fn short(value: f64) -> String {
     match value.abs() {
-        size if size == 0.0 => "0".to_string(),
-        size if size >= 1e5 || size < 1e-3 => format!("{value:.1e}"),
+        0.0 => "0".to_string(),
+        size if !(1e-3..1e5).contains(&size) => format!("{value:.1e}"),
         size if size >= 100.0 => format!("{value:.0}"),
         size => {
             let decimals = (2.0 - size.log10().floor()).clamp(0.0, 5.0) as usize;
