@@ -12,7 +12,10 @@ use crate::console::{number, table as console_table};
 use crate::dataset::read_predictions;
 use crate::scheduler::run_folder;
 
-const WIDTH: usize = 80;
+/// Characters of a line of prose and of a rule; tables may be wider.
+const WIDTH: usize = 100;
+/// Column at which values begin.
+const VALUES: usize = 17;
 /// Forecasts that are listed beside what came.
 const SAMPLE: usize = 10;
 
@@ -20,12 +23,11 @@ const SAMPLE: usize = 10;
 pub fn render(comparison: &Comparison, results: &Path) -> String {
     let experiment = &comparison.experiment;
     let mut lines = vec!["=".repeat(WIDTH), "PREDICTION REPORT".to_string(), "=".repeat(WIDTH)];
-    lines.push(format!("Experiment:  {}", experiment.name));
-    if let Some(description) = &experiment.description {
-        lines.push(format!("About:       {description}"));
-    }
-    lines.push(format!("Last run:    {}", experiment.updated_at));
-    lines.push(format!("Runs:        {}", account::what_was_tried(comparison)));
+    let mut about = vec![Fact::new("Experiment", experiment.name.clone())];
+    about.extend(experiment.description.iter().map(|description| Fact::new("About", description.clone())));
+    about.push(Fact::new("Last run", experiment.updated_at.clone()));
+    about.push(Fact::new("Runs", account::what_was_tried(comparison)));
+    facts(&about, &mut lines);
     section("DATA", &mut lines);
     if is_synthetic(comparison) {
         lines.push("The data are synthetic: no row of them is real.".to_string());
@@ -35,7 +37,7 @@ pub fn render(comparison: &Comparison, results: &Path) -> String {
         let title =
             if board.title.is_empty() { String::new() } else { format!(": {}", board.title.to_uppercase()) };
         section(&format!("RESULTS{title}"), &mut lines);
-        lines.push(board.headline(&comparison.objective_title()));
+        wrap("", &board.headline(&comparison.objective_title()), 0, &mut lines);
         lines.push(String::new());
         lines.push(set(&tables::leaderboard(board, comparison.objective.metric.as_str())));
         predictions(board, results, &mut lines);
@@ -47,7 +49,9 @@ pub fn render(comparison: &Comparison, results: &Path) -> String {
     if !comparison.claims.is_empty() {
         section("CLAIMS", &mut lines);
         lines.push(set(&claims::table(&comparison.claims)));
-        lines.extend(claims::reasons(&comparison.claims));
+        for sentence in claims::reasons(&comparison.claims) {
+            wrap("- ", &sentence, 2, &mut lines);
+        }
         lines.push(claims::tally(&comparison.claims));
     }
     let (unfinished, folded) = tables::unfinished_runs(comparison);
@@ -59,9 +63,11 @@ pub fn render(comparison: &Comparison, results: &Path) -> String {
         }
     }
     section("HOW TO READ IT", &mut lines);
-    lines.extend(account::reading_notes(comparison).iter().map(|note| format!("- {}", plain(note))));
+    for note in account::reading_notes(comparison) {
+        wrap("- ", &plain(&note), 2, &mut lines);
+    }
     section("REPRODUCE", &mut lines);
-    lines.push(format!("Command:     {}", experiment.command));
+    facts(&[Fact::new("Command", experiment.command.clone())], &mut lines);
     facts(&account::reproduction(comparison), &mut lines);
     lines.push("=".repeat(WIDTH));
     let mut text = lines.join("\n");
@@ -77,9 +83,27 @@ fn facts(facts: &[Fact], lines: &mut Vec<String>) {
     for fact in facts {
         for (index, value) in fact.values.iter().enumerate() {
             let label = if index == 0 { format!("{}:", fact.label) } else { String::new() };
-            lines.push(format!("{label:<13}{}", plain(value)));
+            wrap(&format!("{label:<VALUES$}"), &plain(value), VALUES, lines);
         }
     }
+}
+
+/// Sets text after `start`, broken at spaces; further lines begin at `indent`.
+fn wrap(start: &str, text: &str, indent: usize, lines: &mut Vec<String>) {
+    let mut line = start.to_string();
+    let mut empty = true;
+    for word in text.split_whitespace() {
+        if !empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
+            lines.push(std::mem::replace(&mut line, " ".repeat(indent)));
+            empty = true;
+        }
+        if !empty {
+            line.push(' ');
+        }
+        line.push_str(word);
+        empty = false;
+    }
+    lines.push(line);
 }
 
 /// Code needs no backticks here.
@@ -158,6 +182,17 @@ mod tests {
             assert!(text.contains(part), "{part} is not in\n{text}");
         }
         assert!(!text.contains('`'), "{text}");
+    }
+
+    #[test]
+    fn prose_is_broken_at_spaces_and_keeps_its_indent() {
+        let mut lines = Vec::new();
+        wrap("- ", &"word ".repeat(30), 2, &mut lines);
+        assert_eq!(lines.len(), 2);
+        assert!(lines[0].starts_with("- word") && lines[1].starts_with("  word"), "{lines:?}");
+        assert!(lines.iter().all(|line| line.len() <= WIDTH));
+        wrap("", &"x".repeat(2 * WIDTH), 0, &mut lines);
+        assert_eq!(lines[2].len(), 2 * WIDTH, "a word is never cut");
     }
 
     #[test]
