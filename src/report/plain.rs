@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use super::account;
-use super::claims;
 use super::board::Board;
+use super::claims;
 use super::comparison::Comparison;
 use super::data_card::{Fact, data_card, is_synthetic};
 use super::tables::{self, ReportTable};
