@@ -363,3 +363,19 @@ fn a_run_that_was_skipped_is_explained() {
     assert_eq!(unknown.code, 1);
     assert!(unknown.stderr.contains("no run `ffffffff`"), "{}", unknown.stderr);
 }
+
+#[test]
+fn a_search_that_learns_is_not_divided_over_stores() {
+    let lab = Lab::new();
+    for (text, reason) in [
+        (TPE.to_string(), "tpe proposes trials"),
+        (format!("{TPE}{ASHA}").replace("\"tpe\"", "\"sobol\""), "asha judges trials"),
+    ] {
+        let file = lab.azure("search", &text);
+        let outcome = lab.call(&["run", file.to_str().unwrap(), "--partition", "1/2"]);
+        assert_eq!(outcome.code, 2, "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("the plan of `search` cannot be divided"), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains(reason), "{}", outcome.stderr);
+    }
+    assert!(!lab.results().exists());
+}

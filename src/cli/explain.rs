@@ -36,7 +36,7 @@ struct History {
 /// One experiment's part in it.
 struct Role {
     experiment: String,
-    role: &'static str,
+    kind: &'static str,
     text: String,
 }
 
@@ -180,7 +180,7 @@ impl History {
                     .next_back();
                 let ended = matches!(self.status, Status::Done | Status::Pruned);
                 let found = ended && finished.is_some_and(|finished| finished < planned_at.as_str());
-                let (role, text) = match (ran, found) {
+                let (kind, text) = match (ran, found) {
                     (true, true) => {
                         ("ran", format!("ran it; found it at its end at {planned_at} and skipped it"))
                     }
@@ -191,7 +191,7 @@ impl History {
                     (false, false) if ended => ("shared", "uses the result of another sweep".to_string()),
                     (false, false) => ("plans", "plans it".to_string()),
                 };
-                Role { experiment: experiment.clone(), role, text }
+                Role { experiment: experiment.clone(), kind, text }
             })
             .collect()
     }
@@ -249,7 +249,7 @@ impl History {
         let experiments: Vec<Value> = self
             .roles()
             .iter()
-            .map(|role| json!({ "experiment": role.experiment, "role": role.role, "text": role.text }))
+            .map(|role| json!({ "experiment": role.experiment, "role": role.kind, "text": role.text }))
             .collect();
         let events: Vec<Value> = self
             .events

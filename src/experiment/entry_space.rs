@@ -88,7 +88,9 @@ impl<'a, 's> EntrySpace<'a, 's> {
         let mut places: Vec<Coordinate> =
             self.axes.iter().map(|axis| axis.domain.dimension().at(0.0)).collect();
         for (group, coordinate) in self.groups.iter().zip(point) {
-            group.iter().for_each(|&at| places[at] = *coordinate);
+            for &at in group {
+                places[at] = *coordinate;
+            }
         }
         let texts: Vec<String> = places.iter().map(text_of).collect();
         let nodes: Vec<Node<'_>> = self

@@ -48,7 +48,7 @@ pub fn serve(placement: &Placement) -> anyhow::Result<()> {
         if let Some(error) = broken {
             return Err(error);
         }
-        let wall_s = (started.elapsed() - waited).as_secs_f64();
+        let wall_s = started.elapsed().saturating_sub(waited).as_secs_f64();
         let peak_rss_bytes = peak_rss_bytes("self");
         let event = match outcome {
             Ok(scores) => FromWorker::Done(Box::new(RunResult {

@@ -237,8 +237,8 @@ mod tests {
     fn another_rule_or_other_runs_before_make_another_search() {
         let fingerprint = |pruner, first| {
             let mut contest = Contest::new(pruner);
-            contest.enter(0, first, "all".into(), 4, |text| text.to_string());
-            contest.enter(1, "run1", "all".into(), 4, |text| text.to_string());
+            contest.enter(0, first, "all".into(), 4, str::to_string);
+            contest.enter(1, "run1", "all".into(), 4, str::to_string);
             contest.fingerprint(1).unwrap().to_string()
         };
         assert_eq!(fingerprint(asha(), "run0"), fingerprint(asha(), "run0"));

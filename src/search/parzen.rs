@@ -54,7 +54,9 @@ impl Mixture {
     pub fn weighted(space: &[Dimension], points: &[&Point], mut weights: Vec<f64>) -> Self {
         weights.push(1.0);
         let total: f64 = weights.iter().sum();
-        weights.iter_mut().for_each(|weight| *weight /= total);
+        for weight in &mut weights {
+            *weight /= total;
+        }
         let columns =
             space.iter().enumerate().map(|(at, dimension)| Column::new(*dimension, at, points)).collect();
         Self { weights, columns }

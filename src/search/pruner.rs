@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum PrunerSpec {
-    /// Asynchronous successive halving (Li et al., MLSys 2020): at each rung only the best of those that reached it go
+    /// Asynchronous successive halving (Li et al., 2020): at each rung only the best of those that reached it go
     /// on.
     Asha(AshaSpec),
     /// The median rule (Golovin et al., KDD 2017): a run that is worse than the median of the earlier ones at the same
