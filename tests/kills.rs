@@ -182,7 +182,9 @@ fn end_of(sweep: &mut Child, lab: &Lab, must_succeed: bool, told: &str) {
             return;
         }
         if started.elapsed() > Duration::from_secs(5) {
-            left.iter().for_each(|&pid| kill(pid, "KILL"));
+            for &pid in &left {
+                kill(pid, "KILL");
+            }
             panic!("{told}: {} orphans lived on", left.len());
         }
         std::thread::sleep(Duration::from_millis(5));

@@ -225,7 +225,9 @@ impl Table {
                 {
                     // Growing step by step would copy each column several times.
                     let rows = file.rows_at_most(&block);
-                    columns.iter_mut().for_each(|column| column.reserve(rows));
+                    for column in &mut columns {
+                        column.reserve(rows);
+                    }
                 }
                 append(file, wanted, &mut columns, &block)?;
             }

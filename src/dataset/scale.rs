@@ -80,7 +80,9 @@ impl Scaler {
                     Transform::Raw => (0.0, 1.0),
                     transform => {
                         let mut values = values;
-                        values.iter_mut().for_each(|value| *value = transformed(transform, *value));
+                        for value in &mut values {
+                            *value = transformed(transform, *value);
+                        }
                         mean_and_deviation(&values)
                     }
                 };
