@@ -1,8 +1,10 @@
 //! `burstlab run`: from experiment files to a report.
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
@@ -11,7 +13,7 @@ use super::{OutputFormat, slurm, usage};
 use crate::console::{Console, table};
 use crate::dataset::{Loader, find_source};
 use crate::exit_code::Exit;
-use crate::experiment::{Experiment, Partition, Run};
+use crate::experiment::{Experiment, Partition, Run, SearchSpec, Strategy};
 use crate::report::claims::{self, Judgement};
 use crate::scheduler::{Budget, Lab, LabOptions, Spent, Summary, Sweep, interrupt};
 use crate::store::{PlanRecord, Store, results_folder};
@@ -210,6 +212,7 @@ fn run_one(
             before.path
         ));
     }
+    let _lone = lone_search(&job.sweep.experiment.spec.search, &results, &name)?;
     job.sweep.replay(&mut store)?;
     store.record_plan(&PlanRecord {
         experiment: &job.sweep.experiment,
@@ -268,6 +271,25 @@ fn opening(sweep: &Sweep, planned: usize, todo: usize, slots: usize) -> Option<S
     };
     let many = if slots == 1 { "slot" } else { "slots" };
     Some(format!("{todo} runs on {slots} {many}{skipped}{later}"))
+}
+
+/// Keeps a second supervisor from a search whose plan grows or whose runs are judged by each other: each would grow a
+/// plan of its own. The lock ends with this process, however that ends.
+fn lone_search(search: &SearchSpec, results: &Path, name: &str) -> anyhow::Result<Option<File>> {
+    if search.strategy != Strategy::Tpe && search.pruner.is_none() {
+        return Ok(None);
+    }
+    let path = results.join(format!(".search-{name}.lock"));
+    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => bail!(
+            "another burstlab is at the search `{name}`, whose runs depend on each other; wait for it or stop it"
+        ),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", path.display()))
+        }
+    }
 }
 
 fn options(job: &Job, args: &RunArgs, budget: Budget, results: &Path) -> LabOptions {

@@ -129,7 +129,7 @@ lookback = 4
 horizon = { grid = [1, 2] }
 features = ["arrival_rate", "mean_tokens", "burst", "time_of_day", "day_of_week"]
 [split]
-rows = [150, 60, 60]
+rows = [150, 80, 40]
 [training]
 learning_rate = { grid = [1e-3, 1e-2] }
 schedule = { halve = { from_epoch = 2 } }
