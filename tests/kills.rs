@@ -203,7 +203,7 @@ fn attempts_done(lab: &Lab) -> BTreeSet<(String, i64)> {
         "json",
     ]);
     if outcome.code != 0 {
-        // Killed before the first table was made.
+        // Killed before the tables were made, which happens in one transaction.
         assert!(outcome.stderr.contains("is not a store of burstlab"), "{}", outcome.stderr);
         return BTreeSet::new();
     }

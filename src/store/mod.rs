@@ -78,7 +78,7 @@ impl Store {
         let applied = applied.with_context(|| format!("cannot read the store {}", path.display()))?;
         store.refuse_newer(&applied)?;
         if !lacking(&applied).is_empty() {
-            let migrated = store.runtime.block_on(sqlx::migrate!("./migrations").run(&mut store.connection));
+            let migrated = store.runtime.block_on(migrate(&mut store.connection));
             migrated.with_context(|| format!("cannot make or upgrade the store {}", path.display()))?;
         }
         drop(lock);
@@ -181,6 +181,13 @@ async fn migrations(connection: &mut SqliteConnection) -> sqlx::Result<Vec<i64>>
         return Ok(Vec::new());
     }
     sqlx::query_scalar("SELECT version FROM _sqlx_migrations ORDER BY version").fetch_all(connection).await
+}
+
+/// Makes or upgrades the tables, all in one transaction: a process that is killed on the way leaves none of them.
+async fn migrate(connection: &mut SqliteConnection) -> Result<(), sqlx::migrate::MigrateError> {
+    let mut whole = connection.begin().await?;
+    sqlx::migrate!("./migrations").run(&mut *whole).await?;
+    Ok(whole.commit().await?)
 }
 
 /// Whether there is a log beside the store, in which its latest commits stand.
