@@ -226,7 +226,7 @@ fn an_axis_where_none_may_stand_is_refused() {
     1 | name = { grid = ["e", "f"] }
       |        ^^^^^^^^^^^^^^^^^^^^^ several values
       |
-      = help: axes may stand under task, training, models and at dataset.max_rows
+      = help: axes may stand under task, training, models and at dataset.max_rows and dataset.latest_rows
     "#);
 }
 
@@ -1040,4 +1040,81 @@ fn an_unknown_strategy_is_pointed_at() {
        |
        = help: known here: grid, random, sobol, tpe
     "#);
+}
+
+/// An experiment on a file of requests in a layout of its own.
+fn mapped(lab: &Lab, columns: &str) -> String {
+    lab.file("requests.csv", "at_ms,prompt,answer\n0,10,2\n1500,20,3\n");
+    let text = format!(
+        "name = \"e\"\n[dataset]\nsource = \"requests.csv\"\n[dataset.columns]\n{columns}\n\
+         [task.next_request]\nlookback = 1\n[[models]]\n[models.persistence]\n"
+    );
+    lab.file("e.toml", &text);
+    let outcome = lab.call(&["run", "e.toml"]);
+    assert_eq!(outcome.code, 2, "{}\n{}", outcome.stdout, outcome.stderr);
+    outcome.stderr
+}
+
+#[test]
+fn a_column_that_the_file_lacks_is_pointed_at() {
+    let columns = "timestamp = \"at\"\ntimestamp_unit = \"ms\"\nrequest_tokens = \"promt\"\nresponse_tokens = \"answer\"";
+    assert_snapshot!(mapped(&Lab::new(), &columns.replace("\"at\"", "\"at_ms\"")), @r#"
+    error: the file has no column `promt`
+     --> e.toml:7:18
+      |
+    7 | request_tokens = "promt"
+      |                  ^^^^^^^
+      |
+      = help: did you mean `prompt`? it has: at_ms, prompt, answer
+    "#);
+    assert_snapshot!(mapped(&Lab::new(), columns), @r#"
+    error: the file has no column `at`
+     --> e.toml:5:13
+      |
+    5 | timestamp = "at"
+      |             ^^^^
+      |
+      = help: it has: at_ms, prompt, answer
+    "#);
+}
+
+#[test]
+fn an_unknown_unit_of_a_timestamp_is_pointed_at() {
+    let columns = "timestamp = \"at_ms\"\ntimestamp_unit = \"minutes\"\nrequest_tokens = \"prompt\"\nresponse_tokens = \"answer\"";
+    assert_snapshot!(mapped(&Lab::new(), columns), @r#"
+    error: unknown value `minutes`
+     --> e.toml:6:18
+      |
+    6 | timestamp_unit = "minutes"
+      |                  ^^^^^^^^^
+      |
+      = help: known here: s, ms, us, ns, datetime
+    "#);
+}
+
+#[test]
+fn columns_of_the_built_in_trace_cannot_be_named() {
+    let columns = "max_rows = 400\n[dataset.columns]\ntimestamp = \"t\"\ntimestamp_unit = \"s\"\nrequest_tokens = \"i\"\nresponse_tokens = \"o\"\n";
+    assert_snapshot!(refusal(&with("max_rows = 400\n", columns), &[]), @"
+    error: the built-in trace has no file whose columns could be named
+     --> e.toml:5:1
+      |
+    5 | [dataset.columns]
+      | ^^^^^^^^^^^^^^^^^
+      |
+      = help: remove this table
+    ");
+}
+
+#[test]
+fn first_and_latest_rows_cannot_both_be_chosen() {
+    assert_snapshot!(refusal(&with("max_rows = 400\n", "max_rows = 400\nlatest_rows = 50\n"), &[]), @"
+    error: the first rows of the slice and its latest ones cannot both be chosen
+     --> e.toml:5:15
+      |
+    5 | latest_rows = 50
+      |               ^^
+      |
+      = help: give either max_rows or latest_rows
+    ");
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{OutputFormat, existing_file};
 use crate::console::{Console, number, table};
-use crate::dataset::read_trace;
+use crate::dataset::read_trace_as;
 use crate::exit_code::Exit;
 use crate::intervals::{LEVELS, interval};
 use crate::predict::{Forecast, best_run, forecast};
@@ -48,7 +48,7 @@ pub(super) fn predict(args: &PredictArgs, console: Console) -> anyhow::Result<Ex
     };
     let saved = SavedRun::read(&results, &run_id)?;
     let model = saved.load(&results, &ComputeDevice::cpu())?;
-    let trace = read_trace(&args.trace)?;
+    let trace = read_trace_as(&args.trace, saved.spec.dataset.columns.as_ref())?;
     let offsets = saved.offsets(&results)?;
     let forecast = forecast(&saved, model.as_ref(), offsets.as_ref(), &trace, args.steps as usize)?;
     if offsets.is_some() && forecast.steps.iter().any(|step| step.bounds.is_empty()) {

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 use super::clock::parse_nanoseconds;
 use super::records::{Malformed, Record, Records, fields, push_plain};
 use super::trace::TraceError;
+use crate::experiment::TimestampUnit;
 
 /// What a field must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,8 +15,8 @@ pub enum Expect {
     Name,
     /// A finite number.
     Number,
-    /// Seconds since a midnight.
-    Seconds,
+    /// A time since a midnight, in this unit.
+    Stamp(TimestampUnit),
     /// A number of tokens: whole and not negative.
     Count,
     /// A date with or without a time.
@@ -34,7 +35,9 @@ impl Expect {
         match self {
             Expect::Name | Expect::DateTime => false,
             Expect::Number => value.is_finite(),
-            Expect::Seconds => (0.0..=GREATEST_SECONDS).contains(&value),
+            Expect::Stamp(unit) => {
+                unit.per_second().is_some_and(|ticks| (0.0..=GREATEST_SECONDS * ticks).contains(&value))
+            }
             Expect::Count => (0.0..=GREATEST_COUNT).contains(&value) && value.fract() == 0.0,
         }
     }
@@ -43,32 +46,37 @@ impl Expect {
         match self {
             Expect::Name => !text.is_empty(),
             Expect::DateTime => parse_nanoseconds(text).is_some(),
-            Expect::Number | Expect::Seconds | Expect::Count => {
+            Expect::Number | Expect::Stamp(_) | Expect::Count => {
                 text.parse().is_ok_and(|value| self.holds(value))
             }
         }
     }
 
     /// What is wrong with a text that is not accepted.
-    fn complaint(self, text: &str) -> String {
+    pub fn complaint(self, text: &str) -> String {
         if text.is_empty() {
             let expected = match self {
                 Expect::Name => "a name",
                 Expect::Number => "a number",
-                Expect::Seconds => "a number of seconds",
+                Expect::Stamp(unit) => &format!("a number of {}", unit.as_str()),
                 Expect::Count => "a number of tokens",
                 Expect::DateTime => "a date and time",
             };
             return format!("the value is missing; {expected} is expected here");
         }
         let fault = match (self, text.parse::<f64>()) {
-            (Expect::DateTime | Expect::Name, _) => {
+            (Expect::DateTime | Expect::Name | Expect::Stamp(TimestampUnit::DateTime), _) => {
                 "is not a date and time such as 2023-11-16 18:15:46.6805900"
             }
             (_, Err(_)) => "is not a number",
             (_, Ok(value)) if !value.is_finite() => "is not a finite number",
-            (Expect::Seconds, Ok(value)) if value < 0.0 => "is negative; timestamps count from a midnight on",
-            (Expect::Seconds, _) => "is too large for a number of seconds; divide milliseconds by 1000",
+            (Expect::Stamp(_), Ok(value)) if value < 0.0 => {
+                "is negative; timestamps count from a midnight on"
+            }
+            (Expect::Stamp(TimestampUnit::Seconds), _) => {
+                "is too large for a number of seconds; divide milliseconds by 1000"
+            }
+            (Expect::Stamp(_), _) => "is too large for a time since a midnight in this unit",
             (_, Ok(value)) if value < 0.0 => "is negative; a number of tokens is expected here",
             (_, Ok(value)) if value.fract() != 0.0 => {
                 "is not a whole number; a number of tokens is expected here"
@@ -96,6 +104,8 @@ pub struct TraceFile<'a> {
     header_line: usize,
     /// The names of the columns.
     pub header: Vec<String>,
+    /// Whether the first record holds values, and the names come from elsewhere.
+    headless: bool,
 }
 
 /// Some rows of a trace file, each with as many fields as the header.
@@ -124,7 +134,7 @@ impl<'a> TraceFile<'a> {
     /// # Errors
     /// Those, and a header that is malformed.
     pub fn new(name: &'a str, bytes: &'a [u8]) -> Result<Self, TraceError> {
-        let mut file = Self { name, text: "", header_line: 1, header: Vec::new() };
+        let mut file = Self { name, text: "", header_line: 1, header: Vec::new(), headless: false };
         if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
             return Err(file.whole("the file is UTF-16; save it as UTF-8"));
         }
@@ -147,13 +157,22 @@ impl<'a> TraceFile<'a> {
         Ok(file)
     }
 
+    /// Takes the first record for a row, of a file that is published without a header.
+    #[must_use]
+    pub fn with_header(self, names: &[&str]) -> Self {
+        let header = names.iter().map(ToString::to_string).collect();
+        Self { header, headless: true, ..self }
+    }
+
     /// Counts the fields of all rows below the header and hands the rows on, block by block, until `take` has enough.
     ///
     /// # Errors
     /// No row, a row that is no CSV, or one with too few or too many fields.
     pub fn walk(&self, mut take: impl FnMut(Block<'a>) -> ControlFlow<()>) -> Result<(), TraceError> {
         let mut records = Records::of(self.text);
-        records.next();
+        if !self.headless {
+            records.next();
+        }
         let (mut start, mut rows, mut plain, mut any) = (records.rest(), 0, true, false);
         loop {
             let record = records.next();
@@ -236,7 +255,7 @@ impl<'a> TraceFile<'a> {
 
     /// The rows that are sound: all of them, once [`Self::walk`] has passed.
     fn records(&self) -> impl Iterator<Item = Record<'a>> {
-        Records::of(self.text).filter_map(Result::ok).skip(1)
+        Records::of(self.text).filter_map(Result::ok).skip(usize::from(!self.headless))
     }
 
     fn wrong_length(&self, record: &Record<'_>) -> TraceError {

@@ -11,14 +11,14 @@ use sha2::{Digest, Sha256};
 use super::catalog::{Source, find_source};
 use super::pattern::ArrivalPattern;
 use super::prepare_error::PrepareError;
-use super::read::parse_trace;
+use super::read::{parse_trace_as, read_bytes};
 use super::scale::Scaler;
 use super::slice::{Removed, slice};
 use super::split::{LeakVerdict, Part, Split};
 use super::steps::{Steps, steps_of};
 use super::synthetic;
 use super::synthetic_slice::generate;
-use super::trace::{Trace, TraceError};
+use super::trace::Trace;
 use super::windows::{ScaledSteps, Windows};
 use crate::experiment::{DatasetSpec, RunSpec, hex};
 
@@ -167,11 +167,18 @@ impl Loader {
         let source = find_source(&spec.source).map_err(PrepareError::Missing)?;
         let key = match &source {
             // The generator is endless: how much of it is needed depends on the slice.
-            Source::Synthetic => {
-                json!([spec.source, spec.end, spec.max_rows, spec.llms, spec.log_types, spec.start])
-                    .to_string()
-            }
-            Source::File(path) => path.display().to_string(),
+            Source::Synthetic => json!([
+                spec.source,
+                spec.end,
+                spec.max_rows,
+                spec.latest_rows,
+                spec.llms,
+                spec.log_types,
+                spec.start,
+                spec.columns
+            ])
+            .to_string(),
+            Source::File(path) => json!([path.display().to_string(), spec.columns]).to_string(),
         };
         if let Some(loaded) = self.traces.get(&key) {
             return Ok(loaded.clone());
@@ -182,17 +189,13 @@ impl Loader {
                 (Trace::Requests(generate(spec).map_err(PrepareError::Slice)?), hash)
             }
             Source::File(path) => {
-                let file = path.display().to_string();
-                let bytes = std::fs::read(&path).map_err(|error| {
-                    let message = format!("cannot be read: {error}");
-                    PrepareError::Trace(TraceError { file: file.clone(), line: None, column: None, message })
-                })?;
+                let (file, bytes) = read_bytes(&path).map_err(PrepareError::Trace)?;
                 let (trace, hash) = std::thread::scope(|scope| {
                     let hash = scope.spawn(|| hex(&Sha256::digest(&bytes)));
-                    let trace = parse_trace(&file, &bytes);
+                    let trace = parse_trace_as(&file, &bytes, spec.columns.as_ref());
                     (trace, hash.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
                 });
-                (trace.map_err(PrepareError::Trace)?, hash)
+                (trace?, hash)
             }
         };
         let loaded = (Arc::new(trace), hash);

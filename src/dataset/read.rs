@@ -1,4 +1,4 @@
-//! Reads a trace file: the layout is recognised by its header, polars reads the values, and none is guessed.
+//! Reads a trace file: polars reads the values of CSV, each is checked, and none is guessed.
 
 use std::io::Cursor;
 use std::ops::ControlFlow;
@@ -10,205 +10,109 @@ use polars::prelude::{
 };
 
 use super::clock::parse_nanoseconds;
-use super::locate::{Block, Expect, TraceFile, shortened};
-use super::trace::{Labels, RequestTrace, SeriesTrace, Trace, TraceError};
+use super::layout::{mapped, recognised};
+use super::locate::{Block, Expect, TraceFile};
+use super::prepare_error::PrepareError;
+use super::rows::Rows;
+use super::trace::{Labels, Trace, TraceError};
+use super::unpack::unpack;
+use crate::experiment::ColumnsSpec;
 
-const BURSTGPT: [&str; 5] = ["Timestamp", "Model", "Request tokens", "Response tokens", "Log Type"];
-const AZURE: [&str; 3] = ["TIMESTAMP", "ContextTokens", "GeneratedTokens"];
 /// Blocks that are counted before they are read.
 const BLOCKS_AHEAD: usize = 2;
-const DATE_NAMES: [&str; 4] = ["date", "datetime", "time", "timestamp"];
-
-/// The layouts that are understood, with the positions of the columns they need.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Layout {
-    /// `Timestamp,[Session ID,Elapsed time,]Model,Request tokens,Response tokens,Total tokens,Log Type`.
-    BurstGpt([usize; 5]),
-    /// `TIMESTAMP,ContextTokens,GeneratedTokens`.
-    Azure([usize; 3]),
-    /// A date column and numeric columns.
-    Series { date: usize, columns: Vec<usize> },
-}
-
 /// Reads a trace from a file.
 ///
 /// # Errors
-/// An unreadable or empty file, an unknown header, or a row that is malformed: with file, line and column.
+/// An unreadable or empty file, an unknown layout, or a row that is malformed: with file, line and column.
 pub fn read_trace(path: &Path) -> Result<Trace, TraceError> {
-    let file = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|error| TraceError {
-        file: file.clone(),
-        line: None,
-        column: None,
-        message: format!("cannot be read: {error}"),
-    })?;
+    let (file, bytes) = read_bytes(path)?;
     parse_trace(&file, &bytes)
+}
+
+/// Reads a trace from a file whose columns are named, if they are.
+///
+/// # Errors
+/// As [`read_trace`], and a column that is not there, with the key of `[dataset]` that names it.
+pub fn read_trace_as(path: &Path, columns: Option<&ColumnsSpec>) -> Result<Trace, PrepareError> {
+    let (file, bytes) = read_bytes(path).map_err(PrepareError::Trace)?;
+    parse_trace_as(&file, &bytes, columns)
+}
+
+/// The content of a file, and its name for messages.
+pub(super) fn read_bytes(path: &Path) -> Result<(String, Vec<u8>), TraceError> {
+    let file = path.display().to_string();
+    match std::fs::read(path) {
+        Ok(bytes) => Ok((file, bytes)),
+        Err(error) => {
+            Err(TraceError { file, line: None, column: None, message: format!("cannot be read: {error}") })
+        }
+    }
 }
 
 /// Reads a trace from bytes; `name` is only named in errors.
 ///
-/// Values are taken as they stand: surplus columns are passed over, and so are blank lines and spaces around a field.
+/// Formats (CSV, JSONL, Parquet; gzip and zstd around them) are told by the first bytes, layouts by the names of the
+/// columns. Values are taken as they stand: surplus columns are passed over, and so are blank lines and spaces around a
+/// field.
 ///
 /// # Errors
 /// As [`read_trace`].
 pub fn parse_trace(name: &str, bytes: &[u8]) -> Result<Trace, TraceError> {
-    let file = TraceFile::new(name, bytes)?;
-    let layout = recognise(&file.header).map_err(|message| file.at_header(&message))?;
-    match layout {
-        Layout::BurstGpt(columns) => burstgpt(&file, columns).map(Trace::Requests),
-        Layout::Azure(columns) => azure(&file, columns).map(Trace::Requests),
-        Layout::Series { date, columns } => series(&file, date, &columns).map(Trace::Series),
-    }
+    let bytes = unpack(name, bytes)?;
+    let rows = Rows::of(name, &bytes)?;
+    recognised(rows)
 }
 
-fn recognise(header: &[String]) -> Result<Layout, String> {
-    if let Some(columns) = positions(header, "BurstGPT", BURSTGPT)? {
-        return Ok(Layout::BurstGpt(columns));
-    }
-    if let Some(columns) = positions(header, "Azure", AZURE)? {
-        return Ok(Layout::Azure(columns));
-    }
-    let is_date = |name: &String| DATE_NAMES.iter().any(|date| name.eq_ignore_ascii_case(date));
-    match header.iter().position(is_date) {
-        Some(date) if header.len() > 1 => {
-            if let Some(at) = (0..header.len()).find(|&at| header[at].is_empty()) {
-                return Err(format!("column {} has no name", at + 1));
-            }
-            if let Some(at) = (1..header.len()).find(|&at| header[..at].contains(&header[at])) {
-                return Err(format!("the column `{}` is there twice", header[at]));
-            }
-            if header.iter().any(|name| name == "all") {
-                return Err(
-                    "the column `all` must have another name: `all` stands for the mean over all columns"
-                        .into(),
-                );
-            }
-            let columns = (0..header.len()).filter(|&column| column != date).collect();
-            Ok(Layout::Series { date, columns })
-        }
-        _ => Err(format!(
-            "the header `{}` is not one that is known; known are BurstGPT (Timestamp,Model,Request tokens,Response \
-             tokens,Total tokens,Log Type), Azure (TIMESTAMP,ContextTokens,GeneratedTokens) and numeric tables with \
-             a column `date`",
-            shortened(&header.join(","))
-        )),
-    }
-}
-
-/// Where the columns of a layout stand; `None` where hardly any of them is there.
-fn positions<const N: usize>(
-    header: &[String],
-    layout: &str,
-    wanted: [&str; N],
-) -> Result<Option<[usize; N]>, String> {
-    let mut positions = [0; N];
-    let mut missing = Vec::new();
-    for (position, name) in positions.iter_mut().zip(wanted) {
-        let mut found = (0..header.len()).filter(|&at| header[at] == name);
-        match (found.next(), found.next()) {
-            (Some(at), None) => *position = at,
-            (Some(_), Some(_)) => return Err(format!("the column `{name}` is there twice")),
-            (None, _) => missing.push(format!("`{name}`")),
-        }
-    }
-    match missing.len() {
-        0 => Ok(Some(positions)),
-        few if few + 2 <= N => {
-            Err(format!("the header looks like that of {layout}, but lacks {}", missing.join(", ")))
-        }
-        _ => Ok(None),
-    }
-}
-
-fn burstgpt(file: &TraceFile<'_>, columns: [usize; 5]) -> Result<RequestTrace, TraceError> {
-    let [timestamp, model, request, response, log_type] = columns;
-    let mut table = Table::read(
-        file,
-        &[
-            (timestamp, Expect::Seconds),
-            (model, Expect::Name),
-            (request, Expect::Count),
-            (response, Expect::Count),
-            (log_type, Expect::Name),
-        ],
-    )?;
-    let mut arrival_s = table.numbers(0);
-    let clock_s = from_first(&mut arrival_s);
-    require_order(&arrival_s, timestamp, file)?;
-    Ok(RequestTrace {
-        arrival_s,
-        request_tokens: table.numbers(2),
-        response_tokens: table.numbers(3),
-        llm: table.labels(1),
-        log_type: table.labels(4),
-        clock_s,
-    })
-}
-
-fn azure(file: &TraceFile<'_>, columns: [usize; 3]) -> Result<RequestTrace, TraceError> {
-    let [timestamp, request, response] = columns;
-    let mut table = Table::read(
-        file,
-        &[(timestamp, Expect::DateTime), (request, Expect::Count), (response, Expect::Count)],
-    )?;
-    let (arrival_s, clock_s) = table.date_times(0);
-    require_order(&arrival_s, timestamp, file)?;
-    Ok(RequestTrace {
-        arrival_s,
-        request_tokens: table.numbers(1),
-        response_tokens: table.numbers(2),
-        llm: Labels::default(),
-        log_type: Labels::default(),
-        clock_s,
-    })
-}
-
-fn series(file: &TraceFile<'_>, date: usize, columns: &[usize]) -> Result<SeriesTrace, TraceError> {
-    let mut wanted = vec![(date, Expect::DateTime)];
-    wanted.extend(columns.iter().map(|&column| (column, Expect::Number)));
-    let mut table = Table::read(file, &wanted)?;
-    let (time_s, _) = table.date_times(0);
-    require_order(&time_s, date, file)?;
-    Ok(SeriesTrace {
-        time_s,
-        names: columns.iter().map(|&column| file.header[column].clone()).collect(),
-        columns: (1..=columns.len()).map(|index| table.numbers(index)).collect(),
-    })
-}
-
-/// Turns clock times into seconds since the first one, which is returned.
-fn from_first(stamps_s: &mut [f64]) -> f64 {
-    let first_s = stamps_s.first().copied().unwrap_or(0.0);
-    for stamp_s in stamps_s.iter_mut() {
-        *stamp_s -= first_s;
-    }
-    first_s
-}
-
-fn require_order(times_s: &[f64], column: usize, file: &TraceFile<'_>) -> Result<(), TraceError> {
-    match times_s.windows(2).position(|pair| pair[1] < pair[0]) {
-        Some(row) => Err(file.backwards(row + 1, column)),
-        None => Ok(()),
-    }
+/// Reads a trace from bytes whose columns are named, if they are.
+///
+/// # Errors
+/// As [`read_trace_as`].
+pub fn parse_trace_as(
+    name: &str,
+    bytes: &[u8],
+    columns: Option<&ColumnsSpec>,
+) -> Result<Trace, PrepareError> {
+    let Some(columns) = columns else {
+        return parse_trace(name, bytes).map_err(PrepareError::Trace);
+    };
+    let bytes = unpack(name, bytes).map_err(PrepareError::Trace)?;
+    let rows = Rows::of(name, &bytes).map_err(PrepareError::Trace)?;
+    let layout = mapped(rows.names(), columns).map_err(PrepareError::Slice)?;
+    layout.read(&rows).map_err(PrepareError::Trace)
 }
 
 /// The wanted columns of a trace file, as polars read them.
 ///
 /// Polars takes some rows that are no rows and does not always say where it stumbled. So it is only given rows whose
 /// fields were counted, every value is checked, and a bad one is looked up in the file.
-struct Table(Vec<Column>);
+pub struct Table(Vec<Column>);
 
 /// The values of one column.
-enum Column {
+pub enum Column {
+    /// Numbers that are what they must be.
     Numbers(Expect, Vec<f64>),
+    /// Names of which few are distinct.
     Names(Labels),
     /// Nanoseconds of the clock.
     DateTimes(Vec<i64>),
 }
 
 impl Table {
-    /// One thread counts fields while another has polars read what was counted.
-    fn read(file: &TraceFile<'_>, wanted: &[(usize, Expect)]) -> Result<Self, TraceError> {
+    /// A table of columns of one length.
+    pub fn of(columns: Vec<Column>) -> Self {
+        Self(columns)
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.0.first().is_none_or(Column::is_empty)
+    }
+
+    /// Reads the rows of a CSV file: one thread counts fields while another has polars read what was counted.
+    ///
+    /// # Errors
+    /// The first row or value that is malformed.
+    pub fn read(file: &TraceFile<'_>, wanted: &[(usize, Expect)]) -> Result<Self, TraceError> {
         let mut columns: Vec<Column> = wanted.iter().map(|(_, expect)| Column::new(*expect)).collect();
         let (sender, blocks) = mpsc::sync_channel(BLOCKS_AHEAD);
         std::thread::scope(|scope| {
@@ -237,7 +141,7 @@ impl Table {
     }
 
     /// The values of a column of numbers; none for any other.
-    fn numbers(&mut self, index: usize) -> Vec<f64> {
+    pub fn numbers(&mut self, index: usize) -> Vec<f64> {
         match &mut self.0[index] {
             Column::Numbers(_, values) => std::mem::take(values),
             Column::Names(_) | Column::DateTimes(_) => Vec::new(),
@@ -245,7 +149,7 @@ impl Table {
     }
 
     /// The values of a column of names; none for any other.
-    fn labels(&mut self, index: usize) -> Labels {
+    pub fn labels(&mut self, index: usize) -> Labels {
         match &mut self.0[index] {
             Column::Names(labels) => std::mem::take(labels),
             Column::Numbers(..) | Column::DateTimes(_) => Labels::default(),
@@ -253,7 +157,7 @@ impl Table {
     }
 
     /// A column of dates: seconds since the first row, and the first row's clock time in seconds.
-    fn date_times(&self, index: usize) -> (Vec<f64>, f64) {
+    pub fn date_times(&self, index: usize) -> (Vec<f64>, f64) {
         let Column::DateTimes(stamps) = &self.0[index] else { return (Vec::new(), 0.0) };
         let first = stamps.first().copied().unwrap_or(0);
         let times_s = stamps.iter().map(|stamp| (stamp - first) as f64 / 1e9).collect();
@@ -287,19 +191,54 @@ fn append(
 }
 
 impl Column {
-    fn new(expect: Expect) -> Self {
+    /// A column without rows.
+    pub fn new(expect: Expect) -> Self {
         match expect {
             Expect::Name => Column::Names(Labels::default()),
             Expect::DateTime => Column::DateTimes(Vec::new()),
-            Expect::Number | Expect::Seconds | Expect::Count => Column::Numbers(expect, Vec::new()),
+            Expect::Number | Expect::Stamp(_) | Expect::Count => Column::Numbers(expect, Vec::new()),
         }
     }
 
     fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
         match self {
-            Column::Numbers(_, values) => values.is_empty(),
-            Column::Names(labels) => labels.is_empty(),
-            Column::DateTimes(stamps) => stamps.is_empty(),
+            Column::Numbers(_, values) => values.len(),
+            Column::Names(labels) => labels.len(),
+            Column::DateTimes(stamps) => stamps.len(),
+        }
+    }
+
+    /// Takes up a number; false if it must not stand here.
+    pub fn push_number(&mut self, value: f64) -> bool {
+        match self {
+            Column::Numbers(expect, values) if expect.holds(value) => {
+                values.push(value);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Takes up a name or a date; false if it must not stand here.
+    pub fn push_text(&mut self, text: &str) -> bool {
+        match self {
+            Column::Names(labels) if !text.is_empty() => {
+                labels.push(text);
+                true
+            }
+            Column::DateTimes(stamps) => match parse_nanoseconds(text) {
+                Some(stamp) => {
+                    stamps.push(stamp);
+                    true
+                }
+                None => false,
+            },
+            Column::Names(_) | Column::Numbers(..) => false,
         }
     }
 
@@ -312,7 +251,10 @@ impl Column {
     }
 
     /// Takes up the values of a block; false if one of them must not stand here.
-    fn append(&mut self, block: &Series) -> PolarsResult<bool> {
+    ///
+    /// # Errors
+    /// A column of another type, which would be a mistake in this program.
+    pub fn append(&mut self, block: &Series) -> PolarsResult<bool> {
         match self {
             Column::Numbers(expect, values) => {
                 for value in block.f64()?.iter() {
@@ -343,7 +285,7 @@ fn read_frame(rows: &[u8], columns: usize, wanted: &[(usize, Expect)]) -> Polars
     let schema = (0..columns).map(|column| {
         let expect = wanted.iter().find(|(at, _)| *at == column).map(|(_, expect)| expect);
         let dtype = match expect {
-            Some(Expect::Number | Expect::Seconds | Expect::Count) => DataType::Float64,
+            Some(Expect::Number | Expect::Stamp(_) | Expect::Count) => DataType::Float64,
             Some(Expect::Name | Expect::DateTime) | None => DataType::String,
         };
         Field::new(name(column), dtype)

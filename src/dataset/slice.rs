@@ -20,7 +20,7 @@ pub struct SliceError {
 pub struct Removed {
     /// Rows of the whole trace.
     pub read: usize,
-    /// Rows outside the slice (`start`, `end`, `max_rows`, `llms`, `log_types`).
+    /// Rows outside the slice (`start`, `end`, `max_rows`, `latest_rows`, `llms`, `log_types`).
     pub outside: usize,
     /// Rows dropped for zero tokens.
     pub zero_tokens: usize,
@@ -55,6 +55,7 @@ fn slice_requests(trace: &RequestTrace, spec: &DatasetSpec) -> Result<(RequestTr
         .filter(|&row| keeps(&llms, row) && keeps(&log_types, row))
         .take(spec.max_rows.unwrap_or(usize::MAX))
         .collect();
+    keep_latest(&mut rows, spec);
     let mut removed = Removed { read: trace.len(), outside: trace.len() - rows.len(), ..Removed::default() };
     if spec.cleaning.drop_zero_tokens {
         let before = rows.len();
@@ -85,10 +86,11 @@ fn slice_series(trace: &SeriesTrace, spec: &DatasetSpec) -> Result<(SeriesTrace,
         });
     }
     let (start_s, end_s) = bounds(spec);
-    let rows: Vec<usize> = (0..trace.time_s.len())
+    let mut rows: Vec<usize> = (0..trace.time_s.len())
         .filter(|&row| trace.time_s[row] >= start_s && trace.time_s[row] < end_s)
         .take(spec.max_rows.unwrap_or(usize::MAX))
         .collect();
+    keep_latest(&mut rows, spec);
     let Some(&first) = rows.first() else {
         return Err(empty_slice(trace.time_s.last().copied(), trace.time_s.len()));
     };
@@ -98,6 +100,13 @@ fn slice_series(trace: &SeriesTrace, spec: &DatasetSpec) -> Result<(SeriesTrace,
     let time_s = rows.iter().map(|&row| trace.time_s[row] - trace.time_s[first]).collect();
     let columns = trace.columns.iter().map(pick).collect();
     Ok((SeriesTrace { time_s, names: trace.names.clone(), columns }, removed))
+}
+
+/// Leaves the last rows of a slice only, where `latest_rows` says how many.
+fn keep_latest(rows: &mut Vec<usize>, spec: &DatasetSpec) {
+    if let Some(latest) = spec.latest_rows {
+        rows.drain(..rows.len().saturating_sub(latest));
+    }
 }
 
 fn bounds(spec: &DatasetSpec) -> (f64, f64) {
@@ -118,7 +127,8 @@ fn no_such_column(key: &'static str) -> SliceError {
     SliceError {
         key: vec![key],
         message: format!("this trace does not say the `{key}` of its rows"),
-        help: "remove this filter: only BurstGPT traces have it".to_string(),
+        help: "remove this filter: only BurstGPT traces have it, and files whose [dataset.columns] name it"
+            .to_string(),
     }
 }
 

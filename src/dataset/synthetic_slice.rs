@@ -19,10 +19,18 @@ const ENOUGH_FOR_NAMES: usize = 1_000;
 pub(super) fn generate(spec: &DatasetSpec) -> Result<RequestTrace, SliceError> {
     let start_s = spec.start.map_or(0.0, Span::seconds);
     let end_s = spec.end.map_or(f64::INFINITY, Span::seconds);
+    if spec.columns.is_some() {
+        return Err(SliceError {
+            key: vec!["columns"],
+            message: "the built-in trace has no file whose columns could be named".to_string(),
+            help: "remove this table".to_string(),
+        });
+    }
     let wanted = match (spec.max_rows, spec.end) {
         (Some(rows), _) => rows,
         (None, Some(_)) => usize::MAX,
-        (None, None) => DEFAULT_ROWS,
+        // The trace is endless: without an end, its latest rows are those of as many as are there by default.
+        (None, None) => spec.latest_rows.unwrap_or(0).max(DEFAULT_ROWS),
     };
     let names_are_known = all_known(spec.llms.as_deref(), &[Llm::ChatGpt, Llm::Gpt4].map(Llm::as_str))
         && all_known(spec.log_types.as_deref(), &[LogType::Conversation, LogType::Api].map(LogType::as_str));

@@ -9,7 +9,7 @@ use super::document::{Document, Node, Path};
 use super::problem::Problem;
 use crate::search::Dimension;
 
-/// The tables that may hold axes, beside `dataset.max_rows`.
+/// The tables that may hold axes, beside `dataset.max_rows` and `dataset.latest_rows`.
 const AXIS_TABLES: [&str; 3] = ["task", "training", "models"];
 const DOMAINS: [&str; 4] = ["grid", "uniform", "log_uniform", "int"];
 
@@ -122,11 +122,14 @@ fn walk<'t>(path: &mut Path, node: &Node<'t>, axes: &mut Vec<Axis<'t>>) -> Resul
 }
 
 fn axis<'t>(path: &Path, domain: Domain<'t>, span: Range<usize>) -> Result<Axis<'t>, Problem> {
-    let allowed = AXIS_TABLES.contains(&path[0].as_str()) || path.join(".") == "dataset.max_rows";
+    let allowed = AXIS_TABLES.contains(&path[0].as_str())
+        || ["dataset.max_rows", "dataset.latest_rows"].contains(&path.join(".").as_str());
     if !allowed {
         return Err(Problem::at(Some(span), format!("`{}` cannot be an axis", path.join(".")))
             .label("several values")
-            .help("axes may stand under task, training, models and at dataset.max_rows"));
+            .help(
+                "axes may stand under task, training, models and at dataset.max_rows and dataset.latest_rows",
+            ));
     }
     // `task.<kind>.x` and `models.<n>.<kind>.x` are known to the user as `task.x` and `model.x`.
     let (entry, name) = match path[0].as_str() {

@@ -3,6 +3,7 @@
 mod axis;
 mod claim;
 mod claim_check;
+mod columns_spec;
 mod document;
 mod duration;
 mod entry_space;
@@ -21,6 +22,7 @@ mod validate;
 use std::path::Path;
 
 pub use claim::{Aggregate, ClaimPart, ClaimSpec, ClaimUnit, Conditions, Expectation, Tolerance};
+pub use columns_spec::{ColumnsSpec, TimestampUnit};
 pub use duration::Span;
 pub use partition::Partition;
 pub use plan::{Plan, Run};

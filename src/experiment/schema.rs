@@ -13,10 +13,12 @@ pub fn json_schema() -> String {
         for (name, definition) in definitions.iter_mut() {
             if may_hold_axes(name) {
                 allow_axes(definition);
-            } else if name == "DatasetSpec"
-                && let Some(rows) = definition.pointer_mut("/properties/max_rows")
-            {
-                allow_axis(rows);
+            } else if name == "DatasetSpec" {
+                for rows in ["/properties/max_rows", "/properties/latest_rows"] {
+                    if let Some(rows) = definition.pointer_mut(rows) {
+                        allow_axis(rows);
+                    }
+                }
             }
         }
         definitions.insert("Axis".to_string(), axis_schema());
@@ -31,6 +33,7 @@ pub fn json_schema() -> String {
 fn may_hold_axes(name: &str) -> bool {
     let elsewhere = [
         "DatasetSpec",
+        "ColumnsSpec",
         "CleaningSpec",
         "SplitSpec",
         "EvaluationSpec",

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::claim::ClaimSpec;
+use super::columns_spec::ColumnsSpec;
 use super::duration::Span;
 use super::scheduler_spec::SchedulerSpec;
 use crate::model::ModelSpec;
@@ -68,12 +69,18 @@ pub struct DatasetSpec {
     /// At most this many rows of the slice, from its start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_rows: Option<usize>,
+    /// At most this many rows of the slice, from its end: the latest ones. Instead of `max_rows`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latest_rows: Option<usize>,
     /// Keep only requests to these models (the `Model` column of BurstGPT).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub llms: Option<Vec<String>>,
     /// Keep only requests of these kinds (the `Log Type` column of BurstGPT).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_types: Option<Vec<String>>,
+    /// Which columns of the file hold what; only for a table of requests whose layout is not one that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub columns: Option<ColumnsSpec>,
     /// What is removed or repaired before anything is computed.
     #[serde(default)]
     pub cleaning: CleaningSpec,

@@ -82,6 +82,15 @@ impl Check {
         if let Some(rows) = dataset.max_rows {
             self.positive("dataset.max_rows", rows);
         }
+        if let Some(rows) = dataset.latest_rows {
+            self.positive("dataset.latest_rows", rows);
+            self.require(
+                dataset.max_rows.is_none(),
+                "dataset.latest_rows",
+                "the first rows of the slice and its latest ones cannot both be chosen",
+                "give either max_rows or latest_rows",
+            );
+        }
         for (key, list) in [("llms", &dataset.llms), ("log_types", &dataset.log_types)] {
             let empty = list.as_ref().is_some_and(Vec::is_empty);
             self.require(

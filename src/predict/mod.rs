@@ -83,6 +83,7 @@ pub fn forecast(
         start: None,
         end: None,
         max_rows: None,
+        latest_rows: None,
         llms: None,
         log_types: None,
         ..saved.spec.dataset.clone()

@@ -180,6 +180,7 @@ fn slice(dataset: &DatasetSpec) -> String {
         (Some(start), Some(end)) => parts.push(format!("from {} up to {}", spaced(start), spaced(end))),
     }
     parts.extend(dataset.max_rows.map(|rows| format!("at most {} rows", grouped(rows))));
+    parts.extend(dataset.latest_rows.map(|rows| format!("the latest {} rows", grouped(rows))));
     let names = |what: &str, names: &Option<Vec<String>>| {
         names.as_ref().map(|names| format!("{what} {}", names.join(", ")))
     };

@@ -4,6 +4,7 @@
 
 mod command;
 mod faults;
+mod formats;
 mod forms;
 mod layouts;
 mod properties;

@@ -1,0 +1,218 @@
+//! A trace file with one JSON object on each line, as Mooncake publishes them; strict about every line.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::Value;
+
+use super::locate::{Expect, shortened};
+use super::read::{Column, Table};
+use super::trace::TraceError;
+
+/// A file of JSON objects whose text and first line are sound.
+pub struct JsonLines<'a> {
+    name: &'a str,
+    text: &'a str,
+    first_line: usize,
+    /// The keys of the first object, which every other must have as well.
+    pub keys: Vec<String>,
+}
+
+impl<'a> JsonLines<'a> {
+    /// Refuses what is no text, and a first line that is no object.
+    ///
+    /// # Errors
+    /// Those.
+    pub fn new(name: &'a str, bytes: &'a [u8]) -> Result<Self, TraceError> {
+        let mut file = Self { name, text: "", first_line: 1, keys: Vec::new() };
+        file.text = std::str::from_utf8(bytes).map_err(|error| {
+            let line = 1 + memchr::memchr_iter(b'\n', &bytes[..error.valid_up_to()]).count();
+            file.at_line(line, None, "a byte that is not UTF-8; save the file as UTF-8")
+        })?;
+        let Some((line, text)) = file.lines().next() else {
+            return Err(file.at_line(1, None, "the file is empty; a trace has rows"));
+        };
+        file.first_line = line;
+        file.keys = object_keys(text).map_err(|message| file.at_line(line, None, &message))?;
+        Ok(file)
+    }
+
+    /// The values of the wanted keys, given by their positions among the first object's.
+    ///
+    /// # Errors
+    /// A line that is no object, or one whose value is missing, there twice or not what is expected.
+    pub fn read(&self, wanted: &[(usize, Expect)]) -> Result<Table, TraceError> {
+        let mut columns: Vec<Column> = wanted.iter().map(|(_, expect)| Column::new(*expect)).collect();
+        for (line, text) in self.lines() {
+            let values = self.values(line, text, wanted.iter().map(|(key, _)| *key))?;
+            for ((column, (key, expect)), value) in columns.iter_mut().zip(wanted).zip(values) {
+                let sound = match (value.as_ref(), expect) {
+                    (Some(Value::String(text)), Expect::Name | Expect::DateTime) => column.push_text(text),
+                    (Some(Value::Number(number)), _) => {
+                        number.as_f64().is_some_and(|number| column.push_number(number))
+                    }
+                    _ => false,
+                };
+                if !sound {
+                    return Err(self.at_line(line, Some(*key), &complaint(*expect, value.as_ref())));
+                }
+            }
+        }
+        Ok(Table::of(columns))
+    }
+
+    /// An error about the first object.
+    pub fn at_first(&self, message: &str) -> TraceError {
+        self.at_line(self.first_line, None, message)
+    }
+
+    /// An error about a timestamp that is earlier than that of the row before, `row - 1`.
+    pub fn backwards(&self, row: usize, key: usize) -> TraceError {
+        let mut stamps = self.lines().skip(row - 1).map(|(line, text)| {
+            let value = self.values(line, text, std::iter::once(key)).ok();
+            (line, value.and_then(|mut values| values.pop().flatten()).unwrap_or_default())
+        });
+        match (stamps.next(), stamps.next()) {
+            (Some((_, before)), Some((line, stamp))) => {
+                let message =
+                    format!("the timestamp goes back from `{before}` to `{stamp}`; sort the rows by it");
+                self.at_line(line, Some(key), &message)
+            }
+            _ => self.at_first("a timestamp goes back in time; sort the rows by it"),
+        }
+    }
+
+    /// The lines that are not blank, with their numbers counted from 1.
+    fn lines(&self) -> impl Iterator<Item = (usize, &'a str)> {
+        let lines = self.text.lines().enumerate().map(|(index, text)| (index + 1, text.trim_ascii()));
+        lines.filter(|(_, text)| !text.is_empty())
+    }
+
+    /// The values of some keys in one line; `None` where one is missing.
+    fn values(
+        &self,
+        line: usize,
+        text: &str,
+        keys: impl Iterator<Item = usize>,
+    ) -> Result<Vec<Option<Value>>, TraceError> {
+        let keys: Vec<&str> = keys.map(|key| self.keys[key].as_str()).collect();
+        parse(text, Picked { keys }).map_err(|message| self.at_line(line, None, &message))
+    }
+
+    fn at_line(&self, line: usize, key: Option<usize>, message: &str) -> TraceError {
+        TraceError {
+            file: self.name.to_string(),
+            line: Some(line),
+            column: key.and_then(|key| self.keys.get(key).cloned()),
+            message: message.to_string(),
+        }
+    }
+}
+
+/// What is wrong with a value that is not accepted.
+fn complaint(expect: Expect, value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => expect.complaint(""),
+        Some(Value::String(text)) if matches!(expect, Expect::Name | Expect::DateTime) => {
+            expect.complaint(text)
+        }
+        Some(Value::Number(number)) if !matches!(expect, Expect::Name | Expect::DateTime) => {
+            expect.complaint(&number.to_string())
+        }
+        Some(value) => {
+            let wanted = if matches!(expect, Expect::Name | Expect::DateTime) { "text" } else { "number" };
+            format!("`{}` is no JSON {wanted}", shortened(&value.to_string()))
+        }
+    }
+}
+
+fn object_keys(text: &str) -> Result<Vec<String>, String> {
+    parse(text, Keys)
+}
+
+/// Parses one line as an object; whatever follows it is a mistake.
+fn parse<'de, V: Visitor<'de>>(text: &'de str, visitor: V) -> Result<V::Value, String> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let parsed = reader.deserialize_map(visitor).and_then(|value| reader.end().map(|()| value));
+    parsed.map_err(|error| {
+        // A line of a file of lines: serde's own line number would mislead.
+        let message = error.to_string();
+        let message = message.split(" at line ").next().unwrap_or_default();
+        format!("this line is not one JSON object: {message} (character {})", error.column())
+    })
+}
+
+/// Collects the keys of an object.
+struct Keys;
+
+impl<'de> Visitor<'de> for Keys {
+    type Value = Vec<String>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut keys = Vec::new();
+        while let Some((key, _)) = map.next_entry::<String, IgnoredAny>()? {
+            keys.push(key);
+        }
+        Ok(keys)
+    }
+}
+
+/// Collects the values of some keys and passes over all others.
+struct Picked<'k> {
+    keys: Vec<&'k str>,
+}
+
+impl<'de> Visitor<'de> for Picked<'_> {
+    type Value = Vec<Option<Value>>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut values = vec![None; self.keys.len()];
+        while let Some(Key(key)) = map.next_key()? {
+            match self.keys.iter().position(|wanted| *wanted == key) {
+                Some(at) if values[at].is_some() => {
+                    let message = format!("the key \"{}\" is there twice", shortened(&key));
+                    return Err(serde::de::Error::custom(message));
+                }
+                Some(at) => values[at] = Some(map.next_value()?),
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(values)
+    }
+}
+
+/// A key that is copied only where it holds escapes.
+struct Key<'de>(Cow<'de, str>);
+
+impl<'de> serde::Deserialize<'de> for Key<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Borrowed;
+        impl<'de> Visitor<'de> for Borrowed {
+            type Value = Key<'de>;
+
+            fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str("a key")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Key(Cow::Owned(text.to_string())))
+            }
+        }
+        deserializer.deserialize_str(Borrowed)
+    }
+}

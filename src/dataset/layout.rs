@@ -1,0 +1,257 @@
+//! The layouts of traces, recognised by the names of the columns or given by the experiment file.
+
+use super::locate::{Expect, shortened};
+use super::read::Table;
+use super::rows::Rows;
+use super::slice::SliceError;
+use super::trace::{Labels, RequestTrace, SeriesTrace, Trace, TraceError};
+use crate::experiment::{ColumnsSpec, TimestampUnit};
+use crate::nearest::nearest;
+
+const BURSTGPT: [&str; 5] = ["Timestamp", "Request tokens", "Response tokens", "Model", "Log Type"];
+const AZURE: [&str; 3] = ["TIMESTAMP", "ContextTokens", "GeneratedTokens"];
+const MOONCAKE: [&str; 3] = ["timestamp", "input_length", "output_length"];
+/// `ServeGen` publishes its client traces without these names.
+const SERVEGEN: [&str; 6] = ["start_s", "rate_rps", "cv", "family", "a", "b"];
+const DATE_NAMES: [&str; 4] = ["date", "datetime", "time", "timestamp"];
+
+/// A layout, with the positions of the columns it needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Layout {
+    /// One row is one request.
+    Requests {
+        /// Arrival, in this unit.
+        timestamp: (usize, TimestampUnit),
+        /// Prompt tokens.
+        request_tokens: usize,
+        /// Generated tokens.
+        response_tokens: usize,
+        /// The LLM, where the file says it.
+        llm: Option<usize>,
+        /// The kind of request, where the file says it.
+        log_type: Option<usize>,
+    },
+    /// One row is one reading of several quantities.
+    Series {
+        /// The time of the row, in this unit.
+        time: (usize, TimestampUnit),
+        /// The quantities.
+        columns: Vec<usize>,
+    },
+}
+
+/// Recognises the layout of a file by its columns and reads it.
+///
+/// # Errors
+/// A layout that is not known, and whatever is wrong with a row.
+pub fn recognised(rows: Rows<'_>) -> Result<Trace, TraceError> {
+    let rows = match rows {
+        Rows::Csv(file) if is_headless_servegen(&file.header) => Rows::Csv(file.with_header(&SERVEGEN)),
+        rows => rows,
+    };
+    let is_json = matches!(rows, Rows::JsonLines(_));
+    recognise(rows.names(), is_json).map_err(|message| rows.at_names(&message))?.read(&rows)
+}
+
+/// Whether a first record is the first row of a client trace: `0,1.33,8.6,Weibull,0.375,0.397` or `0,0,0,,0,0`.
+fn is_headless_servegen(header: &[String]) -> bool {
+    let is_number = |at: usize| header[at].parse::<f64>().is_ok();
+    header.len() == SERVEGEN.len() && [0, 1, 2, 4, 5].into_iter().all(is_number) && !is_number(3)
+}
+
+fn recognise(names: &[String], is_json: bool) -> Result<Layout, String> {
+    let requests = |timestamp, unit, request_tokens, response_tokens| Layout::Requests {
+        timestamp: (timestamp, unit),
+        request_tokens,
+        response_tokens,
+        llm: None,
+        log_type: None,
+    };
+    if let Some([timestamp, request_tokens, response_tokens, llm, log_type]) =
+        positions(names, "BurstGPT", BURSTGPT)?
+    {
+        return Ok(Layout::Requests {
+            timestamp: (timestamp, TimestampUnit::Seconds),
+            request_tokens,
+            response_tokens,
+            llm: Some(llm),
+            log_type: Some(log_type),
+        });
+    }
+    if let Some([timestamp, request, response]) = positions(names, "Azure", AZURE)? {
+        return Ok(requests(timestamp, TimestampUnit::DateTime, request, response));
+    }
+    // In CSV a column `timestamp` holds dates, and stands beside quantities of any name.
+    if is_json && let Some([timestamp, request, response]) = positions(names, "Mooncake", MOONCAKE)? {
+        return Ok(requests(timestamp, TimestampUnit::Milliseconds, request, response));
+    }
+    if let Some([start, rate, cv, ..]) = positions(names, "ServeGen", SERVEGEN)? {
+        return Ok(Layout::Series { time: (start, TimestampUnit::Seconds), columns: vec![rate, cv] });
+    }
+    let is_date = |name: &String| DATE_NAMES.iter().any(|date| name.eq_ignore_ascii_case(date));
+    match names.iter().position(is_date) {
+        Some(date) if names.len() > 1 && !is_json => {
+            if let Some(at) = (0..names.len()).find(|&at| names[at].is_empty()) {
+                return Err(format!("column {} has no name", at + 1));
+            }
+            if let Some(at) = (1..names.len()).find(|&at| names[..at].contains(&names[at])) {
+                return Err(format!("the column `{}` is there twice", names[at]));
+            }
+            if names.iter().any(|name| name == "all") {
+                return Err(
+                    "the column `all` must have another name: `all` stands for the mean over all columns"
+                        .into(),
+                );
+            }
+            let columns = (0..names.len()).filter(|&column| column != date).collect();
+            Ok(Layout::Series { time: (date, TimestampUnit::DateTime), columns })
+        }
+        _ => Err(format!(
+            "the header `{}` is not one that is known; known are BurstGPT (Timestamp,Model,Request tokens,Response \
+             tokens,Total tokens,Log Type), Azure (TIMESTAMP,ContextTokens,GeneratedTokens), Mooncake (JSON lines with \
+             timestamp, input_length, output_length), ServeGen clients (start_s,rate_rps,cv,family,a,b) and numeric \
+             tables with a column `date`; name the columns of other requests in [dataset.columns]",
+            shortened(&names.join(","))
+        )),
+    }
+}
+
+/// Where the columns of a layout stand; `None` where hardly any of them is there.
+fn positions<const N: usize>(
+    names: &[String],
+    layout: &str,
+    wanted: [&str; N],
+) -> Result<Option<[usize; N]>, String> {
+    let mut positions = [0; N];
+    let mut missing = Vec::new();
+    for (position, name) in positions.iter_mut().zip(wanted) {
+        let mut found = (0..names.len()).filter(|&at| names[at] == name);
+        match (found.next(), found.next()) {
+            (Some(at), None) => *position = at,
+            (Some(_), Some(_)) => return Err(format!("the column `{name}` is there twice")),
+            (None, _) => missing.push(format!("`{name}`")),
+        }
+    }
+    match missing.len() {
+        0 => Ok(Some(positions)),
+        few if few + 2 <= N => {
+            Err(format!("the header looks like that of {layout}, but lacks {}", missing.join(", ")))
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The layout that `[dataset.columns]` gives.
+///
+/// # Errors
+/// A column that is not there, with the nearest name, or that is there twice.
+pub fn mapped(names: &[String], columns: &ColumnsSpec) -> Result<Layout, SliceError> {
+    let position = |key: &'static str, wanted: &str| {
+        let mut found = (0..names.len()).filter(|&at| names[at] == wanted);
+        match (found.next(), found.next()) {
+            (Some(at), None) => Ok(at),
+            (Some(_), Some(_)) => Err(SliceError {
+                key: vec!["columns", key],
+                message: format!("the column `{wanted}` is there twice"),
+                help: "rename one of them in the file".to_string(),
+            }),
+            (None, _) => {
+                let hint = nearest(wanted, names.iter().map(String::as_str));
+                let hint = hint.map_or(String::new(), |name| format!("did you mean `{name}`? "));
+                Err(SliceError {
+                    key: vec!["columns", key],
+                    message: format!("the file has no column `{}`", shortened(wanted)),
+                    help: format!("{hint}it has: {}", shortened(&names.join(", "))),
+                })
+            }
+        }
+    };
+    let optional = |key: &'static str, wanted: &Option<String>| {
+        wanted.as_ref().map(|wanted| position(key, wanted)).transpose()
+    };
+    Ok(Layout::Requests {
+        timestamp: (position("timestamp", &columns.timestamp)?, columns.timestamp_unit),
+        request_tokens: position("request_tokens", &columns.request_tokens)?,
+        response_tokens: position("response_tokens", &columns.response_tokens)?,
+        llm: optional("llm", &columns.llm)?,
+        log_type: optional("log_type", &columns.log_type)?,
+    })
+}
+
+impl Layout {
+    /// Reads the rows of a file.
+    ///
+    /// # Errors
+    /// The first row that is malformed, and a timestamp that goes back.
+    pub fn read(&self, rows: &Rows<'_>) -> Result<Trace, TraceError> {
+        match self {
+            Layout::Requests { timestamp, request_tokens, response_tokens, llm, log_type } => {
+                let mut wanted = vec![
+                    stamp(*timestamp),
+                    (*request_tokens, Expect::Count),
+                    (*response_tokens, Expect::Count),
+                ];
+                wanted.extend(llm.iter().chain(log_type).map(|column| (*column, Expect::Name)));
+                let mut table = rows.read(&wanted)?;
+                let (arrival_s, clock_s) = times(&mut table, *timestamp, rows)?;
+                let mut next = 3;
+                let mut labels = |column: Option<usize>| match column {
+                    Some(_) => {
+                        next += 1;
+                        table.labels(next - 1)
+                    }
+                    None => Labels::default(),
+                };
+                let (llm, log_type) = (labels(*llm), labels(*log_type));
+                let (request_tokens, response_tokens) = (table.numbers(1), table.numbers(2));
+                Ok(Trace::Requests(RequestTrace {
+                    arrival_s,
+                    request_tokens,
+                    response_tokens,
+                    llm,
+                    log_type,
+                    clock_s,
+                }))
+            }
+            Layout::Series { time, columns } => {
+                let mut wanted = vec![stamp(*time)];
+                wanted.extend(columns.iter().map(|&column| (column, Expect::Number)));
+                let mut table = rows.read(&wanted)?;
+                let (time_s, _) = times(&mut table, *time, rows)?;
+                Ok(Trace::Series(SeriesTrace {
+                    time_s,
+                    names: columns.iter().map(|&column| rows.names()[column].clone()).collect(),
+                    columns: (1..=columns.len()).map(|index| table.numbers(index)).collect(),
+                }))
+            }
+        }
+    }
+}
+
+fn stamp((column, unit): (usize, TimestampUnit)) -> (usize, Expect) {
+    let expect = if unit == TimestampUnit::DateTime { Expect::DateTime } else { Expect::Stamp(unit) };
+    (column, expect)
+}
+
+/// The first column of a table as seconds since the first row, and the first row's clock time in seconds.
+fn times(
+    table: &mut Table,
+    (column, unit): (usize, TimestampUnit),
+    rows: &Rows<'_>,
+) -> Result<(Vec<f64>, f64), TraceError> {
+    let (times_s, clock_s) = match unit.per_second() {
+        None => table.date_times(0),
+        Some(per_second) => {
+            let mut times_s = table.numbers(0);
+            let first = times_s.first().copied().unwrap_or(0.0);
+            for time in &mut times_s {
+                *time = (*time - first) / per_second;
+            }
+            (times_s, first / per_second)
+        }
+    };
+    match times_s.windows(2).position(|pair| pair[1] < pair[0]) {
+        Some(row) => Err(rows.backwards(row + 1, column)),
+        None => Ok((times_s, clock_s)),
+    }
+}

@@ -1,0 +1,74 @@
+//! The rows of a trace file in any of its formats: CSV, JSONL and Parquet, told by their first bytes.
+
+use super::json_lines::JsonLines;
+use super::locate::{Expect, TraceFile};
+use super::parquet::ParquetFile;
+use super::read::Table;
+use super::trace::TraceError;
+
+/// The rows of a trace file.
+pub enum Rows<'a> {
+    /// Comma-separated values.
+    Csv(TraceFile<'a>),
+    /// One JSON object on each line.
+    JsonLines(JsonLines<'a>),
+    /// Apache Parquet.
+    Parquet(ParquetFile<'a>),
+}
+
+impl<'a> Rows<'a> {
+    /// Tells the format and reads the names of the columns.
+    ///
+    /// # Errors
+    /// A file without rows, or with a first row or a footer that cannot be understood.
+    pub fn of(name: &'a str, bytes: &'a [u8]) -> Result<Self, TraceError> {
+        if bytes.starts_with(b"PAR1") {
+            return ParquetFile::new(name, bytes).map(Rows::Parquet);
+        }
+        if bytes.trim_ascii_start().starts_with(b"{") {
+            return JsonLines::new(name, bytes).map(Rows::JsonLines);
+        }
+        TraceFile::new(name, bytes).map(Rows::Csv)
+    }
+
+    /// The names of the columns.
+    pub fn names(&self) -> &[String] {
+        match self {
+            Rows::Csv(file) => &file.header,
+            Rows::JsonLines(file) => &file.keys,
+            Rows::Parquet(file) => &file.columns,
+        }
+    }
+
+    /// The values of the wanted columns, given by their positions.
+    ///
+    /// # Errors
+    /// The first row that is malformed, or value that is not what its column must hold.
+    pub fn read(&self, wanted: &[(usize, Expect)]) -> Result<Table, TraceError> {
+        match self {
+            Rows::Csv(file) => Table::read(file, wanted),
+            Rows::JsonLines(file) => file.read(wanted),
+            Rows::Parquet(file) => file.read(wanted),
+        }
+    }
+
+    /// An error about the names of the columns.
+    pub fn at_names(&self, message: &str) -> TraceError {
+        match self {
+            Rows::Csv(file) => file.at_header(message),
+            Rows::JsonLines(file) => file.at_first(message),
+            Rows::Parquet(file) => file.whole(message),
+        }
+    }
+
+    /// An error about a timestamp that is earlier than that of the row before, `row - 1`.
+    pub fn backwards(&self, row: usize, column: usize) -> TraceError {
+        match self {
+            Rows::Csv(file) => file.backwards(row, column),
+            Rows::JsonLines(file) => file.backwards(row, column),
+            Rows::Parquet(file) => {
+                file.at_row(row, column, "the timestamp goes back in time; sort the rows by it")
+            }
+        }
+    }
+}
