@@ -61,9 +61,9 @@ impl Console {
         SweepProgress::new(self, total, slots)
     }
 
-    /// Progress of a download of `total` bytes: a bar on a terminal, nothing elsewhere.
-    pub fn download(self, total: u64) -> DownloadProgress {
-        let bar = if self.live { ProgressBar::new(total) } else { ProgressBar::hidden() };
+    /// Progress of a download: a bar on a terminal, nothing elsewhere.
+    pub fn download(self) -> DownloadProgress {
+        let bar = if self.live { ProgressBar::no_length() } else { ProgressBar::hidden() };
         let style = ProgressStyle::with_template(
             "{bar:32} {decimal_bytes} of {decimal_total_bytes}, {decimal_bytes_per_sec}, {eta} left",
         )
@@ -127,8 +127,11 @@ pub fn percent(share: f64) -> String {
 pub struct DownloadProgress(ProgressBar);
 
 impl DownloadProgress {
-    /// So many bytes are there.
-    pub fn at(&self, bytes: u64) {
+    /// So many bytes are there, of so many where that is known.
+    pub fn at(&self, bytes: u64, total: Option<u64>) {
+        if let Some(total) = total {
+            self.0.set_length(total);
+        }
         // A resumed download starts from what is there, not from nothing: its speed must not count that.
         let resumed = self.0.position() == 0;
         self.0.set_position(bytes);

@@ -115,7 +115,7 @@ fn entry() -> CatalogEntry {
         title: "A test".to_string(),
         file: PathBuf::from("below/trace.csv"),
         url: String::new(),
-        bytes: content().len() as u64,
+        bytes: Some(content().len() as u64),
         sha256: vec!["0".repeat(64), sha256],
         licence: "CC0".to_string(),
         citation: "nobody".to_string(),
@@ -134,7 +134,7 @@ impl Bench {
     }
 
     fn fetch(&self) -> anyhow::Result<Fetched> {
-        fetch(&entry(), &self.server.url, self.folder.path(), &mut |_| {})
+        fetch(&entry(), &self.server.url, self.folder.path(), &mut |_, _| {})
     }
 
     /// The message of a fetch that fails, without what differs from run to run.
@@ -175,9 +175,9 @@ fn a_file_that_comes_whole_gets_its_name_and_is_not_fetched_again() {
 fn progress_ends_at_the_size_of_the_file() {
     let bench = Bench::new(&[Answer::Whole]);
     let mut seen = vec![];
-    fetch(&entry(), &bench.server.url, bench.folder.path(), &mut |bytes| seen.push(bytes)).unwrap();
+    fetch(&entry(), &bench.server.url, bench.folder.path(), &mut |bytes, _| seen.push(bytes)).unwrap();
     assert!(seen.is_sorted());
-    assert_eq!((seen.first(), seen.last()), (Some(&0), Some(&entry().bytes)));
+    assert_eq!((seen.first(), seen.last()), (Some(&0), entry().bytes.as_ref()));
 }
 
 #[test]
@@ -289,6 +289,51 @@ fn two_downloads_of_one_file_do_not_mix() {
     assert_eq!(std::fs::read(bench.part()).unwrap(), b"half");
 }
 
+/// Fetches an entry that says less about the file.
+fn fetch_unknown(bench: &Bench, entry: &CatalogEntry) -> anyhow::Result<(Fetched, Option<u64>)> {
+    let mut told = None;
+    let fetched = fetch(entry, &bench.server.url, bench.folder.path(), &mut |_, total| told = total)?;
+    Ok((fetched, told))
+}
+
+#[test]
+fn a_file_of_unknown_size_is_resumed_and_verified_by_its_hash() {
+    let entry = CatalogEntry { bytes: None, ..entry() };
+    let bench = Bench::new(&[Answer::Cut, Answer::Whole]);
+    let message = fetch_unknown(&bench, &entry).unwrap_err().to_string();
+    insta::assert_snapshot!(message, @"the connection broke after 644445 of 1288890 bytes (Peer disconnected); run the same command again to go on from there");
+    let (fetched, total) = fetch_unknown(&bench, &entry).unwrap();
+    assert_eq!(fetched, Fetched::Downloaded(bench.file()));
+    assert_eq!(total, Some(content().len() as u64), "the server says how much it sends");
+    let bench = Bench::new(&[]);
+    put(&bench.part(), &content());
+    assert_eq!(fetch_unknown(&bench, &entry).unwrap().0, Fetched::Downloaded(bench.file()));
+    let bench = Bench::new(&[Answer::OtherContent]);
+    fetch_unknown(&bench, &entry).unwrap_err();
+    assert!(!bench.file().exists() && !bench.part().exists());
+}
+
+#[test]
+fn a_file_without_a_known_hash_is_kept_and_said_to_be_unverified() {
+    let entry = CatalogEntry { bytes: None, sha256: vec![], ..entry() };
+    let bench = Bench::new(&[Answer::Cut, Answer::Whole]);
+    fetch_unknown(&bench, &entry).unwrap_err();
+    assert!(!bench.file().exists(), "a cut file never gets its name");
+    let unverified = Fetched::Unverified(bench.file(), hex(&Sha256::digest(content())));
+    assert_eq!(fetch_unknown(&bench, &entry).unwrap().0, unverified);
+    assert_eq!(fetch_unknown(&bench, &entry).unwrap().0, unverified, "the second time, too");
+    let bench = Bench::new(&[Answer::Whole]);
+    let arguments = ["dataset", "fetch", "mooncake-toolagent", "--url", &bench.server.url];
+    let (code, message) = burstlab(&arguments, bench.folder.path());
+    assert_eq!(code, Some(0), "{message}");
+    let message = message.replace(&bench.folder.path().display().to_string(), "FOLDER");
+    insta::assert_snapshot!(message, @"
+    warning: unverified: the catalog knows no hash of mooncake-toolagent; what is in FOLDER/mooncake/toolagent_trace.jsonl has SHA-256 6f90caf91bd7362f38cdd423e205c1738dd29f3ff95e6db3cc2b0eafc806547a: compare it with a copy that you trust
+    licence: Apache-2.0
+    cite: Qin et al., Mooncake: Trading More Storage for Less Computation, FAST 2025
+    ");
+}
+
 fn burstlab(arguments: &[&str], folder: &Path) -> (Option<i32>, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_burstlab"))
         .args(arguments)
@@ -316,7 +361,7 @@ fn a_name_that_the_catalog_does_not_have_is_a_usage_error() {
     let folder = tempfile::tempdir().unwrap();
     let (code, message) = burstlab(&["dataset", "fetch", "azure-con"], folder.path());
     assert_eq!(code, Some(2));
-    insta::assert_snapshot!(message, @"error: there is no dataset `azure-con` in the catalog; did you mean `azure-conv`? the catalog has: azure-conv, etth1, burstgpt-1, burstgpt-1-without-fails, burstgpt-2, burstgpt-2-without-fails, burstgpt-3");
+    insta::assert_snapshot!(message, @"error: there is no dataset `azure-con` in the catalog; did you mean `azure-conv`? the catalog has: azure-conv, azure-code, azure-2024-conv, azure-2024-code, etth1, etth2, ettm1, ettm2, burstgpt-1, burstgpt-1-without-fails, burstgpt-2, burstgpt-2-without-fails, burstgpt-3, burstgpt-3-without-fails, mooncake-conversation, mooncake-toolagent, mooncake-synthetic, mooncake-arxiv, servegen-m-large, servegen-m-mid, servegen-m-small, servegen-deepseek-r1, servegen-mm-image");
     let (code, message) = burstlab(&["dataset", "fetch", "synthetic-burstgpt"], folder.path());
     assert_eq!(code, Some(2));
     insta::assert_snapshot!(message, @"error: `synthetic-burstgpt` is built in; there is nothing to fetch");

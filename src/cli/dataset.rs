@@ -100,7 +100,7 @@ fn list(console: Console) -> anyhow::Result<()> {
         rows.push(vec![
             entry.name,
             if present { "here" } else { "not here" }.to_string(),
-            format!("{:.1}", entry.bytes as f64 / 1e6),
+            entry.bytes.map_or("-".to_string(), |bytes| format!("{:.1}", bytes as f64 / 1e6)),
             entry.licence,
             entry.title,
         ]);
@@ -126,8 +126,8 @@ fn fetch_by_name(name: &str, url: Option<&str>, console: Console) -> anyhow::Res
         )));
     };
     let url = url.unwrap_or(&entry.url);
-    let bar = console.download(entry.bytes);
-    let fetched = fetch(entry, url, &dataset_folder(), &mut |bytes| bar.at(bytes));
+    let bar = console.download();
+    let fetched = fetch(entry, url, &dataset_folder(), &mut |bytes, total| bar.at(bytes, total));
     drop(bar);
     match fetched? {
         Fetched::AlreadyHere(path) => {
@@ -137,6 +137,14 @@ fn fetch_by_name(name: &str, url: Option<&str>, console: Console) -> anyhow::Res
             "downloaded {} ({})\nlicence: {}\ncite: {}",
             path.display(),
             entry.title,
+            entry.licence,
+            entry.citation
+        )),
+        Fetched::Unverified(path, sha256) => console.note(&format!(
+            "warning: unverified: the catalog knows no hash of {}; what is in {} has SHA-256 {sha256}: compare it with \
+             a copy that you trust\nlicence: {}\ncite: {}",
+            entry.name,
+            path.display(),
             entry.licence,
             entry.citation
         )),

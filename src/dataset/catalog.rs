@@ -22,9 +22,10 @@ pub struct CatalogEntry {
     pub file: PathBuf,
     /// Where it is published.
     pub url: String,
-    /// Size of the file.
-    pub bytes: u64,
-    /// Every SHA-256 in circulation.
+    /// Size of the file, where it is known.
+    #[serde(default)]
+    pub bytes: Option<u64>,
+    /// Every SHA-256 in circulation; none where nobody has pinned it, so that what is fetched cannot be verified.
     pub sha256: Vec<String>,
     /// Licence of the data.
     pub licence: String,

@@ -20,12 +20,15 @@ pub enum Fetched {
     AlreadyHere(PathBuf),
     /// It was downloaded and is the published file.
     Downloaded(PathBuf),
+    /// It is there, but no hash is known that it could be verified against: its path and its SHA-256.
+    Unverified(PathBuf, String),
 }
 
 /// Brings a trace of the catalog into the dataset folder `folder`, from `url`.
 ///
-/// What has arrived lies in `<file>.part` until it is whole and has an SHA-256 of the catalog; then it is renamed. A
-/// later call goes on where an earlier one broke off. `progress` is told how many bytes are there.
+/// What has arrived lies in `<file>.part` until it is whole and has an SHA-256 of the catalog, if that has any; then it
+/// is renamed. A later call goes on where an earlier one broke off. `progress` is told how many bytes are there, and how
+/// many there will be where that is known.
 ///
 /// # Errors
 /// A server that cannot be reached, that has no such file, breaks off or sends something else; a folder that cannot
@@ -34,31 +37,32 @@ pub fn fetch(
     entry: &CatalogEntry,
     url: &str,
     folder: &Path,
-    progress: &mut dyn FnMut(u64),
+    progress: &mut dyn FnMut(u64, Option<u64>),
 ) -> anyhow::Result<Fetched> {
     let path = folder.join(&entry.file);
     if path.exists() {
-        require_published(entry, &path)?;
-        return Ok(Fetched::AlreadyHere(path));
+        let sha256 =
+            File::open(&path).and_then(sha256).with_context(|| format!("cannot read {}", path.display()))?;
+        return published(entry, path, sha256);
     }
     let mut part = Part::open(&path)?;
-    if part.length()? < entry.bytes {
+    if !part.is_whole(entry)? {
         let downloaded = download(entry, url, &path, &mut part, progress);
         if downloaded.is_err() && part.length()? == 0 {
             part.remove()?;
         }
         downloaded?;
     }
-    part.finish(entry, &path)?;
-    Ok(Fetched::Downloaded(path))
+    part.finish(entry, &path)
 }
 
 /// A file that somebody else put there is left alone, whatever it is.
-fn require_published(entry: &CatalogEntry, path: &Path) -> anyhow::Result<()> {
-    let sha256 =
-        File::open(path).and_then(sha256).with_context(|| format!("cannot read {}", path.display()))?;
+fn published(entry: &CatalogEntry, path: PathBuf, sha256: String) -> anyhow::Result<Fetched> {
+    if entry.sha256.is_empty() {
+        return Ok(Fetched::Unverified(path, sha256));
+    }
     if entry.sha256.contains(&sha256) {
-        return Ok(());
+        return Ok(Fetched::AlreadyHere(path));
     }
     bail!(
         "{} is there but is not the published file (its SHA-256 is {sha256}); move it away, then fetch again",
@@ -71,7 +75,7 @@ fn download(
     url: &str,
     path: &Path,
     part: &mut Part,
-    progress: &mut dyn FnMut(u64),
+    progress: &mut dyn FnMut(u64, Option<u64>),
 ) -> anyhow::Result<()> {
     let by_hand = format!("or download the file by hand to {} and fetch again to check it", path.display());
     let (response, start) = request(url, part.length()?).map_err(|error| match error {
@@ -84,29 +88,30 @@ fn download(
         error => anyhow!("cannot download {url}: {error}; check the network and try again, {by_hand}"),
     })?;
     part.cut_to(start)?;
+    let total = entry.bytes.or_else(|| Some(start + response.body().content_length()?));
     let mut body = response.into_body().into_reader();
     let mut buffer = vec![0; 1 << 16];
     let mut length = start;
     loop {
-        progress(length);
+        progress(length, total);
         let count = match body.read(&mut buffer) {
             Ok(0) => return Ok(()),
             Ok(count) => count,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => bail!(
-                "the connection broke after {} of {} bytes ({error}); run the same command again to go on from there",
-                length,
-                entry.bytes
+                "the connection broke after {length}{} bytes ({error}); run the same command again to go on from there",
+                total.map_or(String::new(), |total| format!(" of {total}"))
             ),
         };
         part.write(&buffer[..count])?;
         length += count as u64;
-        if length > entry.bytes {
+        if let Some(bytes) = entry.bytes
+            && length > bytes
+        {
             part.cut_to(0)?;
             bail!(
-                "{url} sends more than the {} bytes of the published file, and what came was deleted; try again \
-                 later, {by_hand}",
-                entry.bytes
+                "{url} sends more than the {bytes} bytes of the published file, and what came was deleted; try again \
+                 later, {by_hand}"
             );
         }
     }
@@ -165,6 +170,19 @@ impl Part {
         }
     }
 
+    /// Whether nothing is left to download: by its size where that is known, else by its content.
+    fn is_whole(&mut self, entry: &CatalogEntry) -> anyhow::Result<bool> {
+        let length = self.length()?;
+        match entry.bytes {
+            Some(bytes) => Ok(length >= bytes),
+            None => Ok(length > 0 && entry.sha256.contains(&self.sha256()?)),
+        }
+    }
+
+    fn sha256(&mut self) -> anyhow::Result<String> {
+        self.file.rewind().and_then(|()| sha256(&self.file)).map_err(|error| self.failed(&error))
+    }
+
     fn length(&self) -> anyhow::Result<u64> {
         let metadata = self.file.metadata().map_err(|error| self.failed(&error))?;
         Ok(metadata.len())
@@ -189,23 +207,23 @@ impl Part {
     }
 
     /// Gives the file its name if it is the published one, and deletes it otherwise.
-    fn finish(mut self, entry: &CatalogEntry, path: &Path) -> anyhow::Result<()> {
-        let found = self
-            .file
-            .sync_all()
-            .and_then(|()| self.file.rewind())
-            .and_then(|()| sha256(&self.file))
-            .map_err(|error| self.failed(&error))?;
-        if entry.sha256.contains(&found) {
-            return std::fs::rename(&self.path, path).map_err(|error| cannot_write(path, &error));
+    fn finish(mut self, entry: &CatalogEntry, path: &Path) -> anyhow::Result<Fetched> {
+        self.file.sync_all().map_err(|error| self.failed(&error))?;
+        let found = self.sha256()?;
+        if !entry.sha256.is_empty() && !entry.sha256.contains(&found) {
+            let length = self.length()?;
+            self.remove()?;
+            bail!(
+                "the {length} bytes that came are not the published file (SHA-256 {found}, expected {}) and were \
+                 deleted; fetch again, and if that does not help the publisher has changed the file",
+                entry.sha256.join(" or ")
+            )
         }
-        let length = self.length()?;
-        self.remove()?;
-        bail!(
-            "the {length} bytes that came are not the published file (SHA-256 {found}, expected {}) and were deleted; \
-             fetch again, and if that does not help the publisher has changed the file",
-            entry.sha256.join(" or ")
-        )
+        std::fs::rename(&self.path, path).map_err(|error| cannot_write(path, &error))?;
+        if entry.sha256.is_empty() {
+            return Ok(Fetched::Unverified(path.to_path_buf(), found));
+        }
+        Ok(Fetched::Downloaded(path.to_path_buf()))
     }
 
     fn failed(&self, error: &io::Error) -> anyhow::Error {
