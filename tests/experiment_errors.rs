@@ -72,7 +72,7 @@ fn an_unknown_model_is_pointed_at() {
     13 | [models.lstmm]
        |         ^^^^^ did you mean `lstm`?
        |
-       = help: known here: zero, mean, median, persistence, moving_average, seasonal_naive, linear, nlinear, dlinear, lstm, gru, ensemble
+       = help: known here: zero, mean, median, persistence, moving_average, seasonal_naive, ewma, kalman, linear, nlinear, dlinear, lstm, gru, ensemble
     "#);
 }
 
@@ -101,6 +101,147 @@ fn an_unknown_solver_is_pointed_at() {
        |          ^^^^^^^^^^^^^^ did you mean `least_squares`?
        |
        = help: known here: gradient_descent, least_squares
+    "#);
+}
+
+#[test]
+fn a_day_of_requests_is_pointed_at() {
+    let seasonal = "models.seasonal_naive]\nseason = \"1d\"\n[[models]]\n[models.lstm";
+    assert_snapshot!(refusal(&with("models.lstm", seasonal), &[]), @r#"
+    error: 1day is no fixed number of steps: a step of this task is one request
+      --> e.toml:14:10
+       |
+    14 | season = "1d"
+       |          ^^^^
+       |
+       = help: give the season as a number of steps, e.g. season = 24 for the day of an hourly table
+    "#);
+}
+
+#[test]
+fn a_season_of_no_whole_number_of_windows_is_pointed_at() {
+    let text = with("[task.next_request]\n", "[task.window_load]\nwindow = \"7s\"\n");
+    let text = text.replace("[models.lstm]\nhidden = 4", "[models.seasonal_naive]\nseason = \"1d\"");
+    assert_snapshot!(refusal(&text, &[]), @r#"
+    error: 1day is no whole number of windows of 7s
+      --> e.toml:15:10
+       |
+    15 | season = "1d"
+       |          ^^^^
+       |
+       = help: give a multiple of 7s, or a number of windows
+    "#);
+}
+
+#[test]
+fn a_season_that_is_neither_a_number_nor_a_time_is_pointed_at() {
+    let seasonal =
+        |season: &str| format!("models.seasonal_naive]\nseason = {season}\n[[models]]\n[models.lstm");
+    assert_snapshot!(refusal(&with("models.lstm", &seasonal("\"daily\"")), &[]), @r#"
+    error: `daily` is not a length of time (expected number at 0); write a number and a unit, as in "30s", "5min", "1h 30m"
+      --> e.toml:14:10
+       |
+    14 | season = "daily"
+       |          ^^^^^^^
+    "#);
+    assert_snapshot!(refusal(&with("models.lstm", &seasonal("1.5")), &[]), @r#"
+    error: a number of steps, or a length of time such as "1d", is expected here, not the number `1.5`
+      --> e.toml:14:10
+       |
+    14 | season = 1.5
+       |          ^^^
+    "#);
+    assert_snapshot!(refusal(&with("models.lstm", &seasonal("0")), &[]), @r#"
+    error: this must be at least 1
+      --> e.toml:14:10
+       |
+    14 | season = 0
+       |          ^
+       |
+       = help: give a positive whole number
+    "#);
+}
+
+#[test]
+fn a_smoothing_weight_beyond_one_is_pointed_at() {
+    let ewma = "models.ewma]\nalpha = 1.5\n[[models]]\n[models.lstm";
+    assert_snapshot!(refusal(&with("models.lstm", ewma), &[]), @r#"
+    error: 1.5 is not a weight of the newest step
+      --> e.toml:14:9
+       |
+    14 | alpha = 1.5
+       |         ^^^
+       |
+       = help: give a number above 0, up to 1, or leave it out
+    "#);
+}
+
+#[test]
+fn a_filter_without_a_variance_is_pointed_at() {
+    let kalman = |key: &str| format!("models.kalman]\n{key} = -1.0\n[[models]]\n[models.lstm");
+    assert_snapshot!(refusal(&with("models.lstm", &kalman("trend_variance")), &[]), @r#"
+    error: -1 is no variance
+      --> e.toml:14:18
+       |
+    14 | trend_variance = -1.0
+       |                  ^^^^
+       |
+       = help: give 0 or a positive number
+    "#);
+    assert_snapshot!(refusal(&with("models.lstm", &kalman("observation_variance")), &[]), @r#"
+    error: -1 is no variance
+      --> e.toml:14:24
+       |
+    14 | observation_variance = -1.0
+       |                        ^^^^
+       |
+       = help: give a positive number
+    "#);
+}
+
+#[test]
+fn a_weight_of_no_target_is_pointed_at() {
+    let weights = |weights: &str| with("epochs = 1", &format!("epochs = 1\ntarget_weights = {weights}"));
+    assert_snapshot!(refusal(&weights("{ gaps = 2.0 }"), &[]), @r#"
+    error: `gaps` is not a target of this task
+      --> e.toml:10:27
+       |
+    10 | target_weights = { gaps = 2.0 }
+       |                           ^^^
+       |
+       = help: did you mean `gap_s`? The targets are gap_s, request_tokens, response_tokens
+    "#);
+    assert_snapshot!(refusal(&weights("{ gap_s = -2.0 }"), &[]), @r#"
+    error: -2 is no weight
+      --> e.toml:10:28
+       |
+    10 | target_weights = { gap_s = -2.0 }
+       |                            ^^^^
+       |
+       = help: give 0 or a positive number
+    "#);
+    assert_snapshot!(refusal(&weights("{ gap_s = 0, request_tokens = 0, response_tokens = 0 }"), &[]), @r#"
+    error: no target counts in the loss
+      --> e.toml:10:18
+       |
+    10 | target_weights = { gap_s = 0, request_tokens = 0, response_tokens = 0 }
+       |                  ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
+       |
+       = help: give some target a positive weight
+    "#);
+}
+
+#[test]
+fn a_huber_loss_that_turns_nowhere_is_pointed_at() {
+    let text = with("epochs = 1", "epochs = 1\nloss = \"huber\"\nhuber_delta = 0.0");
+    assert_snapshot!(refusal(&text, &[]), @r#"
+    error: 0 is no distance where the Huber loss could turn
+      --> e.toml:11:15
+       |
+    11 | huber_delta = 0.0
+       |               ^^^
+       |
+       = help: give a positive number, e.g. 1.0
     "#);
 }
 
@@ -834,7 +975,7 @@ fn a_loss_that_is_not_known_is_pointed_at() {
     9 | loss = "pinbal"
       |        ^^^^^^^^ did you mean `pinball`?
       |
-      = help: known here: mse, pinball
+      = help: known here: mse, huber, pinball
     "#);
 }
 

@@ -46,6 +46,14 @@ window = 30
 [models.seasonal_naive]
 season = 40
 [[models]]
+[models.ewma]
+[[models]]
+[models.ewma]
+alpha = 0.3
+[[models]]
+[models.kalman]
+units = { grid = ["original", "scaled"] }
+[[models]]
 [models.linear]
 per_channel = { grid = [false, true] }
 solver = { grid = ["gradient_descent", "least_squares"] }
@@ -90,7 +98,7 @@ fn every_model_is_scored_on_every_part_target_and_unit() {
          join metrics using (run_id) group by run_id",
     );
     // The penalty belongs to the closed form: gradient descent runs once for both of its values.
-    assert_eq!(rows.len(), 21);
+    assert_eq!(rows.len(), 25);
     for row in rows {
         // Three targets in two units and the mean over them in scaled units, on three parts.
         assert_eq!(row["groups"], 3 * 7, "{row}");
@@ -229,6 +237,131 @@ fn the_closed_form_is_the_optimum_of_what_training_approaches() {
         ),
         0
     );
+}
+
+#[test]
+fn a_chosen_smoothing_weight_is_at_least_as_good_in_training_as_a_given_one() {
+    let lab = zoo();
+    let mse = |condition: &str| {
+        let sql = format!(
+            "select value from runs join metrics using (run_id) where model = 'ewma' and part = 'train' \
+             and target = 'all' and name = 'mse' and params->>'$.model.alpha' {condition}"
+        );
+        lab.scalar(&sql).as_f64().unwrap()
+    };
+    assert!(mse("is null") < mse("= 0.3"), "{} against {}", mse("is null"), mse("= 0.3"));
+    let lookback = lab.scalar("select params->>'$.task.lookback' from runs where model = 'ewma'");
+    assert_eq!(lookback, 24, "it reads the task's lookback");
+}
+
+/// The test metric of one target in original units, by model.
+fn test_metric(lab: &Lab, experiment: &str, model: &str, target: &str, name: &str) -> f64 {
+    let sql = format!(
+        "select value from runs join metrics using (run_id) join experiment_runs using (run_id) \
+         where experiment_runs.experiment = '{experiment}' and model = '{model}' and part = 'test' and target = '{target}' \
+         and name = '{name}' order by unit limit 1"
+    );
+    lab.scalar(&sql).as_f64().unwrap()
+}
+
+#[test]
+fn a_season_given_as_a_length_of_time_is_that_many_windows() {
+    let lab = Lab::new();
+    let text = |season: &str| {
+        format!(
+            "[task.window_load]\nwindow = \"5s\"\nlookback = 4\nhorizon = 2\n[[models]]\n\
+             [models.seasonal_naive]\nseason = {season}\n"
+        )
+    };
+    lab.run(&lab.azure("time", &text("\"30s\"")), &[]);
+    lab.run(&lab.azure("steps", &text("6")), &[]);
+    assert_eq!(
+        lab.scalar("select count(distinct run_id) from runs"),
+        1,
+        "thirty seconds are six windows: one run"
+    );
+    assert_eq!(lab.scalar("select params->>'$.model.season' from runs"), 6);
+    let grid = lab.azure("grid", &text("{ grid = [\"30s\", \"1min\"] }"));
+    lab.run(&grid, &[]);
+    assert_eq!(lab.scalar("select count(distinct run_id) from runs"), 2);
+}
+
+/// A load that rises by two requests in every window: what a trend follows and a level does not.
+fn rising_trace(lab: &Lab) -> std::path::PathBuf {
+    let mut text = String::from("TIMESTAMP,ContextTokens,GeneratedTokens\n");
+    for window in 0..60 {
+        let count = 5 + 2 * window;
+        for request in 0..count {
+            let second = f64::from(window * 10) + 10.0 * f64::from(request) / f64::from(count);
+            let (minute, second) = ((second / 60.0).floor(), second % 60.0);
+            writeln!(
+                text,
+                "2023-11-16 18:{minute:02}:{second:09.6},{},{}",
+                100 + request % 7,
+                20 + request % 5
+            )
+            .unwrap();
+        }
+    }
+    lab.file("rising.csv", &text)
+}
+
+#[test]
+fn the_kalman_filter_follows_a_trend_that_smoothing_lags_behind() {
+    let lab = Lab::new();
+    let path = rising_trace(&lab);
+    let text = format!(
+        "name = \"rising\"\n[dataset]\nsource = \"{}\"\n[task.window_load]\nwindow = \"10s\"\nlookback = 12\n\
+         horizon = 2\n[[models]]\n[models.kalman]\n[[models]]\n[models.ewma]\n[[models]]\n[models.persistence]\n",
+        path.display()
+    );
+    lab.run(&lab.file("rising.toml", &text), &[]);
+    let mae = |model: &str| test_metric(&lab, "rising", model, "requests", "mae");
+    // One and two windows ahead persistence is off by 2 and 4 requests.
+    assert!((mae("persistence") - 3.0).abs() < 0.2, "{}", mae("persistence"));
+    assert!(mae("kalman") < 0.5, "{}", mae("kalman"));
+    assert!(mae("ewma") > 2.5, "{}", mae("ewma"));
+}
+
+#[test]
+fn the_weight_of_a_target_and_a_robust_loss_change_what_is_learned() {
+    let lab = Lab::new();
+    let text = |setting: &str| {
+        format!(
+            "[task.next_request]\nlookback = 12\n[training]\nepochs = 8\nlearning_rate = 5e-3\n{setting}\n\
+             [[models]]\n[models.lstm]\nhidden = 6\n"
+        )
+    };
+    let settings = [
+        ("plain", ""),
+        ("equal", "target_weights = { gap_s = 7.0, request_tokens = 7.0, response_tokens = 7.0 }"),
+        ("weighted", "target_weights = { gap_s = 0.0, request_tokens = 0.0 }"),
+        ("huber", "loss = \"huber\""),
+        ("narrow", "loss = \"huber\"\nhuber_delta = 0.1"),
+        ("unused", "huber_delta = 0.1"),
+    ];
+    for (name, setting) in settings {
+        lab.run(&lab.azure(name, &text(setting)), &[]);
+    }
+    let mse = |name: &str, target: &str| test_metric(&lab, name, "lstm", target, "mse");
+    assert_eq!(mse("plain", "gap_s"), mse("equal", "gap_s"), "equal weights are none");
+    // The gap has no weight: its head stays where it was drawn.
+    assert!(mse("weighted", "gap_s") > 1.1 * mse("plain", "gap_s"));
+    let mae = |name: &str| test_metric(&lab, name, "lstm", "request_tokens", "mae");
+    assert!(
+        mae("narrow") < mae("plain"),
+        "a narrow Huber loss seeks the median: {} {}",
+        mae("narrow"),
+        mae("plain")
+    );
+    assert_ne!(mae("narrow"), mae("huber"));
+    assert_eq!(
+        lab.scalar("select count(distinct run_id) from runs"),
+        5,
+        "without its loss, delta is no part of a run"
+    );
+    let delta = "select params->>'$.training.huber_delta' from runs join experiment_runs using (run_id) where experiment_runs.experiment";
+    assert_eq!(lab.scalar(&format!("{delta} = 'huber'")), 1.0);
 }
 
 #[test]

@@ -20,7 +20,7 @@ use super::synthetic;
 use super::synthetic_slice::generate;
 use super::trace::Trace;
 use super::windows::{ScaledSteps, Windows};
-use crate::experiment::{DatasetSpec, RunSpec, hex};
+use crate::experiment::{DatasetSpec, RunSpec, TrainingSpec, hex};
 
 /// Everything that runs on the same slice, task, split and fold share.
 #[derive(Debug, Clone, PartialEq)]
@@ -63,6 +63,7 @@ impl Prepared {
         self.split
             .require_room((lookback, spec.model.lookback_key()), horizon)
             .map_err(PrepareError::Split)?;
+        self.check_weights(&spec.training)?;
         if let Some(batch) = spec.evaluation_batch {
             for part in Part::SCORED {
                 let windows = self.split.origins(part, lookback, horizon).len();
@@ -72,6 +73,18 @@ impl Prepared {
             }
         }
         self.prove(self.split.calibration_targets(lookback, horizon).as_ref(), lookback, horizon)
+    }
+
+    /// The weights of the loss are of targets, and one of these counts.
+    fn check_weights(&self, training: &TrainingSpec) -> Result<(), PrepareError> {
+        let weights = &training.target_weights;
+        let targets: Vec<String> =
+            self.steps.target_channels().iter().map(|channel| channel.name.clone()).collect();
+        if let Some(name) = weights.keys().find(|name| !targets.contains(name)) {
+            return Err(PrepareError::Weighted { name: name.clone(), targets });
+        }
+        let counts = |target| weights.get(target).is_none_or(|weight| *weight > 0.0);
+        if targets.iter().any(counts) { Ok(()) } else { Err(PrepareError::Weightless) }
     }
 
     /// Proves that nothing leaks, given the target steps that intervals are calibrated on.

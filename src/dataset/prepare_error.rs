@@ -8,6 +8,7 @@ use super::split::{Part, SplitError};
 use super::steps::TaskError;
 use super::trace::TraceError;
 use crate::experiment::RunSpec;
+use crate::nearest::nearest;
 
 /// Why data could not be prepared.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +32,15 @@ pub enum PrepareError {
         /// Windows in a batch.
         batch: usize,
     },
+    /// A loss weight is of no target.
+    Weighted {
+        /// What is weighted.
+        name: String,
+        /// The targets.
+        targets: Vec<String>,
+    },
+    /// No target counts in the loss.
+    Weightless,
     /// The split leaks.
     Leak(String),
 }
@@ -56,6 +66,8 @@ impl PrepareError {
                 own => keys(&["models", &entry.to_string(), spec.model.kind(), own]),
             },
             PrepareError::Batch { .. } => keys(&["training", "batch_size"]),
+            PrepareError::Weighted { name, .. } => keys(&["training", "target_weights", name]),
+            PrepareError::Weightless => keys(&["training", "target_weights"]),
             PrepareError::Leak(_) => keys(&["split"]),
         }
     }
@@ -80,6 +92,13 @@ impl PrepareError {
             PrepareError::Batch { .. } => {
                 "use a smaller batch, or leave evaluation.drop_last out".to_string()
             }
+            PrepareError::Weighted { name, targets } => {
+                match nearest(name, targets.iter().map(String::as_str)) {
+                    Some(near) => format!("did you mean `{near}`? The targets are {}", targets.join(", ")),
+                    None => format!("the targets are {}", targets.join(", ")),
+                }
+            }
+            PrepareError::Weightless => "give some target a positive weight".to_string(),
             PrepareError::Leak(_) => "the split must keep the parts apart".to_string(),
         }
     }
@@ -100,6 +119,10 @@ impl fmt::Display for PrepareError {
                     part.as_str()
                 )
             }
+            PrepareError::Weighted { name, .. } => {
+                write!(formatter, "`{name}` is not a target of this task")
+            }
+            PrepareError::Weightless => formatter.write_str("no target counts in the loss"),
             PrepareError::Leak(message) => formatter.write_str(message),
         }
     }

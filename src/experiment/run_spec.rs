@@ -5,11 +5,12 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::spec::{
-    DatasetSpec, EvaluationSpec, ExperimentSpec, ObjectiveSpec, SplitSpec, TaskSpec, TrainingSpec,
+    DatasetSpec, EvaluationSpec, ExperimentSpec, Loss, ObjectiveSpec, SplitSpec, TaskSpec, TrainingSpec,
     UncertaintySpec,
 };
-use crate::model::ModelSpec;
+use crate::model::{ModelSpec, OWN_LOOKBACK};
 use crate::search::PrunerSpec;
+use crate::train::HUBER_DELTA;
 
 /// Longer numbers are rounded in labels.
 const LONG_NUMBER: usize = 9;
@@ -74,13 +75,15 @@ pub struct DataIdentity {
 impl RunSpec {
     /// The run of one `[[models]]` entry of a typed experiment.
     pub fn resolve(spec: &ExperimentSpec, entry: usize) -> Self {
-        let model = spec.models[entry].normalised();
+        let model = spec.models[entry].normalised(&spec.task);
         let mut task = spec.task.clone();
         if let Some(own) = model.own_lookback() {
             task.set_lookback(own);
         }
         let evaluation_batch = spec.evaluation.drop_last.then_some(spec.training.batch_size);
-        let training = if model.is_trained() { spec.training.clone() } else { TrainingSpec::default() };
+        let mut training = if model.is_trained() { spec.training.clone() } else { TrainingSpec::default() };
+        training.huber_delta =
+            (training.loss == Loss::Huber).then(|| training.huber_delta.unwrap_or(HUBER_DELTA));
         Self {
             dataset: spec.dataset.clone(),
             split: spec.split.clone(),
@@ -169,8 +172,9 @@ pub fn run_label<'a>(params: &Value, axes: impl IntoIterator<Item = &'a String>)
     let text = shown_value;
     let mut label = lookup(params, "model.kind").map_or(String::new(), text);
     for axis in axes {
-        // The lookback of a model that is not trained is its own and no axis.
-        if axis == "task.lookback" && params.get("training").is_none() {
+        // The lookback of many models is their own and no axis.
+        let kind = lookup(params, "model.kind").and_then(Value::as_str);
+        if axis == "task.lookback" && kind.is_some_and(|kind| OWN_LOOKBACK.contains(&kind)) {
             continue;
         }
         if let Some(value) = lookup(params, axis) {

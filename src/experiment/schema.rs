@@ -65,6 +65,9 @@ fn allow_axes(definition: &mut Value) {
                     }
                 }
             }
+            if let Some(values) = map.get_mut("additionalProperties").filter(|values| is_scalar(values)) {
+                allow_axis(values);
+            }
             for key in ["oneOf", "anyOf", "allOf"] {
                 if let Some(Value::Array(items)) = map.get_mut(key) {
                     items.iter_mut().for_each(allow_axes);

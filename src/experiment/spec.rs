@@ -3,6 +3,8 @@
 //! The doc comments of these fields are the manual: `burstlab schema` turns them into the descriptions of the
 //! JSON Schema that editors show.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -241,6 +243,13 @@ impl Default for SplitSpec {
 pub struct TrainingSpec {
     /// What training minimises.
     pub loss: Loss,
+    /// Error in scaled units beyond which `loss = "huber"` counts distances instead of squares: 1 where it is left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub huber_delta: Option<f64>,
+    /// How much each target counts in the loss, by its name, relative to the others; a target that is not named has
+    /// weight 1, e.g. `target_weights = { gap_s = 3.0, request_tokens = 0.5 }`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub target_weights: BTreeMap<String, f64>,
     /// Passes over the training windows.
     pub epochs: usize,
     /// Windows in one gradient step.
@@ -267,6 +276,8 @@ impl Default for TrainingSpec {
     fn default() -> Self {
         Self {
             loss: Loss::Mse,
+            huber_delta: None,
+            target_weights: BTreeMap::new(),
             epochs: 10,
             batch_size: 32,
             drop_last: false,
@@ -286,6 +297,9 @@ impl Default for TrainingSpec {
 pub enum Loss {
     /// Mean squared error: the model forecasts the mean of the scaled values.
     Mse,
+    /// Half the squared error up to `huber_delta`, growing like a distance beyond it: outliers count for less (Huber, "Robust
+    /// estimation of a location parameter", 1964).
+    Huber,
     /// Mean pinball loss of the quantiles at 2.5, 10, 25, 50, 75, 90 and 97.5 %, each with a head of its own; the forecast
     /// is the median. Crossing quantiles are sorted, then calibrated like every model's intervals (Romano, Patterson &
     /// Candès, NeurIPS 2019).

@@ -173,6 +173,16 @@ impl Check {
             format!("{decay} is not a weight decay"),
             "give 0 or a small positive number",
         );
+        if let Some(delta) = training.huber_delta {
+            let positive = delta > 0.0 && delta.is_finite();
+            let message = format!("{delta} is no distance where the Huber loss could turn");
+            self.require(positive, "training.huber_delta", message, "give a positive number, e.g. 1.0");
+        }
+        for (target, weight) in &training.target_weights {
+            let path = format!("training.target_weights.{target}");
+            let message = format!("{weight} is no weight");
+            self.require(*weight >= 0.0 && weight.is_finite(), &path, message, "give 0 or a positive number");
+        }
         if let Some(norm) = training.gradient_clip_norm {
             let path = "training.gradient_clip_norm";
             self.require(norm > 0.0, path, format!("no gradient has norm {norm}"), "give a positive number");
@@ -218,6 +228,15 @@ impl Check {
         for (index, model) in models.iter().enumerate() {
             for (key, message, help) in model.violations() {
                 self.require(false, &format!("models.{index}.{}.{key}", model.kind()), message, help);
+            }
+            if let ModelSpec::SeasonalNaive(spec) = model
+                && let Err(message) = spec.season.steps_of(task)
+            {
+                let help = match task {
+                    TaskSpec::WindowLoad(load) => format!("give a multiple of {}, or a number of windows", load.window),
+                    _ => "give the season as a number of steps, e.g. season = 24 for the day of an hourly table".to_string(),
+                };
+                self.require(false, &format!("models.{index}.seasonal_naive.season"), message, help);
             }
             if let ModelSpec::Dlinear(dlinear) = model {
                 // Beyond this every average covers the whole lookback.

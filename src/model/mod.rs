@@ -4,6 +4,8 @@
 //! one that is trained by gradient descent, of [`Network`]) and a line in [`build`].
 
 mod ensemble;
+mod ewma;
+mod kalman;
 mod least_squares;
 mod linear;
 mod linear_op;
@@ -13,7 +15,10 @@ mod parameters;
 mod quantile;
 mod recurrent;
 mod recurrent_op;
+mod season;
 mod spec;
+mod tables;
+mod violations;
 
 use std::ops::{ControlFlow, Range};
 
@@ -31,10 +36,13 @@ pub use parameters::{Parameters, Values};
 pub use quantile::{MEDIAN, QUANTILES};
 use recurrent::Recurrent;
 pub use recurrent::{CellKind, RecurrentLayer};
-pub use spec::{
-    BASELINES, DlinearSpec, EnsembleSpec, LinearSpec, ModelSpec, MovingAverageSpec, Parameterless,
-    RecurrentSpec, SeasonalNaiveSpec, Solver,
+pub use season::Season;
+pub use spec::{BASELINES, ModelSpec, OWN_LOOKBACK};
+pub use tables::{
+    DlinearSpec, EnsembleSpec, EwmaSpec, FilterUnits, KalmanSpec, LinearSpec, MovingAverageSpec,
+    Parameterless, RecurrentSpec, SeasonalNaiveSpec, Solver,
 };
+pub use violations::Violation;
 
 /// Sizes that a model is built for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,7 +179,10 @@ pub fn build(spec: &ModelSpec, context: BuildContext<'_>) -> Box<dyn Forecaster>
         ModelSpec::Median(_) => Box::new(naive::Constant::median(shape)),
         ModelSpec::Persistence(_) => Box::new(naive::Recent::persistence(shape)),
         ModelSpec::MovingAverage(spec) => Box::new(naive::Recent::moving_average(shape, spec.window)),
-        ModelSpec::SeasonalNaive(spec) => Box::new(naive::Recent::seasonal(shape, spec.season)),
+        // Its season is its lookback.
+        ModelSpec::SeasonalNaive(_) => Box::new(naive::Recent::seasonal(shape, context.shape.lookback)),
+        ModelSpec::Ewma(spec) => Box::new(ewma::Ewma::new(shape, spec.alpha)),
+        ModelSpec::Kalman(spec) => Box::new(kalman::Kalman::new(shape, spec)),
         ModelSpec::Linear(spec) => linear(Fold::Plain, spec.per_channel, spec.solver, spec.ridge, &context),
         ModelSpec::Nlinear(spec) => linear(Fold::Last, spec.per_channel, spec.solver, spec.ridge, &context),
         ModelSpec::Dlinear(spec) => {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::dataset::Windows;
 use crate::experiment::TrainingSpec;
-use crate::train::{ComputeDevice, Stream, fit_network};
+use crate::train::{ComputeDevice, Objective, Stream, fit_network};
 
 /// Windows in one inference batch: large enough for the matrix products, small enough for the cache.
 const INFERENCE_BATCH: usize = 256;
@@ -80,8 +80,11 @@ impl<N: Network> Trained<N> {
 impl<N: Network + Send> Forecaster for Trained<N> {
     fn fit(&mut self, data: &FitData<'_>, on_epoch: OnEpoch<'_>) -> Result<(), FitError> {
         let start = self.network.clone();
-        self.network =
-            fit_network(start, self.shape, &self.training, self.seed, &self.device, data, on_epoch)?;
+        let (shape, training, device) = (self.shape, &self.training, &self.device);
+        let targets =
+            data.scaler.channels.iter().take(shape.targets).map(|scale| scale.channel.name.as_str());
+        let objective = Objective::new(training, targets);
+        self.network = fit_network(start, shape, training, &objective, self.seed, device, data, on_epoch)?;
         Ok(())
     }
 

@@ -6,8 +6,8 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use super::adam::Descent;
-use super::{ComputeDevice, RateSchedule, Stream};
-use crate::experiment::{Loss, TrainingSpec};
+use super::{ComputeDevice, Criterion, RateSchedule, Stream};
+use crate::experiment::TrainingSpec;
 use crate::model::{Epoch, FitData, FitError, Network, OnEpoch, Shape, infer};
 
 /// A loss that is so many times that of the first batch has exploded. Scaled targets have variance 1, so that the loss
@@ -15,10 +15,12 @@ use crate::model::{Epoch, FitData, FitError, Network, OnEpoch, Shape, infer};
 const EXPLODED: f64 = 1e6;
 
 /// Trains a network and returns the weights of its best epoch on validation.
+#[expect(clippy::too_many_arguments, reason = "a training is what all of these make it")]
 pub(crate) fn fit_network<N: Network>(
     mut network: N,
     shape: Shape,
     training: &TrainingSpec,
+    criterion: &dyn Criterion,
     seed: u64,
     device: &ComputeDevice,
     data: &FitData<'_>,
@@ -51,7 +53,7 @@ pub(crate) fn fit_network<N: Network>(
             );
             let forecast = network.forward(input, Some(&mut noise));
             let (loss, loss_value) =
-                batch_loss(training.loss, forecast, data.train.gather_targets(batch), shape, device);
+                batch_loss(criterion, forecast, data.train.gather_targets(batch), shape, device);
             if epoch == 1 && seen == 0 {
                 ceiling = EXPLODED * loss_value.max(1.0);
             }
@@ -65,7 +67,7 @@ pub(crate) fn fit_network<N: Network>(
         }
         let snapshot = network.valid();
         let forecast = infer(&snapshot, &data.valid, shape, device);
-        let valid_loss = training.loss.value(&forecast, &valid_targets);
+        let valid_loss = criterion.value(&forecast, &valid_targets);
         if !valid_loss.is_finite() || valid_loss > ceiling {
             return Err(FitError::Diverged { epoch, loss: valid_loss });
         }
@@ -90,13 +92,13 @@ pub(crate) fn fit_network<N: Network>(
 
 /// The loss of a batch as what gradients are asked of, and its value.
 fn batch_loss(
-    loss: Loss,
+    criterion: &dyn Criterion,
     forecast: Tensor<3>,
     targets: Vec<f32>,
     shape: Shape,
     device: &ComputeDevice,
 ) -> (Tensor<1>, f64) {
-    if loss == Loss::Mse {
+    if criterion.is_mean_squared_error() {
         let [batch, ..] = forecast.dims();
         let target = device.training_tensor([batch, shape.horizon, shape.targets], targets);
         let loss = (forecast - target).square().mean();
@@ -107,6 +109,6 @@ fn batch_loss(
     let dims = forecast.dims();
     let values = device.values(forecast.clone());
     let mut gradient = vec![0.0; values.len()];
-    let value = loss.value_and_gradient(&values, &targets, &mut gradient);
+    let value = criterion.value_and_gradient(&values, &targets, &mut gradient);
     ((forecast * device.training_tensor(dims, gradient)).sum(), value)
 }

@@ -9,5 +9,6 @@ mod stream;
 
 pub use device::ComputeDevice;
 pub(crate) use fit::fit_network;
+pub use loss::{Criterion, HUBER_DELTA, Objective};
 pub use schedule::RateSchedule;
 pub use stream::Stream;

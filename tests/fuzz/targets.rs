@@ -83,6 +83,13 @@ window = { grid = [2, 3] }
 [models.seasonal_naive]
 season = 2
 [[models]]
+[models.ewma]
+alpha = { uniform = [0.1, 0.9] }
+[[models]]
+[models.kalman]
+units = "scaled"
+trend_variance = 0.0
+[[models]]
 [models.dlinear]
 kernel = 3
 per_channel = { grid = [true, false] }

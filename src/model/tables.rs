@@ -1,0 +1,153 @@
+//! The hyperparameters of each kind of model. Their doc comments are the manual: the JSON Schema shows them.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::season::Season;
+
+/// A model without hyperparameters.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Parameterless {}
+
+/// Hyperparameters of `moving_average`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct MovingAverageSpec {
+    /// How many last steps are averaged.
+    pub window: usize,
+}
+
+impl Default for MovingAverageSpec {
+    fn default() -> Self {
+        Self { window: 10 }
+    }
+}
+
+/// Hyperparameters of `seasonal_naive`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeasonalNaiveSpec {
+    /// Length of the season: a number of steps, or a length of time such as `"1d"` or `"1w"` where every step is a
+    /// window of one length.
+    pub season: Season,
+}
+
+/// Hyperparameters of `ewma`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EwmaSpec {
+    /// Weight of the newest step, above 0 and up to 1. Left out, each target gets the one of 25 weights between 0.005
+    /// and 1 whose squared errors over the training windows are smallest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alpha: Option<f64>,
+}
+
+/// Hyperparameters of `kalman`. Only the ratios of the variances matter for its forecasts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct KalmanSpec {
+    /// Variance of the random walk of the level, for each step.
+    pub level_variance: f64,
+    /// Variance of the random walk of the trend, for each step.
+    pub trend_variance: f64,
+    /// Variance of an observation around the level.
+    pub observation_variance: f64,
+    /// Variance of level and trend before the first step of the lookback, around zero.
+    pub initial_variance: f64,
+    /// The scale that the filter runs on.
+    pub units: FilterUnits,
+}
+
+impl Default for KalmanSpec {
+    fn default() -> Self {
+        Self {
+            level_variance: 1.0,
+            trend_variance: 0.1,
+            observation_variance: 10.0,
+            initial_variance: 1_000.0,
+            units: FilterUnits::default(),
+        }
+    }
+}
+
+/// The scale that a filter runs on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FilterUnits {
+    /// Seconds, tokens, requests: as a serving planner runs it. A forecast below zero counts as zero.
+    #[default]
+    Original,
+    /// The scale that the networks learn on: logarithms of gaps, counts and tokens.
+    Scaled,
+}
+
+/// How the weights of a linear model are found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Solver {
+    /// By gradient descent, as the `training` table says.
+    #[default]
+    GradientDescent,
+    /// In closed form: the exact optimum of the mean squared error, which has no seed and reads no `training` table.
+    LeastSquares,
+}
+
+/// Hyperparameters of `linear` and `nlinear`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LinearSpec {
+    /// Weights of their own for each channel, instead of one set that all channels share.
+    pub per_channel: bool,
+    /// How the weights are found.
+    pub solver: Solver,
+    /// Penalty on the squared weights, added to the mean squared error in scaled units; for `least_squares` only.
+    pub ridge: f64,
+}
+
+/// Hyperparameters of `dlinear`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DlinearSpec {
+    /// Width of the moving average that extracts the trend, in steps: odd, edges replicated.
+    pub kernel: usize,
+    /// Weights of their own for each channel, instead of one set that all channels share.
+    pub per_channel: bool,
+    /// How the weights are found.
+    pub solver: Solver,
+    /// Penalty on the squared weights, added to the mean squared error in scaled units; for `least_squares` only.
+    pub ridge: f64,
+}
+
+impl Default for DlinearSpec {
+    fn default() -> Self {
+        Self { kernel: 25, per_channel: false, solver: Solver::default(), ridge: 0.0 }
+    }
+}
+
+/// Hyperparameters of `lstm` and `gru`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct RecurrentSpec {
+    /// Units of each layer.
+    pub hidden: usize,
+    /// Layers on top of each other.
+    pub layers: usize,
+    /// Share of the units between two layers that is dropped in training.
+    pub dropout: f64,
+}
+
+impl Default for RecurrentSpec {
+    fn default() -> Self {
+        Self { hidden: 32, layers: 1, dropout: 0.0 }
+    }
+}
+
+/// Hyperparameters of `ensemble`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EnsembleSpec {
+    /// Kinds of the models that are combined: for each seed and fold, each one's trial that is best on validation,
+    /// weighted by the inverse of its validation error, for each target.
+    pub members: Vec<String>,
+}

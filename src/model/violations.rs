@@ -1,0 +1,95 @@
+//! Hyperparameters that are well-typed but impossible.
+
+use super::spec::ModelSpec;
+
+/// A key of a model's table, what is wrong with its value, and the remedy.
+pub type Violation = (&'static str, String, &'static str);
+
+/// Largest size of a layer, and most layers: beyond them a mistake is likelier than a model.
+const MOST_HIDDEN: usize = 8_192;
+const MOST_LAYERS: usize = 32;
+
+/// `value` must satisfy `holds`.
+fn check(key: &'static str, holds: bool, message: String, help: &'static str) -> Option<Violation> {
+    (!holds).then_some((key, message, help))
+}
+
+fn positive(key: &'static str, value: usize) -> Option<Violation> {
+    check(key, value > 0, "this must be at least 1".to_string(), "give a positive whole number")
+}
+
+fn within(
+    key: &'static str,
+    value: usize,
+    (least, most): (usize, usize),
+    help: &'static str,
+) -> Option<Violation> {
+    check(key, (least..=most).contains(&value), format!("{value} is not between {least} and {most}"), help)
+}
+
+fn penalty(ridge: f64) -> Option<Violation> {
+    let message = format!("{ridge} is no penalty");
+    check("ridge", ridge >= 0.0 && ridge.is_finite(), message, "give 0 or a small positive number")
+}
+
+fn dropout(rate: f64) -> Option<Violation> {
+    let message = format!("{rate} is not a share of the units");
+    check("dropout", (0.0..1.0).contains(&rate), message, "give a number from 0 to below 1")
+}
+
+impl ModelSpec {
+    /// Impossible hyperparameters, in the order of the keys.
+    pub fn violations(&self) -> Vec<Violation> {
+        match self {
+            ModelSpec::Zero(_) | ModelSpec::Mean(_) | ModelSpec::Median(_) | ModelSpec::Persistence(_) => {
+                Vec::new()
+            }
+            ModelSpec::Linear(spec) | ModelSpec::Nlinear(spec) => Vec::from_iter(penalty(spec.ridge)),
+            ModelSpec::MovingAverage(spec) => Vec::from_iter(positive("window", spec.window)),
+            ModelSpec::SeasonalNaive(spec) => {
+                Vec::from_iter(spec.season.steps().and_then(|steps| positive("season", steps)))
+            }
+            ModelSpec::Ewma(spec) => {
+                let alpha = spec.alpha.unwrap_or(1.0);
+                let message = format!("{alpha} is not a weight of the newest step");
+                let help = "give a number above 0, up to 1, or leave it out";
+                Vec::from_iter(check("alpha", alpha > 0.0 && alpha <= 1.0, message, help))
+            }
+            ModelSpec::Kalman(spec) => [
+                ("level_variance", spec.level_variance, spec.level_variance >= 0.0),
+                ("trend_variance", spec.trend_variance, spec.trend_variance >= 0.0),
+                ("observation_variance", spec.observation_variance, spec.observation_variance > 0.0),
+                ("initial_variance", spec.initial_variance, spec.initial_variance > 0.0),
+            ]
+            .into_iter()
+            .filter_map(|(key, value, holds)| {
+                let help = if key == "observation_variance" || key == "initial_variance" {
+                    "give a positive number"
+                } else {
+                    "give 0 or a positive number"
+                };
+                check(key, holds && value.is_finite(), format!("{value} is no variance"), help)
+            })
+            .collect(),
+            ModelSpec::Dlinear(spec) => {
+                let message = format!("a kernel of {} has no middle", spec.kernel);
+                let odd = !spec.kernel.is_multiple_of(2);
+                let kernel = check("kernel", odd, message, "give an odd number, e.g. 25");
+                kernel.into_iter().chain(penalty(spec.ridge)).collect()
+            }
+            ModelSpec::Lstm(spec) | ModelSpec::Gru(spec) => [
+                within("hidden", spec.hidden, (2, MOST_HIDDEN), "the head halves the hidden units"),
+                within("layers", spec.layers, (1, MOST_LAYERS), "one or two layers are usual"),
+                dropout(spec.dropout),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+            ModelSpec::Ensemble(spec) => {
+                let message = "an ensemble has members".to_string();
+                let help = "e.g. members = [\"lstm\", \"dlinear\"]";
+                Vec::from_iter(check("members", !spec.members.is_empty(), message, help))
+            }
+        }
+    }
+}
