@@ -83,3 +83,66 @@ fn the_latest_rows_are_the_last_ones_and_not_the_first() {
     assert_eq!(slice("\"max_rows\": 2"), (vec![0.0, 86_400.0], vec![vec![1.0, 2.0]]));
     assert_eq!(slice("\"latest_rows\": 99").1[0].len(), 5);
 }
+
+/// Calls one of the training scripts as its users do.
+fn train(lab: &Lab, script: &str, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let output = std::process::Command::new(root.join("scripts").join(script))
+        .args(arguments)
+        .current_dir(lab.folder.path())
+        .env("BURSTLAB", env!("CARGO_BIN_EXE_burstlab"))
+        .env("BURSTLAB_RESULTS", lab.results())
+        .env("BURSTLAB_DATASET", lab.folder.path().join("dataset"))
+        .output()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn training_scripts_learn_from_the_latest_rows_and_end_with_a_forecast() {
+    let lab = Lab::new();
+    let outcome = lab.call(&["dataset", "synth", "--rows", "3000", "--out", "trace.csv"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    for (script, name) in [("train-simple.sh", "train-simple"), ("train-cpu.sh", "train-cpu")] {
+        let (code, stdout, stderr) =
+            train(&lab, script, &["--sample-size", "800", "--data-path", "trace.csv"]);
+        assert_eq!(code, Some(0), "{stdout}\n{stderr}");
+        let forecast = stdout.split("the next request:").nth(1).unwrap();
+        assert!(forecast.contains("arrival_s (s)") && forecast.contains("response_tokens"), "{stdout}");
+        let sql = "select count(*) as runs, min(params->>'$.dataset.latest_rows') as rows, sum(status = 'done') as done \
+                   from runs where experiment = ";
+        let row = &lab.query(&format!("{sql}'{name}'"))[0];
+        assert_eq!((&row["runs"], &row["rows"], &row["done"]), (&5.into(), &800.into(), &5.into()));
+        let plots = std::fs::read_dir(lab.results().join(name).join("plots")).unwrap();
+        let mut plots: Vec<String> =
+            plots.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        plots.sort();
+        assert!(plots.iter().any(|plot| plot.starts_with("leaderboard")), "{plots:?}");
+        assert!(!plots.iter().any(|plot| plot.contains("learning")), "{plots:?}");
+        lab.call(&["report", name]);
+        assert!(std::fs::read_dir(lab.results().join(name).join("plots")).unwrap().count() > plots.len());
+    }
+}
+
+#[test]
+fn the_production_script_plans_wider_networks_and_an_ensemble() {
+    let lab = Lab::new();
+    lab.call(&["dataset", "synth", "--rows", "1500", "--out", "trace.csv"]);
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/experiments/train-production.toml");
+    let outcome = lab.call(&["run", file, "--dry-run", "--set", "dataset.source=trace.csv"]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert!(outcome.stdout.contains("train-production: 15 runs"), "{}", outcome.stdout);
+}
+
+#[test]
+fn a_training_script_without_its_data_or_with_a_typo_says_what_to_do() {
+    let lab = Lab::new();
+    let (code, _, stderr) = train(&lab, "train-production.sh", &["--sample-size", "10"]);
+    assert_eq!(code, Some(2));
+    assert!(stderr.contains("name one with --data-path, or fetch BurstGPT"), "{stderr}");
+    let (code, _, stderr) = train(&lab, "train-simple.sh", &["--samplesize", "10"]);
+    assert!(code == Some(2) && stderr.contains("unknown argument --samplesize"), "{stderr}");
+    let (code, _, stderr) = train(&lab, "train-cpu.sh", &["--data-path"]);
+    assert!(code == Some(2) && stderr.contains("--data-path needs a value"), "{stderr}");
+}

@@ -8,14 +8,19 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::{Args, Subcommand};
 
-use super::inspection::inspection_text;
+use super::cleaning::{CleanArgs, clean};
+use super::inspection::{facts_of, inspection_text, shape_of};
 use super::{OutputFormat, usage};
 use crate::console::{Console, table};
 use crate::dataset::{
-    Fetched, SYNTHETIC, Source, catalog, dataset_folder, fetch, find_source, inspect, read_trace, synthetic,
+    Fetched, PrepareError, SYNTHETIC, Source, Trace, catalog, dataset_folder, fetch, find_source, inspect,
+    read_trace_as, synthetic,
 };
 use crate::exit_code::Exit;
+use crate::experiment::ColumnsSpec;
+use crate::files::write_whole;
 use crate::nearest::nearest;
+use crate::report::inspection_page;
 
 #[derive(Debug, Args)]
 pub(super) struct DatasetArgs {
@@ -35,14 +40,19 @@ enum DatasetCommand {
         #[arg(long, hide = true)]
         url: Option<String>,
     },
-    /// What is in a trace: rows, span, gaps, tokens, bursts, and what cleaning would change
+    /// What is in a trace: rows, span, gaps, tokens, bursts, load over time, and what cleaning would change
     Inspect {
-        /// A file, or a name of the catalog
-        source: String,
+        #[command(flatten)]
+        source: SourceArgs,
         /// How it is printed
         #[arg(long, value_enum, default_value = "human")]
         format: OutputFormat,
+        /// Also write a page with plots to this file
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
     },
+    /// Write a cleaned copy of a trace of requests, and say what was dropped and moved
+    Clean(CleanArgs),
     /// Write the synthetic BurstGPT-like trace as CSV
     Synth {
         /// Number of requests
@@ -57,28 +67,74 @@ enum DatasetCommand {
     },
 }
 
+/// A trace, and what its columns are.
+#[derive(Debug, Args)]
+pub(super) struct SourceArgs {
+    /// A file, or a name of the catalog
+    source: String,
+    /// A column of a file in a layout of its own, as in `[dataset.columns]`: timestamp=at, timestamp_unit=ms,
+    /// request_tokens=prompt, response_tokens=answer, llm=model, log_type=kind
+    #[arg(long = "column", value_name = "ROLE=NAME")]
+    columns: Vec<String>,
+}
+
+impl SourceArgs {
+    /// Finds and reads the trace; also returns the path it was read from.
+    pub(super) fn read(&self) -> anyhow::Result<(PathBuf, Trace)> {
+        let path = match find_source(&self.source) {
+            Ok(Source::File(path)) => path,
+            Ok(Source::Synthetic) => {
+                return Err(usage(format!(
+                    "`{SYNTHETIC}` has no file; write one with `burstlab dataset synth`"
+                )));
+            }
+            Err(missing) => return Err(usage(format!("{}; {}", missing.message, missing.help))),
+        };
+        let trace = read_trace_as(&path, self.columns()?.as_ref()).map_err(|error| match error {
+            PrepareError::Trace(error) => error.into(),
+            error => usage(format!("{error}; {}", error.help())),
+        })?;
+        Ok((path, trace))
+    }
+
+    fn columns(&self) -> anyhow::Result<Option<ColumnsSpec>> {
+        if self.columns.is_empty() {
+            return Ok(None);
+        }
+        let mut table = toml::Table::new();
+        for column in &self.columns {
+            let (role, name) = column
+                .split_once('=')
+                .ok_or_else(|| usage(format!("`--column {column}` names no column; give ROLE=NAME")))?;
+            table.insert(role.to_string(), name.into());
+        }
+        let columns: ColumnsSpec = table.try_into().map_err(|error| {
+            usage(format!("--column: {}", error.to_string().trim_end().replace('\n', " ")))
+        })?;
+        Ok(Some(columns))
+    }
+}
+
 pub(super) fn dataset(args: &DatasetArgs, console: Console) -> anyhow::Result<Exit> {
     match &args.command {
         DatasetCommand::List => list(console)?,
         DatasetCommand::Fetch { name, url } => fetch_by_name(name, url.as_deref(), console)?,
-        DatasetCommand::Inspect { source, format } => {
-            let path = match find_source(source) {
-                Ok(Source::File(path)) => path,
-                Ok(Source::Synthetic) => {
-                    return Err(usage(format!(
-                        "`{SYNTHETIC}` has no file; write one with `burstlab dataset synth`"
-                    )));
-                }
-                Err(missing) => return Err(usage(format!("{}; {}", missing.message, missing.help))),
-            };
-            let inspection = inspect(&read_trace(&path)?);
+        DatasetCommand::Inspect { source, format, html } => {
+            let (path, trace) = source.read()?;
+            let file = path.display().to_string();
+            let inspection = inspect(&trace);
+            if let Some(page) = html {
+                let text =
+                    inspection_page(&file, &shape_of(&inspection), &facts_of(&inspection), &inspection)?;
+                write_whole(page, text.as_bytes())?;
+                console.note(&format!("wrote {}", page.display()));
+            }
             match format {
-                OutputFormat::Human => {
-                    console.result(&inspection_text(&path.display().to_string(), &inspection));
-                }
+                OutputFormat::Human => console.result(&inspection_text(&file, &inspection)),
                 OutputFormat::Json => console.result(&serde_json::to_string(&inspection)?),
             }
         }
+        DatasetCommand::Clean(args) => clean(args, console)?,
         DatasetCommand::Synth { rows, out, seed } => {
             synthesise(*rows, *seed, out)?;
             console.note(&format!("wrote {rows} synthetic requests to {}", out.display()));

@@ -2,6 +2,7 @@
 #![expect(clippy::doc_markdown, reason = "clap shows these comments as help, where backticks are noise")]
 
 mod claims;
+mod cleaning;
 mod dataset;
 mod explain;
 mod export;

@@ -5,13 +5,16 @@ use clap::Args;
 use super::OutputFormat;
 use crate::console::Console;
 use crate::exit_code::Exit;
-use crate::report::{Comparison, write};
+use crate::report::{Comparison, PlotSet, write};
 use crate::store::{Store, results_folder};
 
 #[derive(Debug, Args)]
 pub(super) struct ReportArgs {
     /// Name of the experiment
     experiment: String,
+    /// Which plots it has: leaderboard, forecasts and residuals, or all
+    #[arg(long, value_enum, default_value = "full")]
+    plots: PlotSet,
 }
 
 #[derive(Debug, Args)]
@@ -26,7 +29,7 @@ pub(super) struct CompareArgs {
 pub(super) fn report(args: &ReportArgs, console: Console) -> anyhow::Result<Exit> {
     let results = results_folder();
     let comparison = Comparison::read(&mut Store::open_read_only(&results)?, &args.experiment)?;
-    let written = write(&comparison, &results)?;
+    let written = write(&comparison, &results, args.plots)?;
     for path in written.all() {
         console.result(&path.display().to_string());
     }

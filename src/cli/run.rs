@@ -251,7 +251,7 @@ fn run_one(
     // The report reads through a connection of its own, so that it sees what any reader would see.
     drop(store);
     let comparison = report::Comparison::read(&mut Store::open_read_only(&results)?, &name)?;
-    let written = report::write(&comparison, &results)?;
+    let written = report::write(&comparison, &results, report::PlotSet::Full)?;
     print_outcome(job, &summary, wall_s, &comparison, &written, args.format, console);
     let refuted = comparison.claims.iter().any(Judgement::is_surprise);
     Ok((summary, refuted))

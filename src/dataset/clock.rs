@@ -55,16 +55,40 @@ fn days_in(year: i64, month: i64) -> i64 {
     }
 }
 
+/// Days from the first of 1970 to that of 2018.
+const FROM_EPOCH_TO_2018: i64 = 17_532;
+
 /// Days since 1 January 2018 in the proleptic Gregorian calendar (Hinnant, "chrono-compatible low-level date
 /// algorithms").
 fn day_number(year: i64, month: i64, day: i64) -> i64 {
-    const FROM_EPOCH_TO_2018: i64 = 17_532;
     let year = if month <= 2 { year - 1 } else { year };
     let era = year.div_euclid(400);
     let year_of_era = year.rem_euclid(400);
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
     let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
     era * 146_097 + day_of_era - 719_468 - FROM_EPOCH_TO_2018
+}
+
+/// The text of nanoseconds since Monday, 1 January 2018, that [`parse_nanoseconds`] reads back.
+pub fn date_text(nanoseconds: i64) -> String {
+    const DAY: i64 = 86_400_000_000_000;
+    let (year, month, day) = civil_date(nanoseconds.div_euclid(DAY));
+    let rest = nanoseconds.rem_euclid(DAY);
+    let (seconds, fraction) = (rest / 1_000_000_000, rest % 1_000_000_000);
+    let (hour, minute, second) = (seconds / 3_600, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}.{fraction:09}")
+}
+
+/// The date of a [`day_number`], by the same source.
+fn civil_date(day_number: i64) -> (i64, i64, i64) {
+    let days = day_number + FROM_EPOCH_TO_2018 + 719_468;
+    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = if shifted_month < 10 { shifted_month + 3 } else { shifted_month - 9 };
+    (era * 400 + year_of_era + i64::from(month <= 2), month, day)
 }
 
 #[cfg(test)]
@@ -83,6 +107,21 @@ mod tests {
         assert_eq!(parse_nanoseconds("2018-01-01"), Some(0));
         assert_eq!(parse_nanoseconds("2018-01-08T00:00:00Z"), Some(7 * 86_400 * 1_000_000_000));
         assert_eq!(parse_nanoseconds("2020-03-01 00:00:00").unwrap() / 86_400_000_000_000, 790);
+    }
+
+    #[test]
+    fn a_date_reads_back_what_it_writes() {
+        for text in [
+            "2023-11-16 18:15:46.680590000",
+            "2018-01-01 00:00:00.000000000",
+            "1999-12-31 23:59:59.999999999",
+        ] {
+            assert_eq!(date_text(parse_nanoseconds(text).unwrap()), text);
+        }
+        for day in -40_000..60_000 {
+            let text = date_text(day * 86_400_000_000_000);
+            assert_eq!(parse_nanoseconds(&text), Some(day * 86_400_000_000_000), "{text}");
+        }
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use super::load::LoadFacts;
+use super::pattern::ArrivalPattern;
 use super::trace::{RequestTrace, SeriesTrace, Trace};
 
 /// Facts about a trace.
@@ -27,6 +29,10 @@ pub struct RequestFacts {
     pub zero_tokens: usize,
     /// Requests with the timestamp of the one before, which `spread_duplicate_timestamps` would move.
     pub repeated_timestamps: usize,
+    /// Requests that repeat the one before in every column.
+    pub repeated_requests: usize,
+    /// Gaps of more than an hour.
+    pub gaps_above_1_h: usize,
     /// Seconds between one request and the next.
     pub gap_s: Distribution,
     /// Coefficient of variation of the gaps: 1 for a Poisson process, above for bursts.
@@ -45,6 +51,48 @@ pub struct RequestFacts {
     pub llms: Vec<(String, usize)>,
     /// Requests by kind, where the trace says it.
     pub log_types: Vec<(String, usize)>,
+    /// Histogram of the gaps; none with fewer than two requests.
+    pub arrivals: Option<ArrivalPattern>,
+    /// Histogram of the prompt tokens.
+    pub request_tokens_counts: TokenCounts,
+    /// Histogram of the generated tokens.
+    pub response_tokens_counts: TokenCounts,
+    /// The load over time; none for a trace that is shorter than two minutes or longer than three years.
+    pub load: Option<LoadFacts>,
+}
+
+/// How many requests have how many tokens: bin `i` starts at `10^(i/8)`, none at all are counted apart.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct TokenCounts {
+    /// Requests with no token.
+    pub zero: usize,
+    /// Requests in each bin, up to the last that has any.
+    pub counts: Vec<usize>,
+}
+
+impl TokenCounts {
+    const BINS_PER_DECADE: f64 = 8.0;
+
+    fn of(tokens: &[f64]) -> Self {
+        let mut histogram = Self::default();
+        for &tokens in tokens {
+            if tokens < 1.0 {
+                histogram.zero += 1;
+                continue;
+            }
+            let bin = (libm::log10(tokens) * Self::BINS_PER_DECADE + 1e-9) as usize;
+            if histogram.counts.len() <= bin {
+                histogram.counts.resize(bin + 1, 0);
+            }
+            histogram.counts[bin] += 1;
+        }
+        histogram
+    }
+
+    /// Edges of the bins in tokens, one more than there are bins.
+    pub fn edges(&self) -> Vec<f64> {
+        (0..=self.counts.len()).map(|edge| libm::pow(10.0, edge as f64 / Self::BINS_PER_DECADE)).collect()
+    }
 }
 
 /// Facts about a numeric table.
@@ -81,7 +129,7 @@ pub struct Distribution {
 
 impl Distribution {
     /// Of no values at all every figure is NaN, which JSON writes as null.
-    fn of(values: &[f64]) -> Self {
+    pub(super) fn of(values: &[f64]) -> Self {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
         let count = sorted.len() as f64;
@@ -115,6 +163,13 @@ fn inspect_requests(trace: &RequestTrace) -> RequestFacts {
     let gaps = differences(&trace.arrival_s);
     let gap_s = Distribution::of(&gaps);
     let share = |count: usize| count as f64 / gaps.len() as f64;
+    let repeats = |row: usize| {
+        trace.arrival_s[row] == trace.arrival_s[row - 1]
+            && trace.request_tokens[row] == trace.request_tokens[row - 1]
+            && trace.response_tokens[row] == trace.response_tokens[row - 1]
+            && trace.llm.repeats(row)
+            && trace.log_type.repeats(row)
+    };
     let zero = |row: usize| trace.request_tokens[row] == 0.0 || trace.response_tokens[row] == 0.0;
     RequestFacts {
         rows: trace.len(),
@@ -122,6 +177,8 @@ fn inspect_requests(trace: &RequestTrace) -> RequestFacts {
         failed: trace.response_tokens.iter().filter(|&&tokens| tokens == 0.0).count(),
         zero_tokens: (0..trace.len()).filter(|&row| zero(row)).count(),
         repeated_timestamps: gaps.iter().filter(|&&gap| gap == 0.0).count(),
+        repeated_requests: (1..trace.len()).filter(|&row| repeats(row)).count(),
+        gaps_above_1_h: gaps.iter().filter(|&&gap| gap > 3_600.0).count(),
         gap_cv: gap_s.std / gap_s.mean,
         gap_autocorrelation: autocorrelation(&gaps, &gap_s),
         burst_share: share(gaps.iter().filter(|&&gap| gap < 0.010).count()),
@@ -131,6 +188,10 @@ fn inspect_requests(trace: &RequestTrace) -> RequestFacts {
         response_tokens: Distribution::of(&trace.response_tokens),
         llms: trace.llm.counts(),
         log_types: trace.log_type.counts(),
+        arrivals: ArrivalPattern::of(trace),
+        request_tokens_counts: TokenCounts::of(&trace.request_tokens),
+        response_tokens_counts: TokenCounts::of(&trace.response_tokens),
+        load: LoadFacts::of(trace),
     }
 }
 
@@ -176,5 +237,23 @@ mod tests {
             (facts.burst_share - 2.0 / 3.0).abs() < 1e-12 && (facts.sparse_share - 1.0 / 3.0).abs() < 1e-12
         );
         assert_eq!(facts.request_tokens.p50, 10.0);
+        assert_eq!((facts.repeated_requests, facts.gaps_above_1_h), (0, 0));
+        assert_eq!(facts.request_tokens_counts.zero, 1);
+        assert_eq!(facts.request_tokens_counts.counts.iter().sum::<usize>(), 3);
+    }
+
+    #[test]
+    fn a_request_repeats_another_only_in_every_column() {
+        let mut trace = RequestTrace {
+            arrival_s: vec![0.0, 0.0, 0.0, 4_000.0],
+            request_tokens: vec![10.0; 4],
+            response_tokens: vec![5.0; 4],
+            llm: ["a", "a", "b", "b"].into_iter().collect(),
+            ..RequestTrace::default()
+        };
+        assert_eq!(inspect_requests(&trace).repeated_requests, 1);
+        assert_eq!(inspect_requests(&trace).gaps_above_1_h, 1);
+        trace.response_tokens[1] = 6.0;
+        assert_eq!(inspect_requests(&trace).repeated_requests, 0);
     }
 }

@@ -1,11 +1,13 @@
 //! Traces: where they come from, how they are read, sliced and divided, and the windows that models see.
 
 mod catalog;
+mod clean;
 mod clock;
 mod fetch;
 mod inspect;
 mod json_lines;
 mod layout;
+mod load;
 mod locate;
 mod parquet;
 mod pattern;
@@ -27,8 +29,10 @@ mod unpack;
 mod windows;
 
 pub use catalog::{CatalogEntry, MissingSource, SYNTHETIC, Source, catalog, dataset_folder, find_source};
+pub use clean::{CleanFile, Dropped, dropped, write_requests};
 pub use fetch::{Fetched, fetch};
-pub use inspect::{Distribution, Inspection, RequestFacts, SeriesFacts, inspect};
+pub use inspect::{Distribution, Inspection, RequestFacts, SeriesFacts, TokenCounts, inspect};
+pub use load::{LoadFacts, is_profile};
 pub use pattern::{ArrivalPattern, BurstState};
 pub use predictions::{PredictionTable, read_predictions, write_predictions};
 pub use prepare::{Loader, Prepared};

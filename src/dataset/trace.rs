@@ -104,6 +104,11 @@ impl Labels {
         self.codes.iter().map(|&code| self.names[code as usize].as_str())
     }
 
+    /// Whether a row carries the name of the row before it; so they do where there are no names.
+    pub fn repeats(&self, row: usize) -> bool {
+        self.codes.is_empty() || self.codes[row] == self.codes[row - 1]
+    }
+
     /// For each row, whether it carries one of these names.
     pub fn carries(&self, wanted: &[String]) -> Vec<bool> {
         let of_code: Vec<bool> = self.names.iter().map(|name| wanted.contains(name)).collect();

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::PlotSet;
 use super::board::{Board, BoardRow};
 use super::comparison::Comparison;
 use super::hyperparameters;
@@ -53,9 +54,9 @@ impl BoardFigures {
 }
 
 /// Draws the plots of every board, from the comparison and from the predictions below `results`.
-pub fn draw(comparison: &Comparison, results: &Path) -> Vec<BoardFigures> {
+pub fn draw(comparison: &Comparison, results: &Path, plots: PlotSet) -> Vec<BoardFigures> {
     let mut all: Vec<BoardFigures> =
-        (0..comparison.boards.len()).map(|index| draw_board(comparison, index, results)).collect();
+        (0..comparison.boards.len()).map(|index| draw_board(comparison, index, results, plots)).collect();
     name_apart(comparison, &mut all);
     all
 }
@@ -89,13 +90,17 @@ fn stem(parts: &[&str]) -> String {
     words.collect::<Vec<_>>().join("-").to_ascii_lowercase()
 }
 
-fn draw_board(comparison: &Comparison, index: usize, results: &Path) -> BoardFigures {
+fn draw_board(comparison: &Comparison, index: usize, results: &Path, plots: PlotSet) -> BoardFigures {
     let board = &comparison.boards[index];
     let mut figures = BoardFigures::default();
     if board.rows.is_empty() {
         return figures;
     }
     draw_leaderboard(comparison, board, &mut figures);
+    if plots == PlotSet::Simple {
+        draw_forecasts(comparison, board, results, &mut figures);
+        return figures;
+    }
     draw_curves(comparison, board, &mut figures);
     draw_forecasts(comparison, board, results, &mut figures);
     super::uncertainty::draw(comparison, board, results, &mut figures);
@@ -350,7 +355,7 @@ mod tests {
     #[test]
     fn boards_name_their_plots_apart_and_say_what_is_gone() {
         let comparison = sample::comparison();
-        let figures = draw(&comparison, Path::new("no/such/folder"));
+        let figures = draw(&comparison, Path::new("no/such/folder"), PlotSet::Full);
         let names: Vec<&str> =
             figures.iter().flat_map(|board| &board.plots).map(|figure| figure.plot.name.as_str()).collect();
         assert_eq!(
@@ -369,7 +374,7 @@ mod tests {
     fn settings_with_one_name_still_get_files_of_their_own() {
         let mut comparison = sample::comparison();
         comparison.boards[1].title = "Horizon: 1".to_string();
-        let figures = draw(&comparison, Path::new("no/such/folder"));
+        let figures = draw(&comparison, Path::new("no/such/folder"), PlotSet::Full);
         assert_eq!(figures[1].plots[0].plot.name, "horizon-1-leaderboard-2");
     }
 }

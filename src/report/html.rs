@@ -342,7 +342,10 @@ mod tests {
     use super::*;
 
     fn page(comparison: &Comparison) -> String {
-        render(comparison, &figures::draw(comparison, Path::new("no/such/folder")))
+        render(
+            comparison,
+            &figures::draw(comparison, Path::new("no/such/folder"), crate::report::PlotSet::Full),
+        )
     }
 
     #[test]

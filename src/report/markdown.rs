@@ -204,7 +204,10 @@ mod tests {
     use super::*;
 
     fn text(comparison: &Comparison) -> String {
-        render(comparison, &figures::draw(comparison, Path::new("no/such/folder")))
+        render(
+            comparison,
+            &figures::draw(comparison, Path::new("no/such/folder"), crate::report::PlotSet::Full),
+        )
     }
 
     #[test]

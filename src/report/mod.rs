@@ -8,6 +8,7 @@ mod data_card;
 mod figures;
 mod html;
 mod hyperparameters;
+mod inspection;
 mod load;
 mod markdown;
 mod plain;
@@ -27,7 +28,18 @@ use anyhow::Context;
 
 pub use board::{Board, BoardRow, MeanSpread};
 pub use comparison::{Comparison, ScoredRun};
+pub use inspection::inspection_page;
 pub use tables::{Cell, ReportTable, Row};
+
+/// Which plots a report has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum PlotSet {
+    /// The leaderboard, forecasts beside what came, and their residuals.
+    Simple,
+    /// All of them.
+    #[default]
+    Full,
+}
 
 /// The files of a report.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,11 +65,11 @@ impl Written {
 ///
 /// # Errors
 /// A folder that cannot be written.
-pub fn write(comparison: &Comparison, results: &Path) -> anyhow::Result<Written> {
+pub fn write(comparison: &Comparison, results: &Path, plots: PlotSet) -> anyhow::Result<Written> {
     let folder = results.join(&comparison.experiment.name);
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    let figures = figures::draw(comparison, results);
+    let figures = figures::draw(comparison, results, plots);
     let drawn: Vec<(String, &[u8])> = figures
         .iter()
         .flat_map(|board| &board.plots)

@@ -21,22 +21,27 @@ fn result(arguments: &[&str]) -> String {
 
 #[test]
 fn requests_are_told_with_their_failures_and_kinds() {
-    assert_snapshot!(result(&["burstgpt_6_columns.csv"]), @r#"
+    assert_snapshot!(result(&["burstgpt_6_columns.csv"]), @"
     burstgpt_6_columns.csv: 30 requests over 6 min 28 s
 
-                          mean       std   min     p50     p95     p99     max
-    ───────────────────────────────────────────────────────────────────────────
-     gap (s)            13.379    21.246     0       2      64      73      73
-     request tokens    1,130.7   618.116     0   1,130   1,982   1,997   1,997
-     response tokens   433.600   257.624     0     396     831     887     887
+                              mean       std     min     p50      p95      p99      max
+    ────────────────────────────────────────────────────────────────────────────────────
+     gap (s)                13.379    21.246       0       2       64       73       73
+     request tokens        1,130.7   618.116       0   1,130    1,982    1,997    1,997
+     response tokens       433.600   257.624       0     396      831      887      887
+     requests per minute     4.167     1.863       2       4        7        7        7
+     tokens per minute     6,236.3   4,627.5   1,807   5,037   15,824   15,824   15,824
 
-    gaps       coefficient of variation 1.588, autocorrelation at lag 1 0.011
+    order      timestamps never go back; 5 repeat the one before, 0 requests repeat the one before in every column
+    gaps       coefficient of variation 1.588, autocorrelation at lag 1 0.011, 0 above an hour
     bursts     17.24 % of gaps below 10 ms, 24.14 % above 10 s
     failed     2 requests without a response token (6.67 %)
     cleaning   drop_zero_tokens would drop 2 requests, spread_duplicate_timestamps would move 5
+    idle       0.00 % of minutes have no request
+    memory     autocorrelation of requests per minute 0.18 at 1; of tokens 0.07 at 1 (lags in minutes)
     llms       ChatGPT 21 (70.00 %), GPT-4 9 (30.00 %)
     log types  API log 13 (43.33 %), Conversation log 17 (56.67 %)
-    "#);
+    ");
 }
 
 #[test]
@@ -54,7 +59,7 @@ fn a_numeric_table_is_told_by_column() {
 
 #[test]
 fn json_is_one_document_with_stable_keys() {
-    assert_snapshot!(result(&["azure_conv.csv", "--format", "json"]), @r#"{"kind":"requests","rows":40,"span_s":24.146296,"failed":0,"zero_tokens":0,"repeated_timestamps":0,"gap_s":{"mean":0.6191357948717948,"std":0.8165820131422471,"min":0.005022000000000304,"p50":0.3765470000000022,"p95":3.1276089999999996,"p99":4.314579,"max":4.314579},"gap_cv":1.3189061590459936,"gap_autocorrelation":-0.13498614642536044,"burst_share":0.02564102564102564,"sparse_share":0.0,"request_tokens":{"mean":699.625,"std":1003.3948795838057,"min":27.0,"p50":369.0,"p95":2584.0,"p99":4085.0,"max":4085.0},"response_tokens":{"mean":110.75,"std":60.950697288874395,"min":12.0,"p50":109.0,"p95":194.0,"p99":217.0,"max":217.0},"llms":[],"log_types":[]}"#);
+    assert_snapshot!(result(&["azure_conv.csv", "--format", "json"]), @r#"{"kind":"requests","rows":40,"span_s":24.146296,"failed":0,"zero_tokens":0,"repeated_timestamps":0,"repeated_requests":0,"gaps_above_1_h":0,"gap_s":{"mean":0.6191357948717948,"std":0.8165820131422471,"min":0.005022000000000304,"p50":0.3765470000000022,"p95":3.1276089999999996,"p99":4.314579,"max":4.314579},"gap_cv":1.3189061590459936,"gap_autocorrelation":-0.13498614642536044,"burst_share":0.02564102564102564,"sparse_share":0.0,"request_tokens":{"mean":699.625,"std":1003.3948795838057,"min":27.0,"p50":369.0,"p95":2584.0,"p99":4085.0,"max":4085.0},"response_tokens":{"mean":110.75,"std":60.950697288874395,"min":12.0,"p50":109.0,"p95":194.0,"p99":217.0,"max":217.0},"llms":[],"log_types":[],"arrivals":{"gaps":39,"mean_gap_s":0.6191357948717948,"variation":1.3189061590459936,"shares":[0.02564102564102564,0.9743589743589743,0.0],"counts":[0,0,0,0,0,0,0,0,0,0,0,0,0,1,0,0,0,0,0,2,1,0,0,1,1,3,4,4,5,6,2,2,3,2,0,1,0,1,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]},"request_tokens_counts":{"zero":0,"counts":[0,0,0,0,0,0,0,0,0,0,0,2,0,0,0,3,3,0,10,1,12,0,0,1,2,1,1,2,2]},"response_tokens_counts":{"zero":0,"counts":[0,0,0,0,0,0,0,0,1,5,0,0,0,3,4,5,5,11,6]},"load":null}"#);
     assert_snapshot!(result(&["series.csv", "--format", "json"]), @r#"{"kind":"series","rows":24,"span_s":82800.0,"step_s":{"mean":3600.0,"std":0.0,"min":3600.0,"p50":3600.0,"p95":3600.0,"p99":3600.0,"max":3600.0},"columns":[["load",{"mean":24.389749999999996,"std":1.7895320908457233,"min":20.573,"p50":23.713,"p95":27.183,"p99":27.492,"max":27.492}],["temperature",{"mean":5.625,"std":5.191639914323797,"min":-3.0,"p50":5.25,"p95":13.5,"p99":14.25,"max":14.25}]]}"#);
 }
 
@@ -63,7 +68,7 @@ fn a_trace_of_one_row_has_no_gaps_to_tell() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16,1,2\n").unwrap();
     let path = file.path().display().to_string();
-    assert_snapshot!(result(&[&path]).replace(&path, "trace.csv"), @r#"
+    assert_snapshot!(result(&[&path]).replace(&path, "trace.csv"), @"
     trace.csv: 1 request over 0 s
 
                        mean   std   min   p50   p95   p99   max
@@ -72,11 +77,12 @@ fn a_trace_of_one_row_has_no_gaps_to_tell() {
      request tokens       1     0     1     1     1     1     1
      response tokens      2     0     2     2     2     2     2
 
-    gaps       coefficient of variation -, autocorrelation at lag 1 -
+    order      timestamps never go back; 0 repeat the one before, 0 requests repeat the one before in every column
+    gaps       coefficient of variation -, autocorrelation at lag 1 -, 0 above an hour
     bursts     - of gaps below 10 ms, - above 10 s
     failed     0 requests without a response token (0.00 %)
     cleaning   drop_zero_tokens would drop 0 requests, spread_duplicate_timestamps would move 0
-    "#);
+    ");
     let facts: serde_json::Value = serde_json::from_str(&result(&[&path, "--format", "json"])).unwrap();
     assert!(facts["gap_s"]["mean"].is_null() && facts["gap_cv"].is_null(), "{facts}");
 }
@@ -94,5 +100,127 @@ fn a_malformed_file_is_named_with_its_line_on_standard_error() {
 fn a_file_that_is_not_there_is_a_usage_error() {
     let output = inspect(&["azure_con.csv"]);
     assert_eq!(output.status.code(), Some(2));
-    assert_snapshot!(String::from_utf8(output.stderr).unwrap(), @"error: `azure_con.csv` is neither a file nor a dataset of the catalog; did you mean `azure-conv`? the catalog has: azure-conv, etth1, burstgpt-1, burstgpt-1-without-fails, burstgpt-2, burstgpt-2-without-fails, burstgpt-3, synthetic-burstgpt");
+    assert_snapshot!(String::from_utf8(output.stderr).unwrap(), @"error: `azure_con.csv` is neither a file nor a dataset of the catalog; did you mean `azure-conv`? the catalog has: azure-conv, azure-code, azure-2024-conv, azure-2024-code, etth1, etth2, ettm1, ettm2, burstgpt-1, burstgpt-1-without-fails, burstgpt-2, burstgpt-2-without-fails, burstgpt-3, burstgpt-3-without-fails, mooncake-conversation, mooncake-toolagent, mooncake-synthetic, mooncake-arxiv, servegen-m-large, servegen-m-mid, servegen-m-small, servegen-deepseek-r1, servegen-mm-image, synthetic-burstgpt");
+}
+
+fn dataset(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_burstlab"))
+        .arg("dataset")
+        .args(arguments)
+        .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures"))
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn a_page_holds_the_facts_and_a_plot_of_each_kind() {
+    let folder = tempfile::tempdir().unwrap();
+    let page = folder.path().join("page.html");
+    let trace = folder.path().join("trace.csv").display().to_string();
+    result_with_note(&["synth", "--rows", "20000", "--out", &trace]);
+    result_with_note(&["inspect", &trace, "--html", page.to_str().unwrap()]);
+    let text = std::fs::read_to_string(&page).unwrap();
+    for title in [
+        "Load over time",
+        "Burst pattern: the gaps between requests",
+        "Request tokens",
+        "Response tokens",
+        "Requests by hour of the day",
+        "Requests by day of the week",
+        "Autocorrelation of requests per minute",
+        "Autocorrelation of tokens per minute",
+    ] {
+        assert!(text.contains(&format!("aria-label=\"{title}\"")), "{title}");
+    }
+    assert_eq!(text.matches("<svg").count(), 8);
+    assert!(!text.contains("src=\"http") && !text.contains("<script"), "nothing is asked of the network");
+    result_with_note(&["inspect", "burstgpt_6_columns.csv", "--html", page.to_str().unwrap()]);
+    let text = std::fs::read_to_string(&page).unwrap();
+    assert!(text.contains("24.14 % above 10 s") && text.contains("1,130.7"), "the figures of the text");
+    assert_eq!(text.matches("<svg").count(), 6, "six minutes have no profile of a day or a week");
+    result_with_note(&["inspect", "series.csv", "--html", page.to_str().unwrap()]);
+    let text = std::fs::read_to_string(&page).unwrap();
+    assert!(text.contains("temperature") && !text.contains("<svg"));
+}
+
+fn result_with_note(arguments: &[&str]) -> String {
+    let output = dataset(arguments);
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn a_cleaned_copy_says_kind_by_kind_what_went_and_reads_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name).display().to_string();
+    let (csv, jsonl) = (path("clean.csv"), path("clean.jsonl"));
+    let told = result_with_note(&["clean", "burstgpt_6_columns.csv", "--out", &csv]);
+    assert_snapshot!(told.replace(&csv, "clean.csv"), @"
+    30 requests read from burstgpt_6_columns.csv
+     2 dropped: neither request nor response tokens
+     0 dropped: no response token
+     0 dropped: no request token
+     4 timestamps moved, since they repeated the one before
+    28 requests written to clean.csv
+    ");
+    let facts = |arguments: &[&str]| -> serde_json::Value {
+        serde_json::from_str(&result_with_note(&[arguments, &["--format", "json"]].concat())).unwrap()
+    };
+    let cleaned = facts(&["inspect", &csv]);
+    assert_eq!(cleaned["rows"], 28);
+    assert_eq!((&cleaned["zero_tokens"], &cleaned["repeated_timestamps"]), (&0.into(), &0.into()));
+    assert_eq!(cleaned["llms"][0][0], "ChatGPT");
+    // The copy is clean already, and cleaning it again changes nothing.
+    let again = facts(&["clean", &csv, "--out", &path("again.csv")]);
+    assert_eq!((&again["dropped"]["no_tokens"], &again["moved_timestamps"]), (&0.into(), &0.into()));
+    assert_eq!(std::fs::read(&csv).unwrap(), std::fs::read(path("again.csv")).unwrap());
+    let as_lines = facts(&["clean", "burstgpt_6_columns.csv", "--out", &jsonl]);
+    assert_eq!(as_lines["written"], 28);
+    assert_eq!(facts(&["inspect", &jsonl])["request_tokens"], cleaned["request_tokens"]);
+    let kept = ["--keep-zero-tokens", "--spread-duplicate-timestamps", "none"];
+    let kept = facts(&[&["clean", "azure_conv.csv", "--out", &csv][..], &kept].concat());
+    assert_eq!((&kept["read"], &kept["written"]), (&40.into(), &40.into()));
+    assert_eq!(
+        facts(&["inspect", &csv]),
+        facts(&["inspect", "azure_conv.csv"]),
+        "to the tenth of a microsecond"
+    );
+}
+
+#[test]
+fn what_cannot_be_cleaned_is_a_usage_error_and_writes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("out.csv").display().to_string();
+    let refused = |arguments: &[&str]| {
+        let output = dataset(arguments);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert_snapshot!(refused(&["clean", "series.csv", "--out", &out]), @"error: a numeric table has no tokens and no arrivals to clean; remove these keys; clip_quantile may stay");
+    assert_snapshot!(refused(&["clean", "azure_conv.csv", "--out", "clean.xlsx"]), @"error: the name of clean.xlsx says no format; let it end in .csv or .jsonl");
+    assert_snapshot!(refused(&["clean", "azure_conv.csv", "--out", &out, "--spread-duplicate-timestamps", "soon"]), @r#"error: --spread-duplicate-timestamps soon: `soon` is not a length of time (expected number at 0); write a number and a unit, as in "30s", "5min", "1h 30m"; give "1ms" or "none""#);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn columns_are_named_on_the_command_line_as_in_an_experiment_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("chat.csv").display().to_string();
+    std::fs::write(&file, "at,prompt,answer\n0,10,2\n1500,20,3\n").unwrap();
+    let columns = ["timestamp=at", "timestamp_unit=ms", "request_tokens=prompt", "response_tokens=answer"];
+    let with = |columns: &[&str]| {
+        let mut arguments = vec!["inspect", file.as_str(), "--format", "json"];
+        arguments.extend(columns.iter().flat_map(|column| ["--column", column]));
+        dataset(&arguments)
+    };
+    let facts: serde_json::Value = serde_json::from_slice(&with(&columns).stdout).unwrap();
+    assert_eq!((&facts["rows"], &facts["span_s"]), (&2.into(), &1.5.into()));
+    let message = |columns: &[&str]| {
+        let output = with(columns);
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert_snapshot!(message(&["timestamp=when", columns[1], columns[2], columns[3]]), @"error: the file has no column `when`; it has: at, prompt, answer");
+    assert_snapshot!(message(&columns[..3]), @"error: --column: missing field `response_tokens`");
+    assert_snapshot!(message(&["timestamp"]), @"error: `--column timestamp` names no column; give ROLE=NAME");
 }

@@ -7,6 +7,7 @@
 mod axis;
 mod bands;
 mod bar;
+mod bars;
 mod effects;
 mod font;
 mod forecast;
@@ -28,6 +29,7 @@ mod time;
 
 pub use bands::{BandPanel, band_panels};
 pub use bar::Bar;
+pub use bars::{BinnedBars, binned_bars};
 pub use effects::{Effect, one_way_effects};
 pub use forecast::{ForecastTrack, actual_and_forecast, actual_and_forecast_by_request};
 pub use gaps::{Gaps, gap_pattern};

@@ -1,0 +1,111 @@
+//! `burstlab dataset clean`: a cleaned copy of a trace, by the rules of `[dataset.cleaning]`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::json;
+
+use super::dataset::SourceArgs;
+use super::{OutputFormat, usage};
+use crate::console::{Console, grouped};
+use crate::dataset::{CleanFile, Dropped, Removed, Trace, dropped, slice, write_requests};
+use crate::experiment::{CleaningSpec, DatasetSpec};
+use crate::files::write_whole;
+
+#[derive(Debug, Args)]
+pub(super) struct CleanArgs {
+    #[command(flatten)]
+    source: SourceArgs,
+    /// The file to write: .csv, or .jsonl as Mooncake has it
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Keep requests without request or response tokens, which are dropped otherwise
+    #[arg(long)]
+    keep_zero_tokens: bool,
+    /// How far apart requests with one timestamp are moved, never past the next timestamp; "none" moves none
+    #[arg(long, value_name = "STEP", default_value = "1ms")]
+    spread_duplicate_timestamps: String,
+    /// How it is told
+    #[arg(long, value_enum, default_value = "human")]
+    format: OutputFormat,
+}
+
+pub(super) fn clean(args: &CleanArgs, console: Console) -> anyhow::Result<()> {
+    let file = match args.out.extension().and_then(|extension| extension.to_str()) {
+        Some("csv") => CleanFile::Csv,
+        Some("jsonl") => CleanFile::JsonLines,
+        _ => {
+            return Err(usage(format!(
+                "the name of {} says no format; let it end in .csv or .jsonl",
+                args.out.display()
+            )));
+        }
+    };
+    let rules = rules(args)?;
+    let (path, trace) = args.source.read()?;
+    let dropped = match &trace {
+        Trace::Requests(requests) if rules.cleaning.drop_zero_tokens => dropped(requests),
+        _ => Dropped::default(),
+    };
+    let (cleaned, removed) =
+        slice(&trace, &rules).map_err(|error| usage(format!("{}; {}", error.message, error.help)))?;
+    let Trace::Requests(cleaned) = cleaned else {
+        return Err(usage("a numeric table has no tokens and no arrivals to clean".to_string()));
+    };
+    let mut text = Vec::new();
+    write_requests(&cleaned, file, &mut text)?;
+    write_whole(&args.out, &text)?;
+    match args.format {
+        OutputFormat::Human => {
+            let told = told(&path.display().to_string(), args, cleaned.len(), &removed, &dropped);
+            console.result(&told);
+        }
+        OutputFormat::Json => console.result(
+            &json!({
+                "read": removed.read,
+                "dropped": dropped,
+                "moved_timestamps": removed.spread,
+                "written": cleaned.len(),
+            })
+            .to_string(),
+        ),
+    }
+    Ok(())
+}
+
+fn rules(args: &CleanArgs) -> anyhow::Result<DatasetSpec> {
+    let spread = match args.spread_duplicate_timestamps.as_str() {
+        "none" => None,
+        step => Some(serde_json::from_value(json!(step)).map_err(|error| {
+            usage(format!("--spread-duplicate-timestamps {step}: {error}; give \"1ms\" or \"none\""))
+        })?),
+    };
+    Ok(DatasetSpec {
+        source: String::new(),
+        start: None,
+        end: None,
+        max_rows: None,
+        latest_rows: None,
+        llms: None,
+        log_types: None,
+        columns: None,
+        cleaning: CleaningSpec {
+            drop_zero_tokens: !args.keep_zero_tokens,
+            spread_duplicate_timestamps: spread,
+            clip_quantile: None,
+        },
+    })
+}
+
+fn told(source: &str, args: &CleanArgs, written: usize, removed: &Removed, dropped: &Dropped) -> String {
+    let line = |count: usize, what: &str| format!("{:>12} {what}", grouped(count as u64));
+    [
+        line(removed.read, &format!("requests read from {source}")),
+        line(dropped.no_tokens, "dropped: neither request nor response tokens"),
+        line(dropped.no_response_tokens, "dropped: no response token"),
+        line(dropped.no_request_tokens, "dropped: no request token"),
+        line(removed.spread, "timestamps moved, since they repeated the one before"),
+        line(written, &format!("requests written to {}", args.out.display())),
+    ]
+    .join("\n")
+}
