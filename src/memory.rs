@@ -1,6 +1,7 @@
 //! What the machine says about memory: how much is there, how much a process took, and whether the kernel killed for it.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 /// Bytes that new processes may still take: what the kernel reckons to be available, or what the control group of this
 /// process still allows, whichever is less. `None` where the system does not say (outside of Linux).
@@ -44,7 +45,13 @@ struct ControlGroup {
 }
 
 impl ControlGroup {
-    fn of_this_process() -> Self {
+    /// A process is put into its group when it is started, and stays there.
+    fn of_this_process() -> &'static Self {
+        static OWN: OnceLock<ControlGroup> = OnceLock::new();
+        OWN.get_or_init(Self::read)
+    }
+
+    fn read() -> Self {
         let lines = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
         let mut group = Self { unified: None, memory: None };
         for line in lines.lines() {

@@ -46,6 +46,7 @@ pub(super) fn merge(args: &MergeArgs, console: Console) -> anyhow::Result<Exit> 
     if args.format == OutputFormat::Json {
         console.result(&json!(told).to_string());
     }
+    store.close()?;
     Ok(exit)
 }
 

@@ -162,6 +162,7 @@ fn report_skipped(experiment: &Experiment, args: &RunArgs, console: Console) -> 
     let mut store = Store::open(&results_folder())?;
     store.record_experiment(experiment, &command_line())?;
     let judgements = judge_claims(&mut store, name)?;
+    store.close()?;
     match args.format {
         OutputFormat::Human => console.result(&format!("{name}\n{}", super::claims::to_text(&judgements))),
         OutputFormat::Json => {
@@ -244,12 +245,13 @@ fn run_one(
     note_outcome(&name, &summary, wall_s, console);
     if args.is_share() {
         print_share(job, args, &summary, wall_s, planned, console);
+        store.close()?;
         // What the claims are held against is complete only in the merged store.
         return Ok((summary, false));
     }
     judge_claims(&mut store, &name)?;
     // The report reads through a connection of its own, so that it sees what any reader would see.
-    drop(store);
+    store.close()?;
     let comparison = report::Comparison::read(&mut Store::open_read_only(&results)?, &name)?;
     let written = report::write(&comparison, &results, report::PlotSet::Full)?;
     print_outcome(job, &summary, wall_s, &comparison, &written, args.format, console);

@@ -19,7 +19,7 @@ use crate::dataset::Loader;
 use crate::device::Placement;
 use crate::experiment::{ObjectiveSpec, Run};
 use crate::model::Epoch;
-use crate::store::{Attempt, Claim, Ending, Record, Status, Store};
+use crate::store::{Attempt, Claim, ClaimRequest, Ending, Record, Status, Store};
 
 /// Longest time without a look at interrupts and deadlines.
 const TICK: Duration = Duration::from_millis(100);
@@ -352,15 +352,59 @@ impl<'a> Lab<'a> {
     }
 
     fn hand_over(&mut self, slot: usize, index: usize) -> anyhow::Result<()> {
-        let run = self.runs[index].clone();
+        let request = self.claim_request(slot, index);
+        for claim in self.store.write_and_claim(&[], &[request])? {
+            self.take_up(slot, index, claim)?;
+        }
+        Ok(())
+    }
+
+    fn claim_request(&self, slot: usize, index: usize) -> ClaimRequest {
+        let run_id = self.runs[index].id.clone();
+        let forced = self.options.forced;
+        let search = self.sweep.fingerprint(index).filter(|_| !forced).map(str::to_string);
+        let kept_by = (!forced).then(|| saved_file(&self.options.results, &run_id));
         let attempt = Attempt {
+            experiment: self.options.experiment.clone(),
             device: self.slots[slot].placement.to_string(),
+            slot,
             git_commit: self.options.git_commit.clone(),
             git_dirty: self.options.git_dirty,
         };
-        let (forced, results) = (self.options.forced, &self.options.results);
-        let search = if forced { None } else { self.sweep.fingerprint(index) };
-        let claim = self.store.claim(&run.id, &attempt, search, || !forced && has_files(results, &run.id))?;
+        ClaimRequest { run_id, attempt, search, kept_by }
+    }
+
+    /// Runs for the slots that a batch frees. They are claimed in the transaction that records the batch: of short runs
+    /// the store's work would otherwise be the greater part. What depends on results is left to [`Self::fill_slots`].
+    fn next_for(&mut self, batch: &[(usize, SlotMessage)]) -> Vec<(usize, usize)> {
+        let mut next = Vec::new();
+        let plain = |message: &SlotMessage| {
+            matches!(
+                message,
+                SlotMessage::Event(FromWorker::Done(_) | FromWorker::Epoch(_) | FromWorker::Ready { .. })
+            )
+        };
+        if self.stop || self.sweep.learns() || !batch.iter().all(|(_, message)| plain(message)) {
+            return next;
+        }
+        for (slot, message) in batch {
+            let timely =
+                self.slots[*slot].occupied.as_ref().is_some_and(|occupied| occupied.overtime.is_none());
+            if !timely || !matches!(message, SlotMessage::Event(FromWorker::Done(_))) {
+                continue;
+            }
+            if self.options.budget.spent(self.started.len() + next.len()).is_some() {
+                break;
+            }
+            let Some(run) = self.next_ready() else { break };
+            next.push((*slot, run));
+        }
+        next
+    }
+
+    /// Starts a run, if the claim was granted.
+    fn take_up(&mut self, slot: usize, index: usize, claim: Claim) -> anyhow::Result<()> {
+        let run = self.runs[index].clone();
         let attempt = match claim {
             Claim::Granted(attempt) => attempt,
             Claim::Done | Claim::Pruned => {
@@ -405,9 +449,6 @@ impl<'a> Lab<'a> {
             }
             return self.charge(slot, Status::Failed, &error, Fault::Crash);
         }
-        let detail = format!("attempt {attempt} on slot {slot} ({})", self.slots[slot].placement);
-        let event = self.event(index, "started", detail);
-        self.store.write(&[event])?;
         self.progress.started(slot, &run);
         Ok(())
     }
@@ -432,7 +473,9 @@ impl<'a> Lab<'a> {
             .collect();
         let records: Vec<Record> =
             current.iter().flat_map(|(slot, message)| self.records_of(*slot, message)).collect();
-        self.store.write(&records)?;
+        let next = self.next_for(&current);
+        let requests: Vec<_> = next.iter().map(|&(slot, run)| self.claim_request(slot, run)).collect();
+        let claims = self.store.write_and_claim(&records, &requests)?;
         for (slot, message) in current {
             match message {
                 SlotMessage::Event(FromWorker::Ready { protocol }) => {
@@ -461,6 +504,9 @@ impl<'a> Lab<'a> {
                 }
                 SlotMessage::Ended => self.settle_crash(slot)?,
             }
+        }
+        for ((slot, run), claim) in next.into_iter().zip(claims) {
+            self.take_up(slot, run, claim)?;
         }
         Ok(())
     }
@@ -542,5 +588,10 @@ impl<'a> Lab<'a> {
 
 /// Whether the saved files of a run are there; without them a finished run can be neither asked nor plotted.
 pub fn has_files(results: &Path, run_id: &str) -> bool {
-    run_folder(results, run_id).join("run.toml").is_file()
+    saved_file(results, run_id).is_file()
+}
+
+/// The file that says what a run is; it is there when all its files are.
+fn saved_file(results: &Path, run_id: &str) -> PathBuf {
+    run_folder(results, run_id).join("run.toml")
 }

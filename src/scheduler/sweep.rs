@@ -75,6 +75,11 @@ impl Sweep {
         self.plan.is_complete()
     }
 
+    /// Whether what runs next depends on results.
+    pub fn learns(&self) -> bool {
+        !self.is_complete() || self.contest.is_some()
+    }
+
     /// Trials that `tpe` has yet to propose.
     pub fn unproposed(&self) -> usize {
         self.plan.unproposed(&self.experiment)

@@ -1,5 +1,6 @@
 //! The store: one SQLite file that remembers every experiment, run, metric and event.
 
+mod attempt;
 mod claims;
 mod facts;
 mod fault;
@@ -7,6 +8,7 @@ mod history;
 mod live;
 mod merge;
 mod owner;
+mod plan;
 mod query;
 mod read;
 mod snapshot;
@@ -23,17 +25,19 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use sqlx::{ConnectOptions, Connection};
 use tokio::runtime::Runtime;
 
+pub use attempt::{Attempt, Claim, ClaimRequest, Status};
 pub use claims::VerdictRecord;
 pub use facts::RunFacts;
 pub use fault::remedy;
 pub use history::{AttemptRow, PlanningRow, RecordRow};
 pub use live::LiveRun;
 pub use merge::Merged;
+pub use plan::PlanRecord;
 pub use query::{Cell, Table};
 pub use read::{BreakdownRow, EpochRow, EventRow, ExperimentRow, MetricRow, RunFilter, RunRow};
 pub use snapshot::store_at;
 pub use statement::Refusal;
-pub use write::{Attempt, Claim, Ending, PlanRecord, Pruning, Record, Status};
+pub use write::{Ending, Pruning, Record};
 
 /// Folder of all results: `BURSTLAB_RESULTS`, or `results`.
 pub fn results_folder() -> PathBuf {
@@ -67,6 +71,8 @@ impl Store {
             // A power cut may cost the last commits, whose runs then run again; it cannot damage the file.
             .synchronous(SqliteSynchronous::Normal)
             .foreign_keys(true)
+            // A checkpoint syncs the disk twice; with the default of 1,000 pages short runs would mostly wait for it.
+            .pragma("wal_autocheckpoint", "4000")
             .busy_timeout(Duration::from_mins(1))
             .disable_statement_logging();
         // SQLite has no lock for migrations: two supervisors that start together would both make the tables.
@@ -144,6 +150,18 @@ impl Store {
             .block_on(SqliteConnection::connect_with(options))
             .with_context(|| format!("cannot open the store {}", path.display()))?;
         Ok(Self { runtime, connection, path: path.to_path_buf(), file: identity(path) })
+    }
+
+    /// Closes the store: what its log holds goes into the file, which is then whole without it. A store that is only
+    /// dropped loses nothing either, but may leave the log beside it.
+    ///
+    /// # Errors
+    /// A store that cannot be written.
+    pub fn close(self) -> anyhow::Result<()> {
+        let Self { runtime, connection, path, .. } = self;
+        runtime
+            .block_on(connection.close())
+            .with_context(|| format!("cannot close the store {}", path.display()))
     }
 
     /// The file of the store.

@@ -31,8 +31,8 @@ impl Store {
         });
         // What is wrong with the other store is no reason to give advice about this one.
         copied.map_err(|error: anyhow::Error| anyhow!("{error:#}"))?;
-        Store::open(folder).with_context(|| format!("cannot take over the store {}", path.display()))?;
-        Ok(())
+        let brought_up = Store::open(folder).and_then(Store::close);
+        brought_up.with_context(|| format!("cannot take over the store {}", path.display()))
     }
 }
 

@@ -1,0 +1,160 @@
+//! What is planned: experiments and their runs, as a supervisor records them.
+
+use anyhow::Context;
+use serde_json::json;
+use sqlx::{Connection, SqliteConnection};
+
+use super::claims::insert_claims;
+use super::write::insert_record;
+use super::{Record, Store, now};
+use crate::experiment::{Experiment, Plan};
+
+/// The plan of an experiment, as it is recorded.
+pub struct PlanRecord<'a> {
+    /// The experiment.
+    pub experiment: &'a Experiment,
+    /// Its runs.
+    pub plan: &'a Plan,
+    /// Device class of the runs.
+    pub device_class: &'a str,
+    /// The command line that planned it.
+    pub command: &'a str,
+}
+
+impl Store {
+    /// Records an experiment and the runs it plans. Runs that are known keep their status.
+    ///
+    /// # Errors
+    /// A store that cannot be written.
+    pub fn record_plan(&mut self, record: &PlanRecord<'_>) -> anyhow::Result<()> {
+        let failed = || "cannot record the plan in the store";
+        self.runtime.block_on(async {
+            let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await.with_context(failed)?;
+            insert_plan(&mut transaction, record).await.with_context(failed)?;
+            transaction.commit().await.with_context(failed)
+        })
+    }
+
+    /// Records an experiment and its claims, but no plan: its data are not here, so that nothing can be planned. Runs
+    /// that an earlier plan gave it stay.
+    ///
+    /// # Errors
+    /// A store that cannot be written.
+    pub fn record_experiment(&mut self, experiment: &Experiment, command: &str) -> anyhow::Result<()> {
+        let failed = || "cannot record the experiment in the store";
+        self.runtime.block_on(async {
+            let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await.with_context(failed)?;
+            insert_experiment(&mut transaction, experiment, command).await.with_context(failed)?;
+            transaction.commit().await.with_context(failed)
+        })
+    }
+
+    /// Links the runs that were added to a plan, from a position on.
+    ///
+    /// # Errors
+    /// A store that cannot be written.
+    pub fn extend_plan(
+        &mut self,
+        experiment: &str,
+        plan: &Plan,
+        device_class: &str,
+        from: usize,
+    ) -> anyhow::Result<()> {
+        let failed = || "cannot record the plan in the store";
+        self.require_in_place()?;
+        self.runtime.block_on(async {
+            let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await.with_context(failed)?;
+            insert_runs(&mut transaction, experiment, plan, device_class, from).await.with_context(failed)?;
+            let event = Record::Event {
+                experiment: Some(experiment.to_string()),
+                run_id: None,
+                kind: "proposed",
+                detail: format!("{} more runs follow from the results so far", plan.runs.len() - from),
+            };
+            insert_record(&mut transaction, &event).await.with_context(failed)?;
+            transaction.commit().await.with_context(failed)
+        })
+    }
+}
+
+async fn insert_experiment(
+    connection: &mut SqliteConnection,
+    experiment: &Experiment,
+    command: &str,
+) -> sqlx::Result<()> {
+    let objective = &experiment.spec.search.objective;
+    let objective = json!({
+        "metric": objective.metric.as_str(), "target": objective.target, "part": objective.part.as_str(),
+    });
+    sqlx::query(
+        "INSERT INTO experiments (name, description, path, text, overrides, axes, objective, command, updated_at, report) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET description = excluded.description, \
+         path = excluded.path, text = excluded.text, overrides = excluded.overrides, axes = excluded.axes, \
+         objective = excluded.objective, command = excluded.command, updated_at = excluded.updated_at, report = excluded.report",
+    )
+    .bind(&experiment.spec.name)
+    .bind(&experiment.spec.description)
+    .bind(&experiment.source.path)
+    .bind(&experiment.source.text)
+    .bind(json!(experiment.source.overrides).to_string())
+    .bind(json!(experiment.axes).to_string())
+    .bind(objective.to_string())
+    .bind(command)
+    .bind(now())
+    .bind(json!(experiment.spec.report).to_string())
+    .execute(&mut *connection)
+    .await?;
+    insert_claims(connection, &experiment.spec.name, &experiment.spec.claims).await
+}
+
+async fn insert_plan(connection: &mut SqliteConnection, record: &PlanRecord<'_>) -> sqlx::Result<()> {
+    let experiment = record.experiment;
+    insert_experiment(&mut *connection, experiment, record.command).await?;
+    let planned = Record::Event {
+        experiment: Some(experiment.spec.name.clone()),
+        run_id: None,
+        kind: "planned",
+        detail: format!("{} runs of {}", record.plan.runs.len(), experiment.source.path),
+    };
+    insert_record(&mut *connection, &planned).await?;
+    // What the file no longer plans leaves the experiment; the runs themselves stay in the store.
+    sqlx::query("DELETE FROM experiment_runs WHERE experiment = ?")
+        .bind(&experiment.spec.name)
+        .execute(&mut *connection)
+        .await?;
+    insert_runs(connection, &experiment.spec.name, record.plan, record.device_class, 0).await
+}
+
+/// The runs of a plan from a position on, each linked to the experiment.
+async fn insert_runs(
+    connection: &mut SqliteConnection,
+    experiment: &str,
+    plan: &Plan,
+    device_class: &str,
+    from: usize,
+) -> sqlx::Result<()> {
+    for (position, run) in plan.runs.iter().enumerate().skip(from) {
+        sqlx::query(
+            "INSERT INTO run_records (run_id, model, seed, fold, status, device, params, dataset_sha256, leak_verdict) \
+             VALUES (?, ?, ?, ?, 'planned', ?, ?, ?, ?) ON CONFLICT (run_id) DO NOTHING",
+        )
+        .bind(&run.id)
+        .bind(run.spec.model.kind())
+        .bind(run.seed.map(u64::cast_signed))
+        .bind(run.fold as i64)
+        .bind(device_class)
+        .bind(run.spec.params().to_string())
+        .bind(&run.dataset_sha256)
+        .bind(&run.verdict.0)
+        .execute(&mut *connection)
+        .await?;
+        // Two supervisors of one experiment come to the same plan.
+        sqlx::query("INSERT OR IGNORE INTO experiment_runs (experiment, run_id, position) VALUES (?, ?, ?)")
+            .bind(experiment)
+            .bind(&run.id)
+            .bind(position as i64)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
