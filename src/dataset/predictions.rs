@@ -1,19 +1,20 @@
 //! `predictions.parquet`: what a run forecast on validation and test beside what came, in original units.
 
 use std::fs::File;
-use std::io::Cursor;
 use std::ops::Range;
 use std::path::Path;
 
 use anyhow::Context;
 use polars::prelude::{
-    Column, DataFrame, NamedFrom, ParquetCompression, ParquetReader, ParquetWriter, SerReader, Series,
+    Column, CompatLevel, DataFrame, DataType, NamedFrom, ParquetReader, PolarsResult, SchemaExt, SerReader,
+    Series,
+};
+use polars_parquet::write::{
+    CompressionOptions, Encoding, FileWriter, StatisticsOptions, Version, WriteOptions, row_group_iter,
 };
 
 use super::prepare::Prepared;
-use super::scale::ChannelScale;
 use super::split::Part;
-use crate::intervals::{Bounds, in_original_units};
 use crate::model::QUANTILES;
 
 /// At most this many values of each kind are kept for a part: a plot or a test needs no more, and a sweep with a long
@@ -76,14 +77,14 @@ impl PredictionTable {
         table
     }
 
-    /// Adds the quantiles of one target, in scaled units for each test window and step ahead; targets come in order.
-    pub fn add_bounds(&mut self, target: usize, scale: &ChannelScale, horizon: usize, bounds: &[Bounds]) {
+    /// Adds the quantiles of one target, in original units for each test window and step ahead; targets come in order.
+    pub fn add_bounds(&mut self, target: usize, horizon: usize, bounds: &[[f64; QUANTILES.len()]]) {
         let first = self.part.iter().position(|part| part == Part::Test.as_str()).unwrap_or(self.part.len());
         let mut columns = vec![vec![f64::NAN; first]; QUANTILES.len()];
         for window in bounds.chunks_exact(horizon).step_by(self.stride) {
             for bounds in window {
                 for (column, &bound) in columns.iter_mut().zip(bounds) {
-                    column.push(in_original_units(scale, bound));
+                    column.push(bound);
                 }
             }
         }
@@ -111,12 +112,34 @@ pub fn write_predictions(table: &PredictionTable) -> anyhow::Result<Vec<u8>> {
     }
     let mut frame =
         DataFrame::new_infer_height(columns).context("the predictions have columns of unequal length")?;
-    let mut bytes = Cursor::new(Vec::new());
-    ParquetWriter::new(&mut bytes)
-        .with_compression(ParquetCompression::Snappy)
-        .finish(&mut frame)
-        .context("the predictions cannot be written as Parquet")?;
-    Ok(bytes.into_inner())
+    encode(&mut frame).context("the predictions cannot be written as Parquet")
+}
+
+/// A frame as Parquet, its numbers as they are. polars' own writer would first estimate how many different values each
+/// column has, which takes longer than all the rest of writing a small file.
+fn encode(frame: &mut DataFrame) -> PolarsResult<Vec<u8>> {
+    frame.rechunk_mut();
+    let options = WriteOptions {
+        statistics: StatisticsOptions::empty(),
+        compression: CompressionOptions::Snappy,
+        version: Version::V1,
+        data_page_size: None,
+    };
+    let encodings = frame.columns().iter().map(|column| {
+        let few = matches!(column.dtype(), DataType::String | DataType::UInt32);
+        vec![if few { Encoding::RleDictionary } else { Encoding::Plain }]
+    });
+    let encodings: Vec<_> = encodings.collect();
+    let schema = frame.schema().to_arrow(CompatLevel::newest());
+    let mut bytes = Vec::new();
+    let mut writer = FileWriter::try_new(&mut bytes, schema, options)?;
+    for rows in frame.iter_chunks(CompatLevel::newest(), false) {
+        let fields = writer.parquet_schema().fields().to_vec();
+        let count = rows.len() as u64;
+        writer.write(count, row_group_iter(rows, encodings.iter().cloned().collect(), fields, options))?;
+    }
+    writer.end(None)?;
+    Ok(bytes)
 }
 
 /// `gap_s_q025` for the quantile at 0.025: its level in thousandths.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 use serde_json::json;
@@ -39,6 +39,16 @@ pub struct Prepared {
     pub clock_s: f64,
     /// How the requests of the slice follow one another; `None` for a numeric table.
     pub arrivals: Option<ArrivalPattern>,
+    series: OnceLock<Vec<TargetSeries>>,
+}
+
+/// What came of one target, one value for each step.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TargetSeries {
+    /// In original units.
+    pub original: Vec<f64>,
+    /// In scaled units, in double precision and never clipped: what forecasts are judged against.
+    pub scaled: Vec<f64>,
 }
 
 impl Prepared {
@@ -51,7 +61,8 @@ impl Prepared {
             Trace::Requests(trace) => (trace.clock_s, ArrivalPattern::of(trace)),
             Trace::Series(_) => (0.0, None),
         };
-        Self { steps, scaler, scaled, split, removed, clock_s, arrivals }
+        let series = OnceLock::new();
+        Self { steps, scaler, scaled, split, removed, clock_s, arrivals, series }
     }
 
     /// Checks that the task and the evaluation fit the data and proves that nothing leaks.
@@ -98,6 +109,19 @@ impl Prepared {
         horizon: usize,
     ) -> Result<LeakVerdict, PrepareError> {
         self.split.prove(&self.scaler.fitted, calibrated, lookback, horizon).map_err(PrepareError::Leak)
+    }
+
+    /// What came, target by target; computed for the first run that asks.
+    pub fn series(&self) -> &[TargetSeries] {
+        self.series.get_or_init(|| {
+            let targets = self.scaler.channels.iter().take(self.steps.targets).enumerate();
+            let series = targets.map(|(target, scale)| {
+                let original: Vec<f64> = self.steps.channel(target).collect();
+                let scaled = original.iter().map(|&value| scale.scale(value)).collect();
+                TargetSeries { original, scaled }
+            });
+            series.collect()
+        })
     }
 
     /// The windows of a part.

@@ -48,13 +48,13 @@ impl Breakdown {
         Self { dimensions }
     }
 
-    /// Errors of one target on the test part, bucket by bucket; `forecast` holds scaled values, `bounds` the quantiles
-    /// of this target where the run has intervals.
+    /// Errors of one target on the test part, bucket by bucket, for windows with these origins and those of their steps
+    /// that are judged; `forecast` holds scaled values, `bounds` the quantiles of this target where the run has intervals.
     pub fn of_target(
         &self,
         prepared: &Prepared,
         target: usize,
-        origins: &Range<usize>,
+        (origins, judged): (&Range<usize>, Range<usize>),
         forecast: &[f32],
         bounds: Option<&[Bounds]>,
     ) -> Vec<BreakdownValue> {
@@ -66,6 +66,9 @@ impl Breakdown {
             self.dimensions.iter().map(|dimension| vec![Sums::default(); dimension.buckets.len()]).collect();
         for (cell, &scaled_forecast) in forecast.iter().skip(target).step_by(targets).enumerate() {
             let origin = origins.start + cell / horizon;
+            if !judged.contains(&(cell % horizon)) {
+                continue;
+            }
             let step = origin + cell % horizon;
             let scaled_forecast = f64::from(scaled_forecast);
             let actual = prepared.steps.values[step * channels + target];

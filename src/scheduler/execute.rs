@@ -16,7 +16,9 @@ use crate::dataset::{
 };
 use crate::experiment::{RunSpec, TaskSpec};
 use crate::files::replace_folder;
-use crate::intervals::{self, Base, Bounds, SavedOffsets, calibrated_steps, target_bounds};
+use crate::intervals::{
+    self, Base, Bounds, SavedOffsets, calibrated_steps, in_original_units, target_bounds,
+};
 use crate::model::{BuildContext, FitData, Forecaster, Member, ModelSpec, OnEpoch, Parameters, Shape, build};
 use crate::train::ComputeDevice;
 
@@ -273,7 +275,8 @@ fn calibrate(
     drop_short_batch(&mut test_windows, spec);
     let breakdown = Breakdown::new(prepared, spec);
     let break_down = |target, bounds: Option<&[Bounds]>| {
-        breakdown.of_target(prepared, target, &test_windows.origins, on_test, bounds)
+        let judged = spec.evaluation.steps.of(horizon);
+        breakdown.of_target(prepared, target, (&test_windows.origins, judged), on_test, bounds)
     };
     let Some(method) = intervals::method(spec.uncertainty.conformal) else {
         let breakdowns = (0..prepared.steps.targets).flat_map(|target| break_down(target, None));
@@ -289,8 +292,11 @@ fn calibrate(
         let scale = &prepared.scaler.channels[target];
         let mut own = target_bounds(&calibration, &test, target, scale, method)
             .context("the calibration part has no window")?;
-        metrics.extend(score_intervals(prepared, target, &test_windows.origins, horizon, &own.bounds));
-        table.add_bounds(target, scale, horizon, &own.bounds);
+        let original: Vec<_> =
+            own.bounds.iter().map(|bounds| bounds.map(|bound| in_original_units(scale, bound))).collect();
+        let origins = &test_windows.origins;
+        metrics.extend(score_intervals(prepared, target, origins, &own.bounds, &original, spec));
+        table.add_bounds(target, horizon, &original);
         breakdowns.extend(break_down(target, Some(&own.bounds)));
         // What is scored and kept is not needed any more: long horizons make it large.
         own.bounds = Vec::new();

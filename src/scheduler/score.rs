@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::protocol::MetricValue;
-use crate::dataset::{Part, Prepared};
+use crate::dataset::{Part, Prepared, TargetSeries};
 use crate::experiment::RunSpec;
 use crate::intervals::{Bounds, LEVELS, in_original_units, interval};
 use crate::metric::{
@@ -29,8 +29,7 @@ pub fn score_points(
     let mut scaled_scores: Vec<PointMetrics> = Vec::new();
     for target in 0..targets {
         let scale = &prepared.scaler.channels[target];
-        let original: Vec<f64> = prepared.steps.channel(target).collect();
-        let scaled: Vec<f64> = original.iter().map(|&value| scale.scale(value)).collect();
+        let TargetSeries { original, scaled } = &prepared.series()[target];
         let steps = origins.clone().flat_map(|origin| judged.clone().map(move |ahead| origin + ahead));
         let scaled_forecast: Vec<f64> = forecast
             .chunks_exact(horizon * targets)
@@ -39,9 +38,9 @@ pub fn score_points(
         let original_forecast: Vec<f64> = scaled_forecast.iter().map(|&value| scale.unscale(value)).collect();
         let pick = |series: &[f64]| steps.clone().map(|step| series[step]).collect::<Vec<f64>>();
         let scaled_score =
-            point_metrics(&pick(&scaled), &scaled_forecast, seasonal_scale(&scaled[train.clone()], season));
+            point_metrics(&pick(scaled), &scaled_forecast, seasonal_scale(&scaled[train.clone()], season));
         let original_score = point_metrics(
-            &pick(&original),
+            &pick(original),
             &original_forecast,
             seasonal_scale(&original[train.clone()], season),
         );
@@ -58,59 +57,57 @@ pub fn score_points(
     values
 }
 
-/// Every metric of the intervals of one target on the test part, in scaled and in original units.
+/// Every metric of the intervals of one target on the test part, given its bounds in scaled and in original units.
 pub fn score_intervals(
     prepared: &Prepared,
     target: usize,
     origins: &Range<usize>,
-    horizon: usize,
     bounds: &[Bounds],
+    original: &[[f64; QUANTILES.len()]],
+    spec: &RunSpec,
 ) -> Vec<MetricValue> {
     let channel = &prepared.scaler.channels[target];
+    let horizon = spec.task.horizon();
+    let judged = spec.evaluation.steps.of(horizon);
     let targets = prepared.scaled.target_count;
     // A bound is often a value that came before, and that comes again: rounded alike, the two are equal in either unit.
     let came: Vec<f32> = origins
         .clone()
-        .flat_map(|origin| origin..origin + horizon)
+        .flat_map(|origin| judged.clone().map(move |ahead| origin + ahead))
         .map(|step| prepared.scaled.targets[step * targets + target])
         .collect();
+    let is_judged = |cell: usize| judged.contains(&(cell % horizon));
+    let scaled_bounds = bounds.iter().enumerate().filter(|(cell, _)| is_judged(*cell));
+    let scaled_bounds: Vec<_> = scaled_bounds.map(|(_, bounds)| bounds.map(f64::from)).collect();
+    let original_bounds = original.iter().enumerate().filter(|(cell, _)| is_judged(*cell));
+    let original_bounds: Vec<_> = original_bounds.map(|(_, bounds)| *bounds).collect();
+    let scaled: Vec<f64> = came.iter().map(|&value| f64::from(value)).collect();
+    let original: Vec<f64> = came.iter().map(|&value| in_original_units(channel, value)).collect();
     let mut values = Vec::new();
-    for unit in ["scaled", "original"] {
-        let scaled = unit == "scaled";
-        let in_unit = |value: f32| if scaled { f64::from(value) } else { in_original_units(channel, value) };
-        let actual: Vec<f64> = came.iter().map(|&value| in_unit(value)).collect();
-        let scores = interval_metrics(&actual, bounds, in_unit);
-        let named = INTERVAL_NAMES.into_iter().zip(scores);
+    for (unit, actual, bounds) in [("scaled", scaled, scaled_bounds), ("original", original, original_bounds)]
+    {
+        let named = INTERVAL_NAMES.into_iter().zip(interval_metrics(&actual, &bounds));
         values.extend(named.map(|score| metric(Part::Test, &channel.channel.name, unit, score)));
     }
     values
 }
 
 /// The values of [`INTERVAL_NAMES`].
-fn interval_metrics(
-    actual: &[f64],
-    bounds: &[Bounds],
-    in_unit: impl Fn(f32) -> f64,
-) -> [f64; INTERVAL_NAMES.len()] {
+fn interval_metrics(actual: &[f64], bounds: &[[f64; QUANTILES.len()]]) -> [f64; INTERVAL_NAMES.len()] {
     let mut values = Vec::with_capacity(INTERVAL_NAMES.len());
     for (index, level) in LEVELS.iter().enumerate() {
-        let (lower, upper): (Vec<f64>, Vec<f64>) = bounds
-            .iter()
-            .map(|bounds| interval(bounds, index))
-            .map(|(lower, upper)| (in_unit(lower), in_unit(upper)))
-            .unzip();
+        let (lower, upper): (Vec<f64>, Vec<f64>) =
+            bounds.iter().map(|bounds| interval(bounds, index)).unzip();
         let score = interval_score(actual, &lower, &upper, f64::from(*level) / 100.0);
         values.extend([score.coverage, score.width, score.winkler]);
     }
     let losses = QUANTILES.iter().enumerate().map(|(quantile, &level)| {
-        let forecast: Vec<f64> = bounds.iter().map(|bounds| in_unit(bounds[quantile])).collect();
+        let forecast: Vec<f64> = bounds.iter().map(|bounds| bounds[quantile]).collect();
         pinball(actual, &forecast, level)
     });
     values.push(losses.sum::<f64>() / QUANTILES.len() as f64);
-    let scores = actual
-        .iter()
-        .zip(bounds)
-        .filter_map(|(&actual, bounds)| crps_quantile(actual, &QUANTILES, &bounds.map(&in_unit)));
+    let scores =
+        actual.iter().zip(bounds).filter_map(|(&actual, bounds)| crps_quantile(actual, &QUANTILES, bounds));
     values.push(scores.sum::<f64>() / actual.len() as f64);
     std::array::from_fn(|index| values[index])
 }
