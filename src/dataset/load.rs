@@ -55,17 +55,22 @@ impl LoadFacts {
                 tokens[minute] += trace.request_tokens[row] + trace.response_tokens[row];
             }
         }
-        let lags = 1..=LAGS.min(minutes / 2);
+        let lags = LAGS.min(minutes / 2);
+        let (request_deviations, token_deviations) = (Deviations::of(&requests), Deviations::of(&tokens));
         let daily = minutes >= 2 * DAY_MINUTES;
         let part_minutes = minutes.div_ceil(MOST_PARTS);
         Some(Self {
             requests_per_minute: Distribution::of(&requests),
             tokens_per_minute: Distribution::of(&tokens),
             empty_minutes: requests.iter().filter(|&&count| count == 0.0).count() as f64 / minutes as f64,
-            requests_autocorrelation: lags.clone().map(|lag| autocorrelation(&requests, lag)).collect(),
-            tokens_autocorrelation: lags.map(|lag| autocorrelation(&tokens, lag)).collect(),
-            daily_autocorrelation: daily
-                .then(|| (autocorrelation(&requests, DAY_MINUTES), autocorrelation(&tokens, DAY_MINUTES))),
+            requests_autocorrelation: request_deviations.autocorrelations(lags),
+            tokens_autocorrelation: token_deviations.autocorrelations(lags),
+            daily_autocorrelation: daily.then(|| {
+                (
+                    request_deviations.autocorrelation(DAY_MINUTES),
+                    token_deviations.autocorrelation(DAY_MINUTES),
+                )
+            }),
             by_hour: profile(&requests, trace.clock_s, 3_600.0, 24),
             by_weekday: profile(&requests, trace.clock_s, 86_400.0, 7),
             part_minutes,
@@ -93,13 +98,25 @@ fn profile(requests: &[f64], clock_s: f64, period_s: f64, places: usize) -> Vec<
     sums.into_iter().map(|(count, seconds)| (seconds > 0.0).then(|| count / seconds * period_s)).collect()
 }
 
-/// Autocovariance at a lag over the variance, both divided by n; 0 for a constant series, which repeats nothing.
-fn autocorrelation(values: &[f64], lag: usize) -> f64 {
-    let mean = values.iter().sum::<f64>() / values.len() as f64;
-    let variance: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    let pairs = values.iter().zip(&values[lag..]);
-    let covariance: f64 = pairs.map(|(early, late)| (early - mean) * (late - mean)).sum();
-    if variance > 0.0 { covariance / variance } else { 0.0 }
+/// The distances of a series from its mean.
+struct Deviations(Vec<f64>);
+
+impl Deviations {
+    fn of(values: &[f64]) -> Self {
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        Self(values.iter().map(|value| value - mean).collect())
+    }
+
+    /// Autocovariance at a lag over the variance, both divided by n; 0 for a constant series, which repeats nothing.
+    fn autocorrelation(&self, lag: usize) -> f64 {
+        let variance: f64 = self.0.iter().map(|value| value * value).sum();
+        let covariance: f64 = self.0.iter().zip(&self.0[lag..]).map(|(early, late)| early * late).sum();
+        if variance > 0.0 { covariance / variance } else { 0.0 }
+    }
+
+    fn autocorrelations(&self, most: usize) -> Vec<f64> {
+        (1..=most).map(|lag| self.autocorrelation(lag)).collect()
+    }
 }
 
 #[cfg(test)]

@@ -33,11 +33,13 @@ impl Target {
     }
 }
 
-const TRACES: [&str; 4] = [
+const TRACES: [&str; 6] = [
     include_str!("../fixtures/burstgpt_6_columns.csv"),
     include_str!("../fixtures/burstgpt_8_columns.csv"),
     include_str!("../fixtures/azure_conv.csv"),
     include_str!("../fixtures/series.csv"),
+    include_str!("../fixtures/mooncake.jsonl"),
+    include_str!("../fixtures/servegen.csv"),
 ];
 
 /// Every table and most keys of the experiment file.
@@ -270,6 +272,12 @@ pub fn trace() -> Target {
         "NaN",
         "é",
         "0000000000000000000000000001",
+        "\"input_length\": ",
+        "{",
+        "}",
+        "\\u0000",
+        "null",
+        "Weibull",
     ];
     Target { name: "trace", corpus, words, accepts: read, try_out: |bytes| _ = read(bytes) }
 }

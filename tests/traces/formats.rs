@@ -13,13 +13,10 @@ use insta::assert_snapshot;
 use crate::{AZURE, BURSTGPT, error, requests, series};
 
 /// In the form of the published traces of Mooncake; the numbers are made up.
-const MOONCAKE: &str = r#"{"timestamp": 0, "input_length": 6758, "output_length": 500, "hash_ids": [0, 1, 2]}
-{"timestamp": 40, "input_length": 7322, "output_length": 490, "hash_ids": [0, 14]}
-{"timestamp": 27482, "input_length": 6955, "output_length": 52, "hash_ids": []}
-"#;
+const MOONCAKE: &str = include_str!("../fixtures/mooncake.jsonl");
 
 /// In the form of the client traces that `ServeGen` publishes; the numbers are made up.
-const SERVEGEN: &str = "0,1.25,8.5,Weibull,0.375,0.396\n600,0,0,,0,0\n1200,0.15,4.0,Gamma,0.06,103.65\n";
+const SERVEGEN: &str = include_str!("../fixtures/servegen.csv");
 
 fn read(bytes: &[u8], columns: Option<&ColumnsSpec>) -> RequestTrace {
     match parse_trace_as("trace", bytes, columns) {
