@@ -35,7 +35,7 @@ pub use inspect::{Distribution, Inspection, RequestFacts, SeriesFacts, TokenCoun
 pub use load::{LoadFacts, is_profile};
 pub use pattern::{ArrivalPattern, BurstState};
 pub use predictions::{PredictionTable, read_predictions, write_predictions};
-pub use prepare::{Loader, Prepared};
+pub use prepare::{Loader, Prepared, TargetSeries};
 pub use prepare_error::PrepareError;
 pub use read::{parse_trace, parse_trace_as, read_trace, read_trace_as};
 pub use scale::{ChannelScale, Scaler};
