@@ -6,8 +6,8 @@ use std::fmt;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
+use super::columns::{Column, Table};
 use super::locate::{Expect, shortened};
-use super::read::{Column, Table};
 use super::trace::TraceError;
 
 /// A file of JSON objects whose text and first line are sound.

@@ -1,7 +1,7 @@
 //! The layouts of traces, recognised by the names of the columns or given by the experiment file.
 
+use super::columns::Table;
 use super::locate::{Expect, shortened};
-use super::read::Table;
 use super::rows::Rows;
 use super::slice::SliceError;
 use super::trace::{Labels, RequestTrace, SeriesTrace, Trace, TraceError};

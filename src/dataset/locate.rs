@@ -1,10 +1,8 @@
 //! A trace file as text: its header, its rows, and the line and column of whatever is wrong with it.
 
 use std::borrow::Cow;
-use std::ops::ControlFlow;
 
-use super::clock::parse_nanoseconds;
-use super::records::{Malformed, Record, Records, fields, push_plain};
+use super::records::{Malformed, Record, Records, fields};
 use super::trace::TraceError;
 use crate::experiment::TimestampUnit;
 
@@ -39,16 +37,6 @@ impl Expect {
                 unit.per_second().is_some_and(|ticks| (0.0..=GREATEST_SECONDS * ticks).contains(&value))
             }
             Expect::Count => (0.0..=GREATEST_COUNT).contains(&value) && value.fract() == 0.0,
-        }
-    }
-
-    fn accepts(self, text: &str) -> bool {
-        match self {
-            Expect::Name => !text.is_empty(),
-            Expect::DateTime => parse_nanoseconds(text).is_some(),
-            Expect::Number | Expect::Stamp(_) | Expect::Count => {
-                text.parse().is_ok_and(|value| self.holds(value))
-            }
         }
     }
 
@@ -108,26 +96,6 @@ pub struct TraceFile<'a> {
     headless: bool,
 }
 
-/// Some rows of a trace file, each with as many fields as the header.
-pub struct Block<'a> {
-    /// Number of rows.
-    pub rows: usize,
-    /// The rows, plain enough for any reader of CSV.
-    pub text: Cow<'a, str>,
-}
-
-/// Text that is read at a time: what a reader of CSV makes of a whole file takes several times the file's memory.
-const BLOCK_BYTES: usize = 2 << 20;
-
-/// Sound rows in their plainest form.
-fn plainly(rows: &str) -> String {
-    let mut text = String::with_capacity(rows.len());
-    for record in Records::of(rows).filter_map(Result::ok) {
-        push_plain(&record, &mut text);
-    }
-    text
-}
-
 impl<'a> TraceFile<'a> {
     /// Refuses what is no text: an empty file, UTF-16, a NUL byte, bytes that are not UTF-8.
     ///
@@ -164,51 +132,25 @@ impl<'a> TraceFile<'a> {
         Self { header, headless: true, ..self }
     }
 
-    /// Counts the fields of all rows below the header and hands the rows on, block by block, until `take` has enough.
-    ///
-    /// # Errors
-    /// No row, a row that is no CSV, or one with too few or too many fields.
-    pub fn walk(&self, mut take: impl FnMut(Block<'a>) -> ControlFlow<()>) -> Result<(), TraceError> {
+    /// The text below the header, or all of it where there is none.
+    pub fn rows(&self) -> &'a str {
+        self.below_header().rest()
+    }
+
+    /// The records below the header, each with as many fields as that.
+    pub fn records(&self) -> impl Iterator<Item = Result<Record<'a>, TraceError>> {
+        self.below_header().map(|record| {
+            let record = record.map_err(|malformed| self.malformed(&malformed))?;
+            if record.fields == self.header.len() { Ok(record) } else { Err(self.wrong_length(&record)) }
+        })
+    }
+
+    fn below_header(&self) -> Records<'a> {
         let mut records = Records::of(self.text);
         if !self.headless {
             records.next();
         }
-        let (mut start, mut rows, mut plain, mut any) = (records.rest(), 0, true, false);
-        loop {
-            let record = records.next();
-            let ended = record.is_none();
-            if let Some(record) = record {
-                let record = record.map_err(|malformed| self.malformed(&malformed))?;
-                if record.fields != self.header.len() {
-                    return Err(self.wrong_length(&record));
-                }
-                rows += 1;
-                plain &= record.plain;
-                if start.len() - records.rest().len() < BLOCK_BYTES {
-                    continue;
-                }
-            }
-            if rows > 0 {
-                any = true;
-                let text = &start[..start.len() - records.rest().len()];
-                let text =
-                    if plain { Cow::Borrowed(text.trim_ascii_end()) } else { Cow::Owned(plainly(text)) };
-                if take(Block { rows, text }).is_break() {
-                    return Ok(());
-                }
-            }
-            if ended {
-                break;
-            }
-            (start, rows, plain) = (records.rest(), 0, true);
-        }
-        if any { Ok(()) } else { Err(self.at_header("there is a header but no row below it")) }
-    }
-
-    /// About how many rows the file has, if all of it is like its first block; a little more rather than less.
-    pub fn rows_at_most(&self, first: &Block<'_>) -> usize {
-        let row_bytes = first.text.len() / first.rows.max(1);
-        self.text.len() / row_bytes.max(1) + first.rows.min(1_000)
+        records
     }
 
     /// An error about the file as a whole.
@@ -222,27 +164,17 @@ impl<'a> TraceFile<'a> {
     }
 
     /// An error about a line of the file, counted from 1.
-    fn at_line(&self, line: usize, column: Option<usize>, message: &str) -> TraceError {
+    pub fn at_line(&self, line: usize, column: Option<usize>, message: &str) -> TraceError {
         self.error(Some(line), column, message)
-    }
-
-    /// The first value that is not what its column must hold; `otherwise` where there is none.
-    pub fn first_bad(&self, expectations: &[(usize, Expect)], otherwise: &str) -> TraceError {
-        for record in self.records() {
-            let values = fields(&record);
-            for &(column, expect) in expectations {
-                if !expect.accepts(&values[column]) {
-                    return self.at_line(record.line, Some(column), &expect.complaint(&values[column]));
-                }
-            }
-        }
-        self.whole(otherwise)
     }
 
     /// An error about a timestamp that is earlier than that of the row before, `row - 1`.
     pub fn backwards(&self, row: usize, column: usize) -> TraceError {
-        let mut stamps =
-            self.records().skip(row - 1).map(|record| (record.line, fields(&record)[column].to_string()));
+        let mut stamps = self
+            .records()
+            .filter_map(Result::ok)
+            .skip(row - 1)
+            .map(|record| (record.line, fields(&record)[column].to_string()));
         match (stamps.next(), stamps.next()) {
             (Some((_, before)), Some((line, stamp))) => {
                 let message =
@@ -251,11 +183,6 @@ impl<'a> TraceFile<'a> {
             }
             _ => self.whole("a timestamp goes back in time; sort the rows by it"),
         }
-    }
-
-    /// The rows that are sound: all of them, once [`Self::walk`] has passed.
-    fn records(&self) -> impl Iterator<Item = Record<'a>> {
-        Records::of(self.text).filter_map(Result::ok).skip(usize::from(!self.headless))
     }
 
     fn wrong_length(&self, record: &Record<'_>) -> TraceError {

@@ -3,6 +3,8 @@
 mod catalog;
 mod clean;
 mod clock;
+mod columns;
+mod csv_rows;
 mod fetch;
 mod inspect;
 mod json_lines;

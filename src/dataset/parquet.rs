@@ -4,8 +4,8 @@ use std::io::Cursor;
 
 use polars::prelude::{DataType, ParquetReader, PolarsResult, SerReader};
 
+use super::columns::{Column, Table};
 use super::locate::{Expect, shortened};
-use super::read::{Column, Table};
 use super::trace::TraceError;
 
 /// A Parquet file whose footer is sound.

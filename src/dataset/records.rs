@@ -11,8 +11,6 @@ pub struct Record<'a> {
     pub text: &'a str,
     /// Number of fields.
     pub fields: usize,
-    /// Whether it stands right below the record before it and holds neither quotes nor spaces around a field.
-    pub plain: bool,
 }
 
 /// A record that breaks the rules of CSV.
@@ -60,7 +58,7 @@ impl<'a> Records<'a> {
     fn scan(&mut self) -> Result<Record<'a>, Malformed> {
         let bytes = self.rest.as_bytes();
         let (first_line, mut line) = (self.line, self.line);
-        let (mut field, mut plain, mut state) = (0, true, State::Start);
+        let (mut field, mut state) = (0, State::Start);
         let (mut end, mut next) = (bytes.len(), bytes.len());
         let malformed = |line, field, message| Malformed { line, field, message };
         for (at, &byte) in bytes.iter().enumerate() {
@@ -70,12 +68,8 @@ impl<'a> Records<'a> {
                     line += usize::from(byte == b'\n');
                     State::Quoted
                 }
-                (State::Start | State::Closed, b'"') => {
-                    plain = false;
-                    State::Quoted
-                }
+                (State::Start | State::Closed, b'"') => State::Quoted,
                 (_, b',') => {
-                    plain &= at == 0 || !is_space(bytes[at - 1]);
                     field += 1;
                     State::Start
                 }
@@ -99,11 +93,7 @@ impl<'a> Records<'a> {
                     let message = "text behind a closing quote; double a quote that belongs to the field";
                     return Err(malformed(line, field, message));
                 }
-                (State::Start, byte) => {
-                    plain &= !is_space(byte);
-                    State::Bare
-                }
-                (State::Bare, _) => State::Bare,
+                (State::Start | State::Bare, _) => State::Bare,
             };
         }
         if state == State::Quoted {
@@ -111,10 +101,9 @@ impl<'a> Records<'a> {
             return Err(malformed(first_line, field, message));
         }
         let text = &self.rest[..end];
-        plain &= !text.as_bytes().last().copied().is_some_and(is_space);
         self.rest = self.rest.get(next..).unwrap_or_default();
         self.line = line + 1;
-        Ok(Record { line: first_line, text, fields: field + 1, plain })
+        Ok(Record { line: first_line, text, fields: field + 1 })
     }
 }
 
@@ -122,13 +111,10 @@ impl<'a> Iterator for Records<'a> {
     type Item = Result<Record<'a>, Malformed>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut below = true;
         while !self.rest.is_empty() {
             match self.scan() {
-                Ok(record) if record.text.trim_ascii().is_empty() => below = false,
-                Ok(record) => {
-                    return Some(Ok(Record { plain: record.plain && below, ..record }));
-                }
+                Ok(record) if record.text.trim_ascii().is_empty() => {}
+                Ok(record) => return Some(Ok(record)),
                 Err(malformed) => {
                     self.rest = "";
                     return Some(Err(malformed));
@@ -165,35 +151,12 @@ fn field(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Appends a record in its plainest form: quotes only where they are needed.
-pub fn push_plain(record: &Record<'_>, text: &mut String) {
-    for (index, field) in fields(record).iter().enumerate() {
-        if index > 0 {
-            text.push(',');
-        }
-        if field.contains([',', '"', '\n', '\r']) || field.trim_ascii().len() < field.len() {
-            text.push('"');
-            text.push_str(&field.replace('"', "\"\""));
-            text.push('"');
-        } else {
-            text.push_str(field);
-        }
-    }
-    text.push('\n');
-}
-
-fn is_space(byte: u8) -> bool {
-    byte.is_ascii_whitespace()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn lines(text: &str) -> Vec<(usize, usize, bool)> {
-        Records::of(text)
-            .map(|record| record.map(|record| (record.line, record.fields, record.plain)).unwrap())
-            .collect()
+    fn lines(text: &str) -> Vec<(usize, usize)> {
+        Records::of(text).map(|record| record.map(|record| (record.line, record.fields)).unwrap()).collect()
     }
 
     fn malformed(text: &str) -> (usize, usize) {
@@ -204,15 +167,7 @@ mod tests {
     #[test]
     fn blank_lines_and_quoted_line_ends_count_as_lines() {
         let text = "a,b\n\n  \r\n\"x\ny\",1\r\nc,d";
-        assert_eq!(lines(text), [(1, 2, true), (4, 2, false), (6, 2, true)]);
-    }
-
-    #[test]
-    fn spaces_around_a_field_are_not_plain_and_spaces_inside_are() {
-        for text in ["a, b", "a ,b", " a,b", "a,b ", "a,b\t\r\n"] {
-            assert_eq!(lines(text), [(1, 2, false)], "{text:?}");
-        }
-        assert_eq!(lines("API log,b c"), [(1, 2, true)]);
+        assert_eq!(lines(text), [(1, 2), (4, 2), (6, 2)]);
     }
 
     #[test]
@@ -225,12 +180,9 @@ mod tests {
     }
 
     #[test]
-    fn fields_lose_their_quotes_and_the_plain_form_keeps_those_it_needs() {
+    fn fields_lose_their_quotes_and_the_spaces_around_them() {
         let text = "\"a\"\"b\",\"c,d\", e ,\"\",\" f \"";
         let record = Records::of(text).next().unwrap().unwrap();
         assert_eq!(fields(&record), ["a\"b", "c,d", "e", "", " f "]);
-        let mut plain = String::new();
-        push_plain(&record, &mut plain);
-        assert_eq!(plain, "\"a\"\"b\",\"c,d\",e,,\" f \"\n");
     }
 }

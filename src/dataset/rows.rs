@@ -1,9 +1,10 @@
 //! The rows of a trace file in any of its formats: CSV, JSONL and Parquet, told by their first bytes.
 
+use super::columns::Table;
+use super::csv_rows;
 use super::json_lines::JsonLines;
 use super::locate::{Expect, TraceFile};
 use super::parquet::ParquetFile;
-use super::read::Table;
 use super::trace::TraceError;
 
 /// The rows of a trace file.
@@ -46,7 +47,7 @@ impl<'a> Rows<'a> {
     /// The first row that is malformed, or value that is not what its column must hold.
     pub fn read(&self, wanted: &[(usize, Expect)]) -> Result<Table, TraceError> {
         match self {
-            Rows::Csv(file) => Table::read(file, wanted),
+            Rows::Csv(file) => csv_rows::read(file, wanted),
             Rows::JsonLines(file) => file.read(wanted),
             Rows::Parquet(file) => file.read(wanted),
         }

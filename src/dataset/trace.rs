@@ -99,6 +99,18 @@ impl Labels {
         self.codes.push(code);
     }
 
+    /// Appends the rows of another column.
+    pub fn extend(&mut self, other: &Self) {
+        let known: Vec<Option<u32>> =
+            other.names.iter().map(|name| self.code_of.get(name).copied()).collect();
+        for &code in &other.codes {
+            match known[code as usize] {
+                Some(own) => self.codes.push(own),
+                None => self.push(&other.names[code as usize]),
+            }
+        }
+    }
+
     /// The names of the rows.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         self.codes.iter().map(|&code| self.names[code as usize].as_str())

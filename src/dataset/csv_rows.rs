@@ -1,0 +1,230 @@
+//! The values of a CSV file: rows without quotes are read in parallel, any other file record by record.
+//!
+//! Most traces are plain: no quotes, no spaces around a field, no blank lines. Such rows end at line feeds and can be read
+//! from anywhere. Whatever is not plain, or not sound, is left to the strict reader, which finds the line and the column of
+//! what is wrong.
+
+use rayon::prelude::*;
+
+use super::columns::{Column, Table};
+use super::locate::{Expect, TraceFile};
+use super::records::fields;
+use super::trace::TraceError;
+
+/// Text that one thread reads at a time.
+const PIECE_BYTES: usize = 1 << 20;
+/// Pieces that are read before their values are taken up: more would only be held twice.
+const PIECES_AT_ONCE: usize = 8;
+/// So many digits make a number that `f64` holds exactly.
+const EXACT_DIGITS: usize = 15;
+
+/// Reads the wanted columns, given by their positions.
+///
+/// # Errors
+/// No row, or the first that is malformed.
+pub fn read(file: &TraceFile<'_>, wanted: &[(usize, Expect)]) -> Result<Table, TraceError> {
+    let columns = match read_plain(file, wanted) {
+        Some(columns) => columns,
+        None => read_strictly(file, wanted)?,
+    };
+    let table = Table::of(columns);
+    if table.is_empty() {
+        return Err(file.at_header("there is a header but no row below it"));
+    }
+    Ok(table)
+}
+
+fn read_strictly(file: &TraceFile<'_>, wanted: &[(usize, Expect)]) -> Result<Vec<Column>, TraceError> {
+    let mut columns: Vec<Column> = wanted.iter().map(|(_, expect)| Column::new(*expect)).collect();
+    for record in file.records() {
+        let record = record?;
+        let values = fields(&record);
+        for (column, &(at, expect)) in columns.iter_mut().zip(wanted) {
+            if !push(column, &values[at]) {
+                return Err(file.at_line(record.line, Some(at), &expect.complaint(&values[at])));
+            }
+        }
+    }
+    Ok(columns)
+}
+
+/// `None` where the rows are not plain or not sound.
+fn read_plain(file: &TraceFile<'_>, wanted: &[(usize, Expect)]) -> Option<Vec<Column>> {
+    let rows = file.rows();
+    if memchr::memchr(b'"', rows.as_bytes()).is_some() {
+        return None;
+    }
+    let mut wanted_at = vec![None; file.header.len()];
+    for (index, (at, _)) in wanted.iter().enumerate() {
+        wanted_at[*at] = Some(index);
+    }
+    let new = || wanted.iter().map(|(_, expect)| Column::new(*expect)).collect::<Vec<_>>();
+    let pieces: Vec<&str> = pieces(rows).collect();
+    let mut columns = new();
+    for wave in pieces.chunks(PIECES_AT_ONCE) {
+        let read = wave.par_iter().map(|piece| {
+            let mut columns = new();
+            read_piece(piece, &wanted_at, &mut columns).then_some(columns)
+        });
+        let read = read.collect::<Option<Vec<_>>>()?;
+        if columns[0].is_empty() {
+            // Growing step by step would copy each column several times.
+            let rows = read.iter().map(|columns| columns[0].len()).sum::<usize>();
+            let waves = pieces.len().div_ceil(wave.len());
+            for column in &mut columns {
+                column.reserve(rows * waves + rows / 16);
+            }
+        }
+        for piece in read {
+            for (column, more) in columns.iter_mut().zip(piece) {
+                column.extend(more);
+            }
+        }
+    }
+    Some(columns)
+}
+
+/// Cuts rows into pieces that end with a row.
+fn pieces(mut rows: &str) -> impl Iterator<Item = &str> {
+    std::iter::from_fn(move || {
+        let end = match rows.as_bytes().get(PIECE_BYTES..) {
+            Some(behind) => memchr::memchr(b'\n', behind).map_or(rows.len(), |at| PIECE_BYTES + at + 1),
+            None => rows.len(),
+        };
+        let (piece, rest) = rows.split_at(end);
+        rows = rest;
+        (!piece.is_empty()).then_some(piece)
+    })
+}
+
+/// Reads plain rows; false at the first that is not.
+fn read_piece(piece: &str, wanted_at: &[Option<usize>], columns: &mut [Column]) -> bool {
+    let bytes = piece.as_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        for (field, wanted) in wanted_at.iter().enumerate() {
+            let start = at;
+            let digits = scan_digits(bytes, &mut at);
+            let whole = ends_field(bytes, at);
+            if !whole {
+                while !ends_field(bytes, at) {
+                    at += 1;
+                }
+            }
+            if let Some(index) = *wanted {
+                let exact = whole && (1..=EXACT_DIGITS).contains(&(at - start));
+                let pushed = match &mut columns[index] {
+                    column @ Column::Numbers(..) if exact => column.push_number(digits as f64),
+                    column => push(column, &piece[start..at]) && is_trimmed(&bytes[start..at]),
+                };
+                if !pushed {
+                    return false;
+                }
+            }
+            let is_last = field + 1 == wanted_at.len();
+            if is_last != (bytes.get(at) != Some(&b',')) {
+                return false;
+            }
+            at += usize::from(!is_last);
+        }
+        // A carriage return belongs to the line's end, and to nothing else.
+        at += usize::from(bytes.get(at) == Some(&b'\r'));
+        if bytes.get(at).is_some_and(|&byte| byte != b'\n') {
+            return false;
+        }
+        at += 1;
+    }
+    true
+}
+
+/// Passes over digits and returns their number, which means nothing where there are more than [`EXACT_DIGITS`].
+fn scan_digits(bytes: &[u8], at: &mut usize) -> u64 {
+    let mut number = 0_u64;
+    while let Some(digit) = bytes.get(*at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
+        number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
+        *at += 1;
+    }
+    number
+}
+
+fn ends_field(bytes: &[u8], at: usize) -> bool {
+    matches!(bytes.get(at), None | Some(b',' | b'\n' | b'\r'))
+}
+
+fn is_trimmed(field: &[u8]) -> bool {
+    field.trim_ascii().len() == field.len()
+}
+
+/// Takes up a value; false if it must not stand here.
+fn push(column: &mut Column, text: &str) -> bool {
+    match column {
+        Column::Numbers(..) => text.parse().is_ok_and(|value| column.push_number(value)),
+        Column::Names(_) | Column::DateTimes(_) => column.push_text(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const WANTED: [(usize, Expect); 3] = [(0, Expect::Number), (1, Expect::Name), (3, Expect::Count)];
+
+    fn values(columns: &[Column]) -> Vec<String> {
+        columns
+            .iter()
+            .map(|column| match column {
+                Column::Numbers(_, values) => format!("{values:?}"),
+                Column::Names(labels) => format!("{:?}", labels.iter().collect::<Vec<_>>()),
+                Column::DateTimes(stamps) => format!("{stamps:?}"),
+            })
+            .collect()
+    }
+
+    fn both(text: &str) -> (Option<Vec<String>>, Result<Vec<String>, TraceError>) {
+        let file = TraceFile::new("x.csv", text.as_bytes()).unwrap();
+        let plain = read_plain(&file, &WANTED).map(|columns| values(&columns));
+        (plain, read_strictly(&file, &WANTED).map(|columns| values(&columns)))
+    }
+
+    #[test]
+    fn plain_rows_are_read_with_any_line_end_and_any_number() {
+        let (plain, strict) = both("a,b,c,d\n1.5e2,x y,,3\r\n-7,é,z,12345678901234567\n0007,x,,0");
+        assert!(plain.is_none(), "more digits than a count may have");
+        assert!(strict.unwrap_err().message.contains("too large"));
+        let (plain, strict) = both("a,b,c,d\n1.5e2,x y,,3\r\n-7,é,z,123456789012345\n0007,x,,0\r\n");
+        assert_eq!(plain.unwrap(), strict.unwrap());
+    }
+
+    #[test]
+    fn what_is_not_plain_is_left_to_the_strict_reader() {
+        for rows in ["\n1,x,,2", "1,x,,2\n\n3,y,,4", "1,\"x\",,2", " 1,x,,2", "1,x ,,2", "1,x,,2 "] {
+            let (plain, strict) = both(&format!("a,b,c,d\n{rows}\n"));
+            assert!(plain.is_none(), "{rows:?}");
+            assert!(strict.is_ok(), "{rows:?}: {strict:?}");
+        }
+        for rows in ["1,x,,", "1,,,2", "1,x,2", "1,x,,2,3", "1,x\rx,,2", "x,x,,2", "1,x,,1.5", "inf,x,,1"] {
+            let (plain, strict) = both(&format!("a,b,c,d\n1,x,,2\n{rows}\n"));
+            assert!(plain.is_none(), "{rows:?}");
+            assert_eq!(strict.unwrap_err().line, Some(3), "{rows:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn both_readers_read_the_same(
+            rows in prop::collection::vec("[ 0-9.,xé\"\r-]{0,12}(,[0-9x]{0,3}){0,4}", 1..6),
+        ) {
+            let (plain, strict) = both(&format!("a,b,c,d\n{}\n", rows.join("\n")));
+            if let Some(plain) = plain {
+                prop_assert_eq!(plain, strict.unwrap());
+            }
+        }
+
+        #[test]
+        fn pieces_together_are_the_rows(rows in "([0-9,]{0,9}\n){0,20}[0-9]{0,3}") {
+            let text = rows.repeat(PIECE_BYTES / 16);
+            prop_assert_eq!(pieces(&text).collect::<String>(), text);
+        }
+    }
+}
