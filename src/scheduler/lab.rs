@@ -2,134 +2,24 @@
 //! only then is anything announced.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::{Duration, Instant};
 
 use super::ending::ended;
-use super::execute::run_folder;
 use super::interrupt;
-use super::protocol::{FromWorker, Job, PROTOCOL, RunResult};
-use super::retry::{Fault, Retries};
+use super::protocol::{FromWorker, PROTOCOL, RunResult};
+use super::retry::Retries;
 use super::rung::AtRung;
-use super::slot::{Occupied, Slot, SlotMessage, Tagged};
+use super::slot::{Slot, SlotMessage, Tagged};
 use super::sweep::Sweep;
+use super::terms::{LabOptions, Progress, Spent, Summary};
 use crate::dataset::Loader;
-use crate::device::Placement;
-use crate::experiment::{ObjectiveSpec, Run};
-use crate::model::Epoch;
-use crate::store::{Attempt, Claim, ClaimRequest, Ending, Record, Status, Store};
+use crate::experiment::Run;
+use crate::store::{Ending, Record, Store};
 
 /// Longest time without a look at interrupts and deadlines.
 const TICK: Duration = Duration::from_millis(100);
-/// Pause before a run that another supervisor has is looked at again.
-const TAKEN_PAUSE: Duration = Duration::from_secs(1);
-
-/// How a sweep is run.
-#[derive(Debug, Clone)]
-pub struct LabOptions {
-    /// Name of the experiment.
-    pub experiment: String,
-    /// What makes one member of an ensemble better than another: the experiment's objective, on validation.
-    pub selection: ObjectiveSpec,
-    /// The results folder.
-    pub results: PathBuf,
-    /// One placement for each slot.
-    pub slots: Vec<Placement>,
-    /// CPU threads of each run.
-    pub threads_per_run: usize,
-    /// Longest time for a run.
-    pub timeout: Option<Duration>,
-    /// Time that a run whose time is up has to end by itself.
-    pub grace: Duration,
-    /// Further attempts after a crash or a timeout.
-    pub retries: usize,
-    /// Pause before the first of them.
-    pub backoff: Duration,
-    /// Stop at the first run that fails.
-    pub fail_fast: bool,
-    /// Run what is done already once more.
-    pub forced: bool,
-    /// What the sweep may spend.
-    pub budget: Budget,
-    /// What every attempt records beside its device.
-    pub git_commit: Option<String>,
-    /// Whether the repository had changes beside the commit.
-    pub git_dirty: Option<bool>,
-}
-
-/// What a sweep may spend: beyond it nothing new is started, and what runs is finished.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Budget {
-    /// Runs that may be started.
-    pub runs: Option<usize>,
-    /// When the time is up.
-    pub deadline: Option<Instant>,
-}
-
-/// The budget that was spent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Spent {
-    /// As many runs were started as may be.
-    Runs,
-    /// The time was up.
-    Time,
-}
-
-impl Budget {
-    fn spent(&self, started: usize) -> Option<Spent> {
-        if self.runs.is_some_and(|runs| started >= runs) {
-            return Some(Spent::Runs);
-        }
-        self.deadline.is_some_and(|deadline| Instant::now() >= deadline).then_some(Spent::Time)
-    }
-}
-
-/// Who is told how the sweep goes; every call comes after the store's commit.
-pub trait Progress {
-    /// A slot took up a run.
-    fn started(&mut self, slot: usize, run: &Run);
-    /// A run ended an epoch.
-    fn epoch(&mut self, slot: usize, run: &Run, epoch: &Epoch);
-    /// A run is done.
-    fn done(&mut self, slot: usize, run: &Run, result: &RunResult);
-    /// A run was given up early.
-    fn pruned(&mut self, slot: usize, run: &Run, verdict: &str);
-    /// An attempt ended otherwise; `again` says when and how the run is tried once more, if it is.
-    fn ended(&mut self, slot: usize, run: &Run, status: Status, error: &str, again: Option<&str>);
-    /// Nothing new will be started.
-    fn stopping(&mut self, running: usize);
-    /// A budget is spent: nothing new will be started.
-    fn spent(&mut self, spent: Spent, running: usize);
-    /// So many runs more follow from the results so far.
-    fn planned(&mut self, runs: usize);
-}
-
-/// What came of a sweep, in runs.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// Done now.
-    pub done: usize,
-    /// Done or given up by another supervisor meanwhile.
-    pub done_elsewhere: usize,
-    /// Given up early by the search.
-    pub pruned: usize,
-    /// Taken up for the first time.
-    pub started: usize,
-    /// Failed or timed out for good.
-    pub failed: usize,
-    /// Stopped by the user.
-    pub interrupted: usize,
-    /// Never started, because the user stopped the sweep, a budget is spent, or a run failed under `fail_fast`.
-    pub not_started: usize,
-    /// Trials that were not proposed, for the same reasons.
-    pub not_proposed: usize,
-    /// The budget that ended the sweep before its end.
-    pub spent: Option<Spent>,
-    /// Whether the user stopped the sweep.
-    pub stopped: bool,
-}
 
 /// A sweep at work.
 pub struct Lab<'a> {
@@ -156,10 +46,10 @@ pub struct Lab<'a> {
     pub(super) looked_at: Option<Instant>,
     /// Whether a run has ended since the plan was last asked to grow.
     pub(super) news: bool,
-    loader: Loader,
-    started: HashSet<usize>,
-    sender: Sender<Tagged>,
-    receiver: Receiver<Tagged>,
+    pub(super) loader: Loader,
+    pub(super) started: HashSet<usize>,
+    pub(super) sender: Sender<Tagged>,
+    pub(super) receiver: Receiver<Tagged>,
     pub(super) summary: Summary,
     pub(super) stop: bool,
 }
@@ -302,157 +192,6 @@ impl<'a> Lab<'a> {
         Ok(())
     }
 
-    /// Puts a run back to its place: the queue is in the order of the plan, so that earlier runs come first.
-    pub(super) fn requeue(&mut self, run: usize) {
-        let at = self.queue.iter().position(|queued| *queued > run).unwrap_or(self.queue.len());
-        self.queue.insert(at, run);
-    }
-
-    /// Hands the next runs that are ready to the slots that are free.
-    fn fill_slots(&mut self) -> anyhow::Result<()> {
-        for index in 0..self.slots.len() {
-            while self.slots[index].is_free() {
-                let Some(run) = self.next_ready() else {
-                    return Ok(());
-                };
-                if let Some(spent) = self.options.budget.spent(self.started.len()) {
-                    self.requeue(run);
-                    self.stop = true;
-                    self.summary.spent = Some(spent);
-                    let running = self.slots.iter().filter(|slot| slot.occupied.is_some()).count();
-                    self.progress.spent(spent, running);
-                    return Ok(());
-                }
-                self.hand_over(index, run)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The next run whose candidates are settled and that need not wait for anything else. One that is only tried alone
-    /// comes when nothing else can, and nothing starts beside it.
-    fn next_ready(&mut self) -> Option<usize> {
-        let mut running = self.slots.iter().filter_map(|slot| slot.occupied.as_ref());
-        if running.clone().any(|occupied| self.retries.is_alone(occupied.run)) {
-            return None;
-        }
-        let idle = running.next().is_none();
-        let now = Instant::now();
-        let ready = |run: &usize| self.is_ready(*run, now);
-        let in_company = self.queue.iter().position(|run| ready(run) && !self.retries.is_alone(*run));
-        let at = in_company.or_else(|| idle.then(|| self.queue.iter().position(ready)).flatten())?;
-        self.queue.remove(at)
-    }
-
-    pub(super) fn is_ready(&self, run: usize, now: Instant) -> bool {
-        self.runs[run].candidates.iter().all(|candidate| self.settled.contains(candidate))
-            && self.waiting_until.get(&run).is_none_or(|until| *until <= now)
-            // Those that a run gave its slot back to go first, whatever company they can bear.
-            && self.yielded.get(&run).is_none_or(|rivals| !rivals.iter().any(|rival| self.queue.contains(rival)))
-    }
-
-    fn hand_over(&mut self, slot: usize, index: usize) -> anyhow::Result<()> {
-        let request = self.claim_request(slot, index);
-        for claim in self.store.write_and_claim(&[], &[request])? {
-            self.take_up(slot, index, claim)?;
-        }
-        Ok(())
-    }
-
-    fn claim_request(&self, slot: usize, index: usize) -> ClaimRequest {
-        let run_id = self.runs[index].id.clone();
-        let forced = self.options.forced;
-        let search = self.sweep.fingerprint(index).filter(|_| !forced).map(str::to_string);
-        let kept_by = (!forced).then(|| saved_file(&self.options.results, &run_id));
-        let attempt = Attempt {
-            experiment: self.options.experiment.clone(),
-            device: self.slots[slot].placement.to_string(),
-            slot,
-            git_commit: self.options.git_commit.clone(),
-            git_dirty: self.options.git_dirty,
-        };
-        ClaimRequest { run_id, attempt, search, kept_by }
-    }
-
-    /// Runs for the slots that a batch frees. They are claimed in the transaction that records the batch: of short runs
-    /// the store's work would otherwise be the greater part. What depends on results is left to [`Self::fill_slots`].
-    fn next_for(&mut self, batch: &[(usize, SlotMessage)]) -> Vec<(usize, usize)> {
-        let mut next = Vec::new();
-        let plain = |message: &SlotMessage| {
-            matches!(
-                message,
-                SlotMessage::Event(FromWorker::Done(_) | FromWorker::Epoch(_) | FromWorker::Ready { .. })
-            )
-        };
-        if self.stop || self.sweep.learns() || !batch.iter().all(|(_, message)| plain(message)) {
-            return next;
-        }
-        for (slot, message) in batch {
-            let timely =
-                self.slots[*slot].occupied.as_ref().is_some_and(|occupied| occupied.overtime.is_none());
-            if !timely || !matches!(message, SlotMessage::Event(FromWorker::Done(_))) {
-                continue;
-            }
-            if self.options.budget.spent(self.started.len() + next.len()).is_some() {
-                break;
-            }
-            let Some(run) = self.next_ready() else { break };
-            next.push((*slot, run));
-        }
-        next
-    }
-
-    /// Starts a run, if the claim was granted.
-    fn take_up(&mut self, slot: usize, index: usize, claim: Claim) -> anyhow::Result<()> {
-        let run = self.runs[index].clone();
-        let attempt = match claim {
-            Claim::Granted(attempt) => attempt,
-            Claim::Done | Claim::Pruned => {
-                self.summary.done_elsewhere += 1;
-                self.sweep.refresh(self.store, &[index])?;
-                self.news = true;
-                self.objectives = self.store.objectives(&self.options.experiment, &self.options.selection)?;
-                self.settled.insert(run.id.clone());
-                return Ok(());
-            }
-            Claim::Taken => {
-                self.waiting_until.insert(index, Instant::now() + TAKEN_PAUSE);
-                self.requeue(index);
-                return Ok(());
-            }
-        };
-        self.attempts.insert(index, attempt);
-        self.started.insert(index);
-        let members = match self.choose_members(&run) {
-            Ok(members) => members,
-            Err(error) => {
-                self.slots[slot].occupied = Some(Occupied::now(index));
-                return self.give_up(slot, Status::Failed, &error);
-            }
-        };
-        let job = Job {
-            run_id: run.id.clone(),
-            spec: run.spec.clone(),
-            seed: run.seed,
-            fold: run.fold,
-            dataset_sha256: run.dataset_sha256.clone(),
-            members,
-            rungs: self.sweep.rungs(index).to_vec(),
-            results: self.options.results.clone(),
-        };
-        self.slots[slot].occupied = Some(Occupied::now(index));
-        if let Err(error) = self.slots[slot].send(job, &self.sender) {
-            let ending = self.slots[slot].bury();
-            let error = format!("{error:#}; {}", ending.text);
-            if self.slots[slot].is_unfit() {
-                return self.retire(slot, &error);
-            }
-            return self.charge(slot, Status::Failed, &error, Fault::Crash);
-        }
-        self.progress.started(slot, &run);
-        Ok(())
-    }
-
     /// Waits for a message, then takes all that have come: together they make one transaction.
     fn wait(&self) -> Vec<Tagged> {
         let mut batch = Vec::new();
@@ -584,14 +323,4 @@ impl<'a> Lab<'a> {
             detail,
         }
     }
-}
-
-/// Whether the saved files of a run are there; without them a finished run can be neither asked nor plotted.
-pub fn has_files(results: &Path, run_id: &str) -> bool {
-    saved_file(results, run_id).is_file()
-}
-
-/// The file that says what a run is; it is there when all its files are.
-fn saved_file(results: &Path, run_id: &str) -> PathBuf {
-    run_folder(results, run_id).join("run.toml")
 }

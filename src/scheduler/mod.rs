@@ -3,6 +3,7 @@
 mod breakdown;
 mod ending;
 mod execute;
+mod handing;
 pub mod interrupt;
 mod lab;
 mod members;
@@ -12,10 +13,13 @@ mod rung;
 mod score;
 mod slot;
 mod sweep;
+mod terms;
 mod worker;
 
 pub use execute::{SavedMember, SavedRun, run_folder};
-pub use lab::{Budget, Lab, LabOptions, Progress, Spent, Summary, has_files};
+pub use handing::has_files;
+pub use lab::Lab;
 pub use protocol::{BreakdownValue, MetricValue, RunResult};
 pub use sweep::Sweep;
+pub use terms::{Budget, LabOptions, Progress, Spent, Summary};
 pub use worker::serve;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::lab::has_files;
+use super::handing::has_files;
 use crate::dataset::Loader;
 use crate::experiment::{Experiment, ExperimentError, Plan, Run, short_hash};
 use crate::search::{Contest, End, Missing, Outcome, Verdict};
