@@ -1,5 +1,7 @@
 //! From the tree with axes to typed trials.
 
+use std::collections::HashSet;
+
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -33,6 +35,7 @@ pub(super) fn expand(document: &Document<'_>) -> Result<Expansion, Problem> {
     check_pruner_has_rungs(document, &spec, &axes)?;
     let zips = zip_groups(document, &spec, &axes)?;
     let mut trials = Vec::new();
+    let mut known = HashSet::new();
     let mut searched = Vec::new();
     for entry in 0..spec.models.len() {
         let space = EntrySpace::new(document, &spec, &axes, &zips, entry)?;
@@ -52,7 +55,7 @@ pub(super) fn expand(document: &Document<'_>) -> Result<Expansion, Problem> {
         for point in &points {
             // A value that the model does not read leaves the resolved run, so such trials coincide.
             let trial = space.trial(point)?;
-            if !trials.contains(&trial) {
+            if known.insert((entry, trial.spec.params().to_string())) {
                 trials.push(trial);
             }
         }
