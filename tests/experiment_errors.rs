@@ -72,7 +72,7 @@ fn an_unknown_model_is_pointed_at() {
     13 | [models.lstmm]
        |         ^^^^^ did you mean `lstm`?
        |
-       = help: known here: zero, mean, median, persistence, moving_average, seasonal_naive, ewma, kalman, linear, nlinear, dlinear, lstm, gru, ensemble
+       = help: known here: zero, mean, median, persistence, moving_average, seasonal_naive, ewma, kalman, linear, nlinear, dlinear, lstm, gru, ts_mixer, renewal, ensemble
     "#);
 }
 
@@ -228,6 +228,49 @@ fn a_weight_of_no_target_is_pointed_at() {
        |                  ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
        |
        = help: give some target a positive weight
+    "#);
+}
+
+#[test]
+fn a_renewal_process_of_windows_is_pointed_at() {
+    let text = with("[task.next_request]\n", "[task.window_load]\nwindow = \"7s\"\n");
+    let text = text.replace("[models.lstm]\nhidden = 4", "[models.renewal]\ndistribution = \"gamma\"");
+    assert_snapshot!(refusal(&text, &[]), @r#"
+    error: a renewal process is one of arrivals, which window_load does not forecast
+      --> e.toml:14:1
+       |
+    14 | [models.renewal]
+       | ^^^^^^^^^^^^^^^^
+       |
+       = help: leave it out, or take task.next_request
+    "#);
+}
+
+#[test]
+fn an_unknown_distribution_is_pointed_at() {
+    let renewal = "models.renewal]\ndistribution = \"gama\"\n[[models]]\n[models.lstm";
+    assert_snapshot!(refusal(&with("models.lstm", renewal), &[]), @r#"
+    error: unknown value `gama`
+      --> e.toml:14:16
+       |
+    14 | distribution = "gama"
+       |                ^^^^^^ did you mean `gamma`?
+       |
+       = help: known here: exponential, gamma, weibull, lognormal
+    "#);
+}
+
+#[test]
+fn a_mixer_without_blocks_is_pointed_at() {
+    let mixer = "models.ts_mixer]\nblocks = 0\n[[models]]\n[models.lstm";
+    assert_snapshot!(refusal(&with("models.lstm", mixer), &[]), @r#"
+    error: 0 is not between 1 and 32
+      --> e.toml:14:10
+       |
+    14 | blocks = 0
+       |          ^
+       |
+       = help: two to eight blocks are usual
     "#);
 }
 

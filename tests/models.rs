@@ -76,6 +76,13 @@ dropout = 0.1
 hidden = 20
 layers = 2
 [[models]]
+[models.ts_mixer]
+hidden = 6
+dropout = 0.1
+[[models]]
+[models.renewal]
+distribution = { grid = ["exponential", "gamma", "weibull", "lognormal"] }
+[[models]]
 [models.ensemble]
 members = ["lstm", "nlinear", "moving_average"]
 "#;
@@ -98,7 +105,7 @@ fn every_model_is_scored_on_every_part_target_and_unit() {
          join metrics using (run_id) group by run_id",
     );
     // The penalty belongs to the closed form: gradient descent runs once for both of its values.
-    assert_eq!(rows.len(), 25);
+    assert_eq!(rows.len(), 30);
     for row in rows {
         // Three targets in two units and the mean over them in scaled units, on three parts.
         assert_eq!(row["groups"], 3 * 7, "{row}");
@@ -180,6 +187,32 @@ fn parameters_carry_the_names_that_pytorch_gives_them() {
     lstm.weight_ih_l0 [32, 5]
     lstm.weight_ih_l1 [32, 8]
     "#);
+    insta::assert_snapshot!(names("select run_id from runs where model = 'ts_mixer'"), @r#"
+    blocks.0.fc1.bias [6]
+    blocks.0.fc1.weight [6, 5]
+    blocks.0.fc2.bias [5]
+    blocks.0.fc2.weight [5, 6]
+    blocks.0.feature_norm.bias [24, 5]
+    blocks.0.feature_norm.weight [24, 5]
+    blocks.0.time.bias [24]
+    blocks.0.time.weight [24, 24]
+    blocks.0.time_norm.bias [24, 5]
+    blocks.0.time_norm.weight [24, 5]
+    blocks.1.fc1.bias [6]
+    blocks.1.fc1.weight [6, 5]
+    blocks.1.fc2.bias [5]
+    blocks.1.fc2.weight [5, 6]
+    blocks.1.feature_norm.bias [24, 5]
+    blocks.1.feature_norm.weight [24, 5]
+    blocks.1.time.bias [24]
+    blocks.1.time.weight [24, 24]
+    blocks.1.time_norm.bias [24, 5]
+    blocks.1.time_norm.weight [24, 5]
+    fc_out.bias [3]
+    fc_out.weight [3, 5]
+    temporal_projection.bias [3]
+    temporal_projection.weight [3, 24]
+    "#);
     insta::assert_snapshot!(
         names("select run_id from runs where model = 'dlinear' and params->>'$.model.per_channel' and seed is not null"), @r#"
     Linear_Seasonal.0.bias [3]
@@ -237,6 +270,32 @@ fn the_closed_form_is_the_optimum_of_what_training_approaches() {
         ),
         0
     );
+}
+
+#[test]
+fn a_renewal_process_is_scored_by_its_own_distribution() {
+    let lab = zoo();
+    let score = |family: &str, part: &str, name: &str| {
+        let sql = format!(
+            "select value from runs join metrics using (run_id) where model = 'renewal' and part = '{part}' and \
+             target = 'gap_s' and unit = 'original' and name = '{name}' and params->>'$.model.distribution' = '{family}'"
+        );
+        lab.scalar(&sql).as_f64().unwrap()
+    };
+    // The exponential law is the gamma and the Weibull law with shape 1: where these are fitted, they fit no worse.
+    for family in ["gamma", "weibull"] {
+        assert!(score(family, "train", "nll") <= score("exponential", "train", "nll") + 1e-3, "{family}");
+    }
+    for family in ["exponential", "gamma", "weibull", "lognormal"] {
+        let (nll, crps) = (score(family, "test", "nll"), score(family, "test", "crps_model"));
+        assert!(nll > 0.0 && nll < 20.0 && crps > 0.0 && crps < 1.0, "{family}: {nll}, {crps}");
+        // Calibrated and on seven quantiles instead of all, it is nearly the same score.
+        let quantiles = score(family, "test", "crps");
+        assert!((crps / quantiles - 1.0).abs() < 0.2, "{family}: {crps} against {quantiles}");
+    }
+    let others =
+        "select count(*) from runs join metrics using (run_id) where name = 'nll' and model <> 'renewal'";
+    assert_eq!(lab.scalar(others), 0);
 }
 
 #[test]

@@ -238,6 +238,14 @@ impl Check {
                 };
                 self.require(false, &format!("models.{index}.seasonal_naive.season"), message, help);
             }
+            if let ModelSpec::Renewal(_) = model {
+                self.require(
+                    matches!(task, TaskSpec::NextRequest(_)),
+                    &format!("models.{index}.renewal"),
+                    format!("a renewal process is one of arrivals, which {} does not forecast", task.kind()),
+                    "leave it out, or take task.next_request",
+                );
+            }
             if let ModelSpec::Dlinear(dlinear) = model {
                 // Beyond this every average covers the whole lookback.
                 let widest = task.lookback().saturating_mul(2).saturating_add(1);

@@ -103,6 +103,16 @@ pub fn crps_exponential(actual: f64, rate: f64) -> f64 {
     actual.abs() - 2.0 / rate * below + 0.5 / rate
 }
 
+/// CRPS under the Weibull distribution with this shape and scale.
+#[must_use]
+pub fn crps_weibull(actual: f64, shape: f64, scale: f64) -> f64 {
+    let hazard = (actual.max(0.0) / scale).powf(shape);
+    let mean = scale * ln_gamma(1.0 + 1.0 / shape).exp();
+    let below = -(-hazard).exp_m1();
+    let share = regularized_lower_gamma(1.0 + 1.0 / shape, hazard);
+    actual * (2.0 * below - 1.0) - 2.0 * mean * share + mean * (-1.0 / shape).exp2()
+}
+
 /// CRPS under the logistic distribution with this location and scale.
 #[must_use]
 pub fn crps_logistic(actual: f64, location: f64, scale: f64) -> f64 {
@@ -182,6 +192,10 @@ mod tests {
             (
                 crps_gamma(2.2, 1.4, 0.8),
                 by_quadrature(2.2, (0.0, 80.0), |x| regularized_lower_gamma(1.4, 0.8 * x)),
+            ),
+            (
+                crps_weibull(0.9, 0.8, 1.3),
+                by_quadrature(0.9, (0.0, 90.0), |x| -(-(x / 1.3).powf(0.8)).exp_m1()),
             ),
             (crps_exponential(0.4, 2.0), by_quadrature(0.4, (0.0, 40.0), |x| 1.0 - (-2.0 * x).exp())),
             (crps_poisson(2.5, 3.0), {

@@ -6,6 +6,22 @@ pub fn ln_gamma(x: f64) -> f64 {
     libm::lgamma(x)
 }
 
+/// The derivative of `ln Γ` at `x > 0`: up to 8 by its recurrence, beyond by its asymptotic series (Abramowitz & Stegun,
+/// 6.3.5 and 6.3.18).
+#[must_use]
+pub fn digamma(mut x: f64) -> f64 {
+    let mut below = 0.0;
+    while x < 8.0 {
+        below -= 1.0 / x;
+        x += 1.0;
+    }
+    let inverse = 1.0 / (x * x);
+    let series = inverse
+        * (1.0 / 12.0
+            - inverse * (1.0 / 120.0 - inverse * (1.0 / 252.0 - inverse * (1.0 / 240.0 - inverse / 132.0))));
+    below + x.ln() - 0.5 / x - series
+}
+
 /// The regularized lower incomplete gamma function `P(a, x)` for `a > 0` and `x >= 0`: the probability that a gamma
 /// variate of shape `a` and rate 1 is at most `x`.
 ///
@@ -62,6 +78,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn the_digamma_function_has_its_known_values() {
+        const EULER: f64 = 0.577_215_664_901_532_9;
+        assert!((digamma(1.0) + EULER).abs() < 1e-10);
+        assert!((digamma(0.5) + EULER + 2.0 * std::f64::consts::LN_2).abs() < 1e-10);
+        assert!((digamma(100.0) - 4.600_161_852_738_087).abs() < 1e-10);
+    }
 
     proptest! {
         #[test]

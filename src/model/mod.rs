@@ -5,6 +5,7 @@
 
 mod ensemble;
 mod ewma;
+mod gap_distribution;
 mod kalman;
 mod least_squares;
 mod linear;
@@ -15,9 +16,11 @@ mod parameters;
 mod quantile;
 mod recurrent;
 mod recurrent_op;
+mod renewal;
 mod season;
 mod spec;
 mod tables;
+mod ts_mixer;
 mod violations;
 
 use std::ops::{ControlFlow, Range};
@@ -28,6 +31,7 @@ use crate::kernel::Fold;
 use crate::train::{ComputeDevice, Stream};
 
 pub use ensemble::Member;
+pub use gap_distribution::{GapDistribution, resolution_s};
 use least_squares::LeastSquares;
 use linear::Linear;
 pub(crate) use network::infer;
@@ -39,8 +43,8 @@ pub use recurrent::{CellKind, RecurrentLayer};
 pub use season::Season;
 pub use spec::{BASELINES, ModelSpec, OWN_LOOKBACK};
 pub use tables::{
-    DlinearSpec, EnsembleSpec, EwmaSpec, FilterUnits, KalmanSpec, LinearSpec, MovingAverageSpec,
-    Parameterless, RecurrentSpec, SeasonalNaiveSpec, Solver,
+    DlinearSpec, EnsembleSpec, EwmaSpec, FilterUnits, GapFamily, KalmanSpec, LinearSpec, MovingAverageSpec,
+    Parameterless, RecurrentSpec, RenewalSpec, SeasonalNaiveSpec, Solver, TsMixerSpec,
 };
 pub use violations::Violation;
 
@@ -143,6 +147,11 @@ pub trait Forecaster: Send {
         None
     }
 
+    /// The distribution of the first gap after each window; `None` from a model that knows none.
+    fn gap_distributions(&self, _windows: &Windows<'_>) -> Option<Vec<GapDistribution>> {
+        None
+    }
+
     /// Past steps that a forecast reads.
     fn lookback(&self) -> usize;
 
@@ -191,6 +200,12 @@ pub fn build(spec: &ModelSpec, context: BuildContext<'_>) -> Box<dyn Forecaster>
         }
         ModelSpec::Lstm(spec) => recurrent(CellKind::Lstm, spec, &context),
         ModelSpec::Gru(spec) => recurrent(CellKind::Gru, spec, &context),
+        ModelSpec::TsMixer(spec) => {
+            let mut stream = Stream::weights(context.seed);
+            let network = ts_mixer::TsMixer::new(shape, spec, &mut stream, context.device);
+            Box::new(Trained::new(network, &context))
+        }
+        ModelSpec::Renewal(spec) => Box::new(renewal::Renewal::new(shape, spec.distribution)),
         ModelSpec::Ensemble(_) => Box::new(ensemble::Ensemble::new(shape, context.members)),
     }
 }

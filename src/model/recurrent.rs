@@ -230,7 +230,7 @@ impl Network for Recurrent {
 }
 
 /// Drops units with probability `rate` and scales the others up, so that the expectation stays.
-fn dropout(input: Tensor<3>, rate: f64, stream: &mut Stream) -> Tensor<3> {
+pub(super) fn dropout(input: Tensor<3>, rate: f64, stream: &mut Stream) -> Tensor<3> {
     let shape = input.dims();
     let kept = 1.0 / (1.0 - rate) as f32;
     let count = shape.iter().product();

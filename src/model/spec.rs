@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::season::Season;
 use super::tables::{
     DlinearSpec, EnsembleSpec, EwmaSpec, KalmanSpec, LinearSpec, MovingAverageSpec, Parameterless,
-    RecurrentSpec, SeasonalNaiveSpec, Solver,
+    RecurrentSpec, RenewalSpec, SeasonalNaiveSpec, Solver, TsMixerSpec,
 };
 use crate::experiment::TaskSpec;
 
@@ -15,8 +15,8 @@ pub const BASELINES: [&str; 7] =
     ["zero", "mean", "median", "persistence", "moving_average", "seasonal_naive", "ewma"];
 
 /// Kinds whose lookback follows from their own hyperparameters; all others read `task.lookback`.
-pub const OWN_LOOKBACK: [&str; 7] =
-    ["zero", "mean", "median", "persistence", "moving_average", "seasonal_naive", "ensemble"];
+pub const OWN_LOOKBACK: [&str; 8] =
+    ["zero", "mean", "median", "persistence", "moving_average", "seasonal_naive", "renewal", "ensemble"];
 
 /// One model with its hyperparameters.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -48,13 +48,17 @@ pub enum ModelSpec {
     Lstm(RecurrentSpec),
     /// Gated recurrent units with a two-layer head (Cho et al., 2014).
     Gru(RecurrentSpec),
+    /// Layers that mix steps and channels in turn (Chen et al., TMLR 2023).
+    TsMixer(TsMixerSpec),
+    /// Gaps drawn independently from one distribution, by maximum likelihood (Cox, 1962); for `next_request` alone.
+    Renewal(RenewalSpec),
     /// Weighted mean of other models of the file.
     Ensemble(EnsembleSpec),
 }
 
 impl ModelSpec {
     /// Every kind, in the order of the variants.
-    pub const KINDS: [&str; 14] = [
+    pub const KINDS: [&str; 16] = [
         "zero",
         "mean",
         "median",
@@ -68,6 +72,8 @@ impl ModelSpec {
         "dlinear",
         "lstm",
         "gru",
+        "ts_mixer",
+        "renewal",
         "ensemble",
     ];
 
@@ -87,6 +93,8 @@ impl ModelSpec {
             ModelSpec::Dlinear(_) => "dlinear",
             ModelSpec::Lstm(_) => "lstm",
             ModelSpec::Gru(_) => "gru",
+            ModelSpec::TsMixer(_) => "ts_mixer",
+            ModelSpec::Renewal(_) => "renewal",
             ModelSpec::Ensemble(_) => "ensemble",
         }
     }
@@ -111,7 +119,7 @@ impl ModelSpec {
         match self {
             ModelSpec::Linear(spec) | ModelSpec::Nlinear(spec) => spec.solver == Solver::GradientDescent,
             ModelSpec::Dlinear(spec) => spec.solver == Solver::GradientDescent,
-            ModelSpec::Lstm(_) | ModelSpec::Gru(_) => true,
+            ModelSpec::Lstm(_) | ModelSpec::Gru(_) | ModelSpec::TsMixer(_) => true,
             _ => false,
         }
     }
@@ -155,15 +163,16 @@ impl ModelSpec {
             }
             ModelSpec::MovingAverage(spec) => Some(spec.window),
             ModelSpec::SeasonalNaive(spec) => Some(spec.season.steps().unwrap_or(1)),
-            // An ensemble reads what its members read, which is known once they are chosen.
-            ModelSpec::Ensemble(_) => Some(1),
+            // What an ensemble reads, its members do, which are known once they are chosen.
+            ModelSpec::Ensemble(_) | ModelSpec::Renewal(_) => Some(1),
             ModelSpec::Ewma(_)
             | ModelSpec::Kalman(_)
             | ModelSpec::Linear(_)
             | ModelSpec::Nlinear(_)
             | ModelSpec::Dlinear(_)
             | ModelSpec::Lstm(_)
-            | ModelSpec::Gru(_) => None,
+            | ModelSpec::Gru(_)
+            | ModelSpec::TsMixer(_) => None,
         }
     }
 }

@@ -143,6 +143,46 @@ impl Default for RecurrentSpec {
     }
 }
 
+/// Hyperparameters of `ts_mixer`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TsMixerSpec {
+    /// Units between the two layers that mix the channels.
+    pub hidden: usize,
+    /// Pairs of a layer that mixes steps and one that mixes channels.
+    pub blocks: usize,
+    /// Share of the units that is dropped in training.
+    pub dropout: f64,
+}
+
+impl Default for TsMixerSpec {
+    fn default() -> Self {
+        Self { hidden: 16, blocks: 2, dropout: 0.0 }
+    }
+}
+
+/// Hyperparameters of `renewal`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RenewalSpec {
+    /// The distribution that the gaps are drawn from.
+    pub distribution: GapFamily,
+}
+
+/// A family of distributions of the gap between two requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GapFamily {
+    /// Requests arrive as a Poisson process.
+    Exponential,
+    /// Gamma; a shape below 1 is burstier than a Poisson process.
+    Gamma,
+    /// Weibull; a shape below 1 is burstier than a Poisson process.
+    Weibull,
+    /// The logarithm of the gap is normal.
+    Lognormal,
+}
+
 /// Hyperparameters of `ensemble`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

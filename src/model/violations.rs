@@ -85,6 +85,15 @@ impl ModelSpec {
             .into_iter()
             .flatten()
             .collect(),
+            ModelSpec::TsMixer(spec) => [
+                within("hidden", spec.hidden, (1, MOST_HIDDEN), "16 to 64 are usual"),
+                within("blocks", spec.blocks, (1, MOST_LAYERS), "two to eight blocks are usual"),
+                dropout(spec.dropout),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+            ModelSpec::Renewal(_) => Vec::new(),
             ModelSpec::Ensemble(spec) => {
                 let message = "an ensemble has members".to_string();
                 let help = "e.g. members = [\"lstm\", \"dlinear\"]";

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::breakdown::Breakdown;
 use super::protocol::{BreakdownValue, Job, MetricValue};
-use super::score::{interval_means, score_intervals, score_points};
+use super::score::{interval_means, score_gaps, score_intervals, score_points};
 use crate::dataset::{
     ArrivalPattern, Channel, LeakVerdict, Loader, Part, PredictionTable, Prepared, Removed, Scaler, Windows,
     write_predictions,
@@ -215,6 +215,8 @@ pub fn execute(
     let mut metrics = Vec::new();
     for (part, origins, forecast) in forecasts.iter().filter(|(part, ..)| *part != Part::Calibration) {
         metrics.extend(score_points(&prepared, *part, origins.clone(), forecast, spec));
+        let windows = Windows { steps: &prepared.scaled, origins: origins.clone(), horizon: shape.horizon };
+        metrics.extend(score_gaps(&prepared, *part, forecaster.as_ref(), &windows));
     }
     let mut table = PredictionTable::collect(&prepared, shape.horizon, &forecasts[1..]);
     let on_part = |part| {

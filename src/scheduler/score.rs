@@ -3,14 +3,14 @@
 use std::ops::Range;
 
 use super::protocol::MetricValue;
-use crate::dataset::{Part, Prepared, TargetSeries};
+use crate::dataset::{Part, Prepared, TargetSeries, Windows};
 use crate::experiment::RunSpec;
 use crate::intervals::{Bounds, LEVELS, in_original_units, interval};
 use crate::metric::{
     INTERVAL_NAMES, NAMES, PointMetrics, crps_quantile, interval_score, pinball, point_metrics,
     seasonal_scale,
 };
-use crate::model::QUANTILES;
+use crate::model::{Forecaster, GapDistribution, QUANTILES, resolution_s};
 
 /// Every point metric of one part, given the origins of its windows and the scaled forecasts.
 pub fn score_points(
@@ -55,6 +55,32 @@ pub fn score_points(
         values.extend(each.and_then(|each| mean_of(part, name, &each)));
     }
     values
+}
+
+/// How well the model's own distributions of the gap held the first gap after each window: `nll`, the mean of `-ln` of the
+/// probability of the gap as the clock shows it, and `crps_model`, the mean CRPS in seconds, both before calibration.
+/// None for a model without such distributions.
+pub fn score_gaps(
+    prepared: &Prepared,
+    part: Part,
+    model: &dyn Forecaster,
+    windows: &Windows<'_>,
+) -> Vec<MetricValue> {
+    let Some(distributions) = model.gap_distributions(windows) else { return Vec::new() };
+    let gaps_s: Vec<f64> = prepared.steps.channel(0).collect();
+    let resolution_s = resolution_s(gaps_s[prepared.split.steps(Part::Train)].iter().copied());
+    let mean = |score: &dyn Fn(&GapDistribution, f64) -> f64| {
+        let each = windows.origins.clone().zip(&distributions);
+        each.map(|(origin, distribution)| score(distribution, gaps_s[origin])).sum::<f64>()
+            / windows.len() as f64
+    };
+    let name = &prepared.steps.channels[0].name;
+    [
+        ("nll", mean(&|distribution, gap_s| distribution.log_score(gap_s, resolution_s))),
+        ("crps_model", mean(&|distribution, gap_s| distribution.crps(gap_s))),
+    ]
+    .map(|score| metric(part, name, "original", score))
+    .to_vec()
 }
 
 /// Every metric of the intervals of one target on the test part, given its bounds in scaled and in original units.

@@ -88,6 +88,9 @@ season = 2
 [models.ewma]
 alpha = { uniform = [0.1, 0.9] }
 [[models]]
+[models.ts_mixer]
+blocks = 1
+[[models]]
 [models.kalman]
 units = "scaled"
 trend_variance = 0.0

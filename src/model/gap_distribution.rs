@@ -1,0 +1,233 @@
+//! The distribution of the time to the next request, in seconds, with a formula for everything that is asked of it.
+
+use super::tables::GapFamily;
+use crate::metric::closed_form::{
+    crps_exponential, crps_gamma, crps_lognormal, crps_weibull, normal_cdf, normal_quantile,
+};
+use crate::metric::gamma::{digamma, regularized_lower_gamma};
+
+/// A rarer gap than this is scored as one of this probability, so that one gap cannot make a mean infinite.
+const RAREST: f64 = 1e-16;
+/// Halvings of an interval that leave nothing of a double's digits.
+const HALVINGS: usize = 80;
+
+/// A distribution of the gap.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum GapDistribution {
+    /// No memory at all: requests arrive as a Poisson process.
+    Exponential {
+        /// Requests per second.
+        rate: f64,
+    },
+    /// Gamma; a shape below 1 is burstier than a Poisson process.
+    Gamma {
+        /// Shape.
+        shape: f64,
+        /// Inverse of the scale, per second.
+        rate: f64,
+    },
+    /// Weibull; a shape below 1 is burstier than a Poisson process.
+    Weibull {
+        /// Shape.
+        shape: f64,
+        /// Scale in seconds.
+        scale: f64,
+    },
+    /// The logarithm is normal.
+    Lognormal {
+        /// Mean of the logarithm.
+        mean_log: f64,
+        /// Standard deviation of the logarithm.
+        deviation_log: f64,
+    },
+}
+
+impl GapDistribution {
+    /// The distribution of a family with these two parameters, as they stand in a saved model; an exponential one has
+    /// only the first.
+    pub fn new(family: GapFamily, [first, second]: [f64; 2]) -> Self {
+        match family {
+            GapFamily::Exponential => Self::Exponential { rate: first },
+            GapFamily::Gamma => Self::Gamma { shape: first, rate: second },
+            GapFamily::Weibull => Self::Weibull { shape: first, scale: second },
+            GapFamily::Lognormal => Self::Lognormal { mean_log: first, deviation_log: second },
+        }
+    }
+
+    /// Probability of a gap of at most `gap_s`.
+    pub fn cdf(&self, gap_s: f64) -> f64 {
+        if gap_s <= 0.0 {
+            return 0.0;
+        }
+        match *self {
+            Self::Exponential { rate } => -(-rate * gap_s).exp_m1(),
+            Self::Gamma { shape, rate } => regularized_lower_gamma(shape, rate * gap_s),
+            Self::Weibull { shape, scale } => -(-(gap_s / scale).powf(shape)).exp_m1(),
+            Self::Lognormal { mean_log, deviation_log } => {
+                normal_cdf((gap_s.ln() - mean_log) / deviation_log)
+            }
+        }
+    }
+
+    /// The gap that is not exceeded with probability `level`, in `(0, 1)`.
+    pub fn quantile(&self, level: f64) -> f64 {
+        match *self {
+            Self::Exponential { rate } => -(-level).ln_1p() / rate,
+            Self::Weibull { shape, scale } => scale * (-(-level).ln_1p()).powf(1.0 / shape),
+            Self::Lognormal { mean_log, deviation_log } => {
+                (mean_log + deviation_log * normal_quantile(level)).exp()
+            }
+            Self::Gamma { shape, rate } => {
+                // In the logarithm, since small shapes have quantiles very near to zero.
+                let below = |logarithm: f64| self.cdf(logarithm.exp()) < level;
+                let middle = (shape / rate).ln();
+                bisect(middle - 700.0, middle + 20.0, below).exp()
+            }
+        }
+    }
+
+    /// `-ln` of the probability of a gap that is known to a whole multiple of `resolution_s` only: of all gaps that
+    /// are rounded to it. Unlike a density, it is defined for a gap of zero, and compares whatever the clock.
+    pub fn log_score(&self, gap_s: f64, resolution_s: f64) -> f64 {
+        let half = 0.5 * resolution_s;
+        -(self.cdf(gap_s + half) - self.cdf(gap_s - half)).max(RAREST).ln()
+    }
+
+    /// The continuous ranked probability score of a gap, in seconds, by its formula.
+    pub fn crps(&self, gap_s: f64) -> f64 {
+        match *self {
+            Self::Exponential { rate } => crps_exponential(gap_s, rate),
+            Self::Gamma { shape, rate } => crps_gamma(gap_s, shape, rate),
+            Self::Weibull { shape, scale } => crps_weibull(gap_s, shape, scale),
+            Self::Lognormal { mean_log, deviation_log } => crps_lognormal(gap_s, mean_log, deviation_log),
+        }
+    }
+}
+
+/// The parameters under which these positive gaps are most likely.
+pub fn most_likely(family: GapFamily, gaps_s: &[f64]) -> [f64; 2] {
+    let count = gaps_s.len().max(1) as f64;
+    let mean = gaps_s.iter().sum::<f64>() / count;
+    let logarithms: Vec<f64> = gaps_s.iter().map(|gap| gap.ln()).collect();
+    let mean_log = logarithms.iter().sum::<f64>() / count;
+    match family {
+        GapFamily::Exponential => [1.0 / mean, 0.0],
+        GapFamily::Gamma => {
+            // ln k - digamma(k) falls from infinity to zero; by how much the mean exceeds the geometric mean.
+            let excess = mean.ln() - mean_log;
+            let above = |logarithm: f64| logarithm - digamma(logarithm.exp()) > excess;
+            let shape = bisect(-12.0, 12.0, above).exp();
+            [shape, shape / mean]
+        }
+        GapFamily::Weibull => {
+            let largest = logarithms.iter().fold(f64::NEG_INFINITY, |most, value| most.max(*value));
+            // Powers are taken relative to the largest gap: none overflows.
+            let powers = |shape: f64| {
+                logarithms.iter().fold((0.0, 0.0), |(sum, weighted), value| {
+                    let power = (shape * (value - largest)).exp();
+                    (sum + power, weighted + power * value)
+                })
+            };
+            let below = |logarithm: f64| {
+                let shape = logarithm.exp();
+                let (sum, weighted) = powers(shape);
+                weighted / sum - 1.0 / shape - mean_log < 0.0
+            };
+            let shape = bisect(-7.0, 7.0, below).exp();
+            let scale = ((powers(shape).0 / count).ln() / shape + largest).exp();
+            [shape, scale]
+        }
+        GapFamily::Lognormal => {
+            let variance = logarithms.iter().map(|value| (value - mean_log).powi(2)).sum::<f64>() / count;
+            // Gaps that are all the same would leave no width at all.
+            [mean_log, variance.sqrt().max(1e-6)]
+        }
+    }
+}
+
+/// Where `before` turns from true to false.
+fn bisect(mut from: f64, mut to: f64, before: impl Fn(f64) -> bool) -> f64 {
+    for _ in 0..HALVINGS {
+        let middle = 0.5 * (from + to);
+        if before(middle) { from = middle } else { to = middle }
+    }
+    0.5 * (from + to)
+}
+
+/// The clock that gaps were taken by: a second if all of them are whole seconds, as in BurstGPT, else a millisecond.
+pub fn resolution_s(gaps_s: impl IntoIterator<Item = f64>) -> f64 {
+    let whole = gaps_s.into_iter().all(|gap| (gap - gap.round()).abs() < 1e-4);
+    if whole { 1.0 } else { 1e-3 }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::train::Stream;
+
+    const FAMILIES: [GapFamily; 4] =
+        [GapFamily::Exponential, GapFamily::Gamma, GapFamily::Weibull, GapFamily::Lognormal];
+
+    fn truth(family: GapFamily) -> GapDistribution {
+        GapDistribution::new(family, [0.6, 1.7])
+    }
+
+    #[test]
+    fn maximum_likelihood_finds_the_distribution_that_gaps_were_drawn_from() {
+        for family in FAMILIES {
+            let mut stream = Stream::weights(7);
+            let gaps: Vec<f64> =
+                (0..40_000).map(|_| truth(family).quantile(stream.unit().max(1e-9))).collect();
+            let [first, second] = most_likely(family, &gaps);
+            assert!((first - 0.6).abs() < 0.02, "{family:?}: {first}");
+            assert!(family == GapFamily::Exponential || (second - 1.7).abs() < 0.05, "{family:?}: {second}");
+        }
+    }
+
+    #[test]
+    fn no_other_parameters_are_more_likely() {
+        let gaps: Vec<f64> = (1..300_u16).map(|step| (f64::from(step) * 0.37).sin().abs() + 0.01).collect();
+        for family in FAMILIES {
+            let best = most_likely(family, &gaps);
+            let score = |parameters: [f64; 2]| -> f64 {
+                let distribution = GapDistribution::new(family, parameters);
+                gaps.iter().map(|&gap| distribution.log_score(gap, 1e-4)).sum()
+            };
+            for (first, second) in [(1.02, 1.0), (0.98, 1.0), (1.0, 1.02), (1.0, 0.98)] {
+                let other = score([best[0] * first, best[1] * second]);
+                assert!(score(best) <= other + 1e-6, "{family:?}: {} against {other}", score(best));
+            }
+        }
+    }
+
+    #[test]
+    fn the_probabilities_of_all_rounded_gaps_sum_to_one() {
+        for family in FAMILIES {
+            let distribution = truth(family);
+            let total: f64 = (0..200_000_u32)
+                .map(|step| (-distribution.log_score(f64::from(step) * 0.5, 0.5)).exp())
+                .sum();
+            assert!((total - 1.0).abs() < 1e-3, "{family:?}: {total}");
+        }
+    }
+
+    #[test]
+    fn whole_seconds_are_a_clock_of_seconds() {
+        assert_eq!(resolution_s([0.0, 3.0, 17.0]), 1.0);
+        assert_eq!(resolution_s([0.0, 3.5]), 1e-3);
+    }
+
+    proptest! {
+        #[test]
+        fn the_quantile_undoes_the_distribution_function(
+            first in 0.2_f64..4.0, second in 0.2_f64..4.0, level in 0.01_f64..0.99,
+        ) {
+            for family in FAMILIES {
+                let distribution = GapDistribution::new(family, [first, second]);
+                prop_assert!((distribution.cdf(distribution.quantile(level)) - level).abs() < 1e-9);
+            }
+        }
+    }
+}
