@@ -11,6 +11,9 @@ use crate::model::Epoch;
 use crate::scheduler::{Progress, RunResult, Spent};
 use crate::store::Status;
 
+/// Held while lines are handed over.
+static LINES: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 /// What the program may print, and how.
 #[derive(Debug, Clone, Copy)]
 pub struct Console {
@@ -30,6 +33,30 @@ impl Console {
     pub fn result(self, text: &str) {
         // A reader that has closed the pipe, as `head` does, has all it wants.
         let _ = writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n'));
+    }
+
+    /// Lines of results, handed over at once and whole.
+    ///
+    /// # Errors
+    /// A standard output that is closed or full.
+    pub fn lines(self, bytes: &[u8]) -> std::io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let _whole = LINES.lock();
+        let mut out = std::io::stdout().lock();
+        out.write_all(bytes)?;
+        out.flush()
+    }
+
+    /// Waits until the lines that are being handed over are whole, but not for a reader that has stopped reading.
+    pub fn finish_lines(self) {
+        for _ in 0..100 {
+            if LINES.try_lock().is_ok() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
     }
 
     /// A view that replaces the one before on a terminal, and follows it elsewhere.

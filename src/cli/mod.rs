@@ -6,6 +6,7 @@ mod cleaning;
 mod dataset;
 mod explain;
 mod export;
+mod follow;
 mod inspection;
 mod job;
 mod merge;
@@ -107,8 +108,13 @@ enum OutputFormat {
 
 /// Runs the program on the process's own arguments.
 pub fn main() -> Exit {
+    call(std::env::args_os())
+}
+
+/// Runs the program on given arguments, the first of which is its name.
+pub fn call(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Exit {
     let console = Console::detect();
-    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(message) => {

@@ -1,21 +1,18 @@
 //! `burstlab predict`: the next steps of a trace, from a saved model.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use clap::Args;
-use serde_json::{Map, Value, json};
+use clap::{Args, ValueEnum};
 
-use super::{OutputFormat, existing_file};
+use super::{existing_file, follow, usage};
 use crate::console::{Console, number, table};
 use crate::dataset::read_trace_as;
 use crate::exit_code::Exit;
-use crate::intervals::{LEVELS, interval};
-use crate::predict::{Forecast, best_run, forecast};
-use crate::scheduler::SavedRun;
-use crate::store::{Store, results_folder};
-use crate::train::ComputeDevice;
+use crate::intervals::interval;
+use crate::predict::{Document, Predictor};
+use crate::store::results_folder;
 
-/// Index of the interval that people are shown, in [`LEVELS`].
+/// Index of the interval that people are shown, in [`crate::intervals::LEVELS`].
 const EIGHTY: usize = 1;
 
 #[derive(Debug, Args)]
@@ -26,45 +23,86 @@ pub(super) struct PredictArgs {
     /// The model of this experiment that is best on validation
     #[arg(long)]
     experiment: Option<String>,
-    /// The trace whose next steps are forecast
+    /// The trace whose next steps are forecast; `-` is standard input, with --watch
     #[arg(long, value_name = "FILE")]
-    trace: PathBuf,
+    pub(super) trace: PathBuf,
     /// How many steps
     #[arg(long, default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
-    steps: u32,
-    /// How they are printed
-    #[arg(long, value_enum, default_value = "human")]
-    format: OutputFormat,
+    pub(super) steps: u32,
+    /// How they are printed; --watch prints one JSON document a line
+    #[arg(long, value_enum)]
+    format: Option<PredictFormat>,
+    /// Go on with the rows that are added to the file, or that come on standard input: a forecast after each new step
+    #[arg(long)]
+    watch: bool,
+    /// With --watch, forecast after each of the rows that are in the file already, too
+    #[arg(long, requires = "watch")]
+    pub(super) from_start: bool,
+    /// With --watch, pass over malformed rows with a message instead of ending at the first
+    #[arg(long, requires = "watch")]
+    pub(super) skip_bad_rows: bool,
+}
+
+/// How forecasts are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum PredictFormat {
+    /// For people.
+    Human,
+    /// One JSON document.
+    Json,
+    /// Comma-separated values.
+    Csv,
+}
+
+impl PredictArgs {
+    /// Whether the rows come on standard input.
+    pub(super) fn reads_input(&self) -> bool {
+        self.trace == Path::new("-")
+    }
+
+    fn load(&self) -> anyhow::Result<Predictor> {
+        let results = results_folder();
+        match (&self.run, &self.experiment) {
+            (Some(run), _) => Predictor::load_run(&results, run),
+            (None, Some(experiment)) => Predictor::load_best(&results, experiment),
+            (None, None) => Err(usage("give --run or --experiment")),
+        }
+    }
 }
 
 pub(super) fn predict(args: &PredictArgs, console: Console) -> anyhow::Result<Exit> {
-    existing_file(&args.trace)?;
-    let results = results_folder();
-    let mut store = Store::open_read_only(&results)?;
-    let run_id = match (&args.run, &args.experiment) {
-        (Some(prefix), _) => store.resolve_run(prefix)?,
-        (None, Some(experiment)) => best_run(&mut store, experiment)?,
-        (None, None) => return Err(super::usage("give --run or --experiment")),
-    };
-    let saved = SavedRun::read(&results, &run_id)?;
-    let model = saved.load(&results, &ComputeDevice::cpu())?;
-    let trace = read_trace_as(&args.trace, saved.spec.dataset.columns.as_ref())?;
-    let offsets = saved.offsets(&results)?;
-    let forecast = forecast(&saved, model.as_ref(), offsets.as_ref(), &trace, args.steps as usize)?;
-    if offsets.is_some() && forecast.steps.iter().any(|step| step.bounds.is_empty()) {
+    if !args.reads_input() {
+        existing_file(&args.trace)?;
+    } else if !args.watch {
+        return Err(usage("standard input is read with --watch; name a file, or add --watch"));
+    }
+    if args.watch {
+        if matches!(args.format, Some(PredictFormat::Human | PredictFormat::Csv)) {
+            return Err(usage("--watch prints one JSON document a line; leave --format away, or give json"));
+        }
+        return follow::follow(args, args.load()?.best(), console);
+    }
+    let predictor = args.load()?;
+    let model = predictor.best();
+    let trace = read_trace_as(&args.trace, model.saved().spec.dataset.columns.as_ref())?;
+    let forecast = model.forecast(&trace, args.steps as usize)?;
+    if model.offsets().is_some() && forecast.steps.iter().any(|step| step.bounds.is_empty()) {
         console.note(&format!(
             "no interval beyond step {}: the trace is too short for a backtest of forecasts that are fed back",
-            saved.spec.task.horizon()
+            model.saved().spec.task.horizon()
         ));
     }
-    match args.format {
-        OutputFormat::Human => console.result(&for_people(&saved, &forecast)),
-        OutputFormat::Json => console.result(&to_json(&saved, &forecast).to_string()),
+    let document = Document { model, forecast: &forecast };
+    match args.format.unwrap_or(PredictFormat::Human) {
+        PredictFormat::Human => console.result(&for_people(&document)),
+        PredictFormat::Json => console.result(&serde_json::to_string(&document)?),
+        PredictFormat::Csv => console.result(&document.to_csv()),
     }
     Ok(Exit::Ok)
 }
 
-fn for_people(saved: &SavedRun, forecast: &Forecast) -> String {
+fn for_people(document: &Document<'_>) -> String {
+    let (saved, forecast) = (document.model.saved(), document.forecast);
     let has_intervals = forecast.steps.iter().any(|step| !step.bounds.is_empty());
     let headers: Vec<String> = ["step".to_string(), format!("{} (s)", forecast.time_name)]
         .into_iter()
@@ -99,32 +137,4 @@ fn for_people(saved: &SavedRun, forecast: &Forecast) -> String {
         forecast.last_s,
         table(&headers, &rows, &(0..headers.len()).collect::<Vec<_>>())
     )
-}
-
-fn to_json(saved: &SavedRun, forecast: &Forecast) -> Value {
-    let steps: Vec<Value> = forecast
-        .steps
-        .iter()
-        .enumerate()
-        .map(|(index, step)| {
-            let mut fields = Map::new();
-            fields.insert("step".into(), json!(index + 1));
-            fields.insert(forecast.time_name.into(), json!(step.time_s));
-            for (target, value) in forecast.targets.iter().zip(&step.values) {
-                fields.insert(target.name.clone(), json!(value));
-            }
-            for (target, bounds) in forecast.targets.iter().zip(&step.bounds) {
-                let levels = LEVELS.iter().enumerate().map(|(index, level)| {
-                    let (lower, upper) = interval(bounds, index);
-                    (level.to_string(), json!([lower, upper]))
-                });
-                fields.insert(format!("{}_intervals", target.name), Value::Object(levels.collect()));
-            }
-            Value::Object(fields)
-        })
-        .collect();
-    json!({
-        "run_id": saved.run_id, "model": saved.spec.model.kind(), "task": saved.spec.task.kind(),
-        "conformal": saved.spec.uncertainty.conformal, "last_s": forecast.last_s, "steps": steps,
-    })
 }

@@ -59,7 +59,7 @@ fn is_headless_servegen(header: &[String]) -> bool {
     header.len() == SERVEGEN.len() && [0, 1, 2, 4, 5].into_iter().all(is_number) && !is_number(3)
 }
 
-fn recognise(names: &[String], is_json: bool) -> Result<Layout, String> {
+pub fn recognise(names: &[String], is_json: bool) -> Result<Layout, String> {
     let requests = |timestamp, unit, request_tokens, response_tokens| Layout::Requests {
         timestamp: (timestamp, unit),
         request_tokens,

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::clock::parse_nanoseconds;
 use super::records::{Malformed, Record, Records, fields};
 use super::trace::TraceError;
 use crate::experiment::TimestampUnit;
@@ -38,6 +39,23 @@ impl Expect {
             }
             Expect::Count => (0.0..=GREATEST_COUNT).contains(&value) && value.fract() == 0.0,
         }
+    }
+
+    /// The number that a text says, where a number must stand.
+    ///
+    /// # Errors
+    /// What is wrong with the text.
+    pub fn number(self, text: &str) -> Result<f64, String> {
+        let number = text.parse().ok().filter(|&value| self.holds(value));
+        number.ok_or_else(|| self.complaint(text))
+    }
+
+    /// The nanoseconds of the clock that a text says, where a date must stand.
+    ///
+    /// # Errors
+    /// What is wrong with the text.
+    pub fn nanoseconds(self, text: &str) -> Result<i64, String> {
+        parse_nanoseconds(text).ok_or_else(|| self.complaint(text))
     }
 
     /// What is wrong with a text that is not accepted.

@@ -139,24 +139,34 @@ fn scale_steps(steps: &Steps, scaler: &Scaler) -> ScaledSteps {
     let mut inputs = vec![0.0; steps.values.len()];
     let mut targets = vec![0.0; steps.len() * count];
     let rows = inputs.par_chunks_exact_mut(channels).zip(targets.par_chunks_exact_mut(count));
-    rows.zip(steps.values.par_chunks_exact(channels)).with_min_len(ROWS_PER_TASK).for_each(
-        |((inputs, targets), values)| {
-            for (index, (&value, scale)) in values.iter().zip(&scaler.channels).enumerate() {
-                let scaled = scale.scale(value) as f32;
-                inputs[index] = if scale.clips(value) { scale.scale_input(value) as f32 } else { scaled };
-                if index < count {
-                    targets[index] = scaled;
-                }
-            }
-        },
-    );
+    rows.zip(steps.values.par_chunks_exact(channels))
+        .with_min_len(ROWS_PER_TASK)
+        .for_each(|((inputs, targets), values)| scale_step(values, scaler, inputs, targets));
     ScaledSteps { inputs, targets, channels, target_count: count }
+}
+
+fn scale_step(values: &[f64], scaler: &Scaler, inputs: &mut [f32], targets: &mut [f32]) {
+    for (index, (&value, scale)) in values.iter().zip(&scaler.channels).enumerate() {
+        let scaled = scale.scale(value) as f32;
+        inputs[index] = if scale.clips(value) { scale.scale_input(value) as f32 } else { scaled };
+        if let Some(target) = targets.get_mut(index) {
+            *target = scaled;
+        }
+    }
 }
 
 impl ScaledSteps {
     /// Steps as models read them, on scales that were fitted before.
     pub fn from_steps(steps: &Steps, scaler: &Scaler) -> Self {
         scale_steps(steps, scaler)
+    }
+
+    /// Appends a step: one value for each channel, in original units.
+    pub fn push(&mut self, values: &[f64], scaler: &Scaler) {
+        let (inputs, targets) = (self.inputs.len(), self.targets.len());
+        self.inputs.resize(inputs + self.channels, 0.0);
+        self.targets.resize(targets + self.target_count, 0.0);
+        scale_step(values, scaler, &mut self.inputs[inputs..], &mut self.targets[targets..]);
     }
 }
 

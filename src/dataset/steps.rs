@@ -74,7 +74,7 @@ pub enum TaskError {
 }
 
 /// More windows than this are a mistake in the file: their three channels alone would take gigabytes.
-const MOST_WINDOWS: usize = 20_000_000;
+pub const MOST_WINDOWS: usize = 20_000_000;
 
 /// The steps that a task makes of a trace.
 ///
@@ -85,12 +85,15 @@ pub fn steps_of(trace: &Trace, task: &TaskSpec) -> Result<Steps, TaskError> {
         (Trace::Requests(trace), TaskSpec::NextRequest(spec)) => Ok(request_steps(trace, spec)),
         (Trace::Requests(trace), TaskSpec::WindowLoad(spec)) => window_steps(trace, spec),
         (Trace::Series(trace), TaskSpec::Series(_)) => Ok(row_steps(trace)),
-        (Trace::Requests(_), TaskSpec::Series(_)) => {
-            Err(TaskError::Kind("this is a trace of requests; its tasks are next_request and window_load"))
-        }
-        (Trace::Series(_), _) => Err(TaskError::Kind("this is a numeric table; its task is series")),
+        (Trace::Requests(_), TaskSpec::Series(_)) => Err(TaskError::Kind(REQUESTS)),
+        (Trace::Series(_), _) => Err(TaskError::Kind(TABLE)),
     }
 }
+
+/// What is said of a trace of requests whose task is another.
+pub const REQUESTS: &str = "this is a trace of requests; its tasks are next_request and window_load";
+/// What is said of a numeric table whose task is another.
+pub const TABLE: &str = "this is a numeric table; its task is series";
 
 fn channel(name: &str, unit: &str, transform: Transform) -> Channel {
     Channel { name: name.to_string(), unit: unit.to_string(), transform }
@@ -112,15 +115,20 @@ fn request_steps(trace: &RequestTrace, spec: &NextRequestSpec) -> Steps {
     }
     let mut values = Vec::with_capacity(trace.len().saturating_sub(1) * channels.len());
     for row in 1..trace.len() {
-        values.push(trace.arrival_s[row] - trace.arrival_s[row - 1]);
-        values.push(trace.request_tokens[row]);
-        values.push(trace.response_tokens[row]);
-        for feature in &spec.features {
-            push_feature(*feature, trace, row, &mut values);
-        }
+        push_request(trace, row, &spec.features, &mut values);
     }
     let time_s = trace.arrival_s.iter().skip(1).copied().collect();
     Steps { channels, targets: 3, time_s, values }
+}
+
+/// Appends the channels of request `row`, which is not the first.
+pub fn push_request(trace: &RequestTrace, row: usize, features: &[Feature], values: &mut Vec<f64>) {
+    values.push(trace.arrival_s[row] - trace.arrival_s[row - 1]);
+    values.push(trace.request_tokens[row]);
+    values.push(trace.response_tokens[row]);
+    for feature in features {
+        push_feature(*feature, trace, row, values);
+    }
 }
 
 fn feature_channels(feature: Feature) -> Vec<Channel> {

@@ -25,6 +25,23 @@ impl ScaledSteps {
     pub fn is_empty(&self) -> bool {
         self.inputs.is_empty()
     }
+
+    /// No step yet.
+    pub fn none(channels: usize, target_count: usize) -> Self {
+        Self { inputs: Vec::new(), targets: Vec::new(), channels, target_count }
+    }
+
+    /// Forgets all but the first `count` steps.
+    pub fn truncate(&mut self, count: usize) {
+        self.inputs.truncate(count * self.channels);
+        self.targets.truncate(count * self.target_count);
+    }
+
+    /// Forgets the first `count` steps.
+    pub fn forget_first(&mut self, count: usize) {
+        self.inputs.drain(..count * self.channels);
+        self.targets.drain(..count * self.target_count);
+    }
 }
 
 /// Consecutive windows with stride 1: window `i` forecasts the `horizon` steps from `origins.start + i` on.

@@ -1,11 +1,11 @@
 //! Intervals for steps beyond a model's horizon, where it is fed its own forecasts: from how far off it was when the same
 //! was done at earlier steps of the trace.
 
-use super::history::History;
+use super::history::Past;
+use super::saved_model::SavedModel;
 use super::{ForecastStep, roll};
 use crate::metric::signed_quantile;
-use crate::model::{Forecaster, QUANTILES};
-use crate::scheduler::SavedRun;
+use crate::model::QUANTILES;
 
 /// More origins would make the wait longer than the intervals better.
 const MOST_ORIGINS: usize = 200;
@@ -16,29 +16,25 @@ const FEWEST_ORIGINS: usize = 39;
 
 /// Gives intervals to the steps that have none. In scaled units a bound is the forecast plus the quantile of the errors
 /// at that many steps, and never nearer to the forecast than at the step before: errors do not shrink on the way.
-pub(super) fn widen(
-    saved: &SavedRun,
-    model: &dyn Forecaster,
-    history: &History<'_>,
-    steps: &mut [ForecastStep],
-) -> anyhow::Result<()> {
+pub(super) fn widen(model: &SavedModel, history: &Past<'_>, steps: &mut [ForecastStep]) {
+    let saved = model.saved();
     let first = saved.spec.task.horizon();
     if steps.len() <= first {
-        return Ok(());
+        return;
     }
     let count = steps.len();
     let end = (history.steps.len() + 1).saturating_sub(count);
     let start =
         end.saturating_sub((MOST_STEPS / count).clamp(FEWEST_ORIGINS, MOST_ORIGINS)).max(model.lookback());
     if end < start + FEWEST_ORIGINS {
-        return Ok(());
+        return;
     }
     let channels = history.steps.channels.len();
-    let targets = saved.targets().len();
+    let targets = saved.target_count();
     // One list of errors for each target and step beyond the horizon.
     let mut errors = vec![Vec::new(); targets * (count - first)];
     for origin in start..end {
-        let forecast = roll(saved, model, None, history.before(origin), count)?;
+        let forecast = roll(model, &history.before(origin), count, false);
         for (ahead, step) in forecast.iter().enumerate().skip(first) {
             for (target, scale) in saved.scaler.channels.iter().enumerate().take(targets) {
                 let actual = history.steps.values[(origin + ahead) * channels + target];
@@ -70,5 +66,4 @@ pub(super) fn widen(
         });
         steps[ahead].bounds = bounds.collect();
     }
-    Ok(())
 }

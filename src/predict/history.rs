@@ -1,107 +1,244 @@
-//! What a forecast reads: the steps of a trace, and after them the forecasts themselves.
+//! What a forecast reads: the last steps of a trace, to which steps are added as they come or as they are forecast.
 
 use anyhow::{bail, ensure};
 
-use crate::dataset::{Channel, RequestTrace, Steps, Trace, steps_of};
-use crate::experiment::TaskSpec;
+use crate::dataset::{Channel, RequestTrace, ScaledSteps, Steps, Trace, Windows, push_request, steps_of};
+use crate::experiment::{Feature, TaskSpec};
 use crate::scheduler::SavedRun;
-
-/// What is known so far: the trace, and then the forecasts themselves.
-pub(super) struct History<'a> {
-    task: &'a TaskSpec,
-    pub(super) steps: Steps,
-    /// Requests behind the steps, where features must be computed anew from forecast requests.
-    requests: Option<RequestTrace>,
-    /// Seconds from one step to the next, where that is fixed.
-    step_s: f64,
-    /// How many last steps a forecast reads.
-    needed: usize,
-}
 
 /// Steps beside the lookback that are kept: the features look that far back.
 const MARGIN: usize = 16;
+/// Steps that are kept beyond those needed, so that the older ones are seldom moved out.
+const SLACK: usize = 4_096;
+
+/// The last steps that are known, on the scale of a model.
+#[derive(Debug, Clone)]
+pub(super) struct History<'a> {
+    saved: &'a SavedRun,
+    steps: ScaledSteps,
+    /// Time of the last step, in seconds since the trace's first row.
+    last_s: f64,
+    /// Seconds from one step to the next, where that is fixed and known.
+    step_s: Option<f64>,
+    /// The requests behind the steps: the one before the first of them, then one for each.
+    requests: Option<RequestTrace>,
+    /// How many last steps a forecast reads.
+    needed: usize,
+    /// The channels of one step.
+    values: Vec<f64>,
+}
 
 impl<'a> History<'a> {
-    /// The steps of a trace, all of them.
+    /// Nothing is known yet; `lookback` is that of the model.
+    pub(super) fn empty(saved: &'a SavedRun, lookback: usize) -> Self {
+        let (step_s, requests) = match &saved.spec.task {
+            TaskSpec::WindowLoad(load) => (Some(load.window.seconds()), None),
+            TaskSpec::Series(_) => (None, None),
+            TaskSpec::NextRequest(_) => (None, Some(RequestTrace::default())),
+        };
+        let channels = saved.scaler.channels.len();
+        Self {
+            saved,
+            steps: ScaledSteps::none(channels, saved.target_count()),
+            last_s: 0.0,
+            step_s,
+            requests,
+            needed: lookback + MARGIN,
+            values: Vec::with_capacity(channels),
+        }
+    }
+
+    /// How many steps are at hand.
+    pub(super) fn len(&self) -> usize {
+        self.steps.len()
+    }
+
+    /// Time of the last step, in seconds since the trace's first row.
+    pub(super) fn last_s(&self) -> f64 {
+        self.last_s
+    }
+
+    /// Whether it is known when the next step will be, for tasks whose steps follow a clock.
+    pub(super) fn knows_its_clock(&self) -> bool {
+        self.requests.is_some() || self.step_s.is_some()
+    }
+
+    /// The window of the next steps.
+    pub(super) fn next_window(&self) -> Windows<'_> {
+        let origin = self.steps.len();
+        Windows { steps: &self.steps, origins: origin..origin + 1, horizon: self.saved.spec.task.horizon() }
+    }
+
+    /// When the step after one at `last_s` is, given its forecast.
+    pub(super) fn next_s(&self, last_s: f64, values: &[f64]) -> f64 {
+        last_s + if self.requests.is_some() { values[0] } else { self.step_s.unwrap_or(0.0) }
+    }
+
+    /// The clock that the features see, at the first request.
+    pub(super) fn set_clock(&mut self, clock_s: f64) {
+        if let Some(requests) = &mut self.requests {
+            requests.clock_s = clock_s;
+        }
+    }
+
+    /// Adds a request.
+    pub(super) fn push_request(&mut self, arrival_s: f64, request_tokens: f64, response_tokens: f64) {
+        let Some(requests) = &mut self.requests else { return };
+        requests.arrival_s.push(arrival_s);
+        requests.request_tokens.push(request_tokens);
+        requests.response_tokens.push(response_tokens);
+        self.last_s = arrival_s;
+        self.scale_requests(1);
+        self.forget();
+    }
+
+    /// Moves the arrivals of the last requests, as far back as they are kept.
+    pub(super) fn move_last(&mut self, arrivals_s: impl ExactSizeIterator<Item = f64>) {
+        let Some(requests) = &mut self.requests else { return };
+        let count = arrivals_s.len().min(requests.len());
+        let first = requests.len() - count;
+        let gone = arrivals_s.len() - count;
+        for (arrival, moved) in requests.arrival_s[first..].iter_mut().zip(arrivals_s.skip(gone)) {
+            *arrival = moved;
+        }
+        self.last_s = requests.arrival_s.last().copied().unwrap_or(0.0);
+        self.steps.truncate(first.saturating_sub(1));
+        self.scale_requests(count);
+    }
+
+    /// Adds the steps of the last requests.
+    fn scale_requests(&mut self, count: usize) {
+        let Some(requests) = &self.requests else { return };
+        let features = features(&self.saved.spec.task);
+        for row in (requests.len() - count).max(1)..requests.len() {
+            self.values.clear();
+            push_request(requests, row, features, &mut self.values);
+            self.steps.push(&self.values, &self.saved.scaler);
+        }
+    }
+
+    /// Adds a window or a row.
+    pub(super) fn push_step(&mut self, time_s: f64, values: &[f64]) {
+        if let TaskSpec::Series(_) = self.saved.spec.task
+            && !self.steps.is_empty()
+        {
+            self.step_s = Some(time_s - self.last_s);
+        }
+        self.last_s = time_s;
+        self.steps.push(values, &self.saved.scaler);
+        self.forget();
+    }
+
+    /// Takes a forecast for what happened.
+    pub(super) fn push_forecast(&mut self, values: &[f64]) {
+        let time_s = self.next_s(self.last_s, values);
+        if self.requests.is_some() {
+            return self.push_request(time_s, values[1], values[2]);
+        }
+        // The time of a forecast row follows from the step, not the step from it: it is rounded.
+        let step_s = self.step_s;
+        self.push_step(time_s, values);
+        self.step_s = step_s;
+    }
+
+    /// Lets go of what no forecast reads any more.
+    fn forget(&mut self) {
+        if self.steps.len() < self.needed + SLACK {
+            return;
+        }
+        let gone = self.steps.len() - self.needed;
+        self.steps.forget_first(gone);
+        if let Some(requests) = &mut self.requests {
+            for values in
+                [&mut requests.arrival_s, &mut requests.request_tokens, &mut requests.response_tokens]
+            {
+                values.drain(..gone);
+            }
+        }
+    }
+}
+
+fn features(task: &TaskSpec) -> &[Feature] {
+    match task {
+        TaskSpec::NextRequest(spec) => &spec.features,
+        TaskSpec::WindowLoad(_) | TaskSpec::Series(_) => &[],
+    }
+}
+
+/// All steps of a whole trace, of which any stretch can be the history of a forecast.
+pub(super) struct Past<'a> {
+    saved: &'a SavedRun,
+    lookback: usize,
+    pub(super) steps: Steps,
+    /// Requests behind the steps: step i is request i + 1.
+    requests: Option<RequestTrace>,
+    /// Seconds from one step to the next, where that is fixed.
+    step_s: Option<f64>,
+}
+
+impl<'a> Past<'a> {
+    /// The steps of a trace, all of them; `lookback` is that of the model.
     ///
     /// # Errors
     /// A trace of the wrong kind, or with other channels than the model was trained on.
-    pub(super) fn new(saved: &'a SavedRun, trace: Trace) -> anyhow::Result<Self> {
+    pub(super) fn new(saved: &'a SavedRun, lookback: usize, trace: Trace) -> anyhow::Result<Self> {
         let task = &saved.spec.task;
         let steps = steps_of(&trace, task)?;
         let step_s = match task {
-            TaskSpec::WindowLoad(load) => load.window.seconds(),
+            TaskSpec::WindowLoad(load) => Some(load.window.seconds()),
             TaskSpec::Series(_) => match steps.time_s.as_slice() {
-                [.., before, last] => last - before,
+                [.., before, last] => Some(last - before),
                 _ => bail!("the trace has fewer than two rows"),
             },
-            TaskSpec::NextRequest(_) => 0.0,
+            TaskSpec::NextRequest(_) => None,
         };
-        let expected: Vec<&Channel> = saved.scaler.channels.iter().map(|scale| &scale.channel).collect();
-        ensure!(
-            steps.channels.iter().collect::<Vec<_>>() == expected,
-            "the model was trained on the channels {}, but the trace has {}",
-            names(expected.iter().copied()),
-            names(steps.channels.iter())
-        );
+        require_channels(saved, steps.channels.iter().map(|channel| channel.name.as_str()))?;
         let requests = match (task, trace) {
             (TaskSpec::NextRequest(_), Trace::Requests(trace)) => Some(trace),
             _ => None,
         };
-        let lookback = saved.members.iter().map(|member| member.lookback).max().unwrap_or(0);
-        let needed = task.lookback().max(lookback) + MARGIN;
-        Ok(Self { task, steps, requests, step_s, needed })
+        ensure!(
+            steps.len() >= lookback,
+            "the model looks back {lookback} steps, but the trace has only {}",
+            steps.len()
+        );
+        Ok(Self { saved, lookback, steps, requests, step_s })
     }
 
     /// What was known before step `origin`, as far back as a forecast reads.
-    pub(super) fn before(&self, origin: usize) -> Self {
+    pub(super) fn before(&self, origin: usize) -> History<'a> {
+        let mut history = History::empty(self.saved, self.lookback);
         let channels = self.steps.channels.len();
-        let first = origin.saturating_sub(self.needed);
-        let steps = Steps {
-            channels: self.steps.channels.clone(),
-            targets: self.steps.targets,
-            time_s: self.steps.time_s[first..origin].to_vec(),
-            values: self.steps.values[first * channels..origin * channels].to_vec(),
-        };
-        // Step i is request i + 1. `RequestTrace::select` counts arrivals from its first request; here they stay as they
-        // are.
-        let requests = self.requests.as_ref().map(|requests| RequestTrace {
+        let first = origin.saturating_sub(history.needed);
+        for values in self.steps.values[first * channels..origin * channels].chunks_exact(channels) {
+            history.steps.push(values, &self.saved.scaler);
+        }
+        history.last_s = origin.checked_sub(1).map_or(0.0, |last| self.steps.time_s[last]);
+        history.step_s = self.step_s;
+        history.requests = self.requests.as_ref().map(|requests| RequestTrace {
             arrival_s: requests.arrival_s[first..=origin].to_vec(),
             request_tokens: requests.request_tokens[first..=origin].to_vec(),
             response_tokens: requests.response_tokens[first..=origin].to_vec(),
             clock_s: requests.clock_s,
             ..RequestTrace::default()
         });
-        Self { task: self.task, steps, requests, step_s: self.step_s, needed: self.needed }
-    }
-
-    /// Time of the last known step, in seconds since the trace's first row.
-    pub(super) fn last_s(&self) -> f64 {
-        self.steps.time_s.last().copied().unwrap_or(0.0)
-    }
-
-    /// Takes a forecast for what happened and returns its time.
-    pub(super) fn append(&mut self, values: &[f64]) -> anyhow::Result<f64> {
-        match &mut self.requests {
-            None => {
-                let time_s = self.last_s() + self.step_s;
-                self.steps.time_s.push(time_s);
-                self.steps.values.extend_from_slice(values);
-                Ok(time_s)
-            }
-            Some(requests) => {
-                let time_s = requests.arrival_s.last().copied().unwrap_or(0.0) + values[0];
-                requests.arrival_s.push(time_s);
-                requests.request_tokens.push(values[1]);
-                requests.response_tokens.push(values[2]);
-                let trace = Trace::Requests(requests.clone());
-                self.steps = steps_of(&trace, self.task)?;
-                Ok(time_s)
-            }
-        }
+        history
     }
 }
 
-fn names<'a>(channels: impl Iterator<Item = &'a Channel>) -> String {
-    channels.map(|channel| channel.name.as_str()).collect::<Vec<_>>().join(", ")
+/// Checks that a trace has the channels that a model was trained on, in their order.
+pub(super) fn require_channels<'n>(
+    saved: &SavedRun,
+    found: impl Iterator<Item = &'n str>,
+) -> anyhow::Result<()> {
+    let expected: Vec<&Channel> = saved.scaler.channels.iter().map(|scale| &scale.channel).collect();
+    let expected: Vec<&str> = expected.iter().map(|channel| channel.name.as_str()).collect();
+    let found: Vec<&str> = found.collect();
+    ensure!(
+        found == expected,
+        "the model was trained on the channels {}, but the trace has {}",
+        expected.join(", "),
+        found.join(", ")
+    );
+    Ok(())
 }

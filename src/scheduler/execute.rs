@@ -118,11 +118,15 @@ impl SavedRun {
 
     /// The channels that the model forecasts.
     pub fn targets(&self) -> Vec<Channel> {
-        let count = match self.spec.task {
+        self.scaler.channels.iter().take(self.target_count()).map(|scale| scale.channel.clone()).collect()
+    }
+
+    /// How many channels the model forecasts: the first ones.
+    pub fn target_count(&self) -> usize {
+        match self.spec.task {
             TaskSpec::Series(_) => self.scaler.channels.len(),
             TaskSpec::NextRequest(_) | TaskSpec::WindowLoad(_) => 3,
-        };
-        self.scaler.channels.iter().take(count).map(|scale| scale.channel.clone()).collect()
+        }
     }
 
     fn context<'a>(

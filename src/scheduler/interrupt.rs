@@ -1,8 +1,10 @@
-//! How often the user asked to stop: once, to finish what runs; twice, to stop now.
+//! How often the user asked to stop: once, to finish what runs; twice, to stop now. Or just that they asked.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context;
+
+use crate::exit_code::Exit;
 
 static ASKED: AtomicUsize = AtomicUsize::new(0);
 
@@ -13,6 +15,18 @@ static ASKED: AtomicUsize = AtomicUsize::new(0);
 pub fn listen() -> anyhow::Result<()> {
     ctrlc::set_handler(|| {
         ASKED.fetch_add(1, Ordering::SeqCst);
+    })
+    .context("cannot listen for Ctrl-C")
+}
+
+/// Ends the program at the first Ctrl-C or termination signal, whatever it waits for, after `finish`.
+///
+/// # Errors
+/// A handler that is set already.
+pub fn end_at_once(finish: impl Fn() + Send + 'static, exit: Exit) -> anyhow::Result<()> {
+    ctrlc::set_handler(move || {
+        finish();
+        std::process::exit(i32::from(exit as u8));
     })
     .context("cannot listen for Ctrl-C")
 }

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Saved models open in PyTorch and forecast the same there: scripts/check-pytorch-load.sh BURSTLAB DATA [PYTHON]
+# PYTHON is one that has torch, pandas and pyarrow; without one they are installed into a cache folder (CPU only).
+set -euo pipefail
+burstlab=$(realpath "$1")
+trace=$(realpath "$2")/azure/AzureLLMInferenceTrace_conv.csv
+[ -f "$trace" ] || { echo "the real trace $trace is missing"; exit 1; }
+cd "$(dirname "$0")/.."
+python="${3:-}"
+if [ -z "$python" ]; then
+    venv="${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/burstlab/pytorch"
+    python="$venv/bin/python"
+    if ! "$python" -c 'import torch, pandas, pyarrow' 2>/dev/null; then
+        python3 -m venv "$venv"
+        "$venv/bin/pip" install --quiet torch --index-url https://download.pytorch.org/whl/cpu \
+            || "$venv/bin/pip" install --quiet torch
+        "$venv/bin/pip" install --quiet numpy pandas pyarrow
+    fi
+fi
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+export BURSTLAB_RESULTS="$work/results"
+cat > "$work/torch.toml" <<TOML
+name = "torch"
+[dataset]
+source = "$trace"
+[task.next_request]
+lookback = 50
+horizon = 2
+[training]
+epochs = 1
+[[models]]
+[models.lstm]
+hidden = 32
+layers = 2
+[[models]]
+[models.gru]
+hidden = 20
+[[models]]
+[models.linear]
+[[models]]
+[models.nlinear]
+per_channel = true
+[[models]]
+[models.dlinear]
+per_channel = { grid = [false, true] }
+TOML
+"$burstlab" run "$work/torch.toml" > /dev/null
+"$python" scripts/check_pytorch_load.py "$BURSTLAB_RESULTS" "$trace"

@@ -1,0 +1,131 @@
+//! A forecast as JSON and as CSV.
+
+use std::fmt::Write;
+
+use serde::Serialize;
+use serde::ser::{SerializeMap, SerializeSeq, Serializer};
+
+use super::{Forecast, ForecastStep, SavedModel};
+use crate::dataset::Channel;
+use crate::intervals::{LEVELS, interval};
+
+/// A forecast with the model that it comes from, as one JSON object.
+///
+/// It is written value by value: nothing is allocated for a forecast, of which a watcher writes many thousand a second.
+#[derive(Debug, Clone, Copy)]
+pub struct Document<'a> {
+    /// The model.
+    pub model: &'a SavedModel,
+    /// Its forecast.
+    pub forecast: &'a Forecast,
+}
+
+impl Serialize for Document<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let saved = self.model.saved();
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("run_id", &saved.run_id)?;
+        map.serialize_entry("model", saved.spec.model.kind())?;
+        map.serialize_entry("task", saved.spec.task.kind())?;
+        map.serialize_entry("conformal", &saved.spec.uncertainty.conformal)?;
+        map.serialize_entry("last_s", &self.forecast.last_s)?;
+        map.serialize_entry("steps", &Steps(self.forecast))?;
+        map.end()
+    }
+}
+
+struct Steps<'a>(&'a Forecast);
+
+impl Serialize for Steps<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut list = serializer.serialize_seq(Some(self.0.steps.len()))?;
+        for (index, step) in self.0.steps.iter().enumerate() {
+            list.serialize_element(&Step { forecast: self.0, number: index + 1, of: step })?;
+        }
+        list.end()
+    }
+}
+
+struct Step<'a> {
+    forecast: &'a Forecast,
+    number: usize,
+    of: &'a ForecastStep,
+}
+
+impl Serialize for Step<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        map.serialize_entry("step", &self.number)?;
+        map.serialize_entry(self.forecast.time_name, &self.of.time_s)?;
+        for (target, value) in self.forecast.targets.iter().zip(&self.of.values) {
+            map.serialize_entry(&target.name, value)?;
+        }
+        for (target, bounds) in self.forecast.targets.iter().zip(&self.of.bounds) {
+            map.serialize_entry(&IntervalsOf(target), &Intervals(bounds))?;
+        }
+        map.end()
+    }
+}
+
+/// The key `gap_s_intervals`.
+struct IntervalsOf<'a>(&'a Channel);
+
+impl Serialize for IntervalsOf<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&format_args!("{}_intervals", self.0.name))
+    }
+}
+
+struct Intervals<'a>(&'a [f64; crate::model::QUANTILES.len()]);
+
+impl Serialize for Intervals<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(LEVELS.len()))?;
+        for (index, level) in LEVELS.iter().enumerate() {
+            map.serialize_entry(level, &interval(self.0, index))?;
+        }
+        map.end()
+    }
+}
+
+impl Document<'_> {
+    /// A table with one row for each step: `step`, its time, and for each target its forecast and the bounds
+    /// `TARGET_lower_50`, `TARGET_upper_50`, ..., which are empty where there are none.
+    pub fn to_csv(&self) -> String {
+        let forecast = self.forecast;
+        let mut text = format!("step,{}", forecast.time_name);
+        for target in forecast.targets.iter() {
+            let name = quoted(&target.name);
+            // Writing to a string does not fail.
+            let _ = write!(text, ",{name}");
+            for level in LEVELS {
+                let ends = ["lower", "upper"].map(|end| quoted(&format!("{}_{end}_{level}", target.name)));
+                let _ = write!(text, ",{}", ends.join(","));
+            }
+        }
+        text.push('\n');
+        for (index, step) in forecast.steps.iter().enumerate() {
+            let _ = write!(text, "{},{}", index + 1, step.time_s);
+            for (target, value) in step.values.iter().enumerate() {
+                let _ = write!(text, ",{value}");
+                for level in 0..LEVELS.len() {
+                    let _ = match step.bounds.get(target).map(|bounds| interval(bounds, level)) {
+                        Some((lower, upper)) => write!(text, ",{lower},{upper}"),
+                        None => write!(text, ",,"),
+                    };
+                }
+            }
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// A name as a field of CSV.
+fn quoted(name: &str) -> String {
+    if name.contains([',', '"', '\n', '\r']) {
+        format!("\"{}\"", name.replace('"', "\"\""))
+    } else {
+        name.to_string()
+    }
+}
