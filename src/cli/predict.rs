@@ -8,8 +8,9 @@ use super::{existing_file, follow, usage};
 use crate::console::{Console, number, table};
 use crate::dataset::read_trace_as;
 use crate::exit_code::Exit;
+use crate::files::write_whole;
 use crate::intervals::interval;
-use crate::predict::{Document, Predictor};
+use crate::predict::{Document, Predictor, to_burstgpt, to_mooncake};
 use crate::store::results_folder;
 
 /// Index of the interval that people are shown, in [`crate::intervals::LEVELS`].
@@ -41,6 +42,33 @@ pub(super) struct PredictArgs {
     /// With --watch, pass over malformed rows with a message instead of ending at the first
     #[arg(long, requires = "watch")]
     pub(super) skip_bad_rows: bool,
+    /// Instead of a forecast, sample the next N requests from the model's distribution, as a trace that can be replayed
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..),
+        conflicts_with_all = ["watch", "format", "steps"],
+        requires = "out"
+    )]
+    generate: Option<u32>,
+    /// With --generate, where the trace goes
+    #[arg(long, value_name = "FILE", requires = "generate")]
+    out: Option<PathBuf>,
+    /// With --generate, its layout
+    #[arg(long = "as", value_enum, default_value = "burstgpt", requires = "generate")]
+    layout: TraceLayout,
+    /// With --generate, the seed: the same one gives the same trace
+    #[arg(long, default_value = "0", requires = "generate")]
+    seed: u64,
+}
+
+/// The layout of a generated trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum TraceLayout {
+    /// BurstGPT: CSV with timestamps in seconds.
+    Burstgpt,
+    /// Mooncake: JSON lines with timestamps in milliseconds.
+    Mooncake,
 }
 
 /// How forecasts are printed.
@@ -85,6 +113,23 @@ pub(super) fn predict(args: &PredictArgs, console: Console) -> anyhow::Result<Ex
     let predictor = args.load()?;
     let model = predictor.best();
     let trace = read_trace_as(&args.trace, model.saved().spec.dataset.columns.as_ref())?;
+    if let (Some(count), Some(out)) = (args.generate, &args.out) {
+        let requests = model.generate(&trace, count as usize, args.seed)?;
+        let text = match args.layout {
+            TraceLayout::Burstgpt => to_burstgpt(&requests),
+            TraceLayout::Mooncake => to_mooncake(&requests),
+        };
+        write_whole(out, text.as_bytes())?;
+        let last_s = requests.last().map_or(0.0, |request| request.arrival_s);
+        console.note(&format!(
+            "{}: {count} requests over {last_s:.3} s, sampled from the {} of run {} with seed {}",
+            out.display(),
+            model.saved().spec.model.kind(),
+            model.saved().run_id,
+            args.seed
+        ));
+        return Ok(Exit::Ok);
+    }
     let forecast = model.forecast(&trace, args.steps as usize)?;
     if model.offsets().is_some() && forecast.steps.iter().any(|step| step.bounds.is_empty()) {
         console.note(&format!(

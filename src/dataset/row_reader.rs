@@ -203,7 +203,7 @@ mod tests {
 
     const BURSTGPT: &str = "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n\
         5,ChatGPT,472,18,490,Conversation log\n\n45, \"GPT-4\" ,1087,230,1317,API log\n45,ChatGPT,0,0,0,API log\n";
-    const SERIES: &str = "date,a,b\n2016-07-01 00:00:00,1.5,-2\n2016-07-01 01:00:00,1e3,0.1\n";
+    const SERIES: &str = "date,x,y\n2016-07-01 00:00:00,1.5,-2\n2016-07-01 01:00:00,1e3,0.1\n";
 
     fn rows(text: &str) -> Vec<Vec<f64>> {
         let mut lines = text.lines();

@@ -4,6 +4,7 @@
 //! follows a trace row by row.
 
 mod backtest;
+mod generate;
 mod history;
 mod lines;
 mod predictor;
@@ -17,6 +18,7 @@ use crate::dataset::Channel;
 use crate::intervals::Base;
 use crate::model::QUANTILES;
 
+pub use generate::{SampledRequest, to_burstgpt, to_mooncake};
 use history::History;
 pub use lines::{Event, Lines};
 pub use predictor::{Interval, Predictor, RequestForecast};

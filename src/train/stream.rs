@@ -29,6 +29,11 @@ impl Stream {
         Self::new(seed, 2)
     }
 
+    /// The stream that forecasts are sampled from.
+    pub fn sampling(seed: u64) -> Self {
+        Self::new(seed, 3)
+    }
+
     /// Uniform in `[0, 1)`.
     pub fn unit(&mut self) -> f64 {
         (self.0.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
