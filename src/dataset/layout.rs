@@ -85,7 +85,10 @@ pub fn recognise(names: &[String], is_json: bool) -> Result<Layout, String> {
     if is_json && let Some([timestamp, request, response]) = positions(names, "Mooncake", MOONCAKE)? {
         return Ok(requests(timestamp, TimestampUnit::Milliseconds, request, response));
     }
-    if let Some([start, rate, cv, ..]) = positions(names, "ServeGen", SERVEGEN)? {
+    // `a`, `b` and `family` are names that any table may have; `rate_rps` is not.
+    if names.iter().any(|name| name == SERVEGEN[1])
+        && let Some([start, rate, cv, ..]) = positions(names, "ServeGen", SERVEGEN)?
+    {
         return Ok(Layout::Series { time: (start, TimestampUnit::Seconds), columns: vec![rate, cv] });
     }
     let is_date = |name: &String| DATE_NAMES.iter().any(|date| name.eq_ignore_ascii_case(date));

@@ -81,11 +81,16 @@ impl RowReader {
     /// A header that is none, or not known; a first line of JSON, which is read as a whole file only; a named column
     /// that is not there.
     pub fn new(name: &str, header: &[u8], columns: Option<&ColumnsSpec>) -> Result<Self, PrepareError> {
-        let file = TraceFile::new(name, header).map_err(PrepareError::Trace)?;
         if header.trim_ascii_start().starts_with(b"{") {
-            let message = "JSON lines cannot be followed row by row; give the rows as CSV with a header";
-            return Err(PrepareError::Trace(file.at_header(message)));
+            return Err(PrepareError::Trace(TraceError {
+                file: name.to_string(),
+                line: Some(1),
+                column: None,
+                message: "JSON lines cannot be followed row by row; give the rows as CSV with a header"
+                    .to_string(),
+            }));
         }
+        let file = TraceFile::new(name, header).map_err(PrepareError::Trace)?;
         let layout = match columns {
             Some(columns) => mapped(&file.header, columns).map_err(PrepareError::Slice)?,
             None => recognise(&file.header, false)

@@ -240,3 +240,10 @@ fn a_timestamp_in_the_wrong_unit_is_refused() {
     assert_snapshot!(refused(TimestampUnit::Seconds), @r#"t.csv:2: column "at": `1700000000000` is too large for a number of seconds; divide milliseconds by 1000"#);
     assert_snapshot!(refused(TimestampUnit::DateTime), @r#"t.csv:2: column "at": `1700000000000` is not a date and time such as 2023-11-16 18:15:46.6805900"#);
 }
+
+#[test]
+fn a_numeric_table_may_have_columns_that_servegen_has_too() {
+    let trace = series("date,a,b,family\n2024-01-01 00:00:00,1,2,3\n2024-01-01 01:00:00,4,5,6\n");
+    assert_eq!(trace.names, ["a", "b", "family"]);
+    assert_eq!(trace.columns[1], [2.0, 5.0]);
+}
