@@ -120,13 +120,12 @@ impl Recent {
         let Shape { channels, targets, horizon, .. } = self.shape;
         match self.rule {
             Rule::MeanOfLast(count) => {
-                let means: Vec<f32> = (0..targets)
-                    .map(|target| {
-                        let total: f64 =
-                            history.chunks_exact(channels).map(|step| f64::from(step[target])).sum();
-                        (total / count as f64) as f32
-                    })
-                    .collect();
+                // Requests and loads have three targets, whose sums need not wait for each other.
+                let totals = match targets {
+                    3 => sums::<3>(history, channels, 0).to_vec(),
+                    _ => (0..targets).map(|target| sums::<1>(history, channels, target)[0]).collect(),
+                };
+                let means: Vec<f32> = totals.iter().map(|total| (total / count as f64) as f32).collect();
                 for _ in 0..horizon {
                     forecasts.extend_from_slice(&means);
                 }
@@ -139,6 +138,17 @@ impl Recent {
             }
         }
     }
+}
+
+/// The sums of `N` channels from the `first` on, over all steps.
+fn sums<const N: usize>(history: &[f32], channels: usize, first: usize) -> [f64; N] {
+    let mut totals = [0.0; N];
+    for step in history.chunks_exact(channels) {
+        for (total, &value) in totals.iter_mut().zip(&step[first..first + N]) {
+            *total += f64::from(value);
+        }
+    }
+    totals
 }
 
 impl Forecaster for Recent {

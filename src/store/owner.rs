@@ -2,6 +2,7 @@
 //! heartbeat is needed to tell whether the owner still lives.
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use crate::process::start_time;
 
@@ -15,9 +16,12 @@ pub struct Owner {
 
 impl Owner {
     /// This process.
-    pub fn this_process() -> Self {
-        let pid = std::process::id();
-        Self { boot: boot_id(), pid, started: start_time(pid).unwrap_or_default() }
+    pub fn this_process() -> &'static Self {
+        static OWN: OnceLock<Owner> = OnceLock::new();
+        OWN.get_or_init(|| {
+            let pid = std::process::id();
+            Self { boot: boot_id(), pid, started: start_time(pid).unwrap_or_default() }
+        })
     }
 
     /// Reads what [`fmt::Display`] wrote.
@@ -58,12 +62,12 @@ mod tests {
     fn this_process_is_alive_and_its_name_reads_back() {
         let owner = Owner::this_process();
         assert!(owner.is_alive());
-        assert_eq!(Owner::parse(&owner.to_string()), Some(owner));
+        assert_eq!(Owner::parse(&owner.to_string()).as_ref(), Some(owner));
     }
 
     #[test]
     fn a_process_that_reuses_the_number_is_not_the_owner() {
-        let mut owner = Owner::this_process();
+        let mut owner = Owner::this_process().clone();
         owner.started.push('1');
         assert!(!owner.is_alive());
     }
