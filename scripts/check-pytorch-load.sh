@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Saved models open in PyTorch and forecast the same there: scripts/check-pytorch-load.sh BURSTLAB DATA [PYTHON]
-# PYTHON is one that has torch, pandas and pyarrow; without one they are installed into a cache folder (CPU only).
+# PYTHON is one that has torch, pandas and polars. Without one, Debian's PyTorch and pandas are installed (root), which are
+# small beside those of PyPI, and polars into a cache folder.
 set -euo pipefail
 burstlab=$(realpath "$1")
 trace=$(realpath "$2")/azure/AzureLLMInferenceTrace_conv.csv
@@ -10,11 +11,12 @@ python="${3:-}"
 if [ -z "$python" ]; then
     venv="${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/burstlab/pytorch"
     python="$venv/bin/python"
-    if ! "$python" -c 'import torch, pandas, pyarrow' 2>/dev/null; then
-        python3 -m venv "$venv"
-        "$venv/bin/pip" install --quiet torch --index-url https://download.pytorch.org/whl/cpu \
-            || "$venv/bin/pip" install --quiet torch
-        "$venv/bin/pip" install --quiet numpy pandas pyarrow
+    if ! "$python" -c 'import torch, pandas, polars' 2>/dev/null; then
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+            python3-torch python3-pandas python3-venv > /dev/null
+        /usr/bin/python3 -m venv --system-site-packages "$venv"
+        "$venv/bin/pip" install --quiet "polars<2"
     fi
 fi
 work=$(mktemp -d)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import torch
 
 TOLERANCE = 1e-5
@@ -89,9 +90,9 @@ def read_steps(trace):
     frame = pd.read_csv(trace)
     # Dates have seven digits of a second, one more than datetime keeps: whole seconds and fraction are read apart.
     seconds = frame.TIMESTAMP.str.split(".", expand=True)
-    whole = pd.to_datetime(seconds[0]).astype("datetime64[s]").astype("int64")
-    nanoseconds = whole * 1_000_000_000 + seconds[1].str.ljust(9, "0").astype("int64")
-    arrival_s = (nanoseconds - nanoseconds.iloc[0]).to_numpy() / 1e9
+    whole = seconds[0].to_numpy("U19").astype("datetime64[s]").astype("int64")
+    nanoseconds = whole * 1_000_000_000 + seconds[1].str.ljust(9, "0").astype("int64").to_numpy()
+    arrival_s = (nanoseconds - nanoseconds[0]) / 1e9
     values = np.stack([np.diff(arrival_s), frame.ContextTokens[1:], frame.GeneratedTokens[1:]], 1)
     return values, arrival_s[1:]
 
@@ -110,7 +111,7 @@ def check(run, values, arrival_s):
     else:
         network = Linear(kind, model_spec, lookback, horizon)
     network.load_state_dict(read_safetensors(run / "model.safetensors"), strict=True)
-    table = pd.read_parquet(run / "predictions.parquet")
+    table = pd.DataFrame(pl.read_parquet(run / "predictions.parquet").to_dict(as_series=False))
     first = table[table.ahead == 1]
     origins = np.searchsorted(arrival_s, first.time_s.to_numpy())
     assert np.array_equal(arrival_s[origins], first.time_s), "the arrivals are not those of the trace"
