@@ -145,6 +145,11 @@ pub fn grouped(count: u64) -> String {
     text
 }
 
+/// A size for people, such as `1.50 MiB`.
+pub fn bytes(count: u64) -> String {
+    indicatif::BinaryBytes(count).to_string()
+}
+
 /// A rate or share in percent, with its sign.
 pub fn percent(share: f64) -> String {
     format!("{:+.1} %", 100.0 * share)

@@ -66,6 +66,7 @@ fn help_names_every_command() {
       export   Write runs with their parameters and metrics as one CSV or Parquet table
       report   Write the report of an experiment again
       merge    Bring stores from other machines into this one
+      gc       Remove the files of runs that no experiment plans any more
       predict  Forecast the next steps of a trace with a saved model
       dataset  Traces: list, fetch, inspect, synthesise
       schema   Print the JSON Schema of the experiment file

@@ -7,6 +7,7 @@ mod dataset;
 mod explain;
 mod export;
 mod follow;
+mod gc;
 mod inspection;
 mod job;
 mod merge;
@@ -72,6 +73,8 @@ enum Command {
     Report(report::ReportArgs),
     /// Bring stores from other machines into this one
     Merge(merge::MergeArgs),
+    /// Remove the files of runs that no experiment plans any more
+    Gc(gc::GcArgs),
     /// Forecast the next steps of a trace with a saved model
     Predict(predict::PredictArgs),
     /// Traces: list, fetch, inspect, synthesise
@@ -152,6 +155,7 @@ fn dispatch(command: Command, console: Console) -> anyhow::Result<Exit> {
         Command::Export(args) => export::export(&args, console),
         Command::Report(args) => report::report(&args, console),
         Command::Merge(args) => merge::merge(&args, console),
+        Command::Gc(args) => gc::gc(&args, console),
         Command::Predict(args) => predict::predict(&args, console),
         Command::Dataset(args) => dataset::dataset(&args, console),
         Command::Schema => {

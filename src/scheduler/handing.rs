@@ -172,6 +172,6 @@ pub fn has_files(results: &Path, run_id: &str) -> bool {
 }
 
 /// The file that says what a run is; it is there when all its files are.
-fn saved_file(results: &Path, run_id: &str) -> PathBuf {
+pub fn saved_file(results: &Path, run_id: &str) -> PathBuf {
     run_folder(results, run_id).join("run.toml")
 }

@@ -17,7 +17,7 @@ mod terms;
 mod worker;
 
 pub use execute::{SavedMember, SavedRun, run_folder};
-pub use handing::has_files;
+pub use handing::{has_files, saved_file};
 pub use lab::Lab;
 pub use protocol::{BreakdownValue, MetricValue, RunResult};
 pub use sweep::Sweep;

@@ -1,5 +1,7 @@
 //! What is planned: experiments and their runs, as a supervisor records them.
 
+use std::collections::HashSet;
+
 use anyhow::Context;
 use serde_json::json;
 use sqlx::{Connection, SqliteConnection};
@@ -22,6 +24,25 @@ pub struct PlanRecord<'a> {
 }
 
 impl Store {
+    /// The runs that an experiment other than `besides` plans, and those that are running.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn planned_or_running(&mut self, besides: Option<&str>) -> anyhow::Result<HashSet<String>> {
+        let runs: Vec<String> = self
+            .runtime
+            .block_on(
+                sqlx::query_scalar(
+                    "SELECT run_id FROM experiment_runs WHERE experiment IS NOT ? \
+                     UNION SELECT run_id FROM run_records WHERE status = 'running'",
+                )
+                .bind(besides)
+                .fetch_all(&mut self.connection),
+            )
+            .context("cannot read the runs from the store")?;
+        Ok(runs.into_iter().collect())
+    }
+
     /// Records an experiment and the runs it plans. Runs that are known keep their status.
     ///
     /// # Errors

@@ -1,0 +1,107 @@
+//! `burstlab gc`: removes the files of runs that no experiment plans any more.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+use serde_json::json;
+use walkdir::WalkDir;
+
+use super::OutputFormat;
+use crate::console::{Console, bytes};
+use crate::exit_code::Exit;
+use crate::files;
+use crate::scheduler::{run_folder, saved_file};
+use crate::store::{Store, results_folder};
+
+#[derive(Debug, Args)]
+pub(super) struct GcArgs {
+    /// Remove also the files of this experiment's runs, as far as no other experiment plans them
+    #[arg(long)]
+    experiment: Option<String>,
+    /// Show what would be removed, and remove nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// How the outcome is printed
+    #[arg(long, value_enum, default_value = "human")]
+    format: OutputFormat,
+}
+
+pub(super) fn gc(args: &GcArgs, console: Console) -> anyhow::Result<Exit> {
+    let results = results_folder();
+    let mut store = Store::open_read_only(&results)?;
+    if let Some(name) = &args.experiment {
+        // A name that is misspelt must not look like an experiment without files.
+        store.experiment(name)?;
+    }
+    let kept = store.planned_or_running(args.experiment.as_deref())?;
+    if !args.dry_run {
+        files::clear_drafts(&results.join("runs"));
+    }
+    let mut removed = Vec::new();
+    for run in runs_with_files(&results)? {
+        if kept.contains(&run) {
+            continue;
+        }
+        let size = size_of(&run_folder(&results, &run));
+        if !args.dry_run {
+            remove(&results, &run)?;
+        }
+        removed.push((run, size));
+    }
+    let total = removed.iter().map(|(_, size)| size).sum::<u64>();
+    match args.format {
+        OutputFormat::Human => {
+            for (run, size) in &removed {
+                console.result(&format!("{run}  {}", bytes(*size)));
+            }
+            let done = if args.dry_run { "would be removed" } else { "were removed" };
+            console.note(&format!(
+                "the files of {} runs, {}, {done}; what the store says of them stays",
+                removed.len(),
+                bytes(total)
+            ));
+        }
+        OutputFormat::Json => {
+            let runs: Vec<_> =
+                removed.iter().map(|(run, size)| json!({ "run_id": run, "bytes": size })).collect();
+            console.result(&json!({ "removed": !args.dry_run, "runs": runs, "bytes": total }).to_string());
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+/// The runs that have a folder, in order; drafts of living workers are nobody's business.
+fn runs_with_files(results: &Path) -> anyhow::Result<Vec<String>> {
+    let folder = results.join("runs");
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let failed = || format!("cannot list {}", folder.display());
+    let mut runs = Vec::new();
+    for entry in std::fs::read_dir(&folder).with_context(failed)? {
+        let name = entry.with_context(failed)?.file_name();
+        runs.extend(name.to_str().filter(|name| !name.starts_with('.')).map(str::to_string));
+    }
+    runs.sort();
+    Ok(runs)
+}
+
+fn size_of(folder: &Path) -> u64 {
+    let entries = WalkDir::new(folder).into_iter().filter_map(Result::ok);
+    entries
+        .filter_map(|entry| entry.metadata().ok())
+        .filter(std::fs::Metadata::is_file)
+        .map(|file| file.len())
+        .sum()
+}
+
+/// The file that makes a run count as saved goes first: what is left of a removal that was interrupted is no run.
+fn remove(results: &Path, run: &str) -> anyhow::Result<()> {
+    let folder: PathBuf = run_folder(results, run);
+    let saved = saved_file(results, run);
+    if saved.exists() {
+        std::fs::remove_file(&saved).with_context(|| format!("cannot remove {}", saved.display()))?;
+    }
+    std::fs::remove_dir_all(&folder).with_context(|| format!("cannot remove {}", folder.display()))
+}
