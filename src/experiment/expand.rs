@@ -41,6 +41,8 @@ pub(super) fn expand(document: &Document<'_>) -> Result<Expansion, Problem> {
         let space = EntrySpace::new(document, &spec, &axes, &zips, entry)?;
         let points = match spec.search.strategy {
             Strategy::Grid => space.grid()?,
+            // Without an axis all trials are one.
+            Strategy::Random if space.dimensions.is_empty() => vec![Point::new()],
             Strategy::Random => random(&space.dimensions, spec.search.trials, spec.search.seed, entry as u64),
             Strategy::Sobol => {
                 let trials = if space.dimensions.is_empty() { 1 } else { spec.search.trials };
@@ -52,7 +54,8 @@ pub(super) fn expand(document: &Document<'_>) -> Result<Expansion, Problem> {
                 continue;
             }
         };
-        for point in &points {
+        let mut seen = HashSet::new();
+        for point in points.iter().filter(|point| seen.insert(format!("{point:?}"))) {
             // A value that the model does not read leaves the resolved run, so such trials coincide.
             let trial = space.trial(point)?;
             if known.insert((entry, trial.spec.params().to_string())) {
