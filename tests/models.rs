@@ -80,6 +80,8 @@ layers = 2
 hidden = 6
 dropout = 0.1
 [[models]]
+[models.hawkes]
+[[models]]
 [models.renewal]
 distribution = { grid = ["exponential", "gamma", "weibull", "lognormal"] }
 [[models]]
@@ -105,7 +107,7 @@ fn every_model_is_scored_on_every_part_target_and_unit() {
          join metrics using (run_id) group by run_id",
     );
     // The penalty belongs to the closed form: gradient descent runs once for both of its values.
-    assert_eq!(rows.len(), 30);
+    assert_eq!(rows.len(), 31);
     for row in rows {
         // Three targets in two units and the mean over them in scaled units, on three parts.
         assert_eq!(row["groups"], 3 * 7, "{row}");
@@ -293,9 +295,28 @@ fn a_renewal_process_is_scored_by_its_own_distribution() {
         let quantiles = score(family, "test", "crps");
         assert!((crps / quantiles - 1.0).abs() < 0.2, "{family}: {crps} against {quantiles}");
     }
-    let others =
-        "select count(*) from runs join metrics using (run_id) where name = 'nll' and model <> 'renewal'";
+    let others = "select count(*) from runs join metrics using (run_id) where name = 'nll' and model not in ('renewal', 'hawkes')";
     assert_eq!(lab.scalar(others), 0);
+}
+
+#[test]
+fn a_self_exciting_process_is_at_least_as_likely_as_one_without_memory() {
+    let lab = zoo();
+    let nll = |model: &str, part: &str| {
+        let sql = format!(
+            "select min(value) from runs join metrics using (run_id) where model = '{model}' and part = '{part}' and \
+             target = 'gap_s' and name = 'nll' and (model = 'hawkes' or params->>'$.model.distribution' = 'exponential')"
+        );
+        lab.scalar(&sql).as_f64().unwrap()
+    };
+    // A process that excites nothing is a Poisson process. Forecasts see the lookback only, hence the margin.
+    let (hawkes, poisson) = (nll("hawkes", "train"), nll("renewal", "train"));
+    assert!(hawkes <= poisson + 5e-3, "{hawkes} against {poisson}");
+    let sql = "select value from runs join metrics using (run_id) where model = 'hawkes' and part = 'test' and \
+               target = 'gap_s' and unit = 'original' and name = ";
+    let [own, quantiles] =
+        ["'crps_model'", "'crps'"].map(|name| lab.scalar(&format!("{sql}{name}")).as_f64().unwrap());
+    assert!((own / quantiles - 1.0).abs() < 0.2, "{own} against {quantiles}");
 }
 
 #[test]

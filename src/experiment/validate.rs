@@ -238,11 +238,19 @@ impl Check {
                 };
                 self.require(false, &format!("models.{index}.seasonal_naive.season"), message, help);
             }
-            if let ModelSpec::Renewal(_) = model {
+            let process = match model {
+                ModelSpec::Renewal(_) => Some("renewal"),
+                ModelSpec::Hawkes(_) => Some("Hawkes"),
+                _ => None,
+            };
+            if let Some(process) = process {
                 self.require(
                     matches!(task, TaskSpec::NextRequest(_)),
-                    &format!("models.{index}.renewal"),
-                    format!("a renewal process is one of arrivals, which {} does not forecast", task.kind()),
+                    &format!("models.{index}.{}", model.kind()),
+                    format!(
+                        "a {process} process is one of arrivals, which {} does not forecast",
+                        task.kind()
+                    ),
                     "leave it out, or take task.next_request",
                 );
             }

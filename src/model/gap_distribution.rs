@@ -10,6 +10,8 @@ use crate::metric::gamma::{digamma, regularized_lower_gamma};
 const RAREST: f64 = 1e-16;
 /// Halvings of an interval that leave nothing of a double's digits.
 const HALVINGS: usize = 80;
+/// Pieces of a numerical integral: an even number.
+const PIECES: usize = 100;
 
 /// A distribution of the gap.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -40,6 +42,15 @@ pub enum GapDistribution {
         /// Standard deviation of the logarithm.
         deviation_log: f64,
     },
+    /// The rate of arrivals falls from `base + excitement` at the last request towards `base`.
+    Excited {
+        /// Requests per second that nothing excited.
+        base: f64,
+        /// Requests per second that the past excites at the last request.
+        excitement: f64,
+        /// How fast the excitement dies away, per second.
+        decay: f64,
+    },
 }
 
 impl GapDistribution {
@@ -66,6 +77,9 @@ impl GapDistribution {
             Self::Lognormal { mean_log, deviation_log } => {
                 normal_cdf((gap_s.ln() - mean_log) / deviation_log)
             }
+            Self::Excited { base, excitement, decay } => {
+                -(-expected(gap_s, base, excitement, decay)).exp_m1()
+            }
         }
     }
 
@@ -83,6 +97,11 @@ impl GapDistribution {
                 let middle = (shape / rate).ln();
                 bisect(middle - 700.0, middle + 20.0, below).exp()
             }
+            Self::Excited { base, excitement, decay } => {
+                // So many requests are expected until then; without excitement it would take longest.
+                let count = -(-level).ln_1p();
+                bisect(0.0, count / base, |gap_s| expected(gap_s, base, excitement, decay) < count)
+            }
         }
     }
 
@@ -93,15 +112,39 @@ impl GapDistribution {
         -(self.cdf(gap_s + half) - self.cdf(gap_s - half)).max(RAREST).ln()
     }
 
-    /// The continuous ranked probability score of a gap, in seconds, by its formula.
+    /// The continuous ranked probability score of a gap, in seconds: by its formula, where there is one.
     pub fn crps(&self, gap_s: f64) -> f64 {
         match *self {
             Self::Exponential { rate } => crps_exponential(gap_s, rate),
             Self::Gamma { shape, rate } => crps_gamma(gap_s, shape, rate),
             Self::Weibull { shape, scale } => crps_weibull(gap_s, shape, scale),
             Self::Lognormal { mean_log, deviation_log } => crps_lognormal(gap_s, mean_log, deviation_log),
+            Self::Excited { .. } => {
+                // There is no formula: the definition is integrated, below the gap and above it.
+                let below = integral(0.0, gap_s, |at| self.cdf(at).powi(2));
+                let above =
+                    integral(gap_s, self.quantile(1.0 - 1e-9).max(gap_s), |at| (1.0 - self.cdf(at)).powi(2));
+                below + above
+            }
         }
     }
+}
+
+/// Requests that are expected within `gap_s` of the last one.
+fn expected(gap_s: f64, base: f64, excitement: f64, decay: f64) -> f64 {
+    base * gap_s - excitement / decay * (-decay * gap_s).exp_m1()
+}
+
+/// Simpson's rule.
+fn integral(from: f64, to: f64, value: impl Fn(f64) -> f64) -> f64 {
+    // With x = from + width u^3 most points lie near `from`, where a rate that dies away does so.
+    let width = to - from;
+    let at = |step: usize| {
+        let share = step as f64 / PIECES as f64;
+        value(from + width * share.powi(3)) * 3.0 * share * share
+    };
+    let inner: f64 = (1..PIECES).map(|step| at(step) * if step % 2 == 1 { 4.0 } else { 2.0 }).sum();
+    width * (at(0) + inner + at(PIECES)) / (3.0 * PIECES as f64)
 }
 
 /// The parameters under which these positive gaps are most likely.
@@ -217,6 +260,25 @@ mod tests {
     fn whole_seconds_are_a_clock_of_seconds() {
         assert_eq!(resolution_s([0.0, 3.0, 17.0]), 1.0);
         assert_eq!(resolution_s([0.0, 3.5]), 1e-3);
+    }
+
+    #[test]
+    fn a_rate_that_nothing_excites_is_an_exponential_law() {
+        let excited = GapDistribution::Excited { base: 0.6, excitement: 0.0, decay: 2.0 };
+        let exponential = truth(GapFamily::Exponential);
+        for value in [0.01, 0.3, 0.9] {
+            assert!((excited.quantile(value) - exponential.quantile(value)).abs() < 1e-9);
+            assert!((excited.crps(value) - exponential.crps(value)).abs() < 1e-6);
+        }
+    }
+
+    #[test]
+    fn the_quantile_of_an_excited_rate_undoes_its_distribution_function() {
+        let excited = GapDistribution::Excited { base: 0.6, excitement: 5.0, decay: 3.0 };
+        for level in [0.01, 0.3, 0.99] {
+            assert!((excited.cdf(excited.quantile(level)) - level).abs() < 1e-9);
+        }
+        assert!(excited.quantile(0.5) < truth(GapFamily::Exponential).quantile(0.5));
     }
 
     proptest! {

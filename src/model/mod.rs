@@ -6,6 +6,7 @@
 mod ensemble;
 mod ewma;
 mod gap_distribution;
+mod hawkes;
 mod kalman;
 mod least_squares;
 mod linear;
@@ -18,6 +19,7 @@ mod recurrent;
 mod recurrent_op;
 mod renewal;
 mod season;
+mod simplex;
 mod spec;
 mod tables;
 mod ts_mixer;
@@ -206,6 +208,7 @@ pub fn build(spec: &ModelSpec, context: BuildContext<'_>) -> Box<dyn Forecaster>
             Box::new(Trained::new(network, &context))
         }
         ModelSpec::Renewal(spec) => Box::new(renewal::Renewal::new(shape, spec.distribution)),
+        ModelSpec::Hawkes(_) => Box::new(hawkes::Hawkes::new(shape)),
         ModelSpec::Ensemble(_) => Box::new(ensemble::Ensemble::new(shape, context.members)),
     }
 }

@@ -30,6 +30,14 @@ impl Renewal {
     }
 }
 
+/// The quantiles of a target over the training steps, in scaled units.
+pub fn token_quantiles(data: &FitData<'_>, target: usize) -> [f32; QUANTILES.len()] {
+    let mut values = data.training_values(target);
+    values.sort_by(f32::total_cmp);
+    let rank = |level: f64| ((level * values.len() as f64).ceil() as usize).saturating_sub(1);
+    QUANTILES.map(|level| values.get(rank(level)).copied().unwrap_or(0.0))
+}
+
 impl Forecaster for Renewal {
     fn fit(&mut self, data: &FitData<'_>, _: OnEpoch<'_>) -> Result<(), FitError> {
         let scale = &data.scaler.channels[0];
@@ -43,11 +51,7 @@ impl Forecaster for Renewal {
         self.quantiles =
             QUANTILES.iter().map(|&level| scale.scale(distribution.quantile(level)) as f32).collect();
         for target in 1..self.shape.targets {
-            let mut values = data.training_values(target);
-            values.sort_by(f32::total_cmp);
-            let rank = |level: f64| ((level * values.len() as f64).ceil() as usize).saturating_sub(1);
-            self.quantiles
-                .extend(QUANTILES.iter().map(|&level| values.get(rank(level)).copied().unwrap_or(0.0)));
+            self.quantiles.extend(token_quantiles(data, target));
         }
         Ok(())
     }

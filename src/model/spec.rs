@@ -52,13 +52,15 @@ pub enum ModelSpec {
     TsMixer(TsMixerSpec),
     /// Gaps drawn independently from one distribution, by maximum likelihood (Cox, 1962); for `next_request` alone.
     Renewal(RenewalSpec),
+    /// Arrivals that excite further ones for a while (Hawkes, 1971), by maximum likelihood; for `next_request` alone.
+    Hawkes(Parameterless),
     /// Weighted mean of other models of the file.
     Ensemble(EnsembleSpec),
 }
 
 impl ModelSpec {
     /// Every kind, in the order of the variants.
-    pub const KINDS: [&str; 16] = [
+    pub const KINDS: [&str; 17] = [
         "zero",
         "mean",
         "median",
@@ -74,6 +76,7 @@ impl ModelSpec {
         "gru",
         "ts_mixer",
         "renewal",
+        "hawkes",
         "ensemble",
     ];
 
@@ -95,6 +98,7 @@ impl ModelSpec {
             ModelSpec::Gru(_) => "gru",
             ModelSpec::TsMixer(_) => "ts_mixer",
             ModelSpec::Renewal(_) => "renewal",
+            ModelSpec::Hawkes(_) => "hawkes",
             ModelSpec::Ensemble(_) => "ensemble",
         }
     }
@@ -167,6 +171,7 @@ impl ModelSpec {
             ModelSpec::Ensemble(_) | ModelSpec::Renewal(_) => Some(1),
             ModelSpec::Ewma(_)
             | ModelSpec::Kalman(_)
+            | ModelSpec::Hawkes(_)
             | ModelSpec::Linear(_)
             | ModelSpec::Nlinear(_)
             | ModelSpec::Dlinear(_)

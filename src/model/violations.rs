@@ -93,7 +93,7 @@ impl ModelSpec {
             .into_iter()
             .flatten()
             .collect(),
-            ModelSpec::Renewal(_) => Vec::new(),
+            ModelSpec::Renewal(_) | ModelSpec::Hawkes(_) => Vec::new(),
             ModelSpec::Ensemble(spec) => {
                 let message = "an ensemble has members".to_string();
                 let help = "e.g. members = [\"lstm\", \"dlinear\"]";
