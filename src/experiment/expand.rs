@@ -41,8 +41,6 @@ pub(super) fn expand(document: &Document<'_>) -> Result<Expansion, Problem> {
         let space = EntrySpace::new(document, &spec, &axes, &zips, entry)?;
         let points = match spec.search.strategy {
             Strategy::Grid => space.grid()?,
-            // Without an axis all trials are one.
-            Strategy::Random if space.dimensions.is_empty() => vec![Point::new()],
             Strategy::Random => random(&space.dimensions, spec.search.trials, spec.search.seed, entry as u64),
             Strategy::Sobol => {
                 let trials = if space.dimensions.is_empty() { 1 } else { spec.search.trials };
