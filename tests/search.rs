@@ -83,19 +83,17 @@ fn a_killed_search_goes_on_with_the_trials_of_an_undisturbed_one() {
     undisturbed.run(&undisturbed.azure("search", TPE), &["--slots", "2"]);
     let lab = Lab::new();
     let file = lab.azure("search", TPE);
-    for goal in [10, 30] {
+    let planned = |lab: &Lab| lab.scalar("select count(*) from run_records").as_i64();
+    for goal in [2, 20] {
         let mut sweep = lab.start(&file, &["--slots", "2"]);
         lab.wait_for("select count(*) from run_records where status = 'done'", |value| {
             value.as_i64() >= Some(goal)
         });
         sweep.kill().unwrap();
         sweep.wait().unwrap();
+        // The last batch is proposed after 33 runs: far from the first kill, however slow this test looks at the store.
+        assert!(goal > 2 || planned(&lab) < planned(&undisturbed), "not all was planned yet");
     }
-    let before = lab.scalar("select count(*) from run_records");
-    assert!(
-        before.as_i64() < undisturbed.scalar("select count(*) from run_records").as_i64(),
-        "not all was planned yet"
-    );
     lab.run(&file, &["--slots", "2"]);
     assert_eq!(outcome(&lab, "search"), outcome(&undisturbed, "search"));
     assert_eq!(lab.metrics("search"), undisturbed.metrics("search"));
