@@ -1121,6 +1121,22 @@ fn a_sobol_sequence_has_an_end() {
 }
 
 #[test]
+fn an_experiment_has_at_most_a_million_runs() {
+    let text = search("strategy = \"random\"\ntrials = 50000\nseeds = [1, 2, 3, 4, 5, 6, 7]")
+        .replace("epochs = 1", "epochs = 1\nlearning_rate = { log_uniform = [1e-4, 1e-2] }");
+    let text = format!("{text}[split]\nfolds = 3\n");
+    assert_snapshot!(refusal(&text, &[]), @r#"
+    error: this experiment has more than 1000000 runs
+      --> e.toml:18:10
+       |
+    18 | trials = 50000
+       |          ^^^^^
+       |
+       = help: give fewer trials, seeds or folds, or divide it into several files
+    "#);
+}
+
+#[test]
 fn a_pruner_that_never_judges_is_pointed_at() {
     assert_snapshot!(refusal(&search("strategy = \"random\"\n[search.pruner.asha]\nmin_epochs = 3"), &[]), @r#"
     error: no run is ever judged: it would be after min_epochs, but all end at epoch 1

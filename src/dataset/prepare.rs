@@ -173,6 +173,8 @@ impl ScaledSteps {
 /// Reads each source once and prepares each slice, task, split and fold once.
 #[derive(Default)]
 pub struct Loader {
+    /// Where each source is; asked once, since a plan asks for every run.
+    sources: HashMap<String, Source>,
     traces: HashMap<String, (Arc<Trace>, String)>,
     prepared: HashMap<String, Arc<Prepared>>,
 }
@@ -211,7 +213,14 @@ impl Loader {
     }
 
     fn load(&mut self, spec: &DatasetSpec) -> Result<(Arc<Trace>, String), PrepareError> {
-        let source = find_source(&spec.source).map_err(PrepareError::Missing)?;
+        let source = match self.sources.get(&spec.source) {
+            Some(source) => source.clone(),
+            None => {
+                let source = find_source(&spec.source).map_err(PrepareError::Missing)?;
+                self.sources.insert(spec.source.clone(), source.clone());
+                source
+            }
+        };
         let key = match &source {
             // The generator is endless: how much of it is needed depends on the slice.
             Source::Synthetic => json!([

@@ -26,6 +26,9 @@ pub(super) fn check_claims(
     without_overrides: Option<&[Trial]>,
     axes: &[String],
 ) -> Result<(), Problem> {
+    if claims.is_empty() {
+        return Ok(());
+    }
     let planned: Vec<Value> = trials.iter().map(|trial| trial.spec.params()).collect();
     let original: Vec<Value> =
         without_overrides.unwrap_or_default().iter().map(|trial| trial.spec.params()).collect();

@@ -43,10 +43,11 @@ impl<'a, 's> EntrySpace<'a, 's> {
                 None => vec![at],
             });
         }
-        // A dimension that a model does not read would only thin out the others.
         let model = &spec.models[entry];
+        // A dimension that a model does not read would only thin out the others, or make the same trial many times.
+        let drawn = spec.search.strategy != Strategy::Grid;
         let even = matches!(spec.search.strategy, Strategy::Sobol | Strategy::Tpe);
-        groups.retain(|group| !even || group.iter().any(|&at| reads(spec, model, &axes[at].name)));
+        groups.retain(|group| !drawn || group.iter().any(|&at| reads(spec, model, &axes[at].name)));
         let dimensions: Vec<Dimension> =
             groups.iter().map(|group| axes[group[0]].domain.dimension()).collect();
         if even && dimensions.len() > MOST_SOBOL_DIMENSIONS {

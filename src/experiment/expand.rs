@@ -11,7 +11,7 @@ use super::entry_space::EntrySpace;
 use super::problem::Problem;
 use super::search_check::{check_axes_are_read, check_pruner_has_rungs, check_tpe_can_search};
 use super::spec::{ExperimentSpec, Strategy};
-use super::validate::violations;
+use super::validate::{MOST_RUNS, violations};
 use super::{SearchedEntry, Trial};
 use crate::nearest::nearest;
 use crate::search::{Point, random, sobol};
@@ -34,9 +34,10 @@ pub(super) fn expand(document: &Document<'_>) -> Result<Expansion, Problem> {
     check_axes_are_read(&spec, &axes)?;
     check_pruner_has_rungs(document, &spec, &axes)?;
     let zips = zip_groups(document, &spec, &axes)?;
-    let mut trials = Vec::new();
+    let mut trials: Vec<Trial> = Vec::new();
     let mut known = HashSet::new();
     let mut searched = Vec::new();
+    let mut runs = 0;
     for entry in 0..spec.models.len() {
         let space = EntrySpace::new(document, &spec, &axes, &zips, entry)?;
         let points = match spec.search.strategy {
@@ -48,6 +49,8 @@ pub(super) fn expand(document: &Document<'_>) -> Result<Expansion, Problem> {
             }
             Strategy::Tpe if space.dimensions.is_empty() => vec![Point::new()],
             Strategy::Tpe => {
+                runs += runs_of(&spec, entry).saturating_mul(spec.search.trials);
+                check_runs(document, &spec, runs)?;
                 searched.push(SearchedEntry { entry, space: space.dimensions });
                 continue;
             }
@@ -58,6 +61,8 @@ pub(super) fn expand(document: &Document<'_>) -> Result<Expansion, Problem> {
             let trial = space.trial(point)?;
             if known.insert((entry, trial.spec.params().to_string())) {
                 trials.push(trial);
+                runs += runs_of(&spec, entry);
+                check_runs(document, &spec, runs)?;
             }
         }
     }
@@ -71,6 +76,26 @@ pub(super) fn expand(document: &Document<'_>) -> Result<Expansion, Problem> {
         }
     }
     Ok(Expansion { spec, trials, axes: names, searched })
+}
+
+/// Runs of one trial, if its axes leave the folds alone.
+fn runs_of(spec: &ExperimentSpec, entry: usize) -> usize {
+    let seeds = if spec.models[entry].is_trained() { spec.search.seeds.len() } else { 1 };
+    seeds.saturating_mul(spec.split.folds)
+}
+
+fn check_runs(document: &Document<'_>, spec: &ExperimentSpec, runs: usize) -> Result<(), Problem> {
+    if runs <= MOST_RUNS {
+        return Ok(());
+    }
+    // A grid has no number of trials to point at.
+    let keys = match spec.search.strategy {
+        Strategy::Grid => ["search", "seeds"],
+        _ => ["search", "trials"],
+    };
+    let place = document.span_of(&keys.map(str::to_string));
+    Err(Problem::at(place, format!("this experiment has more than {MOST_RUNS} runs"))
+        .help("give fewer trials, seeds or folds, or divide it into several files"))
 }
 
 /// The trials at some points of the space of one `[[models]]` entry; a point may combine values that do not fit together.

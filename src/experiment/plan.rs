@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::run_spec::{Candidates, DataIdentity, RunSpec, run_label};
+use super::run_spec::{Candidates, DataIdentity, Identity, RunSpec, run_label};
 use super::spec::Metric;
 use super::{Experiment, ExperimentError, SearchedEntry, Trial};
 use crate::dataset::{LeakVerdict, Loader, Part};
-use crate::model::ModelSpec;
+use crate::model::{EnsembleSpec, ModelSpec};
 use crate::nearest::nearest;
 use crate::search::{Outcome, Point, Tried, propose};
 
@@ -161,9 +161,17 @@ impl Plan {
         device_class: &str,
     ) -> Result<Vec<String>, ExperimentError> {
         let mut run_ids = Vec::new();
+        let resolved = Resolved::new(experiment, trial.entry, trial.spec.clone());
         for fold in 0..trial.spec.split.folds {
             for seed in seeds_of(experiment, &trial.spec) {
-                let run = plan_run(experiment, trial, seed, fold, loader, device_class, &self.runs)?;
+                let place = Place { seed, fold, device_class };
+                let run = match &trial.spec.model {
+                    ModelSpec::Ensemble(ensemble) => {
+                        let (spec, members) = self.ensemble_of(&trial.spec, ensemble, seed, fold);
+                        Resolved::new(experiment, trial.entry, spec).run(experiment, place, members, loader)?
+                    }
+                    _ => resolved.run(experiment, place, Vec::new(), loader)?,
+                };
                 run_ids.push(run.id.clone());
                 if self.planned.insert(run.id.clone()) {
                     self.runs.push(Arc::new(run));
@@ -172,54 +180,85 @@ impl Plan {
         }
         Ok(run_ids)
     }
+
+    /// An ensemble as one seed and fold run it, and the runs that it chooses its members from.
+    fn ensemble_of(
+        &self,
+        spec: &RunSpec,
+        ensemble: &EnsembleSpec,
+        seed: Option<u64>,
+        fold: usize,
+    ) -> (RunSpec, Vec<String>) {
+        let setting = spec.setting();
+        let chosen: Vec<&Arc<Run>> = self
+            .runs
+            .iter()
+            .filter(|run| ensemble.members.iter().any(|member| member == run.spec.model.kind()))
+            .filter(|run| run.fold == fold && (run.seed == seed || run.seed.is_none()))
+            .filter(|run| run.spec.setting() == setting)
+            .collect();
+        let mut spec = spec.clone();
+        // An ensemble reads what its members read, so its windows start where the longest of them can.
+        if let Some(longest) = chosen.iter().map(|run| run.spec.task.lookback()).max() {
+            spec.task.set_lookback(longest);
+        }
+        (spec, chosen.iter().map(|run| run.id.clone()).collect())
+    }
 }
 
 fn is_ensemble(trial: &Trial) -> bool {
     matches!(trial.spec.model, ModelSpec::Ensemble(_))
 }
 
-fn plan_run(
-    experiment: &Experiment,
-    trial: &Trial,
+/// Where a run stands beside those of the same trial.
+#[derive(Clone, Copy)]
+struct Place<'a> {
     seed: Option<u64>,
     fold: usize,
-    loader: &mut Loader,
-    device_class: &str,
-    earlier: &[Arc<Run>],
-) -> Result<Run, ExperimentError> {
-    let mut spec = trial.spec.clone();
-    let mut candidates = Candidates {
-        run_ids: Vec::new(),
-        selection: experiment.spec.search.objective.on_validation(),
-        pruner: experiment.spec.search.pruner.clone(),
-    };
-    if let ModelSpec::Ensemble(ensemble) = &spec.model {
-        let setting = spec.setting();
-        let chosen: Vec<&Arc<Run>> = earlier
-            .iter()
-            .filter(|run| ensemble.members.iter().any(|member| member == run.spec.model.kind()))
-            .filter(|run| run.fold == fold && (run.seed == seed || run.seed.is_none()))
-            .filter(|run| run.spec.setting() == setting)
-            .collect();
-        candidates.run_ids = chosen.iter().map(|run| run.id.clone()).collect();
-        // An ensemble reads what its members read, so its windows start where the longest of them can.
-        if let Some(longest) = chosen.iter().map(|run| run.spec.task.lookback()).max() {
-            spec.task.set_lookback(longest);
-        }
+    device_class: &'a str,
+}
+
+/// What all runs of a trial share.
+struct Resolved {
+    entry: usize,
+    spec: RunSpec,
+    identity: Identity,
+    label: String,
+}
+
+impl Resolved {
+    fn new(experiment: &Experiment, entry: usize, spec: RunSpec) -> Self {
+        let label = run_label(&spec.params(), &experiment.axes);
+        Self { entry, identity: spec.identity(), label, spec }
     }
-    let (sha256, verdict) = prepare(experiment, trial.entry, &spec, fold, loader)?;
-    let data = DataIdentity { sha256: sha256.clone(), device_class: device_class.to_string() };
-    Ok(Run {
-        id: spec.id(seed, fold, &data, &candidates),
-        label: run_label(&spec.params(), &experiment.axes),
-        seed,
-        fold,
-        entry: trial.entry,
-        candidates: candidates.run_ids,
-        dataset_sha256: sha256,
-        verdict,
-        spec,
-    })
+
+    fn run(
+        &self,
+        experiment: &Experiment,
+        place: Place<'_>,
+        candidates: Vec<String>,
+        loader: &mut Loader,
+    ) -> Result<Run, ExperimentError> {
+        let Place { seed, fold, device_class } = place;
+        let (sha256, verdict) = prepare(experiment, self.entry, &self.spec, fold, loader)?;
+        let data = DataIdentity { sha256: sha256.clone(), device_class: device_class.to_string() };
+        let candidates = Candidates {
+            run_ids: candidates,
+            selection: experiment.spec.search.objective.on_validation(),
+            pruner: experiment.spec.search.pruner.clone(),
+        };
+        Ok(Run {
+            id: self.identity.run_id(seed, fold, &data, &candidates),
+            label: self.label.clone(),
+            seed,
+            fold,
+            entry: self.entry,
+            candidates: candidates.run_ids,
+            dataset_sha256: sha256,
+            verdict,
+            spec: self.spec.clone(),
+        })
+    }
 }
 
 /// A model without randomness runs once; an ensemble has the randomness of its members.

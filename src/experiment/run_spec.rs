@@ -1,5 +1,7 @@
 //! A resolved run: one point of the plan with every value filled in, and the identity that follows from it.
 
+use std::fmt::Write as _;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -115,31 +117,52 @@ impl RunSpec {
         Value::Object(params)
     }
 
-    /// The run's identity: equal for two runs exactly when they must give the same numbers.
+    /// What a run's identity takes from its parameters.
     ///
     /// The source's name is left out, since the data's own hash stands for it.
-    /// `candidates` are the runs that an ensemble chooses its members from, and what it chooses by.
-    pub fn id(&self, seed: Option<u64>, fold: usize, data: &DataIdentity, candidates: &Candidates) -> String {
+    pub fn identity(&self) -> Identity {
         let mut params = self.params();
         if let Some(Value::Object(dataset)) = params.get_mut("dataset") {
             dataset.remove("source");
         }
-        let identity = json!({
-            "params": params,
-            "seed": seed,
-            "fold": fold,
-            "dataset": data.sha256,
-            "model_version": self.model.version(),
-            "device": data.device_class,
-            "candidates": candidates.identity(),
-        });
-        short_hash(&canonical(&identity))
+        Identity { params: canonical(&params), model_version: self.model.version() }
     }
 
     /// What two runs must share for their errors to be comparable: data, split, target and evaluation, but not what
     /// the model sees or how it learns.
     pub fn setting(&self) -> Value {
         setting_of(&self.params())
+    }
+}
+
+/// The part of a run's identity that all seeds and folds share.
+pub struct Identity {
+    /// Canonical JSON of the parameters.
+    params: String,
+    model_version: u32,
+}
+
+impl Identity {
+    /// The run's identity: equal for two runs exactly when they must give the same numbers.
+    ///
+    /// `candidates` are the runs that an ensemble chooses its members from, and what it chooses by.
+    pub fn run_id(
+        &self,
+        seed: Option<u64>,
+        fold: usize,
+        data: &DataIdentity,
+        candidates: &Candidates,
+    ) -> String {
+        // Canonical JSON again: the keys are in order, and the parameters need not be written anew for every run.
+        short_hash(&format!(
+            r#"{{"candidates":{},"dataset":{},"device":{},"fold":{fold},"model_version":{},"params":{},"seed":{}}}"#,
+            canonical(&candidates.identity()),
+            json!(data.sha256),
+            json!(data.device_class),
+            self.model_version,
+            self.params,
+            json!(seed),
+        ))
     }
 }
 
@@ -217,18 +240,36 @@ fn with_kind(tagged: Value) -> Value {
 
 /// JSON text with sorted keys, whatever order the map type of the day keeps.
 fn canonical(value: &Value) -> String {
+    let mut text = String::new();
+    write_canonical(value, &mut text);
+    text
+}
+
+fn write_canonical(value: &Value, text: &mut String) {
     match value {
         Value::Object(map) => {
-            let mut keys: Vec<&String> = map.keys().collect();
-            keys.sort();
-            let fields: Vec<String> = keys
-                .iter()
-                .map(|key| format!("{}:{}", Value::String((*key).clone()), canonical(&map[*key])))
-                .collect();
-            format!("{{{}}}", fields.join(","))
+            let mut fields: Vec<(&String, &Value)> = map.iter().collect();
+            fields.sort_by_key(|(key, _)| *key);
+            text.push('{');
+            for (at, (key, value)) in fields.into_iter().enumerate() {
+                text.push_str(if at > 0 { "," } else { "" });
+                // Writing to a string cannot fail.
+                let _ = write!(text, "{}:", json!(key));
+                write_canonical(value, text);
+            }
+            text.push('}');
         }
-        Value::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),
-        other => other.to_string(),
+        Value::Array(items) => {
+            text.push('[');
+            for (at, item) in items.iter().enumerate() {
+                text.push_str(if at > 0 { "," } else { "" });
+                write_canonical(item, text);
+            }
+            text.push(']');
+        }
+        other => {
+            let _ = write!(text, "{other}");
+        }
     }
 }
 

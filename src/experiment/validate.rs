@@ -7,6 +7,8 @@ use crate::search::{MOST_SOBOL_POINTS, PrunerSpec, STARTUP_TRIALS};
 
 /// More trials than this are a mistake in the file, not a plan.
 pub const MOST_TRIALS: usize = 100_000;
+/// More runs than this are planned too slowly, and would be asked for by mistake.
+pub const MOST_RUNS: usize = 1_000_000;
 /// More threads than any machine would give one run.
 const MOST_THREADS: usize = 256;
 /// Tasks of a job array that Slurm takes by default (`MaxArraySize`).
