@@ -49,7 +49,7 @@ pub(super) fn clean(args: &CleanArgs, console: Console) -> anyhow::Result<()> {
     };
     let (cleaned, removed) =
         slice(&trace, &rules).map_err(|error| usage(format!("{}; {}", error.message, error.help)))?;
-    let Trace::Requests(cleaned) = cleaned else {
+    let Trace::Requests(cleaned) = cleaned.into_owned() else {
         return Err(usage("a numeric table has no tokens and no arrivals to clean".to_string()));
     };
     let mut text = Vec::new();

@@ -213,13 +213,12 @@ impl Loader {
     }
 
     fn load(&mut self, spec: &DatasetSpec) -> Result<(Arc<Trace>, String), PrepareError> {
-        let source = match self.sources.get(&spec.source) {
-            Some(source) => source.clone(),
-            None => {
-                let source = find_source(&spec.source).map_err(PrepareError::Missing)?;
-                self.sources.insert(spec.source.clone(), source.clone());
-                source
-            }
+        let source = if let Some(known) = self.sources.get(&spec.source) {
+            known.clone()
+        } else {
+            let found = find_source(&spec.source).map_err(PrepareError::Missing)?;
+            self.sources.insert(spec.source.clone(), found.clone());
+            found
         };
         let key = match &source {
             // The generator is endless: how much of it is needed depends on the slice.

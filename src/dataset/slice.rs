@@ -1,5 +1,7 @@
 //! Takes the slice of a trace that an experiment names, and cleans it.
 
+use std::borrow::Cow;
+
 use super::trace::{Labels, RequestTrace, SeriesTrace, Trace};
 use crate::experiment::{DatasetSpec, Span};
 use crate::nearest::nearest;
@@ -28,21 +30,40 @@ pub struct Removed {
     pub spread: usize,
 }
 
-/// Slices and cleans a trace.
+/// Slices and cleans a trace. One that is left as it is is not copied.
 ///
 /// # Errors
 /// A filter on a column that the trace does not have, a name that no row carries, or a slice without rows.
-pub fn slice(trace: &Trace, spec: &DatasetSpec) -> Result<(Trace, Removed), SliceError> {
-    match trace {
+pub fn slice<'t>(trace: &'t Trace, spec: &DatasetSpec) -> Result<(Cow<'t, Trace>, Removed), SliceError> {
+    if keeps_all(trace.times(), spec) {
+        return Ok((Cow::Borrowed(trace), Removed { read: trace.times().len(), ..Removed::default() }));
+    }
+    let (sliced, removed) = match trace {
         Trace::Requests(trace) => {
             let (trace, removed) = slice_requests(trace, spec)?;
-            Ok((Trace::Requests(trace), removed))
+            (Trace::Requests(trace), removed)
         }
         Trace::Series(trace) => {
             let (trace, removed) = slice_series(trace, spec)?;
-            Ok((Trace::Series(trace), removed))
+            (Trace::Series(trace), removed)
         }
-    }
+    };
+    Ok((Cow::Owned(sliced), removed))
+}
+
+/// Whether a slice is the whole trace, and its cleaning leaves every row as it is.
+fn keeps_all(times: &[f64], spec: &DatasetSpec) -> bool {
+    let (start_s, end_s) = bounds(spec);
+    let (Some(&first_s), Some(&last_s)) = (times.first(), times.last()) else { return false };
+    let cleaning = &spec.cleaning;
+    spec.llms.is_none()
+        && spec.log_types.is_none()
+        && [spec.max_rows, spec.latest_rows].iter().flatten().all(|&most| most >= times.len())
+        && first_s == 0.0
+        && start_s <= first_s
+        && end_s > last_s
+        && !cleaning.drop_zero_tokens
+        && cleaning.spread_duplicate_timestamps.is_none()
 }
 
 fn slice_requests(trace: &RequestTrace, spec: &DatasetSpec) -> Result<(RequestTrace, Removed), SliceError> {

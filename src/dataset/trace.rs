@@ -12,6 +12,16 @@ pub enum Trace {
     Series(SeriesTrace),
 }
 
+impl Trace {
+    /// Seconds from the first row to each.
+    pub(super) fn times(&self) -> &[f64] {
+        match self {
+            Trace::Requests(trace) => &trace.arrival_s,
+            Trace::Series(trace) => &trace.time_s,
+        }
+    }
+}
+
 /// Requests in the order of their arrival.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RequestTrace {

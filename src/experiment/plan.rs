@@ -168,7 +168,8 @@ impl Plan {
                 let run = match &trial.spec.model {
                     ModelSpec::Ensemble(ensemble) => {
                         let (spec, members) = self.ensemble_of(&trial.spec, ensemble, seed, fold);
-                        Resolved::new(experiment, trial.entry, spec).run(experiment, place, members, loader)?
+                        Resolved::new(experiment, trial.entry, spec)
+                            .run(experiment, place, members, loader)?
                     }
                     _ => resolved.run(experiment, place, Vec::new(), loader)?,
                 };

@@ -94,7 +94,7 @@ impl SavedModel {
         };
         let (trace, _) =
             slice(trace, &cleaning).map_err(|error| anyhow::anyhow!("{}; {}", error.message, error.help))?;
-        Past::new(&self.saved, self.lookback(), trace)
+        Past::new(&self.saved, self.lookback(), trace.into_owned())
     }
 
     /// What the time of a step is called.

@@ -47,7 +47,10 @@ impl BoardFigures {
     /// Adds a plot that was drawn, or a sentence on why it was not.
     pub fn add(&mut self, what: &str, name: String, drawn: anyhow::Result<Plot>, caption: String) {
         match drawn {
-            Ok(plot) => self.plots.push(Captioned { plot: Plot { name, ..plot }, caption }),
+            Ok(mut plot) => {
+                plot.name = name;
+                self.plots.push(Captioned { plot, caption });
+            }
             Err(error) => self.missing.push(format!("The {what} could not be drawn: {error:#}.")),
         }
     }

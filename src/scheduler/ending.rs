@@ -7,7 +7,7 @@ use anyhow::{bail, ensure};
 
 use super::lab::Lab;
 use super::retry::{Fault, Verdict};
-use super::slot::speaks_of_memory;
+use super::slot::{Occupied, speaks_of_memory};
 use crate::experiment::Run;
 use crate::store::{Ending, Record, Status};
 
@@ -21,9 +21,10 @@ impl Lab<'_> {
         let mut abandoned = Vec::new();
         for slot in 0..self.slots.len() {
             self.slots[slot].kill();
-            if let Some((run, ended)) = self.end(slot, Status::Interrupted, STOPPED) {
+            while let Some((run, ended)) = self.end(slot, Status::Interrupted, STOPPED) {
                 records.extend([ended, self.event(run, "interrupted", STOPPED.to_string())]);
                 abandoned.push((slot, run));
+                self.slots[slot].occupied = self.slots[slot].ahead.pop_front().map(Occupied::now);
             }
         }
         self.store.write(&records)?;

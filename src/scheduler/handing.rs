@@ -3,15 +3,22 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::ending::ended;
 use super::execute::run_folder;
 use super::lab::Lab;
 use super::protocol::{FromWorker, Job};
 use super::retry::Fault;
 use super::slot::{Occupied, SlotMessage};
-use crate::store::{Attempt, Claim, ClaimRequest, Status};
+use crate::store::{Attempt, Claim, ClaimRequest, Ending, Status};
 
 /// Pause before a run that another supervisor has is looked at again.
 const TAKEN_PAUSE: Duration = Duration::from_secs(1);
+
+/// Runs that take longer are handed out one by one.
+const MOMENT: Duration = Duration::from_millis(50);
+
+/// Short runs that a worker has beside the one that it is at: enough to keep it busy while the store is written.
+const AHEAD: usize = 2;
 
 impl Lab<'_> {
     /// Puts a run back to its place: the queue is in the order of the plan, so that earlier runs come first.
@@ -108,10 +115,65 @@ impl Lab<'_> {
             if self.options.budget.spent(self.started.len() + next.len()).is_some() {
                 break;
             }
-            let Some(run) = self.next_ready() else { break };
-            next.push((*slot, run));
+            if self.slots[*slot].ahead.is_empty() {
+                let Some(run) = self.next_ready() else { break };
+                next.push((*slot, run));
+            }
+            let ended = self.slots[*slot].occupied.as_ref().map(|ended| (ended.run, ended.started.elapsed()));
+            for _ in self.slots[*slot].ahead.len()..AHEAD {
+                if self.options.budget.spent(self.started.len() + next.len()).is_some() {
+                    return next;
+                }
+                let Some(run) = ended.and_then(|(run, taken)| self.next_ahead(run, taken)) else { break };
+                next.push((*slot, run));
+            }
         }
         next
+    }
+
+    /// A run that a slot's worker may have before it is through with another: one that is over in a moment, as far as the
+    /// run before tells. A longer one would be kept from slots that become free meanwhile.
+    fn next_ahead(&mut self, before: usize, taken: Duration) -> Option<usize> {
+        let before = &self.runs[before].spec.model;
+        if before.is_trained() || taken > MOMENT {
+            return None;
+        }
+        let kind = before.kind();
+        let next = self.next_ready()?;
+        let run = &self.runs[next];
+        if run.spec.model.kind() == kind && run.candidates.is_empty() {
+            return Some(next);
+        }
+        self.requeue(next);
+        None
+    }
+
+    /// Puts the first run that a slot's worker has been sent already in the place of the one that ended; or all of them
+    /// back into the queue, if that worker is gone.
+    pub(super) fn advance(&mut self, slot: usize) -> anyhow::Result<()> {
+        if self.slots[slot].has_worker() {
+            if self.slots[slot].occupied.is_none()
+                && let Some(run) = self.slots[slot].ahead.pop_front()
+            {
+                self.slots[slot].occupied = Some(Occupied::now(run));
+                self.progress.started(slot, &self.runs[run]);
+            }
+            return Ok(());
+        }
+        let error = "its worker ended before it began";
+        let mut records = Vec::new();
+        for run in std::mem::take(&mut self.slots[slot].ahead) {
+            let ending = Ending::Otherwise {
+                status: Status::Interrupted,
+                error: error.to_string(),
+                wall_s: 0.0,
+                peak_rss_bytes: None,
+            };
+            records.push(ended(&self.runs[run], self.attempts[&run], ending));
+            records.push(self.event(run, "interrupted", error.to_string()));
+            self.requeue(run);
+        }
+        self.store.write(&records)
     }
 
     /// Starts a run, if the claim was granted.
@@ -152,6 +214,12 @@ impl Lab<'_> {
             rungs: self.sweep.rungs(index).to_vec(),
             results: self.options.results.clone(),
         };
+        if self.slots[slot].occupied.is_some() {
+            self.slots[slot].ahead.push_back(index);
+            // A worker that does not take it is gone, and says so in its last message: then the run goes back.
+            let _ = self.slots[slot].send_ahead(job);
+            return Ok(());
+        }
         self.slots[slot].occupied = Some(Occupied::now(index));
         if let Err(error) = self.slots[slot].send(job, &self.sender) {
             let ending = self.slots[slot].bury();

@@ -16,7 +16,7 @@ use super::sweep::Sweep;
 use super::terms::{LabOptions, Progress, Spent, Summary};
 use crate::dataset::Loader;
 use crate::experiment::Run;
-use crate::store::{Ending, Record, Store};
+use crate::store::{Ending, Event, Record, Store};
 
 /// Longest time without a look at interrupts and deadlines.
 const TICK: Duration = Duration::from_millis(100);
@@ -146,12 +146,12 @@ impl<'a> Lab<'a> {
             Some(Spent::Time) => "the time that --max-time allows was up",
             None => "a run failed under --fail-fast",
         };
-        self.store.write(&[Record::Event {
+        self.store.write(&[Record::Event(Event {
             experiment: Some(self.options.experiment.clone()),
             run_id: None,
             kind: "stopped",
             detail: why.to_string(),
-        }])
+        })])
     }
 
     fn heed_interrupts(&mut self) -> anyhow::Result<()> {
@@ -203,13 +203,27 @@ impl<'a> Lab<'a> {
         batch
     }
 
-    /// Records a batch, then acts on it.
+    /// Records what has come, then acts on it.
     fn absorb(&mut self, batch: Vec<Tagged>) -> anyhow::Result<()> {
-        let current: Vec<(usize, SlotMessage)> = batch
+        let mut batch = batch;
+        while !batch.is_empty() {
+            let rest = after_ends(&mut batch);
+            self.absorb_round(batch)?;
+            batch = rest;
+        }
+        Ok(())
+    }
+
+    /// Records messages of which at most one ends a run of each slot, then acts on them.
+    fn absorb_round(&mut self, round: Vec<Tagged>) -> anyhow::Result<()> {
+        let current: Vec<(usize, SlotMessage)> = round
             .into_iter()
             .filter(|tagged| self.slots[tagged.slot].serial() == tagged.worker)
             .map(|tagged| (tagged.slot, tagged.message))
             .collect();
+        for (slot, message) in &current {
+            self.check_run(*slot, message)?;
+        }
         let records: Vec<Record> =
             current.iter().flat_map(|(slot, message)| self.records_of(*slot, message)).collect();
         let next = self.next_for(&current);
@@ -243,10 +257,23 @@ impl<'a> Lab<'a> {
                 }
                 SlotMessage::Ended => self.settle_crash(slot)?,
             }
+            self.advance(slot)?;
         }
         for ((slot, run), claim) in next.into_iter().zip(claims) {
             self.take_up(slot, run, claim)?;
         }
+        Ok(())
+    }
+
+    /// A result must be that of the run that the slot is thought to be at: nothing may ever be recorded for another.
+    fn check_run(&self, slot: usize, message: &SlotMessage) -> anyhow::Result<()> {
+        let SlotMessage::Event(FromWorker::Done(result)) = message else { return Ok(()) };
+        let expected = self.slots[slot].occupied.as_ref().map(|occupied| &self.runs[occupied.run].id);
+        anyhow::ensure!(
+            expected == Some(&result.run_id),
+            "slot {slot} gave the result of run {} where that of {expected:?} was due; please report this",
+            result.run_id
+        );
         Ok(())
     }
 
@@ -316,11 +343,25 @@ impl<'a> Lab<'a> {
     }
 
     pub(super) fn event(&self, run: usize, kind: &'static str, detail: String) -> Record {
-        Record::Event {
+        Record::Event(Event {
             experiment: Some(self.options.experiment.clone()),
             run_id: Some(self.runs[run].id.clone()),
             kind,
             detail,
-        }
+        })
     }
+}
+
+/// Takes out of a batch, and returns, every message of a slot that comes after the end of a run: it belongs to the next.
+fn after_ends(batch: &mut Vec<Tagged>) -> Vec<Tagged> {
+    let mut ended = HashSet::new();
+    let (now, later): (Vec<Tagged>, Vec<Tagged>) = batch.drain(..).partition(|tagged| {
+        let first = !ended.contains(&tagged.slot);
+        if !matches!(tagged.message, SlotMessage::Event(FromWorker::Ready { .. } | FromWorker::Epoch(_))) {
+            ended.insert(tagged.slot);
+        }
+        first
+    });
+    *batch = now;
+    later
 }

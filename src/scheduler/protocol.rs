@@ -1,6 +1,7 @@
 //! What supervisor and worker say to each other: one JSON object a line, jobs down, events up.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,7 +9,7 @@ use crate::experiment::RunSpec;
 use crate::model::Epoch;
 
 /// Version of the protocol; both sides are the same binary, so a difference means that it was replaced meanwhile.
-pub const PROTOCOL: u32 = 3;
+pub const PROTOCOL: u32 = 4;
 
 /// From the supervisor.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -60,7 +61,7 @@ pub enum FromWorker {
     /// An epoch of the current run ended.
     Epoch(Epoch),
     /// The current run is done and its files are in place.
-    Done(Box<RunResult>),
+    Done(Arc<RunResult>),
     /// The current run was given up, as it was told.
     Pruned {
         /// Seconds from the job's arrival, without those of waiting for verdicts.
@@ -85,6 +86,8 @@ pub enum FromWorker {
 /// What a run yields.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunResult {
+    /// The run.
+    pub run_id: String,
     /// Every metric.
     pub metrics: Vec<MetricValue>,
     /// Test errors by hour, burst state and size.

@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -21,6 +21,9 @@ use crate::search::Verdict;
 
 /// Lines of a worker's standard error that are kept for the error message of a crash.
 const KEPT_LINES: usize = 12;
+
+/// Time between two looks at the memory of a worker.
+const SAMPLE_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a slot's threads tell the lab.
 pub enum SlotMessage {
@@ -50,6 +53,8 @@ pub struct Occupied {
     pub overtime: Option<Instant>,
     /// Largest resident set of its worker so far; what a worker cannot report when it is killed.
     pub peak_rss_bytes: Option<u64>,
+    /// When that was looked at.
+    sampled: Instant,
     /// The rung at which it waits for its verdict.
     pub(super) at_rung: Option<AtRung>,
     /// Its last verdict.
@@ -62,11 +67,13 @@ impl Occupied {
     /// A run that is handed over now.
     pub fn now(run: usize) -> Self {
         let kernel_kills = memory::kernel_kills();
+        let started = Instant::now();
         Self {
             run,
-            started: Instant::now(),
+            started,
             overtime: None,
             peak_rss_bytes: None,
+            sampled: started,
             at_rung: None,
             verdict: None,
             kernel_kills,
@@ -91,6 +98,8 @@ pub struct Slot {
     pub placement: Placement,
     /// The run it is at.
     pub occupied: Option<Occupied>,
+    /// The runs that its worker does next, and has been sent already.
+    pub(super) ahead: VecDeque<usize>,
     /// Whether the current worker has opened its device.
     pub ready: bool,
     /// Whether it gets no more runs, because its GPU cannot be used.
@@ -115,6 +124,7 @@ impl Slot {
             index,
             placement,
             occupied: None,
+            ahead: VecDeque::new(),
             ready: false,
             retired: false,
             threads,
@@ -133,6 +143,11 @@ impl Slot {
         self.occupied.is_none() && !self.retired
     }
 
+    /// Whether it has a worker.
+    pub(super) fn has_worker(&self) -> bool {
+        self.worker.is_some()
+    }
+
     /// Whether its worker ended, on a GPU, before it had opened that GPU.
     pub fn is_unfit(&self) -> bool {
         self.worker.is_none() && !self.ready && self.placement != Placement::Cpu
@@ -144,9 +159,7 @@ impl Slot {
     /// # Errors
     /// A worker that cannot be started or does not take the job.
     pub fn send(&mut self, job: Job, messages: &Sender<Tagged>) -> anyhow::Result<()> {
-        let mut line =
-            serde_json::to_vec(&ToWorker::Run(Box::new(job))).context("a job cannot be written as JSON")?;
-        line.push(b'\n');
+        let line = line_of(&ToWorker::Run(Box::new(job)))?;
         if let Some(worker) = &mut self.worker {
             if worker.stdin.write_all(&line).is_ok() {
                 return Ok(());
@@ -158,14 +171,22 @@ impl Slot {
         worker.stdin.write_all(&line).context("the worker does not take the job")
     }
 
+    /// Hands a job to a worker that is still at another one.
+    ///
+    /// # Errors
+    /// A worker that is gone, which its last message will tell.
+    pub(super) fn send_ahead(&mut self, job: Job) -> anyhow::Result<()> {
+        let line = line_of(&ToWorker::Run(Box::new(job)))?;
+        let Some(worker) = &mut self.worker else { anyhow::bail!("the worker is gone") };
+        worker.stdin.write_all(&line).context("the worker does not take the job")
+    }
+
     /// Tells the worker whether its run goes on.
     ///
     /// # Errors
     /// A worker that is gone.
     pub fn tell_verdict(&mut self, run_id: String, epoch: usize, goes_on: bool) -> anyhow::Result<()> {
-        let mut line = serde_json::to_vec(&ToWorker::Verdict { run_id, epoch, goes_on })
-            .context("a verdict cannot be written as JSON")?;
-        line.push(b'\n');
+        let line = line_of(&ToWorker::Verdict { run_id, epoch, goes_on })?;
         let Some(worker) = &mut self.worker else { anyhow::bail!("the worker is gone") };
         worker.stdin.write_all(&line).context("the worker does not take the verdict")
     }
@@ -265,14 +286,14 @@ impl Slot {
 
     /// Looks at how much memory the current run has taken so far.
     pub fn sample_memory(&mut self) {
-        let Some(worker) = &self.worker else { return };
-        let peak = memory::peak_rss_bytes(&worker.child.id().to_string());
-        if let Some(occupied) = &mut self.occupied
-            && peak.is_some()
-        {
-            // The latest figure, not the largest: the first may still be that of the run before.
-            occupied.peak_rss_bytes = peak;
+        let (Some(worker), Some(occupied)) = (&self.worker, &mut self.occupied) else { return };
+        if occupied.sampled.elapsed() < SAMPLE_PAUSE {
+            return;
         }
+        occupied.sampled = Instant::now();
+        // The latest figure, not the largest: the first may still be that of the run before.
+        occupied.peak_rss_bytes =
+            memory::peak_rss_bytes(&worker.child.id().to_string()).or(occupied.peak_rss_bytes);
     }
 
     /// Kills the worker and everything it started.
@@ -281,6 +302,13 @@ impl Slot {
             kill_group(&worker.child, Signal::KILL);
         }
     }
+}
+
+/// A message to a worker as a line.
+fn line_of(message: &ToWorker) -> anyhow::Result<Vec<u8>> {
+    let mut line = serde_json::to_vec(message).context("a message to a worker cannot be written as JSON")?;
+    line.push(b'\n');
+    Ok(line)
 }
 
 impl Drop for Slot {

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::ops::ControlFlow;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -51,7 +51,8 @@ pub fn serve(placement: &Placement) -> anyhow::Result<()> {
         let wall_s = started.elapsed().saturating_sub(waited).as_secs_f64();
         let peak_rss_bytes = peak_rss_bytes("self");
         let event = match outcome {
-            Ok(scores) => FromWorker::Done(Box::new(RunResult {
+            Ok(scores) => FromWorker::Done(Arc::new(RunResult {
+                run_id: job.run_id.clone(),
                 metrics: scores.metrics,
                 breakdowns: scores.breakdowns,
                 wall_s,

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use sqlx::{Connection, SqliteConnection};
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Connection, FromRow, Row, SqliteConnection};
 
 use super::owner::Owner;
-use super::write::{End, end_attempt, insert_record};
-use super::{Record, Store, now};
+use super::script::Script;
+use super::write::{End, Event, end_attempt, insert_events};
+use super::{Store, now};
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -146,14 +148,16 @@ impl Store {
                     wall_s: None,
                     peak_rss_bytes: None,
                 };
-                end_attempt(&mut transaction, &run_id, attempt, end).await.with_context(failed)?;
-                let event = Record::Event {
+                let mut script = Script::default();
+                end_attempt(&mut script, &run_id, attempt, end).with_context(failed)?;
+                script.execute(&mut transaction).await.with_context(failed)?;
+                let event = Event {
                     experiment: None,
                     run_id: Some(run_id),
                     kind: "interrupted",
                     detail: "its supervisor ended before it did".to_string(),
                 };
-                insert_record(&mut transaction, &event).await.with_context(failed)?;
+                insert_events(&mut transaction, &[event]).await.with_context(failed)?;
                 recovered += 1;
             }
             transaction.commit().await.with_context(failed)?;
@@ -162,65 +166,119 @@ impl Store {
     }
 }
 
-/// Takes a run, unless it is done or given up or another living supervisor has it.
+/// Takes each run, unless it is done or given up or another living supervisor has it, and adds what is taken to the
+/// events.
 pub(super) async fn claim(
     connection: &mut SqliteConnection,
-    request: &ClaimRequest,
-) -> anyhow::Result<Claim> {
-    let failed = || format!("cannot claim run {} in the store", request.run_id);
-    let (status, pruned_here, owners): (String, bool, Option<String>) = sqlx::query_as(
-        "SELECT status, EXISTS (SELECT 1 FROM prunings WHERE run_id = ?1 AND search = ?2), \
-         (SELECT group_concat(owner, char(10)) FROM attempts WHERE run_id = ?1 AND status = 'running') \
-         FROM run_records WHERE run_id = ?1",
-    )
-    .bind(&request.run_id)
-    .bind(&request.search)
-    .fetch_one(&mut *connection)
-    .await
-    .with_context(failed)?;
-    let status = Status::parse(&status).with_context(failed)?;
-    if status == Status::Done && request.kept_by.as_ref().is_some_and(|file| file.is_file()) {
-        return Ok(Claim::Done);
+    requests: &[ClaimRequest],
+    events: &mut Vec<Event>,
+) -> anyhow::Result<Vec<Claim>> {
+    if requests.is_empty() {
+        return Ok(Vec::new());
     }
-    if status == Status::Pruned && pruned_here {
-        return Ok(Claim::Pruned);
+    let failed = || "cannot claim runs in the store";
+    let mut script = Script::default();
+    for request in requests {
+        ask(&mut script, request).with_context(failed)?;
     }
-    let owners = owners.unwrap_or_default();
-    if owners.lines().any(|owner| Owner::parse(owner).is_some_and(|owner| owner.is_alive())) {
-        return Ok(Claim::Taken);
+    let rows = script.fetch_all(&mut *connection).await.with_context(failed)?;
+    let mut claims = Vec::with_capacity(requests.len());
+    for (row, request) in rows.iter().zip(requests) {
+        claims.push(refusal(row, request).with_context(failed)?);
     }
-    start_attempt(connection, request).await.map(Claim::Granted).with_context(failed)
+    anyhow::ensure!(claims.len() == requests.len(), "a run that is to be claimed is no longer in the store");
+    let granted: Vec<&ClaimRequest> = requests
+        .iter()
+        .zip(&claims)
+        .filter(|(_, refusal)| refusal.is_none())
+        .map(|(request, _)| request)
+        .collect();
+    let mut attempts = start(connection, &granted).await.with_context(failed)?.into_iter();
+    let mut answers = Vec::with_capacity(requests.len());
+    for (request, refusal) in requests.iter().zip(claims) {
+        if let Some(refusal) = refusal {
+            answers.push(refusal);
+            continue;
+        }
+        let started = attempts.next().with_context(failed)?;
+        events.push(started_event(request, started));
+        answers.push(Claim::Granted(started));
+    }
+    Ok(answers)
 }
 
-async fn start_attempt(connection: &mut SqliteConnection, request: &ClaimRequest) -> sqlx::Result<i64> {
+/// Asks where a run stands.
+fn ask(script: &mut Script, request: &ClaimRequest) -> sqlx::Result<()> {
+    script
+        .statement(
+            "SELECT status, EXISTS (SELECT 1 FROM prunings p WHERE p.run_id = r.run_id AND p.search = ?), \
+             (SELECT group_concat(owner, char(10)) FROM attempts a WHERE a.run_id = r.run_id AND a.status = 'running') \
+             FROM run_records r WHERE run_id = ?",
+        )
+        .bind(&request.search)?
+        .bind(&request.run_id)?;
+    Ok(())
+}
+
+/// Why a run is not to be had, if it is not.
+fn refusal(row: &SqliteRow, request: &ClaimRequest) -> anyhow::Result<Option<Claim>> {
+    let (status, pruned_here, owners): (String, bool, Option<String>) = FromRow::from_row(row)?;
+    let status = Status::parse(&status).with_context(|| format!("`{status}` is no status of a run"))?;
+    if status == Status::Done && request.kept_by.as_ref().is_some_and(|file| file.is_file()) {
+        return Ok(Some(Claim::Done));
+    }
+    if status == Status::Pruned && pruned_here {
+        return Ok(Some(Claim::Pruned));
+    }
+    let owners = owners.unwrap_or_default();
+    let taken = owners.lines().any(|owner| Owner::parse(owner).is_some_and(|owner| owner.is_alive()));
+    Ok(taken.then_some(Claim::Taken))
+}
+
+/// Starts an attempt at each run, and returns their numbers.
+async fn start(connection: &mut SqliteConnection, requests: &[&ClaimRequest]) -> sqlx::Result<Vec<i64>> {
+    let owner = Owner::this_process().to_string();
+    let mut script = Script::default();
+    for ClaimRequest { run_id, attempt, .. } in requests {
+        // The dead owner of an attempt that still says it is running has lost it; what runs again is given up no longer;
+        // the epochs of an attempt that never finished are nobody's, while those of a finished one stay until they are
+        // replaced.
+        script
+            .statement("UPDATE attempts SET status = 'interrupted' WHERE run_id = ? AND status = 'running'")
+            .bind(run_id)?
+            .statement("UPDATE run_records SET status = 'running' WHERE run_id = ?")
+            .bind(run_id)?
+            .statement("DELETE FROM prunings WHERE run_id = ?")
+            .bind(run_id)?
+            .statement(
+                "DELETE FROM epochs WHERE run_id = ? AND NOT EXISTS \
+                 (SELECT 1 FROM metrics m WHERE m.run_id = epochs.run_id)",
+            )
+            .bind(run_id)?
+            .statement(
+                "INSERT INTO attempts (run_id, status, started_at, device, git_commit, git_dirty, version, owner) \
+                 VALUES (?, 'running', ?, ?, ?, ?, ?, ?) RETURNING attempt_id",
+            )
+            .bind(run_id)?
+            .bind(now())?
+            .bind(&attempt.device)?
+            .bind(&attempt.git_commit)?
+            .bind(attempt.git_dirty)?
+            .bind(env!("CARGO_PKG_VERSION"))?
+            .bind(&owner)?;
+    }
+    if requests.is_empty() {
+        return Ok(Vec::new());
+    }
+    script.fetch_all(connection).await?.iter().map(|row| row.try_get(0)).collect()
+}
+
+fn started_event(request: &ClaimRequest, started: i64) -> Event {
     let ClaimRequest { run_id, attempt, .. } = request;
-    // All in one call, since each is a round trip to the thread that owns the database. The dead owner of an attempt that
-    // still says it is running has lost it; what runs again is given up no longer; the epochs of an attempt that never
-    // finished are nobody's, while those of a finished one stay until they are replaced.
-    let inserted = sqlx::query(
-        "UPDATE attempts SET status = 'interrupted' WHERE run_id = ?1 AND status = 'running'; \
-         UPDATE run_records SET status = 'running' WHERE run_id = ?1; \
-         DELETE FROM prunings WHERE run_id = ?1; \
-         DELETE FROM epochs WHERE run_id = ?1 AND NOT EXISTS (SELECT 1 FROM metrics WHERE run_id = ?1); \
-         INSERT INTO attempts (run_id, status, started_at, device, git_commit, git_dirty, version, owner) \
-         VALUES (?1, 'running', ?2, ?3, ?4, ?5, ?6, ?7)",
-    )
-    .bind(run_id)
-    .bind(now())
-    .bind(&attempt.device)
-    .bind(&attempt.git_commit)
-    .bind(attempt.git_dirty)
-    .bind(env!("CARGO_PKG_VERSION"))
-    .bind(Owner::this_process().to_string())
-    .execute(&mut *connection)
-    .await?
-    .last_insert_rowid();
-    let started = Record::Event {
+    Event {
         experiment: Some(attempt.experiment.clone()),
         run_id: Some(run_id.clone()),
         kind: "started",
-        detail: format!("attempt {inserted} on slot {} ({})", attempt.slot, attempt.device),
-    };
-    insert_record(connection, &started).await?;
-    Ok(inserted)
+        detail: format!("attempt {started} on slot {} ({})", attempt.slot, attempt.device),
+    }
 }

@@ -11,6 +11,7 @@ mod owner;
 mod plan;
 mod query;
 mod read;
+mod script;
 mod snapshot;
 mod statement;
 mod write;
@@ -37,7 +38,7 @@ pub use query::{Cell, Table};
 pub use read::{BreakdownRow, EpochRow, EventRow, ExperimentRow, MetricRow, RunFilter, RunRow};
 pub use snapshot::store_at;
 pub use statement::Refusal;
-pub use write::{Ending, Pruning, Record};
+pub use write::{Ending, Event, Pruning, Record};
 
 /// Folder of all results: `BURSTLAB_RESULTS`, or `results`.
 pub fn results_folder() -> PathBuf {

@@ -7,9 +7,13 @@ use serde_json::json;
 use sqlx::{Connection, SqliteConnection};
 
 use super::claims::insert_claims;
-use super::write::insert_record;
-use super::{Record, Store, now};
+use super::script::Script;
+use super::write::{Event, insert_events};
+use super::{Store, now};
 use crate::experiment::{Experiment, Plan};
+
+/// Runs that are recorded in one round trip; the statements of all such scripts are the same, and prepared once.
+const RUNS_PER_SCRIPT: usize = 100;
 
 /// The plan of an experiment, as it is recorded.
 pub struct PlanRecord<'a> {
@@ -86,13 +90,13 @@ impl Store {
         self.runtime.block_on(async {
             let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await.with_context(failed)?;
             insert_runs(&mut transaction, experiment, plan, device_class, from).await.with_context(failed)?;
-            let event = Record::Event {
+            let event = Event {
                 experiment: Some(experiment.to_string()),
                 run_id: None,
                 kind: "proposed",
                 detail: format!("{} more runs follow from the results so far", plan.runs.len() - from),
             };
-            insert_record(&mut transaction, &event).await.with_context(failed)?;
+            insert_events(&mut transaction, &[event]).await.with_context(failed)?;
             transaction.commit().await.with_context(failed)
         })
     }
@@ -131,13 +135,13 @@ async fn insert_experiment(
 async fn insert_plan(connection: &mut SqliteConnection, record: &PlanRecord<'_>) -> sqlx::Result<()> {
     let experiment = record.experiment;
     insert_experiment(&mut *connection, experiment, record.command).await?;
-    let planned = Record::Event {
+    let planned = Event {
         experiment: Some(experiment.spec.name.clone()),
         run_id: None,
         kind: "planned",
         detail: format!("{} runs of {}", record.plan.runs.len(), experiment.source.path),
     };
-    insert_record(&mut *connection, &planned).await?;
+    insert_events(&mut *connection, &[planned]).await?;
     // What the file no longer plans leaves the experiment; the runs themselves stay in the store.
     sqlx::query("DELETE FROM experiment_runs WHERE experiment = ?")
         .bind(&experiment.spec.name)
@@ -154,28 +158,34 @@ async fn insert_runs(
     device_class: &str,
     from: usize,
 ) -> sqlx::Result<()> {
-    for (position, run) in plan.runs.iter().enumerate().skip(from) {
-        sqlx::query(
-            "INSERT INTO run_records (run_id, model, seed, fold, status, device, params, dataset_sha256, leak_verdict) \
-             VALUES (?, ?, ?, ?, 'planned', ?, ?, ?, ?) ON CONFLICT (run_id) DO NOTHING",
-        )
-        .bind(&run.id)
-        .bind(run.spec.model.kind())
-        .bind(run.seed.map(u64::cast_signed))
-        .bind(run.fold as i64)
-        .bind(device_class)
-        .bind(run.spec.params().to_string())
-        .bind(&run.dataset_sha256)
-        .bind(&run.verdict.0)
-        .execute(&mut *connection)
-        .await?;
-        // Two supervisors of one experiment come to the same plan.
-        sqlx::query("INSERT OR IGNORE INTO experiment_runs (experiment, run_id, position) VALUES (?, ?, ?)")
-            .bind(experiment)
-            .bind(&run.id)
-            .bind(position as i64)
-            .execute(&mut *connection)
-            .await?;
+    let runs: Vec<_> = plan.runs.iter().enumerate().skip(from).collect();
+    for chunk in runs.chunks(RUNS_PER_SCRIPT) {
+        let mut script = Script::default();
+        for (position, run) in chunk {
+            script
+                .statement(
+                    "INSERT INTO run_records \
+                     (run_id, model, seed, fold, status, device, params, dataset_sha256, leak_verdict) \
+                     VALUES (?, ?, ?, ?, 'planned', ?, ?, ?, ?) ON CONFLICT (run_id) DO NOTHING",
+                )
+                .bind(&run.id)?
+                .bind(run.spec.model.kind())?
+                .bind(run.seed.map(u64::cast_signed))?
+                .bind(run.fold as i64)?
+                .bind(device_class)?
+                .bind(run.spec.params().to_string())?
+                .bind(&run.dataset_sha256)?
+                .bind(&run.verdict.0)?;
+            // Two supervisors of one experiment come to the same plan.
+            script
+                .statement(
+                    "INSERT OR IGNORE INTO experiment_runs (experiment, run_id, position) VALUES (?, ?, ?)",
+                )
+                .bind(experiment)?
+                .bind(&run.id)?
+                .bind(*position as i64)?;
+        }
+        script.execute(&mut *connection).await?;
     }
     Ok(())
 }

@@ -1,16 +1,16 @@
 //! What happens to runs, written in batches: epochs, ends of attempts, events.
 
+use std::sync::Arc;
+
 use anyhow::Context;
-use sqlx::{Connection, QueryBuilder, SqliteConnection};
+use sqlx::{Connection, SqliteConnection};
 
 use super::attempt::{ClaimRequest, claim};
+use super::script::{ROWS_PER_INSERT, Script};
 use super::{Claim, Status, Store, now};
 use crate::model::Epoch;
 use crate::scheduler::RunResult;
 use crate::search::Verdict;
-
-/// Rows that are inserted by one statement: SQLite allows 32,766 parameters.
-const ROWS_PER_INSERT: usize = 1_000;
 
 /// The verdict that gave a run up, and the search that it belongs to.
 #[derive(Debug, Clone, PartialEq)]
@@ -41,23 +41,27 @@ pub enum Record {
         ending: Ending,
     },
     /// The scheduler did something that a person may ask about.
-    Event {
-        /// The experiment, if it is about one.
-        experiment: Option<String>,
-        /// The run, if it is about one.
-        run_id: Option<String>,
-        /// What happened, in one word.
-        kind: &'static str,
-        /// The particulars.
-        detail: String,
-    },
+    Event(Event),
+}
+
+/// One thing that a person may ask about.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// The experiment, if it is about one.
+    pub experiment: Option<String>,
+    /// The run, if it is about one.
+    pub run_id: Option<String>,
+    /// What happened, in one word.
+    pub kind: &'static str,
+    /// The particulars.
+    pub detail: String,
 }
 
 /// How an attempt ended.
 #[derive(Debug, Clone)]
 pub enum Ending {
     /// With metrics.
-    Done(Box<RunResult>),
+    Done(Arc<RunResult>),
     /// Given up by a search.
     Pruned {
         /// By which, and why.
@@ -106,20 +110,22 @@ impl Store {
         self.require_in_place()?;
         self.runtime.block_on(async {
             let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await.with_context(failed)?;
+            let mut events = Vec::new();
             for record in records {
-                insert_record(&mut transaction, record).await.with_context(failed)?;
+                match record {
+                    Record::Event(event) => events.push(event.clone()),
+                    other => insert_record(&mut transaction, other).await.with_context(failed)?,
+                }
             }
-            let mut claims = Vec::with_capacity(requests.len());
-            for request in requests {
-                claims.push(claim(&mut transaction, request).await?);
-            }
+            let claims = claim(&mut transaction, requests, &mut events).await?;
+            insert_events(&mut transaction, &events).await.with_context(failed)?;
             transaction.commit().await.with_context(failed)?;
             Ok(claims)
         })
     }
 }
 
-pub(super) async fn insert_record(connection: &mut SqliteConnection, record: &Record) -> sqlx::Result<()> {
+async fn insert_record(connection: &mut SqliteConnection, record: &Record) -> sqlx::Result<()> {
     match record {
         Record::Epoch { run_id, epoch } => {
             sqlx::query("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?)")
@@ -136,10 +142,12 @@ pub(super) async fn insert_record(connection: &mut SqliteConnection, record: &Re
             insert_result(&mut *connection, run_id, *attempt, result).await?;
         }
         Record::Ended { run_id, attempt, ending: Ending::Pruned { pruning, wall_s, peak_rss_bytes } } => {
-            insert_pruning(&mut *connection, run_id, pruning).await?;
+            let mut script = Script::default();
+            insert_pruning(&mut script, run_id, pruning)?;
             let wall_s = Some(*wall_s);
             let end = End { status: Status::Pruned, error: "", wall_s, peak_rss_bytes: *peak_rss_bytes };
-            end_attempt(connection, run_id, *attempt, end).await?;
+            end_attempt(&mut script, run_id, *attempt, end)?;
+            script.execute(connection).await?;
         }
         Record::Ended {
             run_id,
@@ -148,20 +156,27 @@ pub(super) async fn insert_record(connection: &mut SqliteConnection, record: &Re
         } => {
             let wall_s = Some(*wall_s);
             let end = End { status: *status, error, wall_s, peak_rss_bytes: *peak_rss_bytes };
-            end_attempt(connection, run_id, *attempt, end).await?;
+            let mut script = Script::default();
+            end_attempt(&mut script, run_id, *attempt, end)?;
+            script.execute(connection).await?;
         }
-        Record::Event { experiment, run_id, kind, detail } => {
-            sqlx::query("INSERT INTO events (at, experiment, run_id, kind, detail) VALUES (?, ?, ?, ?, ?)")
-                .bind(now())
-                .bind(experiment)
-                .bind(run_id)
-                .bind(*kind)
-                .bind(detail)
-                .execute(connection)
-                .await?;
-        }
+        Record::Event(event) => insert_events(connection, std::slice::from_ref(event)).await?,
     }
     Ok(())
+}
+
+pub(super) async fn insert_events(connection: &mut SqliteConnection, events: &[Event]) -> sqlx::Result<()> {
+    let mut script = Script::default();
+    for Event { experiment, run_id, kind, detail } in events {
+        script
+            .statement("INSERT INTO events (at, experiment, run_id, kind, detail) VALUES (?, ?, ?, ?, ?)")
+            .bind(now())?
+            .bind(experiment)?
+            .bind(run_id)?
+            .bind(*kind)?
+            .bind(detail)?;
+    }
+    if events.is_empty() { Ok(()) } else { script.execute(connection).await }
 }
 
 async fn insert_result(
@@ -170,63 +185,44 @@ async fn insert_result(
     attempt: i64,
     result: &RunResult,
 ) -> sqlx::Result<()> {
-    sqlx::query("DELETE FROM metrics WHERE run_id = ?1; DELETE FROM breakdowns WHERE run_id = ?1")
-        .bind(run_id)
-        .execute(&mut *connection)
-        .await?;
-    // One statement for many rows: each is a round trip to the thread that owns the database.
+    let mut script = Script::default();
+    script.statement("DELETE FROM metrics WHERE run_id = ?").bind(run_id)?;
+    script.statement("DELETE FROM breakdowns WHERE run_id = ?").bind(run_id)?;
     for metrics in result.metrics.chunks(ROWS_PER_INSERT) {
-        let mut insert = QueryBuilder::new("INSERT INTO metrics ");
-        insert.push_values(metrics, |mut row, metric| {
-            row.push_bind(run_id)
-                .push_bind(&metric.part)
-                .push_bind(&metric.target)
-                .push_bind(&metric.unit)
-                .push_bind(&metric.name)
-                .push_bind(metric.value);
+        let rows = metrics.iter().map(|row| {
+            let texts = [&row.part, &row.target, &row.unit, &row.name];
+            (texts.map(String::as_str), row.value, None)
         });
-        insert.build().execute(&mut *connection).await?;
+        script.insert_rows("metrics", run_id, rows)?;
     }
-    for rows in result.breakdowns.chunks(ROWS_PER_INSERT) {
-        let mut insert = QueryBuilder::new("INSERT INTO breakdowns ");
-        insert.push_values(rows, |mut values, row| {
-            values
-                .push_bind(run_id)
-                .push_bind(&row.part)
-                .push_bind(&row.dimension)
-                .push_bind(&row.bucket)
-                .push_bind(&row.target)
-                .push_bind(&row.unit)
-                .push_bind(&row.name)
-                .push_bind(row.value)
-                .push_bind(row.forecasts as i64);
+    for breakdowns in result.breakdowns.chunks(ROWS_PER_INSERT) {
+        let rows = breakdowns.iter().map(|row| {
+            let texts = [&row.part, &row.dimension, &row.bucket, &row.target, &row.unit, &row.name];
+            (texts.map(String::as_str), row.value, Some(row.forecasts))
         });
-        insert.build().execute(&mut *connection).await?;
+        script.insert_rows("breakdowns", run_id, rows)?;
     }
     let RunResult { wall_s, peak_rss_bytes, .. } = *result;
     let end = End { status: Status::Done, error: "", wall_s: Some(wall_s), peak_rss_bytes };
-    end_attempt(connection, run_id, attempt, end).await
+    end_attempt(&mut script, run_id, attempt, end)?;
+    script.execute(connection).await
 }
 
-async fn insert_pruning(
-    connection: &mut SqliteConnection,
-    run_id: &str,
-    pruning: &Pruning,
-) -> sqlx::Result<()> {
+fn insert_pruning(script: &mut Script, run_id: &str, pruning: &Pruning) -> sqlx::Result<()> {
     let Pruning { search, verdict } = pruning;
-    sqlx::query("INSERT OR REPLACE INTO prunings VALUES (?, ?, ?, ?, ?, ?)")
-        .bind(run_id)
-        .bind(search)
-        .bind(verdict.epoch as i64)
-        .bind(verdict.loss)
-        .bind(verdict.threshold)
-        .bind(verdict.rivals as i64)
-        .execute(connection)
-        .await?;
+    script
+        .statement("INSERT OR REPLACE INTO prunings VALUES (?, ?, ?, ?, ?, ?)")
+        .bind(run_id)?
+        .bind(search)?
+        .bind(verdict.epoch as i64)?
+        .bind(verdict.loss)?
+        .bind(verdict.threshold)?
+        .bind(verdict.rivals as i64)?;
     Ok(())
 }
 
 /// How an attempt ended.
+#[derive(Clone, Copy)]
 pub(super) struct End<'a> {
     pub(super) status: Status,
     /// Empty where there is none.
@@ -235,27 +231,25 @@ pub(super) struct End<'a> {
     pub(super) peak_rss_bytes: Option<u64>,
 }
 
-pub(super) async fn end_attempt(
-    connection: &mut SqliteConnection,
-    run_id: &str,
-    attempt: i64,
-    end: End<'_>,
-) -> sqlx::Result<()> {
+pub(super) fn end_attempt(script: &mut Script, run_id: &str, attempt: i64, end: End<'_>) -> sqlx::Result<()> {
+    script
+        .statement(
+            "UPDATE attempts SET status = ?, finished_at = ?, wall_s = ?, error = nullif(?, ''), \
+             peak_rss_bytes = coalesce(?, peak_rss_bytes) WHERE attempt_id = ?",
+        )
+        .bind(end.status.as_str())?
+        .bind(now())?
+        .bind(end.wall_s)?
+        .bind(end.error)?
+        .bind(end.peak_rss_bytes.map(u64::cast_signed))?
+        .bind(attempt)?;
     // A further attempt that fails takes nothing from a run that was done before: its metrics and files are still there.
-    sqlx::query(
-        "UPDATE attempts SET status = ?1, finished_at = ?2, wall_s = ?3, error = nullif(?4, ''), \
-         peak_rss_bytes = coalesce(?5, peak_rss_bytes) WHERE attempt_id = ?6; \
-         UPDATE run_records SET status = CASE WHEN EXISTS (SELECT 1 FROM metrics m WHERE m.run_id = ?7) THEN 'done' \
-         ELSE ?1 END WHERE run_id = ?7",
-    )
-    .bind(end.status.as_str())
-    .bind(now())
-    .bind(end.wall_s)
-    .bind(end.error)
-    .bind(end.peak_rss_bytes.map(u64::cast_signed))
-    .bind(attempt)
-    .bind(run_id)
-    .execute(&mut *connection)
-    .await?;
+    script
+        .statement(
+            "UPDATE run_records SET status = iif(EXISTS (SELECT 1 FROM metrics m WHERE m.run_id = run_records.run_id), \
+             'done', ?) WHERE run_id = ?",
+        )
+        .bind(end.status.as_str())?
+        .bind(run_id)?;
     Ok(())
 }

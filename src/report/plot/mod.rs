@@ -39,9 +39,11 @@ pub use parallel::{PlacedAxis, PlacedTrial, parallel_coordinates};
 pub use residuals::{Residuals, residual_histogram};
 pub use square::{SquarePanel, calibration_curves, qq_plot};
 
+use anyhow::Context;
+
 use scene::Scene;
 
-/// A finished plot in both formats, ready to be written to files or set into a page.
+/// A finished plot, ready to be written to files or set into a page.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plot {
     /// File stem without extension, such as `learning-curves`.
@@ -52,8 +54,17 @@ pub struct Plot {
     pub alt: String,
     /// A whole `<svg>` element, which scales to the width of its container.
     pub svg: String,
+    scene: Scene,
+}
+
+impl Plot {
     /// PNG file of the same drawing, two pixels to each logical pixel.
-    pub png: Vec<u8>,
+    ///
+    /// # Errors
+    /// A drawing that cannot be painted.
+    pub fn png(&self) -> anyhow::Result<Vec<u8>> {
+        paint::png(&self.scene).with_context(|| format!("cannot paint the plot {}", self.name))
+    }
 }
 
 /// A plot that is laid out but not yet painted.
@@ -67,8 +78,7 @@ struct Figure {
 impl Figure {
     fn render(self) -> anyhow::Result<Plot> {
         let svg = paint::svg(&self.scene, &self.title, &self.alt)?;
-        let png = paint::png(&self.scene)?;
-        Ok(Plot { name: self.name, title: self.title, alt: self.alt, svg, png })
+        Ok(Plot { name: self.name, title: self.title, alt: self.alt, svg, scene: self.scene })
     }
 }
 
