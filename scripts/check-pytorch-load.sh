@@ -39,6 +39,9 @@ layers = 2
 [models.gru]
 hidden = 20
 [[models]]
+[models.tcn]
+kernel = 4
+[[models]]
 [models.linear]
 [[models]]
 [models.nlinear]

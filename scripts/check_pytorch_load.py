@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Saved models open in PyTorch: model.safetensors goes into torch.nn modules, whose forecasts are those of the run.
 
-check_pytorch_load.py RESULTS TRACE: for every finished run of an lstm, gru, linear, nlinear or dlinear in RESULTS, trained
+check_pytorch_load.py RESULTS TRACE: for every finished run of an lstm, gru, tcn, linear, nlinear or dlinear in RESULTS, trained
 on the next request of the Azure-layout TRACE without features and cleaning, the inputs are rebuilt from the trace with the
 scales in run.toml, and every forecast kept in predictions.parquet must agree to 1e-5 in scaled units.
 """
@@ -85,6 +85,41 @@ class Linear(torch.nn.Module):
         return forecast.transpose(1, 2)
 
 
+class CausalConv(torch.nn.Conv1d):
+    def forward(self, past):
+        return super().forward(torch.nn.functional.pad(past, (self.dilation[0] * (self.kernel_size[0] - 1), 0)))
+
+
+class TcnBlock(torch.nn.Module):
+    def __init__(self, inputs, hidden, kernel, dilation):
+        super().__init__()
+        self.conv1 = CausalConv(inputs, hidden, kernel, dilation=dilation)
+        self.conv2 = CausalConv(hidden, hidden, kernel, dilation=dilation)
+        self.downsample = torch.nn.Linear(inputs, hidden) if inputs != hidden else None
+
+    def forward(self, past):
+        inner = torch.relu(self.conv2(torch.relu(self.conv1(past))))
+        residual = past if self.downsample is None else self.downsample(past.transpose(1, 2)).transpose(1, 2)
+        return torch.relu(inner + residual)
+
+
+class Tcn(torch.nn.Module):
+    """Causal convolutions as published (Bai et al., 2018), without weight normalisation."""
+
+    def __init__(self, spec, horizon):
+        super().__init__()
+        hidden, kernel = spec["hidden"], spec["kernel"]
+        self.blocks = torch.nn.Sequential(
+            *(TcnBlock(hidden if at else len(TARGETS), hidden, kernel, 2**at) for at in range(spec["blocks"]))
+        )
+        self.fc_out = torch.nn.Linear(hidden, horizon * len(TARGETS))
+        self.horizon = horizon
+
+    def forward(self, past):
+        states = self.blocks(past.transpose(1, 2))
+        return self.fc_out(states[:, :, -1]).reshape(-1, self.horizon, len(TARGETS))
+
+
 def read_steps(trace):
     """Step i is request i + 1: its gap and its tokens, with its arrival since the first request."""
     frame = pd.read_csv(trace)
@@ -108,6 +143,8 @@ def check(run, values, arrival_s):
     scale = lambda values: np.stack([(np.log1p(values[..., at]) - mean) / std for at, (mean, std) in enumerate(scales)], -1)
     if kind in ("lstm", "gru"):
         network = Recurrent(kind, model_spec, horizon)
+    elif kind == "tcn":
+        network = Tcn(model_spec, horizon)
     else:
         network = Linear(kind, model_spec, lookback, horizon)
     network.load_state_dict(read_safetensors(run / "model.safetensors"), strict=True)
@@ -132,7 +169,7 @@ def main():
     results, trace = Path(sys.argv[1]), sys.argv[2]
     values, arrival_s = read_steps(trace)
     found = [check(run, values, arrival_s) for run in sorted((results / "runs").iterdir()) if run.name[0] != "."]
-    missing = {"lstm", "gru", "linear", "nlinear", "dlinear"} - {kind for kind, _ in found}
+    missing = {"lstm", "gru", "tcn", "linear", "nlinear", "dlinear"} - {kind for kind, _ in found}
     if missing:
         sys.exit(f"FAILED: no run of {', '.join(sorted(missing))}")
     if max(difference for _, difference in found) > TOLERANCE:

@@ -74,7 +74,7 @@ fn the_latest_rows_are_the_last_ones_and_not_the_first() {
         let spec: burstlab::experiment::DatasetSpec =
             serde_json::from_str(&format!("{{\"source\": \"x\", {rows}}}")).unwrap();
         let trace = burstlab::dataset::read_trace(&lab.folder.path().join("load.csv")).unwrap();
-        match burstlab::dataset::slice(&trace, &spec).unwrap().0 {
+        match burstlab::dataset::slice(&trace, &spec).unwrap().0.into_owned() {
             burstlab::dataset::Trace::Series(series) => (series.time_s, series.columns),
             burstlab::dataset::Trace::Requests(_) => panic!("a numeric table"),
         }

@@ -72,7 +72,7 @@ fn an_unknown_model_is_pointed_at() {
     13 | [models.lstmm]
        |         ^^^^^ did you mean `lstm`?
        |
-       = help: known here: zero, mean, median, persistence, moving_average, seasonal_naive, ewma, kalman, linear, nlinear, dlinear, lstm, gru, ts_mixer, renewal, hawkes, ensemble
+       = help: known here: zero, mean, median, persistence, moving_average, seasonal_naive, ewma, kalman, linear, nlinear, dlinear, lstm, gru, ts_mixer, tcn, renewal, hawkes, neural_point_process, ensemble
     "#);
 }
 

@@ -80,7 +80,15 @@ layers = 2
 hidden = 6
 dropout = 0.1
 [[models]]
+[models.tcn]
+hidden = 6
+blocks = 3
+dropout = 0.1
+[[models]]
 [models.hawkes]
+[[models]]
+[models.neural_point_process]
+hidden = 6
 [[models]]
 [models.renewal]
 distribution = { grid = ["exponential", "gamma", "weibull", "lognormal"] }
@@ -107,7 +115,7 @@ fn every_model_is_scored_on_every_part_target_and_unit() {
          join metrics using (run_id) group by run_id",
     );
     // The penalty belongs to the closed form: gradient descent runs once for both of its values.
-    assert_eq!(rows.len(), 31);
+    assert_eq!(rows.len(), 33);
     for row in rows {
         // Three targets in two units and the mean over them in scaled units, on three parts.
         assert_eq!(row["groups"], 3 * 7, "{row}");
@@ -215,6 +223,24 @@ fn parameters_carry_the_names_that_pytorch_gives_them() {
     temporal_projection.bias [3]
     temporal_projection.weight [3, 24]
     "#);
+    insta::assert_snapshot!(names("select run_id from runs where model = 'tcn'"), @r#"
+    blocks.0.conv1.bias [6]
+    blocks.0.conv1.weight [6, 5, 3]
+    blocks.0.conv2.bias [6]
+    blocks.0.conv2.weight [6, 6, 3]
+    blocks.0.downsample.bias [6]
+    blocks.0.downsample.weight [6, 5]
+    blocks.1.conv1.bias [6]
+    blocks.1.conv1.weight [6, 6, 3]
+    blocks.1.conv2.bias [6]
+    blocks.1.conv2.weight [6, 6, 3]
+    blocks.2.conv1.bias [6]
+    blocks.2.conv1.weight [6, 6, 3]
+    blocks.2.conv2.bias [6]
+    blocks.2.conv2.weight [6, 6, 3]
+    fc_out.bias [9]
+    fc_out.weight [9, 6]
+    "#);
     insta::assert_snapshot!(
         names("select run_id from runs where model = 'dlinear' and params->>'$.model.per_channel' and seed is not null"), @r#"
     Linear_Seasonal.0.bias [3]
@@ -295,7 +321,7 @@ fn a_renewal_process_is_scored_by_its_own_distribution() {
         let quantiles = score(family, "test", "crps");
         assert!((crps / quantiles - 1.0).abs() < 0.2, "{family}: {crps} against {quantiles}");
     }
-    let others = "select count(*) from runs join metrics using (run_id) where name = 'nll' and model not in ('renewal', 'hawkes')";
+    let others = "select count(*) from runs join metrics using (run_id) where name = 'nll' and model not in ('renewal', 'hawkes', 'neural_point_process')";
     assert_eq!(lab.scalar(others), 0);
 }
 
@@ -317,6 +343,31 @@ fn a_self_exciting_process_is_at_least_as_likely_as_one_without_memory() {
     let [own, quantiles] =
         ["'crps_model'", "'crps'"].map(|name| lab.scalar(&format!("{sql}{name}")).as_f64().unwrap());
     assert!((own / quantiles - 1.0).abs() < 0.2, "{own} against {quantiles}");
+}
+
+#[test]
+fn a_neural_point_process_learns_to_be_likelier_than_one_law_for_all_gaps() {
+    let lab = Lab::new();
+    let file = lab.azure(
+        "arrivals",
+        "[task.next_request]\nlookback = 10\n[training]\nepochs = 12\nlearning_rate = 5e-3\nloss = \"huber\"\n\
+         [[models]]\n[models.neural_point_process]\nhidden = 8\ncomponents = 3\n\
+         [[models]]\n[models.renewal]\ndistribution = { grid = [\"exponential\", \"weibull\", \"lognormal\"] }\n",
+    );
+    lab.run(&file, &[]);
+    let score = |model: &str, part: &str, name: &str| {
+        let sql = format!(
+            "select min(value) from runs join metrics using (run_id) where model = '{model}' and part = '{part}' and \
+             target = 'gap_s' and unit = 'original' and name = '{name}'"
+        );
+        lab.scalar(&sql).as_f64().unwrap()
+    };
+    let [own, best_law] = ["neural_point_process", "renewal"].map(|model| score(model, "train", "nll"));
+    assert!(own < best_law, "{own} against {best_law}");
+    let [own, quantiles] = ["crps_model", "crps"].map(|name| score("neural_point_process", "test", name));
+    assert!((own / quantiles - 1.0).abs() < 0.2, "{own} against {quantiles}");
+    let loss = "select params->>'$.training.loss' from runs where model = 'neural_point_process'";
+    assert_eq!(lab.scalar(loss), "mse", "what it minimises is its own, so the key leaves its run");
 }
 
 #[test]

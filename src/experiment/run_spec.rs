@@ -84,6 +84,9 @@ impl RunSpec {
         }
         let evaluation_batch = spec.evaluation.drop_last.then_some(spec.training.batch_size);
         let mut training = if model.is_trained() { spec.training.clone() } else { TrainingSpec::default() };
+        if !model.reads_loss() {
+            training.loss = TrainingSpec::default().loss;
+        }
         training.huber_delta =
             (training.loss == Loss::Huber).then(|| training.huber_delta.unwrap_or(HUBER_DELTA));
         Self {

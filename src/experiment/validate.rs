@@ -243,6 +243,7 @@ impl Check {
             let process = match model {
                 ModelSpec::Renewal(_) => Some("renewal"),
                 ModelSpec::Hawkes(_) => Some("Hawkes"),
+                ModelSpec::NeuralPointProcess(_) => Some("neural point"),
                 _ => None,
             };
             if let Some(process) = process {

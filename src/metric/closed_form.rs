@@ -66,7 +66,9 @@ pub fn normal_quantile(p: f64) -> f64 {
     start - error / (1.0 + 0.5 * start * error)
 }
 
-fn normal_density(z: f64) -> f64 {
+/// The normal density.
+#[must_use]
+pub fn normal_density(z: f64) -> f64 {
     (-0.5 * z * z).exp() / TAU.sqrt()
 }
 
@@ -84,6 +86,31 @@ pub fn crps_lognormal(actual: f64, mean_log: f64, deviation_log: f64) -> f64 {
     let z = if actual > 0.0 { (actual.ln() - mean_log) / deviation_log } else { f64::NEG_INFINITY };
     let spread = normal_cdf(z - deviation_log) + normal_cdf(deviation_log * FRAC_1_SQRT_2) - 1.0;
     actual * (2.0 * normal_cdf(z) - 1.0) - 2.0 * mean * spread
+}
+
+/// CRPS under a mixture of log-normal distributions, each given by its weight and by mean and standard deviation of the
+/// logarithm: `E|X - actual| - E|X - X'| / 2`, both by their formulas.
+#[must_use]
+pub fn crps_lognormal_mixture(actual: f64, components: &[[f64; 3]]) -> f64 {
+    let mean = |mean_log: f64, deviation_log: f64| (mean_log + 0.5 * deviation_log * deviation_log).exp();
+    let to_actual = |&[weight, mean_log, deviation_log]: &[f64; 3]| {
+        let z = if actual > 0.0 { (actual.ln() - mean_log) / deviation_log } else { f64::NEG_INFINITY };
+        let above = mean(mean_log, deviation_log) * (1.0 - 2.0 * normal_cdf(z - deviation_log));
+        weight * (actual * (2.0 * normal_cdf(z) - 1.0) + above)
+    };
+    let apart = |&[weight, mean_log, deviation_log]: &[f64; 3],
+                 &[other, other_mean_log, other_deviation_log]: &[f64; 3]| {
+        let wide = deviation_log.hypot(other_deviation_log);
+        let half = |mean_log: f64, deviation_log: f64, other_mean_log: f64| {
+            let z = (mean_log - other_mean_log + deviation_log * deviation_log) / wide;
+            mean(mean_log, deviation_log) * (2.0 * normal_cdf(z) - 1.0)
+        };
+        let distance = half(mean_log, deviation_log, other_mean_log)
+            + half(other_mean_log, other_deviation_log, mean_log);
+        weight * other * distance
+    };
+    let spread = sum(components.iter().flat_map(|one| components.iter().map(move |other| apart(one, other))));
+    sum(components.iter().map(to_actual)) - 0.5 * spread
 }
 
 /// CRPS under the gamma distribution with this shape and rate.

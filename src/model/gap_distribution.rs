@@ -2,7 +2,8 @@
 
 use super::tables::GapFamily;
 use crate::metric::closed_form::{
-    crps_exponential, crps_gamma, crps_lognormal, crps_weibull, normal_cdf, normal_quantile,
+    crps_exponential, crps_gamma, crps_lognormal, crps_lognormal_mixture, crps_weibull, normal_cdf,
+    normal_quantile,
 };
 use crate::metric::gamma::{digamma, regularized_lower_gamma};
 
@@ -10,6 +11,10 @@ use crate::metric::gamma::{digamma, regularized_lower_gamma};
 const RAREST: f64 = 1e-16;
 /// Halvings of an interval that leave nothing of a double's digits.
 const HALVINGS: usize = 80;
+/// Halvings that find the logarithm of a quantile to ten digits.
+const HALVINGS_OF_LOGARITHM: usize = 45;
+/// Components that a mixture has at most.
+pub const MOST_COMPONENTS: usize = 8;
 /// Pieces of a numerical integral: an even number.
 const PIECES: usize = 100;
 
@@ -42,6 +47,9 @@ pub enum GapDistribution {
         /// Standard deviation of the logarithm.
         deviation_log: f64,
     },
+    /// A mixture of log-normal distributions: weight, mean and standard deviation of the logarithm of each. Components
+    /// that are not there have weight 0.
+    Mixture([[f64; 3]; MOST_COMPONENTS]),
     /// The rate of arrivals falls from `base + excitement` at the last request towards `base`.
     Excited {
         /// Requests per second that nothing excited.
@@ -77,6 +85,11 @@ impl GapDistribution {
             Self::Lognormal { mean_log, deviation_log } => {
                 normal_cdf((gap_s.ln() - mean_log) / deviation_log)
             }
+            Self::Mixture(components) => present(&components)
+                .map(|[weight, mean_log, deviation_log]| {
+                    weight * normal_cdf((gap_s.ln() - mean_log) / deviation_log)
+                })
+                .sum(),
             Self::Excited { base, excitement, decay } => {
                 -(-expected(gap_s, base, excitement, decay)).exp_m1()
             }
@@ -96,6 +109,15 @@ impl GapDistribution {
                 let below = |logarithm: f64| self.cdf(logarithm.exp()) < level;
                 let middle = (shape / rate).ln();
                 bisect(middle - 700.0, middle + 20.0, below).exp()
+            }
+            Self::Mixture(components) => {
+                // It lies between the least and the greatest of the components' own.
+                let own = present(&components)
+                    .map(|[_, mean_log, deviation_log]| mean_log + deviation_log * normal_quantile(level));
+                let (from, to) =
+                    own.fold((f64::INFINITY, f64::NEG_INFINITY), |(from, to), at| (from.min(at), to.max(at)));
+                let below = |logarithm: f64| self.cdf(logarithm.exp()) < level;
+                halve(from, to, HALVINGS_OF_LOGARITHM, below).exp()
             }
             Self::Excited { base, excitement, decay } => {
                 // So many requests are expected until then; without excitement it would take longest.
@@ -119,6 +141,10 @@ impl GapDistribution {
             Self::Gamma { shape, rate } => crps_gamma(gap_s, shape, rate),
             Self::Weibull { shape, scale } => crps_weibull(gap_s, shape, scale),
             Self::Lognormal { mean_log, deviation_log } => crps_lognormal(gap_s, mean_log, deviation_log),
+            Self::Mixture(components) => {
+                let components: Vec<[f64; 3]> = present(&components).collect();
+                crps_lognormal_mixture(gap_s, &components)
+            }
             Self::Excited { .. } => {
                 // There is no formula: the definition is integrated, below the gap and above it.
                 let below = integral(0.0, gap_s, |at| self.cdf(at).powi(2));
@@ -188,9 +214,18 @@ pub fn most_likely(family: GapFamily, gaps_s: &[f64]) -> [f64; 2] {
     }
 }
 
+/// The components that count.
+fn present(components: &[[f64; 3]]) -> impl Iterator<Item = [f64; 3]> + '_ {
+    components.iter().copied().filter(|[weight, ..]| *weight > 0.0)
+}
+
 /// Where `before` turns from true to false.
-fn bisect(mut from: f64, mut to: f64, before: impl Fn(f64) -> bool) -> f64 {
-    for _ in 0..HALVINGS {
+fn bisect(from: f64, to: f64, before: impl Fn(f64) -> bool) -> f64 {
+    halve(from, to, HALVINGS, before)
+}
+
+fn halve(mut from: f64, mut to: f64, times: usize, before: impl Fn(f64) -> bool) -> f64 {
+    for _ in 0..times {
         let middle = 0.5 * (from + to);
         if before(middle) { from = middle } else { to = middle }
     }
@@ -279,6 +314,38 @@ mod tests {
             assert!((excited.cdf(excited.quantile(level)) - level).abs() < 1e-9);
         }
         assert!(excited.quantile(0.5) < truth(GapFamily::Exponential).quantile(0.5));
+    }
+
+    /// Two components, the other places empty.
+    fn mixed() -> GapDistribution {
+        let mut components = [[0.0, 0.0, 1.0]; MOST_COMPONENTS];
+        components[0] = [0.7, -1.0, 0.5];
+        components[1] = [0.3, 1.5, 0.9];
+        GapDistribution::Mixture(components)
+    }
+
+    #[test]
+    fn a_mixture_of_one_is_its_component() {
+        let mut components = [[0.0, 0.0, 1.0]; MOST_COMPONENTS];
+        components[2] = [1.0, 0.6, 1.7];
+        let (mixture, single) = (GapDistribution::Mixture(components), truth(GapFamily::Lognormal));
+        for value in [0.01, 0.5, 0.99] {
+            assert!((mixture.quantile(value) / single.quantile(value) - 1.0).abs() < 1e-9);
+            assert!((mixture.crps(value) - single.crps(value)).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn the_crps_of_a_mixture_is_the_integral_that_defines_it() {
+        let mixture = mixed();
+        for gap_s in [0.0, 0.2, 1.0, 9.0] {
+            let below = integral(0.0, gap_s, |at| mixture.cdf(at).powi(2));
+            let above = integral(gap_s, 2_000.0, |at| (1.0 - mixture.cdf(at)).powi(2));
+            assert!((mixture.crps(gap_s) - below - above).abs() < 2e-2, "{gap_s}");
+        }
+        for level in [0.01, 0.3, 0.7, 0.99] {
+            assert!((mixture.cdf(mixture.quantile(level)) - level).abs() < 1e-9);
+        }
     }
 
     proptest! {

@@ -13,6 +13,7 @@ mod linear;
 mod linear_op;
 mod naive;
 mod network;
+mod neural_point_process;
 mod parameters;
 mod quantile;
 mod recurrent;
@@ -22,6 +23,7 @@ mod season;
 mod simplex;
 mod spec;
 mod tables;
+mod tcn;
 mod ts_mixer;
 mod violations;
 
@@ -33,7 +35,7 @@ use crate::kernel::Fold;
 use crate::train::{ComputeDevice, Stream};
 
 pub use ensemble::Member;
-pub use gap_distribution::{GapDistribution, resolution_s};
+pub use gap_distribution::{GapDistribution, MOST_COMPONENTS, resolution_s};
 use least_squares::LeastSquares;
 use linear::Linear;
 pub(crate) use network::infer;
@@ -46,7 +48,8 @@ pub use season::Season;
 pub use spec::{BASELINES, ModelSpec, OWN_LOOKBACK};
 pub use tables::{
     DlinearSpec, EnsembleSpec, EwmaSpec, FilterUnits, GapFamily, KalmanSpec, LinearSpec, MovingAverageSpec,
-    Parameterless, RecurrentSpec, RenewalSpec, SeasonalNaiveSpec, Solver, TsMixerSpec,
+    NeuralPointProcessSpec, Parameterless, RecurrentSpec, RenewalSpec, SeasonalNaiveSpec, Solver, TcnSpec,
+    TsMixerSpec,
 };
 pub use violations::Violation;
 
@@ -207,8 +210,16 @@ pub fn build(spec: &ModelSpec, context: BuildContext<'_>) -> Box<dyn Forecaster>
             let network = ts_mixer::TsMixer::new(shape, spec, &mut stream, context.device);
             Box::new(Trained::new(network, &context))
         }
+        ModelSpec::Tcn(spec) => {
+            let mut stream = Stream::weights(context.seed);
+            let network = tcn::Tcn::new(shape, spec, &mut stream, context.device);
+            Box::new(Trained::new(network, &context))
+        }
         ModelSpec::Renewal(spec) => Box::new(renewal::Renewal::new(shape, spec.distribution)),
         ModelSpec::Hawkes(_) => Box::new(hawkes::Hawkes::new(shape)),
+        ModelSpec::NeuralPointProcess(spec) => {
+            Box::new(neural_point_process::NeuralPointProcess::new(spec, &context))
+        }
         ModelSpec::Ensemble(_) => Box::new(ensemble::Ensemble::new(shape, context.members)),
     }
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::dataset::Windows;
 use crate::experiment::TrainingSpec;
-use crate::train::{ComputeDevice, Objective, Stream, fit_network};
+use crate::train::{ComputeDevice, Criterion, Objective, Stream, fit_network};
 
 /// Windows in one inference batch: large enough for the matrix products, small enough for the cache.
 const INFERENCE_BATCH: usize = 256;
@@ -77,21 +77,38 @@ impl<N: Network> Trained<N> {
     }
 }
 
-impl<N: Network + Send> Forecaster for Trained<N> {
-    fn fit(&mut self, data: &FitData<'_>, on_epoch: OnEpoch<'_>) -> Result<(), FitError> {
+impl<N: Network> Trained<N> {
+    /// Learns by another criterion than the experiment's loss.
+    pub(super) fn fit_by(
+        &mut self,
+        criterion: &dyn Criterion,
+        data: &FitData<'_>,
+        on_epoch: OnEpoch<'_>,
+    ) -> Result<(), FitError> {
         let start = self.network.clone();
         let (shape, training, device) = (self.shape, &self.training, &self.device);
-        let targets =
-            data.scaler.channels.iter().take(shape.targets).map(|scale| scale.channel.name.as_str());
-        let objective = Objective::new(training, targets);
-        self.network = fit_network(start, shape, training, &objective, self.seed, device, data, on_epoch)?;
+        self.network = fit_network(start, shape, training, criterion, self.seed, device, data, on_epoch)?;
         Ok(())
+    }
+
+    /// Everything that the network forecasts of every window: `windows x horizon x targets x heads`.
+    pub(super) fn heads(&self, windows: &Windows<'_>) -> Vec<f32> {
+        infer(&self.network.valid(), windows, self.shape, &self.device)
+    }
+}
+
+impl<N: Network + Send> Forecaster for Trained<N> {
+    fn fit(&mut self, data: &FitData<'_>, on_epoch: OnEpoch<'_>) -> Result<(), FitError> {
+        let scales = data.scaler.channels.iter().take(self.shape.targets);
+        let targets = scales.map(|scale| scale.channel.name.as_str());
+        let objective = Objective::new(&self.training, targets);
+        self.fit_by(&objective, data, on_epoch)
     }
 
     fn forecast(&self, windows: &Windows<'_>) -> Vec<f32> {
         match self.quantiles(windows) {
             Some(quantiles) => quantiles.chunks_exact(QUANTILES.len()).map(|heads| heads[MEDIAN]).collect(),
-            None => infer(&self.network.valid(), windows, self.shape, &self.device),
+            None => self.heads(windows),
         }
     }
 
@@ -100,7 +117,7 @@ impl<N: Network + Send> Forecaster for Trained<N> {
         if self.shape.heads == 1 {
             return None;
         }
-        let mut quantiles = infer(&self.network.valid(), windows, self.shape, &self.device);
+        let mut quantiles = self.heads(windows);
         for heads in quantiles.chunks_exact_mut(QUANTILES.len()) {
             heads.sort_by(f32::total_cmp);
         }

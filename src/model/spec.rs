@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 
 use super::season::Season;
 use super::tables::{
-    DlinearSpec, EnsembleSpec, EwmaSpec, KalmanSpec, LinearSpec, MovingAverageSpec, Parameterless,
-    RecurrentSpec, RenewalSpec, SeasonalNaiveSpec, Solver, TsMixerSpec,
+    DlinearSpec, EnsembleSpec, EwmaSpec, KalmanSpec, LinearSpec, MovingAverageSpec, NeuralPointProcessSpec,
+    Parameterless, RecurrentSpec, RenewalSpec, SeasonalNaiveSpec, Solver, TcnSpec, TsMixerSpec,
 };
 use crate::experiment::TaskSpec;
 
@@ -50,17 +50,22 @@ pub enum ModelSpec {
     Gru(RecurrentSpec),
     /// Layers that mix steps and channels in turn (Chen et al., TMLR 2023).
     TsMixer(TsMixerSpec),
+    /// Causal convolutions whose reach doubles from block to block (Bai et al., 2018).
+    Tcn(TcnSpec),
     /// Gaps drawn independently from one distribution, by maximum likelihood (Cox, 1962); for `next_request` alone.
     Renewal(RenewalSpec),
     /// Arrivals that excite further ones for a while (Hawkes, 1971), by maximum likelihood; for `next_request` alone.
     Hawkes(Parameterless),
+    /// Gaps from a mixture of log-normal distributions that a recurrent network gives (Shchur et al., ICLR 2020); for
+    /// `next_request` alone.
+    NeuralPointProcess(NeuralPointProcessSpec),
     /// Weighted mean of other models of the file.
     Ensemble(EnsembleSpec),
 }
 
 impl ModelSpec {
     /// Every kind, in the order of the variants.
-    pub const KINDS: [&str; 17] = [
+    pub const KINDS: [&str; 19] = [
         "zero",
         "mean",
         "median",
@@ -75,8 +80,10 @@ impl ModelSpec {
         "lstm",
         "gru",
         "ts_mixer",
+        "tcn",
         "renewal",
         "hawkes",
+        "neural_point_process",
         "ensemble",
     ];
 
@@ -97,8 +104,10 @@ impl ModelSpec {
             ModelSpec::Lstm(_) => "lstm",
             ModelSpec::Gru(_) => "gru",
             ModelSpec::TsMixer(_) => "ts_mixer",
+            ModelSpec::Tcn(_) => "tcn",
             ModelSpec::Renewal(_) => "renewal",
             ModelSpec::Hawkes(_) => "hawkes",
+            ModelSpec::NeuralPointProcess(_) => "neural_point_process",
             ModelSpec::Ensemble(_) => "ensemble",
         }
     }
@@ -123,9 +132,18 @@ impl ModelSpec {
         match self {
             ModelSpec::Linear(spec) | ModelSpec::Nlinear(spec) => spec.solver == Solver::GradientDescent,
             ModelSpec::Dlinear(spec) => spec.solver == Solver::GradientDescent,
-            ModelSpec::Lstm(_) | ModelSpec::Gru(_) | ModelSpec::TsMixer(_) => true,
+            ModelSpec::Lstm(_)
+            | ModelSpec::Gru(_)
+            | ModelSpec::TsMixer(_)
+            | ModelSpec::Tcn(_)
+            | ModelSpec::NeuralPointProcess(_) => true,
             _ => false,
         }
+    }
+
+    /// Whether what its training minimises is `training.loss`.
+    pub fn reads_loss(&self) -> bool {
+        self.is_trained() && !matches!(self, ModelSpec::NeuralPointProcess(_))
     }
 
     /// The same model with hyperparameters at their defaults where they cannot matter, so that trials which differ in
@@ -141,6 +159,7 @@ impl ModelSpec {
             }
             // Dropout acts between layers.
             ModelSpec::Lstm(spec) | ModelSpec::Gru(spec) if spec.layers == 1 => spec.dropout = 0.0,
+            ModelSpec::NeuralPointProcess(spec) if spec.layers == 1 => spec.dropout = 0.0,
             // The penalty belongs to the closed form.
             ModelSpec::Linear(LinearSpec { solver: Solver::GradientDescent, ridge, .. })
             | ModelSpec::Nlinear(LinearSpec { solver: Solver::GradientDescent, ridge, .. })
@@ -177,7 +196,9 @@ impl ModelSpec {
             | ModelSpec::Dlinear(_)
             | ModelSpec::Lstm(_)
             | ModelSpec::Gru(_)
-            | ModelSpec::TsMixer(_) => None,
+            | ModelSpec::TsMixer(_)
+            | ModelSpec::Tcn(_)
+            | ModelSpec::NeuralPointProcess(_) => None,
         }
     }
 }

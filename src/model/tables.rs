@@ -161,12 +161,53 @@ impl Default for TsMixerSpec {
     }
 }
 
+/// Hyperparameters of `tcn`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct TcnSpec {
+    /// Channels of each convolution.
+    pub hidden: usize,
+    /// Steps that a convolution reads, `2^block` steps apart.
+    pub kernel: usize,
+    /// Blocks of two convolutions. Together they reach `1 + 2 (kernel - 1) (2^blocks - 1)` steps back; of a longer
+    /// lookback they see the end.
+    pub blocks: usize,
+    /// Share of the units that is dropped in training.
+    pub dropout: f64,
+}
+
+impl Default for TcnSpec {
+    fn default() -> Self {
+        Self { hidden: 16, kernel: 3, blocks: 4, dropout: 0.0 }
+    }
+}
+
 /// Hyperparameters of `renewal`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RenewalSpec {
     /// The distribution that the gaps are drawn from.
     pub distribution: GapFamily,
+}
+
+/// Hyperparameters of `neural_point_process`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct NeuralPointProcessSpec {
+    /// Units of each layer of gated recurrent units.
+    pub hidden: usize,
+    /// Layers on top of each other.
+    pub layers: usize,
+    /// Share of the units between two layers that is dropped in training.
+    pub dropout: f64,
+    /// Log-normal distributions that are mixed.
+    pub components: usize,
+}
+
+impl Default for NeuralPointProcessSpec {
+    fn default() -> Self {
+        Self { hidden: 16, layers: 1, dropout: 0.0, components: 4 }
+    }
 }
 
 /// A family of distributions of the gap between two requests.

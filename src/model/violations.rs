@@ -1,5 +1,6 @@
 //! Hyperparameters that are well-typed but impossible.
 
+use super::gap_distribution::MOST_COMPONENTS;
 use super::spec::ModelSpec;
 
 /// A key of a model's table, what is wrong with its value, and the remedy.
@@ -8,6 +9,10 @@ pub type Violation = (&'static str, String, &'static str);
 /// Largest size of a layer, and most layers: beyond them a mistake is likelier than a model.
 const MOST_HIDDEN: usize = 8_192;
 const MOST_LAYERS: usize = 32;
+/// The last of so many blocks reads steps that are 512 apart.
+const MOST_CONVOLUTIONS: usize = 10;
+/// Wider kernels are better made of more blocks.
+const MOST_TAPS: usize = 16;
 
 /// `value` must satisfy `holds`.
 fn check(key: &'static str, holds: bool, message: String, help: &'static str) -> Option<Violation> {
@@ -88,6 +93,24 @@ impl ModelSpec {
             ModelSpec::TsMixer(spec) => [
                 within("hidden", spec.hidden, (1, MOST_HIDDEN), "16 to 64 are usual"),
                 within("blocks", spec.blocks, (1, MOST_LAYERS), "two to eight blocks are usual"),
+                dropout(spec.dropout),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+            ModelSpec::Tcn(spec) => [
+                within("hidden", spec.hidden, (1, MOST_HIDDEN), "16 to 64 are usual"),
+                within("kernel", spec.kernel, (2, MOST_TAPS), "3 to 7 are usual"),
+                within("blocks", spec.blocks, (1, MOST_CONVOLUTIONS), "four to eight blocks are usual"),
+                dropout(spec.dropout),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+            ModelSpec::NeuralPointProcess(spec) => [
+                within("hidden", spec.hidden, (2, MOST_HIDDEN), "the head halves the hidden units"),
+                within("layers", spec.layers, (1, MOST_LAYERS), "one or two layers are usual"),
+                within("components", spec.components, (1, MOST_COMPONENTS), "three to five are usual"),
                 dropout(spec.dropout),
             ]
             .into_iter()

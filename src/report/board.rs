@@ -31,8 +31,10 @@ pub struct Board {
 /// One model with the trial that is best on validation.
 #[derive(Debug, Clone)]
 pub struct BoardRow {
-    /// Kind of the model.
+    /// Name of the contender: the kind of the model, and how it is solved if that is not by training.
     pub model: String,
+    /// Kind of the model.
+    pub kind: String,
     /// The model with the axis values of its chosen trial.
     pub label: String,
     /// Whether it is a naive baseline.
@@ -101,17 +103,18 @@ impl MeanSpread {
 impl Board {
     /// The board of the runs of one setting, the lowest test error first.
     pub(super) fn new(title: String, runs: &[&RunRow], objectives: &Objectives, axes: &[String]) -> Self {
-        let mut models: Vec<&str> = Vec::new();
+        let mut contenders: Vec<(String, Vec<&RunRow>)> = Vec::new();
         for run in runs {
-            if !models.contains(&run.model.as_str()) {
-                models.push(&run.model);
+            let name = contender(run);
+            match contenders.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, own)) => own.push(run),
+                None => contenders.push((name, vec![run])),
             }
         }
         let mut trials = 0;
         let mut rows: Vec<BoardRow> = Vec::new();
-        for model in models {
-            let own: Vec<&RunRow> = runs.iter().filter(|run| run.model == model).copied().collect();
-            if let Some(row) = best_trial(model, &own, objectives, axes) {
+        for (name, own) in contenders {
+            if let Some(row) = best_trial(name, &own, objectives, axes) {
                 trials += row.trials;
                 rows.push(row);
             }
@@ -225,9 +228,18 @@ pub(super) fn mean_metrics(
     all.into_iter().map(|(key, values)| (key, MeanSpread::over_seeds(&values))).collect()
 }
 
-/// The trial of a model whose mean objective over seeds and folds is lowest on validation. A trial that lacks runs
+/// The name under which a run competes. A closed form and a training of the same model are two contenders: choosing
+/// between them on validation would hide how far training is from the optimum.
+fn contender(run: &RunRow) -> String {
+    match lookup(&run.params, "model.solver").and_then(serde_json::Value::as_str) {
+        Some("least_squares") => format!("{} (closed form)", run.model),
+        _ => run.model.clone(),
+    }
+}
+
+/// The trial of a contender whose mean objective over seeds and folds is lowest on validation. A trial that lacks runs
 /// stands back behind all that are whole: a lucky seed that happened to finish is no better model.
-fn best_trial(model: &str, runs: &[&RunRow], objectives: &Objectives, axes: &[String]) -> Option<BoardRow> {
+fn best_trial(model: String, runs: &[&RunRow], objectives: &Objectives, axes: &[String]) -> Option<BoardRow> {
     let mut trials: Vec<Vec<&RunRow>> = Vec::new();
     let mut places: HashMap<String, usize> = HashMap::new();
     for run in runs {
@@ -270,9 +282,10 @@ fn best_trial(model: &str, runs: &[&RunRow], objectives: &Objectives, axes: &[St
     seeds.sort_unstable();
     seeds.dedup();
     Some(BoardRow {
-        model: model.to_string(),
+        model,
         label,
-        baseline: BASELINES.contains(&model),
+        baseline: BASELINES.contains(&members[0].model.as_str()),
+        kind: members[0].model.clone(),
         trials: count,
         run_ids: members.iter().map(|run| run.run_id.clone()).collect(),
         seeds: seeds.len(),

@@ -46,10 +46,15 @@ pub fn draw(comparison: &Comparison, board: usize) -> Vec<Drawn> {
         return Vec::new();
     }
     let trials = trials_of(comparison, board);
-    let models = comparison.boards[board].rows.iter().map(|row| row.model.as_str());
-    let drawn = models.filter_map(|model| {
-        let own: Vec<&Trial> = trials.iter().filter(|trial| trial.model == model).collect();
-        draw_model(comparison, model, &axes, &own)
+    let mut kinds: Vec<&str> = Vec::new();
+    for row in &comparison.boards[board].rows {
+        if !kinds.contains(&row.kind.as_str()) {
+            kinds.push(&row.kind);
+        }
+    }
+    let drawn = kinds.into_iter().filter_map(|kind| {
+        let own: Vec<&Trial> = trials.iter().filter(|trial| trial.model == kind).collect();
+        draw_model(comparison, kind, &axes, &own)
     });
     drawn.take(MOST_MODELS).flatten().collect()
 }

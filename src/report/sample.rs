@@ -131,6 +131,7 @@ fn row(model: &str, label: &str, run_id: &str, value: f64) -> BoardRow {
     let metrics = names.map(|name| (("gap_s".to_string(), "original".to_string(), name.to_string()), error));
     BoardRow {
         model: model.to_string(),
+        kind: model.to_string(),
         label: label.to_string(),
         baseline,
         trials: 1,

@@ -31,6 +31,27 @@ impl Loss {
     }
 }
 
+/// Weights of the targets in the loss. They count relative to one another: their mean is brought to 1, so that the same
+/// learning rate suits any of them.
+pub(crate) fn target_weights<'a>(
+    training: &TrainingSpec,
+    targets: impl IntoIterator<Item = &'a str>,
+) -> Vec<f64> {
+    let weight = |target: &str| training.target_weights.get(target).copied().unwrap_or(1.0);
+    let mut weights: Vec<f64> = targets.into_iter().map(weight).collect();
+    let mean = weights.iter().sum::<f64>() / weights.len() as f64;
+    for weight in &mut weights {
+        *weight /= mean;
+    }
+    weights
+}
+
+/// The pinball loss of an error (actual minus forecast) at a level, and its derivative by the forecast.
+pub(crate) fn pinball(error: f64, level: f64) -> (f64, f64) {
+    let slope = if error >= 0.0 { level } else { level - 1.0 };
+    (slope * error, -slope)
+}
+
 /// The loss that an experiment asks for, with a weight for each target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Objective {
@@ -41,15 +62,9 @@ pub struct Objective {
 }
 
 impl Objective {
-    /// The loss for these targets. Weights count relative to one another: their mean is brought to 1, so that the same
-    /// learning rate suits any of them.
+    /// The loss for these targets.
     pub fn new<'a>(training: &TrainingSpec, targets: impl IntoIterator<Item = &'a str>) -> Self {
-        let weight = |target: &str| training.target_weights.get(target).copied().unwrap_or(1.0);
-        let mut weights: Vec<f64> = targets.into_iter().map(weight).collect();
-        let mean = weights.iter().sum::<f64>() / weights.len() as f64;
-        for weight in &mut weights {
-            *weight /= mean;
-        }
+        let weights = target_weights(training, targets);
         Self { loss: training.loss, huber_delta: training.huber_delta.unwrap_or(HUBER_DELTA), weights }
     }
 
@@ -66,10 +81,7 @@ impl Objective {
                     (delta * (error.abs() - 0.5 * delta), -delta * error.signum())
                 }
             }
-            Loss::Pinball => {
-                let slope = if error >= 0.0 { QUANTILES[head] } else { QUANTILES[head] - 1.0 };
-                (slope * error, -slope)
-            }
+            Loss::Pinball => pinball(error, QUANTILES[head]),
         }
     }
 }

@@ -10,5 +10,6 @@ mod stream;
 pub use device::ComputeDevice;
 pub(crate) use fit::fit_network;
 pub use loss::{Criterion, HUBER_DELTA, Objective};
+pub(crate) use loss::{pinball, target_weights};
 pub use schedule::RateSchedule;
 pub use stream::Stream;

@@ -91,6 +91,10 @@ alpha = { uniform = [0.1, 0.9] }
 [models.ts_mixer]
 blocks = 1
 [[models]]
+[models.tcn]
+hidden = 2
+blocks = 1
+[[models]]
 [models.kalman]
 units = "scaled"
 trend_variance = 0.0
