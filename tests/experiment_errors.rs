@@ -72,7 +72,7 @@ fn an_unknown_model_is_pointed_at() {
     13 | [models.lstmm]
        |         ^^^^^ did you mean `lstm`?
        |
-       = help: known here: zero, mean, median, persistence, moving_average, seasonal_naive, ewma, kalman, linear, nlinear, dlinear, lstm, gru, ts_mixer, tcn, renewal, hawkes, neural_point_process, ensemble
+       = help: known here: zero, mean, median, persistence, moving_average, seasonal_naive, ewma, kalman, linear, nlinear, dlinear, lstm, gru, ts_mixer, tcn, boosted_trees, renewal, hawkes, neural_point_process, ensemble
     "#);
 }
 
@@ -271,6 +271,20 @@ fn a_mixer_without_blocks_is_pointed_at() {
        |          ^
        |
        = help: two to eight blocks are usual
+    "#);
+}
+
+#[test]
+fn trees_that_would_add_nothing_are_pointed_at() {
+    let trees = "models.boosted_trees]\nlearning_rate = 0.0\n[[models]]\n[models.lstm";
+    assert_snapshot!(refusal(&with("models.lstm", trees), &[]), @r#"
+    error: 0 is no share of a tree
+      --> e.toml:14:17
+       |
+    14 | learning_rate = 0.0
+       |                 ^^^
+       |
+       = help: give a number above 0 and up to 1, e.g. 0.05
     "#);
 }
 

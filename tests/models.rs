@@ -85,6 +85,10 @@ hidden = 6
 blocks = 3
 dropout = 0.1
 [[models]]
+[models.boosted_trees]
+trees = 40
+min_leaf_windows = 20
+[[models]]
 [models.hawkes]
 [[models]]
 [models.neural_point_process]
@@ -115,7 +119,7 @@ fn every_model_is_scored_on_every_part_target_and_unit() {
          join metrics using (run_id) group by run_id",
     );
     // The penalty belongs to the closed form: gradient descent runs once for both of its values.
-    assert_eq!(rows.len(), 33);
+    assert_eq!(rows.len(), 34);
     for row in rows {
         // Three targets in two units and the mean over them in scaled units, on three parts.
         assert_eq!(row["groups"], 3 * 7, "{row}");
@@ -368,6 +372,35 @@ fn a_neural_point_process_learns_to_be_likelier_than_one_law_for_all_gaps() {
     assert!((own / quantiles - 1.0).abs() < 0.2, "{own} against {quantiles}");
     let loss = "select params->>'$.training.loss' from runs where model = 'neural_point_process'";
     assert_eq!(lab.scalar(loss), "mse", "what it minimises is its own, so the key leaves its run");
+}
+
+#[test]
+fn boosted_trees_learn_a_rule_that_no_linear_model_has() {
+    let lab = Lab::new();
+    // The logistic map: the next value is a parabola of the last one, and hardly correlated with it.
+    let levels = std::iter::successors(Some(0.3_f64), |level| Some(3.9 * level * (1.0 - level)));
+    let rows = (0..2_000_u32).zip(levels).map(|(step, level)| {
+        let (day, hour) = (step / 24, step % 24);
+        format!("2024-{:02}-{:02} {hour:02}:00:00,{level}\n", 1 + day / 28, 1 + day % 28)
+    });
+    lab.file("map.csv", &format!("date,level\n{}", rows.collect::<String>()));
+    let file = lab.file(
+        "map.toml",
+        "name = \"map\"\n[dataset]\nsource = \"map.csv\"\n[task.series]\nlookback = 4\nhorizon = 2\n\
+         [[models]]\n[models.boosted_trees]\nlearning_rate = 0.2\nmin_leaf_windows = 5\n\
+         [[models]]\n[models.linear]\nsolver = \"least_squares\"\n",
+    );
+    let outcome = lab.call(&["run", file.to_str().unwrap()]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    let mse = |model: &str| {
+        let sql = format!(
+            "select value from runs join metrics using (run_id) where model = '{model}' and part = 'test' \
+             and target = 'all' and name = 'mse'"
+        );
+        lab.scalar(&sql).as_f64().unwrap()
+    };
+    assert!(mse("linear") > 0.5, "{}", mse("linear"));
+    assert!(mse("boosted_trees") < 0.05, "{}", mse("boosted_trees"));
 }
 
 #[test]

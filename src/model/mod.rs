@@ -3,6 +3,7 @@
 //! A new model is a variant of [`ModelSpec`] with its hyperparameters, an implementation of [`Forecaster`] (or, for
 //! one that is trained by gradient descent, of [`Network`]) and a line in [`build`].
 
+mod boosted_trees;
 mod ensemble;
 mod ewma;
 mod gap_distribution;
@@ -47,9 +48,9 @@ pub use recurrent::{CellKind, RecurrentLayer};
 pub use season::Season;
 pub use spec::{BASELINES, ModelSpec, OWN_LOOKBACK};
 pub use tables::{
-    DlinearSpec, EnsembleSpec, EwmaSpec, FilterUnits, GapFamily, KalmanSpec, LinearSpec, MovingAverageSpec,
-    NeuralPointProcessSpec, Parameterless, RecurrentSpec, RenewalSpec, SeasonalNaiveSpec, Solver, TcnSpec,
-    TsMixerSpec,
+    BoostedTreesSpec, DlinearSpec, EnsembleSpec, EwmaSpec, FilterUnits, GapFamily, KalmanSpec, LinearSpec,
+    MovingAverageSpec, NeuralPointProcessSpec, Parameterless, RecurrentSpec, RenewalSpec, SeasonalNaiveSpec,
+    Solver, TcnSpec, TsMixerSpec,
 };
 pub use violations::Violation;
 
@@ -125,6 +126,9 @@ pub enum FitError {
         /// Epoch, counted from 1.
         epoch: usize,
     },
+    /// The trees cannot be grown.
+    #[error("the trees cannot be grown: {0}")]
+    Trees(String),
     /// The normal equations have no solution in numbers.
     #[error(
         "the least-squares weights cannot be computed: the training windows hold values that are not finite"
@@ -215,6 +219,7 @@ pub fn build(spec: &ModelSpec, context: BuildContext<'_>) -> Box<dyn Forecaster>
             let network = tcn::Tcn::new(shape, spec, &mut stream, context.device);
             Box::new(Trained::new(network, &context))
         }
+        ModelSpec::BoostedTrees(spec) => Box::new(boosted_trees::BoostedTrees::new(shape, spec)),
         ModelSpec::Renewal(spec) => Box::new(renewal::Renewal::new(shape, spec.distribution)),
         ModelSpec::Hawkes(_) => Box::new(hawkes::Hawkes::new(shape)),
         ModelSpec::NeuralPointProcess(spec) => {

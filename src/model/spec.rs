@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::season::Season;
 use super::tables::{
-    DlinearSpec, EnsembleSpec, EwmaSpec, KalmanSpec, LinearSpec, MovingAverageSpec, NeuralPointProcessSpec,
-    Parameterless, RecurrentSpec, RenewalSpec, SeasonalNaiveSpec, Solver, TcnSpec, TsMixerSpec,
+    BoostedTreesSpec, DlinearSpec, EnsembleSpec, EwmaSpec, KalmanSpec, LinearSpec, MovingAverageSpec,
+    NeuralPointProcessSpec, Parameterless, RecurrentSpec, RenewalSpec, SeasonalNaiveSpec, Solver, TcnSpec,
+    TsMixerSpec,
 };
 use crate::experiment::TaskSpec;
 
@@ -52,6 +53,8 @@ pub enum ModelSpec {
     TsMixer(TsMixerSpec),
     /// Causal convolutions whose reach doubles from block to block (Bai et al., 2018).
     Tcn(TcnSpec),
+    /// Gradient-boosted regression trees on the lookback (Friedman, 2001).
+    BoostedTrees(BoostedTreesSpec),
     /// Gaps drawn independently from one distribution, by maximum likelihood (Cox, 1962); for `next_request` alone.
     Renewal(RenewalSpec),
     /// Arrivals that excite further ones for a while (Hawkes, 1971), by maximum likelihood; for `next_request` alone.
@@ -65,7 +68,7 @@ pub enum ModelSpec {
 
 impl ModelSpec {
     /// Every kind, in the order of the variants.
-    pub const KINDS: [&str; 19] = [
+    pub const KINDS: [&str; 20] = [
         "zero",
         "mean",
         "median",
@@ -81,6 +84,7 @@ impl ModelSpec {
         "gru",
         "ts_mixer",
         "tcn",
+        "boosted_trees",
         "renewal",
         "hawkes",
         "neural_point_process",
@@ -105,6 +109,7 @@ impl ModelSpec {
             ModelSpec::Gru(_) => "gru",
             ModelSpec::TsMixer(_) => "ts_mixer",
             ModelSpec::Tcn(_) => "tcn",
+            ModelSpec::BoostedTrees(_) => "boosted_trees",
             ModelSpec::Renewal(_) => "renewal",
             ModelSpec::Hawkes(_) => "hawkes",
             ModelSpec::NeuralPointProcess(_) => "neural_point_process",
@@ -198,6 +203,7 @@ impl ModelSpec {
             | ModelSpec::Gru(_)
             | ModelSpec::TsMixer(_)
             | ModelSpec::Tcn(_)
+            | ModelSpec::BoostedTrees(_)
             | ModelSpec::NeuralPointProcess(_) => None,
         }
     }

@@ -190,6 +190,30 @@ pub struct RenewalSpec {
     pub distribution: GapFamily,
 }
 
+/// Hyperparameters of `boosted_trees`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct BoostedTreesSpec {
+    /// Trees of each target and step ahead, at most.
+    pub trees: usize,
+    /// Share of each tree's values that is added.
+    pub learning_rate: f64,
+    /// Questions between a tree's root and its leaves.
+    pub max_depth: usize,
+    /// Training windows in a leaf, at least.
+    pub min_leaf_windows: usize,
+    /// Penalty on the square of a leaf's value.
+    pub l2: f64,
+    /// Trees without gain on the validation windows after which no more are grown.
+    pub patience: usize,
+}
+
+impl Default for BoostedTreesSpec {
+    fn default() -> Self {
+        Self { trees: 200, learning_rate: 0.05, max_depth: 3, min_leaf_windows: 50, l2: 1.0, patience: 20 }
+    }
+}
+
 /// Hyperparameters of `neural_point_process`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

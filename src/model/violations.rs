@@ -11,6 +11,10 @@ const MOST_HIDDEN: usize = 8_192;
 const MOST_LAYERS: usize = 32;
 /// The last of so many blocks reads steps that are 512 apart.
 const MOST_CONVOLUTIONS: usize = 10;
+/// More trees would only repeat the noise of the training windows.
+const MOST_TREES: usize = 10_000;
+/// A tree of so many questions has more leaves than there are windows.
+const MOST_QUESTIONS: usize = 16;
 /// Wider kernels are better made of more blocks.
 const MOST_TAPS: usize = 16;
 
@@ -103,6 +107,27 @@ impl ModelSpec {
                 within("kernel", spec.kernel, (2, MOST_TAPS), "3 to 7 are usual"),
                 within("blocks", spec.blocks, (1, MOST_CONVOLUTIONS), "four to eight blocks are usual"),
                 dropout(spec.dropout),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+            ModelSpec::BoostedTrees(spec) => [
+                within("trees", spec.trees, (1, MOST_TREES), "100 to 1000 are usual"),
+                within("max_depth", spec.max_depth, (1, MOST_QUESTIONS), "3 to 6 are usual"),
+                within("min_leaf_windows", spec.min_leaf_windows, (1, usize::MAX), "20 to 200 are usual"),
+                within("patience", spec.patience, (1, MOST_TREES), "10 to 50 are usual"),
+                check(
+                    "learning_rate",
+                    spec.learning_rate > 0.0 && spec.learning_rate <= 1.0,
+                    format!("{} is no share of a tree", spec.learning_rate),
+                    "give a number above 0 and up to 1, e.g. 0.05",
+                ),
+                check(
+                    "l2",
+                    spec.l2 >= 0.0 && spec.l2.is_finite(),
+                    format!("{} is no penalty", spec.l2),
+                    "give 0 or a positive number",
+                ),
             ]
             .into_iter()
             .flatten()

@@ -91,6 +91,9 @@ alpha = { uniform = [0.1, 0.9] }
 [models.ts_mixer]
 blocks = 1
 [[models]]
+[models.boosted_trees]
+trees = 3
+[[models]]
 [models.tcn]
 hidden = 2
 blocks = 1
