@@ -37,7 +37,7 @@ pub(super) fn expand(document: &Document<'_>) -> Result<Expansion, Problem> {
     let mut trials: Vec<Trial> = Vec::new();
     let mut known = HashSet::new();
     let mut searched = Vec::new();
-    let mut runs = 0;
+    let mut runs = 0_usize;
     for entry in 0..spec.models.len() {
         let space = EntrySpace::new(document, &spec, &axes, &zips, entry)?;
         let points = match spec.search.strategy {
@@ -49,7 +49,7 @@ pub(super) fn expand(document: &Document<'_>) -> Result<Expansion, Problem> {
             }
             Strategy::Tpe if space.dimensions.is_empty() => vec![Point::new()],
             Strategy::Tpe => {
-                runs += runs_of(&spec, entry).saturating_mul(spec.search.trials);
+                runs = runs_of(&spec, entry).saturating_mul(spec.search.trials).saturating_add(runs);
                 check_runs(document, &spec, runs)?;
                 searched.push(SearchedEntry { entry, space: space.dimensions });
                 continue;
@@ -61,7 +61,7 @@ pub(super) fn expand(document: &Document<'_>) -> Result<Expansion, Problem> {
             let trial = space.trial(point)?;
             if known.insert((entry, trial.spec.params().to_string())) {
                 trials.push(trial);
-                runs += runs_of(&spec, entry);
+                runs = runs_of(&spec, entry).saturating_add(runs);
                 check_runs(document, &spec, runs)?;
             }
         }

@@ -191,6 +191,8 @@ pub struct RenewalSpec {
 }
 
 /// Hyperparameters of `boosted_trees`.
+///
+/// Where windows times lookback times channels are more than 40 million, every n-th window is grown on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct BoostedTreesSpec {
