@@ -17,6 +17,8 @@ const PIECE_BYTES: usize = 1 << 20;
 const PIECES_AT_ONCE: usize = 8;
 /// So many digits make a number that `f64` holds exactly.
 const EXACT_DIGITS: usize = 15;
+/// Share of rows that there may be more than the first pieces let expect.
+const ROOM: f64 = 1.0 / 16.0;
 
 /// Reads the wanted columns, given by their positions.
 ///
@@ -54,34 +56,61 @@ fn read_plain(file: &TraceFile<'_>, wanted: &[(usize, Expect)]) -> Option<Vec<Co
     if memchr::memchr(b'"', rows.as_bytes()).is_some() {
         return None;
     }
-    let mut wanted_at = vec![None; file.header.len()];
-    for (index, (at, _)) in wanted.iter().enumerate() {
-        wanted_at[*at] = Some(index);
-    }
-    let new = || wanted.iter().map(|(_, expect)| Column::new(*expect)).collect::<Vec<_>>();
+    let mut plain = PlainRows::new(file.header.len(), wanted);
     let pieces: Vec<&str> = pieces(rows).collect();
-    let mut columns = new();
-    for wave in pieces.chunks(PIECES_AT_ONCE) {
-        let read = wave.par_iter().map(|piece| {
-            let mut columns = new();
-            read_piece(piece, &wanted_at, &mut columns).then_some(columns)
+    let mut waves = pieces.chunks(PIECES_AT_ONCE);
+    waves.all(|wave| plain.take(wave, rows.len())).then(|| plain.into_columns())
+}
+
+/// Takes up plain rows, piece after piece.
+pub struct PlainRows {
+    /// For each field of a row, the column that takes it.
+    wanted_at: Vec<Option<usize>>,
+    expected: Vec<Expect>,
+    columns: Vec<Column>,
+}
+
+impl PlainRows {
+    /// No row yet, of a file with so many fields in a row.
+    pub fn new(fields: usize, wanted: &[(usize, Expect)]) -> Self {
+        let mut wanted_at = vec![None; fields];
+        for (index, (at, _)) in wanted.iter().enumerate() {
+            wanted_at[*at] = Some(index);
+        }
+        let expected: Vec<Expect> = wanted.iter().map(|(_, expect)| *expect).collect();
+        let columns = expected.iter().map(|expect| Column::new(*expect)).collect();
+        Self { wanted_at, expected, columns }
+    }
+
+    /// Takes up the rows of some pieces of a file, of which `all_bytes` are rows; false where one is not plain or not
+    /// sound.
+    pub fn take(&mut self, pieces: &[&str], all_bytes: usize) -> bool {
+        let read = pieces.par_iter().map(|piece| {
+            let mut columns: Vec<Column> = self.expected.iter().map(|expect| Column::new(*expect)).collect();
+            read_piece(piece, &self.wanted_at, &mut columns).then_some(columns)
         });
-        let read = read.collect::<Option<Vec<_>>>()?;
-        if columns[0].is_empty() {
+        let Some(read) = read.collect::<Option<Vec<_>>>() else { return false };
+        if self.columns[0].is_empty() {
             // Growing step by step would copy each column several times.
             let rows = read.iter().map(|columns| columns[0].len()).sum::<usize>();
-            let waves = pieces.len().div_ceil(wave.len());
-            for column in &mut columns {
-                column.reserve(rows * waves + rows / 16);
+            let bytes = pieces.iter().map(|piece| piece.len()).sum::<usize>().max(1);
+            let all_rows = (rows as f64 * all_bytes as f64 / bytes as f64 * (1.0 + ROOM)) as usize;
+            for column in &mut self.columns {
+                column.reserve(all_rows);
             }
         }
         for piece in read {
-            for (column, more) in columns.iter_mut().zip(piece) {
+            for (column, more) in self.columns.iter_mut().zip(piece) {
                 column.extend(more);
             }
         }
+        true
     }
-    Some(columns)
+
+    /// The wanted columns.
+    pub fn into_columns(self) -> Vec<Column> {
+        self.columns
+    }
 }
 
 /// Cuts rows into pieces that end with a row.
@@ -114,7 +143,7 @@ fn read_piece(piece: &str, wanted_at: &[Option<usize>], columns: &mut [Column]) 
             if let Some(index) = *wanted {
                 let exact = whole && (1..=EXACT_DIGITS).contains(&(at - start));
                 let pushed = match &mut columns[index] {
-                    column @ Column::Numbers(..) if exact => column.push_number(digits as f64),
+                    column @ Column::Numbers(..) if exact => column.push_digits(digits),
                     column => push(column, &piece[start..at]) && is_trimmed(&bytes[start..at]),
                 };
                 if !pushed {

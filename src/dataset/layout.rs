@@ -187,16 +187,33 @@ impl Layout {
     /// # Errors
     /// The first row that is malformed, and a timestamp that goes back.
     pub fn read(&self, rows: &Rows<'_>) -> Result<Trace, TraceError> {
-        match self {
+        let table = rows.read(&self.wanted())?;
+        self.trace(table, rows.names()).map_err(|Backwards { row, column }| rows.backwards(row, column))
+    }
+
+    /// The columns to read, by their positions: the time first.
+    pub fn wanted(&self) -> Vec<(usize, Expect)> {
+        let (time, others): (_, Vec<_>) = match self {
             Layout::Requests { timestamp, request_tokens, response_tokens, llm, log_type } => {
-                let mut wanted = vec![
-                    stamp(*timestamp),
-                    (*request_tokens, Expect::Count),
-                    (*response_tokens, Expect::Count),
-                ];
-                wanted.extend(llm.iter().chain(log_type).map(|column| (*column, Expect::Name)));
-                let mut table = rows.read(&wanted)?;
-                let (arrival_s, clock_s) = times(&mut table, *timestamp, rows)?;
+                let counts = [(*request_tokens, Expect::Count), (*response_tokens, Expect::Count)];
+                let names = llm.iter().chain(log_type).map(|column| (*column, Expect::Name));
+                (timestamp, counts.into_iter().chain(names).collect())
+            }
+            Layout::Series { time, columns } => {
+                (time, columns.iter().map(|&column| (column, Expect::Number)).collect())
+            }
+        };
+        std::iter::once(stamp(*time)).chain(others).collect()
+    }
+
+    /// The trace that a table of the wanted columns holds, of a file with columns of these names.
+    ///
+    /// # Errors
+    /// A timestamp that goes back.
+    pub fn trace(&self, mut table: Table, names: &[String]) -> Result<Trace, Backwards> {
+        match self {
+            Layout::Requests { timestamp, llm, log_type, .. } => {
+                let (arrival_s, clock_s) = times(&mut table, *timestamp)?;
                 let mut next = 3;
                 let mut labels = |column: Option<usize>| match column {
                     Some(_) => {
@@ -217,18 +234,24 @@ impl Layout {
                 }))
             }
             Layout::Series { time, columns } => {
-                let mut wanted = vec![stamp(*time)];
-                wanted.extend(columns.iter().map(|&column| (column, Expect::Number)));
-                let mut table = rows.read(&wanted)?;
-                let (time_s, _) = times(&mut table, *time, rows)?;
+                let (time_s, _) = times(&mut table, *time)?;
                 Ok(Trace::Series(SeriesTrace {
                     time_s,
-                    names: columns.iter().map(|&column| rows.names()[column].clone()).collect(),
+                    names: columns.iter().map(|&column| names[column].clone()).collect(),
                     columns: (1..=columns.len()).map(|index| table.numbers(index)).collect(),
                 }))
             }
         }
     }
+}
+
+/// A row whose timestamp is earlier than that of the row before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backwards {
+    /// The row, counted from 0.
+    pub row: usize,
+    /// The column of its timestamp.
+    pub column: usize,
 }
 
 fn stamp((column, unit): (usize, TimestampUnit)) -> (usize, Expect) {
@@ -237,11 +260,7 @@ fn stamp((column, unit): (usize, TimestampUnit)) -> (usize, Expect) {
 }
 
 /// The first column of a table as seconds since the first row, and the first row's clock time in seconds.
-fn times(
-    table: &mut Table,
-    (column, unit): (usize, TimestampUnit),
-    rows: &Rows<'_>,
-) -> Result<(Vec<f64>, f64), TraceError> {
+fn times(table: &mut Table, (column, unit): (usize, TimestampUnit)) -> Result<(Vec<f64>, f64), Backwards> {
     let (times_s, clock_s) = match unit.per_second() {
         None => table.date_times(0),
         Some(per_second) => {
@@ -254,7 +273,7 @@ fn times(
         }
     };
     match times_s.windows(2).position(|pair| pair[1] < pair[0]) {
-        Some(row) => Err(rows.backwards(row + 1, column)),
+        Some(row) => Err(Backwards { row: row + 1, column }),
         None => Ok((times_s, clock_s)),
     }
 }

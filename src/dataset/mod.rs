@@ -24,6 +24,7 @@ mod scale;
 mod slice;
 mod split;
 mod steps;
+mod stream;
 pub mod synthetic;
 mod synthetic_slice;
 mod table;

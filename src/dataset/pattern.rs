@@ -68,35 +68,35 @@ pub struct ArrivalPattern {
 impl ArrivalPattern {
     /// The pattern of a slice; `None` with fewer than two requests.
     pub fn of(trace: &RequestTrace) -> Option<Self> {
-        let gaps: Vec<f64> = trace.arrival_s.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        let count = gaps.len() as f64;
-        if gaps.is_empty() {
-            return None;
-        }
-        let mean = gaps.iter().sum::<f64>() / count;
-        let variance = gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / count;
+        let gaps = || trace.arrival_s.windows(2).map(|pair| pair[1] - pair[0]);
+        let gap_count = trace.len().checked_sub(1).filter(|&count| count > 0)?;
+        let count = gap_count as f64;
+        let mean = gaps().sum::<f64>() / count;
+        let variance = gaps().map(|gap| (gap - mean).powi(2)).sum::<f64>() / count;
+        let edges_s = edges_s(BINS);
         let mut counts = vec![0; BINS];
-        for gap in &gaps {
-            let bin = libm::log10(gap.max(FIRST_EDGE_S) / FIRST_EDGE_S) * BINS_PER_DECADE as f64;
-            counts[(bin as usize).min(BINS - 1)] += 1;
+        let mut of_state = [0_usize; BurstState::ALL.len()];
+        for gap in gaps() {
+            counts[edges_s[1..BINS].partition_point(|&edge_s| edge_s <= gap)] += 1;
+            of_state[BurstState::of_gap(gap) as usize] += 1;
         }
-        let share =
-            |state| gaps.iter().filter(|gap| BurstState::of_gap(**gap) == state).count() as f64 / count;
         Some(Self {
-            gaps: gaps.len(),
+            gaps: gap_count,
             mean_gap_s: mean,
             variation: if mean > 0.0 { variance.sqrt() / mean } else { 0.0 },
-            shares: BurstState::ALL.map(share),
+            shares: of_state.map(|gaps| gaps as f64 / count),
             counts,
         })
     }
 
     /// Edges of the histogram's bins in seconds, one more than there are bins.
     pub fn edges_s(&self) -> Vec<f64> {
-        (0..=self.counts.len())
-            .map(|edge| FIRST_EDGE_S * libm::pow(10.0, edge as f64 / BINS_PER_DECADE as f64))
-            .collect()
+        edges_s(self.counts.len())
     }
+}
+
+fn edges_s(bins: usize) -> Vec<f64> {
+    (0..=bins).map(|edge| FIRST_EDGE_S * libm::pow(10.0, edge as f64 / BINS_PER_DECADE as f64)).collect()
 }
 
 #[cfg(test)]

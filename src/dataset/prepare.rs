@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use super::catalog::{Source, find_source};
 use super::pattern::ArrivalPattern;
 use super::prepare_error::PrepareError;
-use super::read::{parse_trace_as, read_bytes};
+use super::read::read_hashed;
 use super::scale::Scaler;
 use super::slice::{Removed, slice};
 use super::split::{LeakVerdict, Part, Split};
@@ -52,17 +52,29 @@ pub struct TargetSeries {
 }
 
 impl Prepared {
-    fn new(trace: &Trace, steps: Steps, removed: Removed, spec: &RunSpec, fold: usize) -> Self {
+    /// Slices a trace and makes the steps of a task.
+    fn of(trace: &Trace, spec: &RunSpec, fold: usize) -> Result<Self, PrepareError> {
+        let (trace, removed) = slice(trace, &spec.dataset).map_err(PrepareError::Slice)?;
+        let (steps, arrivals) = rayon::join(
+            || steps_of(&trace, &spec.task),
+            || match &*trace {
+                Trace::Requests(trace) => ArrivalPattern::of(trace),
+                Trace::Series(_) => None,
+            },
+        );
+        let steps = steps.map_err(PrepareError::Task)?;
+        let clock_s = match &*trace {
+            Trace::Requests(trace) => trace.clock_s,
+            Trace::Series(_) => 0.0,
+        };
+        // The scaled steps may take the memory of the slice.
+        drop(trace);
         let split = Split::new(steps.len(), &spec.split, fold, spec.uncertainty.conformal.calibrates());
         let train = split.steps(Part::Train);
         let scaler = Scaler::fit(&steps, train, spec.dataset.cleaning.clip_quantile);
         let scaled = scale_steps(&steps, &scaler);
-        let (clock_s, arrivals) = match trace {
-            Trace::Requests(trace) => (trace.clock_s, ArrivalPattern::of(trace)),
-            Trace::Series(_) => (0.0, None),
-        };
         let series = OnceLock::new();
-        Self { steps, scaler, scaled, split, removed, clock_s, arrivals, series }
+        Ok(Self { steps, scaler, scaled, split, removed, clock_s, arrivals, series })
     }
 
     /// Checks that the task and the evaluation fit the data and proves that nothing leaks.
@@ -117,7 +129,8 @@ impl Prepared {
             let targets = self.scaler.channels.iter().take(self.steps.targets).enumerate();
             let series = targets.map(|(target, scale)| {
                 let original: Vec<f64> = self.steps.channel(target).collect();
-                let scaled = original.iter().map(|&value| scale.scale(value)).collect();
+                let mut scaled = original.clone();
+                scale.scale_all(&mut scaled);
                 TargetSeries { original, scaled }
             });
             series.collect()
@@ -130,27 +143,38 @@ impl Prepared {
     }
 }
 
-/// Rows that one thread scales at a time: fewer are not worth a second thread.
-const ROWS_PER_TASK: usize = 16_384;
+/// Steps that one thread scales at a time.
+const STEPS_AT_ONCE: usize = 1_024;
 
 /// The steps on the scale that models read.
 fn scale_steps(steps: &Steps, scaler: &Scaler) -> ScaledSteps {
     let (channels, count) = (steps.channels.len(), steps.targets);
     let mut inputs = vec![0.0; steps.values.len()];
     let mut targets = vec![0.0; steps.len() * count];
-    let rows = inputs.par_chunks_exact_mut(channels).zip(targets.par_chunks_exact_mut(count));
-    rows.zip(steps.values.par_chunks_exact(channels))
-        .with_min_len(ROWS_PER_TASK)
-        .for_each(|((inputs, targets), values)| scale_step(values, scaler, inputs, targets));
+    let blocks =
+        inputs.par_chunks_mut(channels * STEPS_AT_ONCE).zip(targets.par_chunks_mut(count * STEPS_AT_ONCE));
+    blocks
+        .zip(steps.values.par_chunks(channels * STEPS_AT_ONCE))
+        .for_each(|((inputs, targets), values)| scale_block(values, scaler, inputs, targets));
     ScaledSteps { inputs, targets, channels, target_count: count }
 }
 
-fn scale_step(values: &[f64], scaler: &Scaler, inputs: &mut [f32], targets: &mut [f32]) {
-    for (index, (&value, scale)) in values.iter().zip(&scaler.channels).enumerate() {
-        let scaled = scale.scale(value) as f32;
-        inputs[index] = if scale.clips(value) { scale.scale_input(value) as f32 } else { scaled };
-        if let Some(target) = targets.get_mut(index) {
-            *target = scaled;
+/// Scales some steps, channel by channel.
+fn scale_block(values: &[f64], scaler: &Scaler, inputs: &mut [f32], targets: &mut [f32]) {
+    let channels = scaler.channels.len();
+    let count = targets.len() * channels / values.len().max(1);
+    for (index, scale) in scaler.channels.iter().enumerate() {
+        let original = values.iter().skip(index).step_by(channels);
+        let mut scaled: Vec<f64> = original.clone().copied().collect();
+        scale.scale_all(&mut scaled);
+        let of_channel = inputs.iter_mut().skip(index).step_by(channels);
+        for ((input, scaled), &value) in of_channel.zip(&scaled).zip(original) {
+            *input = if scale.clips(value) { scale.scale_input(value) as f32 } else { *scaled as f32 };
+        }
+        if index < count {
+            for (target, scaled) in targets.iter_mut().skip(index).step_by(count).zip(&scaled) {
+                *target = *scaled as f32;
+            }
         }
     }
 }
@@ -166,7 +190,7 @@ impl ScaledSteps {
         let (inputs, targets) = (self.inputs.len(), self.targets.len());
         self.inputs.resize(inputs + self.channels, 0.0);
         self.targets.resize(targets + self.target_count, 0.0);
-        scale_step(values, scaler, &mut self.inputs[inputs..], &mut self.targets[targets..]);
+        scale_block(values, scaler, &mut self.inputs[inputs..], &mut self.targets[targets..]);
     }
 }
 
@@ -205,9 +229,7 @@ impl Loader {
             return Ok(prepared.clone());
         }
         let (trace, _) = self.load(&spec.dataset)?;
-        let (trace, removed) = slice(&trace, &spec.dataset).map_err(PrepareError::Slice)?;
-        let steps = steps_of(&trace, &spec.task).map_err(PrepareError::Task)?;
-        let prepared = Arc::new(Prepared::new(&trace, steps, removed, spec, fold));
+        let prepared = Arc::new(Prepared::of(&trace, spec, fold)?);
         self.prepared.insert(key, prepared.clone());
         Ok(prepared)
     }
@@ -243,15 +265,7 @@ impl Loader {
                 let hash = hex(&Sha256::digest(synthetic::IDENTITY.as_bytes()));
                 (Trace::Requests(generate(spec).map_err(PrepareError::Slice)?), hash)
             }
-            Source::File(path) => {
-                let (file, bytes) = read_bytes(&path).map_err(PrepareError::Trace)?;
-                let (trace, hash) = std::thread::scope(|scope| {
-                    let hash = scope.spawn(|| hex(&Sha256::digest(&bytes)));
-                    let trace = parse_trace_as(&file, &bytes, spec.columns.as_ref());
-                    (trace, hash.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
-                });
-                (trace?, hash)
-            }
+            Source::File(path) => read_hashed(&path, spec.columns.as_ref())?,
         };
         let loaded = (Arc::new(trace), hash);
         self.traces.insert(key, loaded.clone());

@@ -2,20 +2,25 @@
 
 use std::path::Path;
 
+use sha2::{Digest, Sha256};
+
 use super::layout::{mapped, recognised};
 use super::prepare_error::PrepareError;
 use super::rows::Rows;
+use super::stream::read_plain_file;
 use super::trace::{Trace, TraceError};
 use super::unpack::unpack;
-use crate::experiment::ColumnsSpec;
+use crate::experiment::{ColumnsSpec, hex};
 
 /// Reads a trace from a file.
 ///
 /// # Errors
 /// An unreadable or empty file, an unknown layout, or a row that is malformed: with file, line and column.
 pub fn read_trace(path: &Path) -> Result<Trace, TraceError> {
-    let (file, bytes) = read_bytes(path)?;
-    parse_trace(&file, &bytes)
+    match read_plain_file(path, None) {
+        Some((trace, _)) => Ok(trace),
+        None => read_bytes(path).and_then(|(file, bytes)| parse_trace(&file, &bytes)),
+    }
 }
 
 /// Reads a trace from a file whose columns are named, if they are.
@@ -23,12 +28,28 @@ pub fn read_trace(path: &Path) -> Result<Trace, TraceError> {
 /// # Errors
 /// As [`read_trace`], and a column that is not there, with the key of `[dataset]` that names it.
 pub fn read_trace_as(path: &Path, columns: Option<&ColumnsSpec>) -> Result<Trace, PrepareError> {
+    read_hashed(path, columns).map(|(trace, _)| trace)
+}
+
+/// As [`read_trace_as`], with the SHA-256 of the file's content.
+///
+/// # Errors
+/// As [`read_trace_as`].
+pub(super) fn read_hashed(
+    path: &Path,
+    columns: Option<&ColumnsSpec>,
+) -> Result<(Trace, String), PrepareError> {
+    if let Some(read) = read_plain_file(path, columns) {
+        return Ok(read);
+    }
     let (file, bytes) = read_bytes(path).map_err(PrepareError::Trace)?;
-    parse_trace_as(&file, &bytes, columns)
+    let (hash, trace) =
+        rayon::join(|| hex(&Sha256::digest(&bytes)), || parse_trace_as(&file, &bytes, columns));
+    Ok((trace?, hash))
 }
 
 /// The content of a file, and its name for messages.
-pub(super) fn read_bytes(path: &Path) -> Result<(String, Vec<u8>), TraceError> {
+fn read_bytes(path: &Path) -> Result<(String, Vec<u8>), TraceError> {
     let file = path.display().to_string();
     match std::fs::read(path) {
         Ok(bytes) => Ok((file, bytes)),

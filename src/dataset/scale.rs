@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::steps::{Channel, Steps, Transform};
+use crate::kernel::ln_1p;
 
 /// The fitted scale of one channel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -25,6 +26,14 @@ impl ChannelScale {
     /// From original units to the scale of the model.
     pub fn scale(&self, value: f64) -> f64 {
         (transformed(self.channel.transform, value) - self.mean) / self.std
+    }
+
+    /// As [`ChannelScale::scale`], of many values at once.
+    pub fn scale_all(&self, values: &mut [f64]) {
+        transform_all(self.channel.transform, values);
+        for value in values {
+            *value = (*value - self.mean) / self.std;
+        }
     }
 
     /// Whether an input of this value is clipped.
@@ -54,6 +63,13 @@ fn transformed(transform: Transform, value: f64) -> f64 {
     }
 }
 
+fn transform_all(transform: Transform, values: &mut [f64]) {
+    match transform {
+        Transform::Log1p => ln_1p(values),
+        Transform::Identity | Transform::Raw => {}
+    }
+}
+
 /// The fitted scales of all channels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Scaler {
@@ -80,9 +96,7 @@ impl Scaler {
                     Transform::Raw => (0.0, 1.0),
                     transform => {
                         let mut values = values;
-                        for value in &mut values {
-                            *value = transformed(transform, *value);
-                        }
+                        transform_all(transform, &mut values);
                         mean_and_deviation(&values)
                     }
                 };

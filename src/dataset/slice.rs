@@ -71,16 +71,22 @@ fn slice_requests(trace: &RequestTrace, spec: &DatasetSpec) -> Result<(RequestTr
     let log_types = filter("log_types", spec.log_types.as_deref(), &trace.log_type)?;
     let keeps = |filter: &Option<Vec<bool>>, row: usize| filter.as_ref().is_none_or(|kept| kept[row]);
     let (start_s, end_s) = bounds(spec);
-    let mut rows: Vec<usize> = (0..trace.len())
-        .filter(|&row| trace.arrival_s[row] >= start_s && trace.arrival_s[row] < end_s)
-        .filter(|&row| keeps(&llms, row) && keeps(&log_types, row))
+    let within = |row: usize| trace.arrival_s[row] >= start_s && trace.arrival_s[row] < end_s;
+    let all = u32::try_from(trace.len()).map_err(|_| SliceError {
+        key: vec!["source"],
+        message: format!("the trace has {} rows, more than {} can be sliced", trace.len(), u32::MAX),
+        help: "cut the file into several".to_string(),
+    })?;
+    let mut rows: Vec<u32> = (0..all)
+        .filter(|&row| within(row as usize) && keeps(&llms, row as usize) && keeps(&log_types, row as usize))
         .take(spec.max_rows.unwrap_or(usize::MAX))
         .collect();
     keep_latest(&mut rows, spec);
     let mut removed = Removed { read: trace.len(), outside: trace.len() - rows.len(), ..Removed::default() };
     if spec.cleaning.drop_zero_tokens {
         let before = rows.len();
-        rows.retain(|&row| trace.request_tokens[row] > 0.0 && trace.response_tokens[row] > 0.0);
+        let counts = |row: usize| trace.request_tokens[row] > 0.0 && trace.response_tokens[row] > 0.0;
+        rows.retain(|&row| counts(row as usize));
         removed.zero_tokens = before - rows.len();
     }
     if rows.is_empty() {
@@ -124,7 +130,7 @@ fn slice_series(trace: &SeriesTrace, spec: &DatasetSpec) -> Result<(SeriesTrace,
 }
 
 /// Leaves the last rows of a slice only, where `latest_rows` says how many.
-fn keep_latest(rows: &mut Vec<usize>, spec: &DatasetSpec) {
+fn keep_latest<T>(rows: &mut Vec<T>, spec: &DatasetSpec) {
     if let Some(latest) = spec.latest_rows {
         rows.drain(..rows.len().saturating_sub(latest));
     }

@@ -52,17 +52,16 @@ impl RequestTrace {
 
     /// The requests at these positions, with arrivals counted from the first of them.
     #[must_use]
-    pub fn select(&self, rows: &[usize]) -> Self {
-        let pick = |values: &[f64]| rows.iter().map(|&row| values[row]).collect::<Vec<_>>();
-        let first_s = rows.first().map_or(0.0, |&row| self.arrival_s[row]);
-        Self {
-            arrival_s: rows.iter().map(|&row| self.arrival_s[row] - first_s).collect(),
-            request_tokens: pick(&self.request_tokens),
-            response_tokens: pick(&self.response_tokens),
-            llm: self.llm.select(rows),
-            log_type: self.log_type.select(rows),
-            clock_s: self.clock_s + first_s,
-        }
+    pub fn select(&self, rows: &[u32]) -> Self {
+        let pick = |values: &[f64]| rows.iter().map(|&row| values[row as usize]).collect::<Vec<_>>();
+        let first_s = rows.first().map_or(0.0, |&row| self.arrival_s[row as usize]);
+        let arrivals = || rows.iter().map(|&row| self.arrival_s[row as usize] - first_s).collect();
+        let ((arrival_s, request_tokens), (response_tokens, (llm, log_type))) = rayon::join(
+            || (arrivals(), pick(&self.request_tokens)),
+            || (pick(&self.response_tokens), (self.llm.select(rows), self.log_type.select(rows))),
+        );
+        let clock_s = self.clock_s + first_s;
+        Self { arrival_s, request_tokens, response_tokens, llm, log_type, clock_s }
     }
 }
 
@@ -99,8 +98,7 @@ impl Labels {
             self.codes.push(last);
             return;
         }
-        let known = self.code_of.get(name).copied();
-        let code = known.unwrap_or_else(|| {
+        let code = self.code(name).unwrap_or_else(|| {
             let code = self.names.len() as u32;
             self.names.push(name.to_string());
             self.code_of.insert(name.to_string(), code);
@@ -109,10 +107,20 @@ impl Labels {
         self.codes.push(code);
     }
 
+    /// The code of a name that was there before. The first names are compared: hashing costs more than a few of these.
+    fn code(&self, name: &str) -> Option<u32> {
+        const COMPARED: usize = 4;
+        let early = self.names.iter().take(COMPARED).position(|known| known == name);
+        match early {
+            Some(code) => Some(code as u32),
+            None if self.names.len() > COMPARED => self.code_of.get(name).copied(),
+            None => None,
+        }
+    }
+
     /// Appends the rows of another column.
     pub fn extend(&mut self, other: &Self) {
-        let known: Vec<Option<u32>> =
-            other.names.iter().map(|name| self.code_of.get(name).copied()).collect();
+        let known: Vec<Option<u32>> = other.names.iter().map(|name| self.code(name)).collect();
         for &code in &other.codes {
             match known[code as usize] {
                 Some(own) => self.codes.push(own),
@@ -151,10 +159,10 @@ impl Labels {
 
     /// The rows at these positions; none where there are no rows at all.
     #[must_use]
-    pub fn select(&self, rows: &[usize]) -> Self {
-        let picked = rows.iter().filter(|_| !self.is_empty());
+    pub fn select(&self, rows: &[u32]) -> Self {
+        let rows = if self.is_empty() { &[] } else { rows };
         Self {
-            codes: picked.map(|&row| self.codes[row]).collect(),
+            codes: rows.iter().map(|&row| self.codes[row as usize]).collect(),
             names: self.names.clone(),
             code_of: self.code_of.clone(),
         }

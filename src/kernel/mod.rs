@@ -6,6 +6,7 @@
 mod adam;
 mod buffer;
 mod cell;
+mod logarithm;
 mod matrix;
 mod product;
 pub mod sequence;
@@ -14,5 +15,6 @@ mod windows;
 
 pub use adam::{AdamMoments, AdamStep};
 pub use cell::{Cell, GruCell, LstmCell};
+pub use logarithm::ln_1p;
 pub use matrix::matrix_rate;
 pub use windows::{Fold, Pasts, WindowSizes, window_gradients, window_products};
