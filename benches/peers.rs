@@ -126,7 +126,12 @@ impl Task {
         let context =
             BuildContext { shape, training: &training, seed: 1, device: &device, members: Vec::new() };
         Self {
-            steps: ScaledSteps { inputs, targets, channels, target_count: TARGETS },
+            steps: ScaledSteps {
+                inputs: inputs.into(),
+                targets: targets.into(),
+                channels,
+                target_count: TARGETS,
+            },
             scaler: Scaler { channels: vec![scale; TARGETS], fitted: 0..rows },
             model: build(spec, context),
             train_windows,

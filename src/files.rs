@@ -1,6 +1,6 @@
 //! Files appear under their final name only when whole: whoever opens one sees the old one or the new one.
 
-use std::fs::Permissions;
+use std::fs::{File, Permissions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,21 @@ use crate::process::start_time;
 /// # Errors
 /// A folder that cannot be written.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    write_whole_with(path, |file| Ok(file.write_all(bytes)?))
+}
+
+/// As [`write_whole`], with a function that writes the content.
+///
+/// # Errors
+/// A folder that cannot be written, or what the function fails with.
+pub fn write_whole_with(
+    path: &Path,
+    write: impl FnOnce(&mut File) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let failed = || format!("cannot write {}", path.display());
     let folder = path.parent().with_context(failed)?;
     let mut draft = draft(0o666).tempfile_in(folder).with_context(failed)?;
-    draft.write_all(bytes).with_context(failed)?;
+    write(draft.as_file_mut()).with_context(failed)?;
     draft.persist(path).map_err(|error| error.error).with_context(failed)?;
     Ok(())
 }

@@ -52,6 +52,8 @@ fn help_names_every_command() {
 
     Traces are looked for in dataset/ (moved by BURSTLAB_DATASET).
 
+    Prepared data of large traces are kept in ~/.cache/burstlab/prepared (moved by BURSTLAB_CACHE, which may say off).
+
     Usage: burstlab <COMMAND>
 
     Commands:

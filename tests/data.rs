@@ -146,3 +146,53 @@ fn a_training_script_without_its_data_or_with_a_typo_says_what_to_do() {
     let (code, _, stderr) = train(&lab, "train-cpu.sh", &["--data-path"]);
     assert!(code == Some(2) && stderr.contains("--data-path needs a value"), "{stderr}");
 }
+
+#[test]
+fn a_large_trace_is_prepared_once_and_a_torn_or_stale_copy_is_never_used() {
+    let lab = Lab::new();
+    assert_eq!(lab.call(&["dataset", "synth", "--rows", "140000", "--out", "trace.csv"]).code, 0);
+    let trace = lab.folder.path().join("trace.csv");
+    let file = lab.file(
+        "large.toml",
+        "name = \"large\"\n[dataset]\nsource = \"trace.csv\"\n[dataset.cleaning]\ndrop_zero_tokens = true\n\
+         [task.next_request]\nlookback = 20\n[[models]]\n[models.moving_average]\nwindow = { grid = [5, 10] }\n",
+    );
+    let entries = || {
+        let folder = std::fs::read_dir(lab.folder.path().join("cache"));
+        let mut paths: Vec<_> = folder.into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
+        paths.sort();
+        paths
+    };
+    let without =
+        lab.command(&["run", file.to_str().unwrap()]).env("BURSTLAB_CACHE", "off").output().unwrap();
+    assert!(without.status.success());
+    assert_eq!(entries(), Vec::<std::path::PathBuf>::new());
+    let metrics = lab.metrics("large");
+    let again = || {
+        std::fs::remove_dir_all(lab.results()).unwrap();
+        lab.run(&file, &["--slots", "2"]);
+        lab.metrics("large")
+    };
+    assert_eq!(again(), metrics, "prepared and kept");
+    let [entry] = entries().try_into().unwrap();
+    let kept = std::fs::read(&entry).unwrap();
+    assert_eq!(again(), metrics, "opened");
+    let mut torn = kept.clone();
+    let middle = torn.len() / 2;
+    torn[middle] ^= 1;
+    std::fs::write(&entry, &torn).unwrap();
+    assert_eq!(again(), metrics, "torn");
+    assert_eq!(std::fs::read(&entry).unwrap(), kept, "and kept anew");
+    let mut rows = std::fs::read_to_string(&trace).unwrap();
+    rows.truncate(rows.trim_end().rfind('\n').unwrap() + 1);
+    std::fs::write(&trace, rows).unwrap();
+    assert_ne!(again(), metrics, "stale");
+    assert_eq!(entries().len(), 2);
+    // A folder that cannot be is said, and costs nothing but time.
+    let blocked = lab.file("blocked", "");
+    std::fs::remove_dir_all(lab.results()).unwrap();
+    let outcome =
+        lab.command(&["run", file.to_str().unwrap()]).env("BURSTLAB_CACHE", &blocked).output().unwrap();
+    let stderr = String::from_utf8(outcome.stderr).unwrap();
+    assert!(outcome.status.success() && stderr.contains("every worker prepares the data anew"), "{stderr}");
+}

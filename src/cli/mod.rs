@@ -42,6 +42,8 @@ use crate::{files, store};
 /// Results go to results/ (moved by BURSTLAB_RESULTS).
 ///
 /// Traces are looked for in dataset/ (moved by BURSTLAB_DATASET).
+///
+/// Prepared data of large traces are kept in ~/.cache/burstlab/prepared (moved by BURSTLAB_CACHE, which may say off).
 #[derive(Debug, Parser)]
 #[command(name = "burstlab", version)]
 struct Cli {

@@ -87,7 +87,7 @@ pub(super) fn run(args: &RunArgs, console: Console) -> anyhow::Result<Exit> {
     let mut jobs = Vec::new();
     let mut skipped = Vec::new();
     // Everything is read and planned before anything runs: a mistake in the last file must not cost a night.
-    let mut loader = Loader::default();
+    let mut loader = if args.dry_run { Loader::sharing() } else { Loader::keeping() };
     for file in &files {
         let experiment = Experiment::load(file, &args.overrides)?;
         if from_folder && let Err(missing) = find_source(&experiment.spec.dataset.source) {
@@ -105,6 +105,9 @@ pub(super) fn run(args: &RunArgs, console: Console) -> anyhow::Result<Exit> {
             )));
         }
         jobs.push(Job::new(experiment, args, &mut loader)?);
+    }
+    if let Some(error) = loader.unkept() {
+        console.note(&format!("every worker prepares the data anew: {error:#}"));
     }
     drop(loader);
     if args.engine == Engine::Slurm {

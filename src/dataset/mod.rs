@@ -1,5 +1,6 @@
 //! Traces: where they come from, how they are read, sliced and divided, and the windows that models see.
 
+mod cache;
 mod catalog;
 mod clean;
 mod clock;
@@ -30,6 +31,7 @@ mod synthetic_slice;
 mod table;
 mod trace;
 mod unpack;
+mod values;
 mod windows;
 
 pub use catalog::{CatalogEntry, MissingSource, SYNTHETIC, Source, catalog, dataset_folder, find_source};
@@ -50,4 +52,5 @@ pub use steps::{Channel, Steps, TaskError, Transform, steps_of};
 pub(crate) use steps::{MOST_WINDOWS, REQUESTS, TABLE, push_request};
 pub use table::{ColumnValues, NamedColumn, TableFile, write_table};
 pub use trace::{Labels, RequestTrace, SeriesTrace, Trace, TraceError};
+pub use values::{MappedFile, MappedValues, Values};
 pub use windows::{ScaledSteps, Windows};

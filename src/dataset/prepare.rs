@@ -2,16 +2,18 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use super::cache::{Cache, SMALLEST_SOURCE, open};
 use super::catalog::{Source, find_source};
 use super::pattern::ArrivalPattern;
 use super::prepare_error::PrepareError;
-use super::read::read_hashed;
+use super::read::{hash_file, read_hashed};
 use super::scale::Scaler;
 use super::slice::{Removed, slice};
 use super::split::{LeakVerdict, Part, Split};
@@ -69,12 +71,22 @@ impl Prepared {
         };
         // The scaled steps may take the memory of the slice.
         drop(trace);
-        let split = Split::new(steps.len(), &spec.split, fold, spec.uncertainty.conformal.calibrates());
-        let train = split.steps(Part::Train);
+        let train = split_of(&steps, spec, fold).steps(Part::Train);
         let scaler = Scaler::fit(&steps, train, spec.dataset.cleaning.clip_quantile);
         let scaled = scale_steps(&steps, &scaler);
-        let series = OnceLock::new();
-        Ok(Self { steps, scaler, scaled, split, removed, clock_s, arrivals, series })
+        Ok(Self::whole(steps, scaler, scaled, (removed, clock_s, arrivals), (spec, fold)))
+    }
+
+    /// Puts together what was prepared, now or before.
+    pub(super) fn whole(
+        steps: Steps,
+        scaler: Scaler,
+        scaled: ScaledSteps,
+        (removed, clock_s, arrivals): (Removed, f64, Option<ArrivalPattern>),
+        (spec, fold): (&RunSpec, usize),
+    ) -> Self {
+        let split = split_of(&steps, spec, fold);
+        Self { steps, scaler, scaled, split, removed, clock_s, arrivals, series: OnceLock::new() }
     }
 
     /// Checks that the task and the evaluation fit the data and proves that nothing leaks.
@@ -143,6 +155,10 @@ impl Prepared {
     }
 }
 
+fn split_of(steps: &Steps, spec: &RunSpec, fold: usize) -> Split {
+    Split::new(steps.len(), &spec.split, fold, spec.uncertainty.conformal.calibrates())
+}
+
 /// Steps that one thread scales at a time.
 const STEPS_AT_ONCE: usize = 1_024;
 
@@ -156,7 +172,7 @@ fn scale_steps(steps: &Steps, scaler: &Scaler) -> ScaledSteps {
     blocks
         .zip(steps.values.par_chunks(channels * STEPS_AT_ONCE))
         .for_each(|((inputs, targets), values)| scale_block(values, scaler, inputs, targets));
-    ScaledSteps { inputs, targets, channels, target_count: count }
+    ScaledSteps { inputs: inputs.into(), targets: targets.into(), channels, target_count: count }
 }
 
 /// Scales some steps, channel by channel.
@@ -188,9 +204,10 @@ impl ScaledSteps {
     /// Appends a step: one value for each channel, in original units.
     pub fn push(&mut self, values: &[f64], scaler: &Scaler) {
         let (inputs, targets) = (self.inputs.len(), self.targets.len());
-        self.inputs.resize(inputs + self.channels, 0.0);
-        self.targets.resize(targets + self.target_count, 0.0);
-        scale_block(values, scaler, &mut self.inputs[inputs..], &mut self.targets[targets..]);
+        let (all_inputs, all_targets) = (self.inputs.to_mut(), self.targets.to_mut());
+        all_inputs.resize(inputs + self.channels, 0.0);
+        all_targets.resize(targets + self.target_count, 0.0);
+        scale_block(values, scaler, &mut all_inputs[inputs..], &mut all_targets[targets..]);
     }
 }
 
@@ -200,16 +217,39 @@ pub struct Loader {
     /// Where each source is; asked once, since a plan asks for every run.
     sources: HashMap<String, Source>,
     traces: HashMap<String, (Arc<Trace>, String)>,
+    /// The SHA-256 of files that were found prepared, and not read.
+    hashes: HashMap<PathBuf, String>,
     prepared: HashMap<String, Arc<Prepared>>,
+    cache: Option<Cache>,
+    keeps: bool,
+    unkept: Option<anyhow::Error>,
 }
 
 impl Loader {
+    /// Uses the data that other processes have prepared, from the folder that `BURSTLAB_CACHE` names or that is usual.
+    pub fn sharing() -> Self {
+        Self { cache: Cache::usual(), ..Self::default() }
+    }
+
+    /// As [`Loader::sharing`], and keeps there what it prepares of large files.
+    pub fn keeping() -> Self {
+        Self { keeps: true, ..Self::sharing() }
+    }
+
+    /// Why prepared data could not be kept for others, if so; they are as good without.
+    pub fn unkept(&mut self) -> Option<anyhow::Error> {
+        self.unkept.take()
+    }
+
     /// SHA-256 of the source's content.
     ///
     /// # Errors
     /// A source that is missing or malformed.
     pub fn sha256(&mut self, spec: &DatasetSpec) -> Result<String, PrepareError> {
-        self.load(spec).map(|(_, hash)| hash)
+        match self.hash_unread(spec)? {
+            Some(hash) => Ok(hash),
+            None => self.load(spec).map(|(_, hash)| hash),
+        }
     }
 
     /// The data of a run.
@@ -228,20 +268,62 @@ impl Loader {
         if let Some(prepared) = self.prepared.get(&key) {
             return Ok(prepared.clone());
         }
-        let (trace, _) = self.load(&spec.dataset)?;
-        let prepared = Arc::new(Prepared::of(&trace, spec, fold)?);
+        // Sources of one content may have many names.
+        let dataset = DatasetSpec { source: String::new(), ..spec.dataset.clone() };
+        let preparation = json!([dataset, task, spec.split, fold, calibrated]).to_string();
+        let prepared = Arc::new(self.prepare_anew_or_open(spec, fold, &preparation)?);
         self.prepared.insert(key, prepared.clone());
         Ok(prepared)
     }
 
+    fn prepare_anew_or_open(
+        &mut self,
+        spec: &RunSpec,
+        fold: usize,
+        preparation: &str,
+    ) -> Result<Prepared, PrepareError> {
+        let cached = self.hash_unread(&spec.dataset)?.zip(self.cache.clone());
+        let found =
+            cached.as_ref().and_then(|(hash, cache)| open(&cache.entry(hash, preparation), spec, fold));
+        if let Some(prepared) = found {
+            return Ok(prepared);
+        }
+        let (trace, hash) = self.load(&spec.dataset)?;
+        let prepared = Prepared::of(&trace, spec, fold)?;
+        if let Some((_, cache)) = cached.filter(|_| self.keeps) {
+            // By the hash of what was read: the file may have changed since it was looked up.
+            let kept = cache.keep(&cache.entry(&hash, preparation), &prepared);
+            self.unkept = kept.err().or(self.unkept.take());
+        }
+        Ok(prepared)
+    }
+
+    /// SHA-256 of a large file whose prepared data may be found; `None` of any other source.
+    fn hash_unread(&mut self, spec: &DatasetSpec) -> Result<Option<String>, PrepareError> {
+        let Source::File(path) = self.find(spec)? else { return Ok(None) };
+        if let Some(hash) = self.hashes.get(&path) {
+            return Ok(Some(hash.clone()));
+        }
+        let is_large = |path: &Path| path.metadata().is_ok_and(|file| file.len() >= SMALLEST_SOURCE);
+        if self.cache.is_none() || !is_large(&path) {
+            return Ok(None);
+        }
+        let hash = hash_file(&path).map_err(PrepareError::Trace)?;
+        self.hashes.insert(path, hash.clone());
+        Ok(Some(hash))
+    }
+
+    fn find(&mut self, spec: &DatasetSpec) -> Result<Source, PrepareError> {
+        if let Some(known) = self.sources.get(&spec.source) {
+            return Ok(known.clone());
+        }
+        let found = find_source(&spec.source).map_err(PrepareError::Missing)?;
+        self.sources.insert(spec.source.clone(), found.clone());
+        Ok(found)
+    }
+
     fn load(&mut self, spec: &DatasetSpec) -> Result<(Arc<Trace>, String), PrepareError> {
-        let source = if let Some(known) = self.sources.get(&spec.source) {
-            known.clone()
-        } else {
-            let found = find_source(&spec.source).map_err(PrepareError::Missing)?;
-            self.sources.insert(spec.source.clone(), found.clone());
-            found
-        };
+        let source = self.find(spec)?;
         let key = match &source {
             // The generator is endless: how much of it is needed depends on the slice.
             Source::Synthetic => json!([

@@ -1,5 +1,7 @@
 //! Reads a trace file: unpacks it, tells its format and layout, and guesses nothing.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -48,15 +50,36 @@ pub(super) fn read_hashed(
     Ok((trace?, hash))
 }
 
+/// The SHA-256 of a file's content.
+///
+/// # Errors
+/// A file that cannot be read.
+pub(super) fn hash_file(path: &Path) -> Result<String, TraceError> {
+    let hash = || {
+        let mut file = File::open(path)?;
+        let (mut hash, mut buffer) = (Sha256::new(), vec![0; HASHED_AT_ONCE]);
+        loop {
+            match file.read(&mut buffer)? {
+                0 => return Ok(hex(&hash.finalize())),
+                read => hash.update(&buffer[..read]),
+            }
+        }
+    };
+    hash().map_err(|error| unreadable(path, &error))
+}
+
+/// Bytes that are read and hashed at a time.
+const HASHED_AT_ONCE: usize = 1 << 18;
+
 /// The content of a file, and its name for messages.
 fn read_bytes(path: &Path) -> Result<(String, Vec<u8>), TraceError> {
+    let bytes = std::fs::read(path).map_err(|error| unreadable(path, &error))?;
+    Ok((path.display().to_string(), bytes))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> TraceError {
     let file = path.display().to_string();
-    match std::fs::read(path) {
-        Ok(bytes) => Ok((file, bytes)),
-        Err(error) => {
-            Err(TraceError { file, line: None, column: None, message: format!("cannot be read: {error}") })
-        }
-    }
+    TraceError { file, line: None, column: None, message: format!("cannot be read: {error}") }
 }
 
 /// Reads a trace from bytes; `name` is only named in errors.

@@ -136,7 +136,7 @@ mod tests {
             channels: vec![channel],
             targets: 1,
             time_s: (0..values.len()).map(|step| step as f64).collect(),
-            values,
+            values: values.into(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::pattern::BurstState;
 use super::trace::{RequestTrace, SeriesTrace, Trace};
+use super::values::Values;
 use crate::experiment::{Feature, NextRequestSpec, TaskSpec, WindowLoadSpec};
 
 /// How a channel is brought to a scale that models learn on.
@@ -35,9 +36,9 @@ pub struct Steps {
     /// How many of the channels are forecast.
     pub targets: usize,
     /// Time of each step in seconds since the trace's first row: the arrival, the start of the window, the row's date.
-    pub time_s: Vec<f64>,
+    pub time_s: Values<f64>,
     /// `steps x channels`, row by row, in original units.
-    pub values: Vec<f64>,
+    pub values: Values<f64>,
 }
 
 impl Steps {
@@ -118,7 +119,7 @@ fn request_steps(trace: &RequestTrace, spec: &NextRequestSpec) -> Steps {
         push_request(trace, row, &spec.features, &mut values);
     }
     let time_s = trace.arrival_s.iter().skip(1).copied().collect();
-    Steps { channels, targets: 3, time_s, values }
+    Steps { channels, targets: 3, time_s, values: values.into() }
 }
 
 /// Appends the channels of request `row`, which is not the first.
@@ -209,7 +210,7 @@ fn window_steps(trace: &RequestTrace, spec: &WindowLoadSpec) -> Result<Steps, Ta
         ],
         targets: 3,
         time_s: (0..windows).map(|window| window as f64 * width_s).collect(),
-        values,
+        values: values.into(),
     })
 }
 
@@ -219,7 +220,7 @@ fn row_steps(trace: &SeriesTrace) -> Steps {
     Steps {
         channels: trace.names.iter().map(|name| channel(name, "", Transform::Identity)).collect(),
         targets: trace.names.len(),
-        time_s: trace.time_s.clone(),
+        time_s: trace.time_s.clone().into(),
         values,
     }
 }
@@ -262,6 +263,6 @@ mod tests {
         let spec =
             WindowLoadSpec { window: serde_json::from_str("\"10s\"").unwrap(), lookback: 1, horizon: 1 };
         let steps = window_steps(&trace(), &spec).unwrap();
-        assert_eq!(steps.values, [3.0, 60.0, 6.0, 0.0, 0.0, 0.0]);
+        assert_eq!(*steps.values, [3.0, 60.0, 6.0, 0.0, 0.0, 0.0]);
     }
 }

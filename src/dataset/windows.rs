@@ -2,13 +2,15 @@
 
 use std::ops::Range;
 
+use super::values::Values;
+
 /// The scaled steps that models read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ScaledSteps {
     /// `steps x channels`, row by row: what a model sees, with outliers clipped.
-    pub inputs: Vec<f32>,
+    pub inputs: Values<f32>,
     /// `steps x targets`, row by row: what a forecast is compared with, never clipped.
-    pub targets: Vec<f32>,
+    pub targets: Values<f32>,
     /// Number of input channels.
     pub channels: usize,
     /// Number of targets: the first input channels.
@@ -28,19 +30,19 @@ impl ScaledSteps {
 
     /// No step yet.
     pub fn none(channels: usize, target_count: usize) -> Self {
-        Self { inputs: Vec::new(), targets: Vec::new(), channels, target_count }
+        Self { inputs: Vec::new().into(), targets: Vec::new().into(), channels, target_count }
     }
 
     /// Forgets all but the first `count` steps.
     pub fn truncate(&mut self, count: usize) {
-        self.inputs.truncate(count * self.channels);
-        self.targets.truncate(count * self.target_count);
+        self.inputs.to_mut().truncate(count * self.channels);
+        self.targets.to_mut().truncate(count * self.target_count);
     }
 
     /// Forgets the first `count` steps.
     pub fn forget_first(&mut self, count: usize) {
-        self.inputs.drain(..count * self.channels);
-        self.targets.drain(..count * self.target_count);
+        self.inputs.to_mut().drain(..count * self.channels);
+        self.targets.to_mut().drain(..count * self.target_count);
     }
 }
 

@@ -47,8 +47,8 @@ fn ln_1p_of(x: f64) -> f64 {
         1.531_383_769_920_937_3e-1,
         1.479_819_860_511_658_6e-1,
     ];
-    /// Below √2 - 1 nothing is split off as a power of two.
-    const SMALL: f64 = 0.414_213_562_373_095_1;
+    /// Below this, which is √2 - 1 in its highest bits, nothing is split off as a power of two.
+    const SMALL: f64 = f64::from_bits(0x3fda_827a << 32);
     /// The highest bits of √½: mantissas are taken from there to √2.
     const ROOT_HALF: u64 = 0x3fe6_a09e << 32;
     const ONE: u64 = 0x3ff0_0000 << 32;

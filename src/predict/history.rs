@@ -186,7 +186,7 @@ impl<'a> Past<'a> {
         let steps = steps_of(&trace, task)?;
         let step_s = match task {
             TaskSpec::WindowLoad(load) => Some(load.window.seconds()),
-            TaskSpec::Series(_) => match steps.time_s.as_slice() {
+            TaskSpec::Series(_) => match &*steps.time_s {
                 [.., before, last] => Some(last - before),
                 _ => bail!("the trace has fewer than two rows"),
             },

@@ -98,7 +98,7 @@ impl<'a> Lab<'a> {
             yielded: HashMap::new(),
             looked_at: None,
             news: true,
-            loader: Loader::default(),
+            loader: Loader::sharing(),
             started: HashSet::new(),
             sender,
             receiver,

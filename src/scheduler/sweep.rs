@@ -92,7 +92,7 @@ impl Sweep {
     /// A store that cannot be read, or data that changed.
     pub fn replay(&mut self, store: &mut Store) -> anyhow::Result<()> {
         let mut from = 0;
-        let mut loader = Loader::default();
+        let mut loader = Loader::sharing();
         loop {
             let all: Vec<usize> = (from..self.runs().len()).collect();
             self.refresh(store, &all)?;

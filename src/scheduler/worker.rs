@@ -26,7 +26,7 @@ pub fn serve(placement: &Placement) -> anyhow::Result<()> {
     let (jobs, verdicts) = read_messages();
     volunteer();
     let device = ComputeDevice::open(placement)?;
-    let mut loader = Loader::default();
+    let mut loader = Loader::sharing();
     pipe.send(&FromWorker::Ready { protocol: PROTOCOL })?;
     for job in jobs {
         let started = Instant::now();

@@ -67,6 +67,7 @@ impl Lab {
             .current_dir(self.folder.path())
             .env("BURSTLAB_RESULTS", self.results())
             .env("BURSTLAB_DATASET", self.folder.path().join("dataset"))
+            .env("BURSTLAB_CACHE", self.folder.path().join("cache"))
             .env_remove("NO_COLOR")
             .stdin(Stdio::null());
         command
