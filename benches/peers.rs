@@ -9,7 +9,9 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use burstlab::dataset::{Channel, ChannelScale, Loader, Part, ScaledSteps, Scaler, Transform, Windows};
+use burstlab::dataset::{
+    Channel, ChannelScale, Loader, Part, ScaledSteps, Scaler, StepTimes, Transform, Windows,
+};
 use burstlab::experiment::{ExperimentSpec, RunSpec, TrainingSpec};
 use burstlab::kernel::matrix_rate;
 use burstlab::model::{
@@ -143,8 +145,18 @@ impl Task {
         let rows = self.steps.len();
         let boundary = LOOKBACK + self.train_windows;
         let data = FitData {
-            train: Windows { steps: &self.steps, origins: LOOKBACK..boundary, horizon: 1 },
-            valid: Windows { steps: &self.steps, origins: boundary..boundary + 1, horizon: 1 },
+            train: Windows {
+                steps: &self.steps,
+                times: StepTimes::default(),
+                origins: LOOKBACK..boundary,
+                horizon: 1,
+            },
+            valid: Windows {
+                steps: &self.steps,
+                times: StepTimes::default(),
+                origins: boundary..boundary + 1,
+                horizon: 1,
+            },
             train_steps: 0..rows,
             scaler: &self.scaler,
         };
@@ -162,7 +174,7 @@ impl Task {
     /// Seconds of each pass over the test windows.
     fn inference_seconds(&self) -> Vec<f64> {
         let origins = LOOKBACK + self.train_windows..self.steps.len();
-        let windows = Windows { steps: &self.steps, origins, horizon: 1 };
+        let windows = Windows { steps: &self.steps, times: StepTimes::default(), origins, horizon: 1 };
         let pass = || {
             let started = Instant::now();
             let forecast = self.model.forecast(&windows);

@@ -72,7 +72,7 @@ fn an_unknown_model_is_pointed_at() {
     13 | [models.lstmm]
        |         ^^^^^ did you mean `lstm`?
        |
-       = help: known here: zero, mean, median, persistence, moving_average, seasonal_naive, ewma, kalman, linear, nlinear, dlinear, lstm, gru, ts_mixer, tcn, boosted_trees, renewal, hawkes, neural_point_process, ensemble
+       = help: known here: zero, mean, median, persistence, moving_average, seasonal_naive, ewma, ets, prophet, kalman, linear, nlinear, dlinear, lstm, gru, ts_mixer, tcn, boosted_trees, renewal, hawkes, neural_point_process, ensemble
     "#);
 }
 
@@ -243,6 +243,49 @@ fn a_renewal_process_of_windows_is_pointed_at() {
        | ^^^^^^^^^^^^^^^^
        |
        = help: leave it out, or take task.next_request
+    "#);
+}
+
+#[test]
+fn prophet_of_requests_is_pointed_at() {
+    assert_snapshot!(refusal(&with("[models.lstm]\nhidden = 4", "[models.prophet]"), &[]), @r#"
+    error: prophet forecasts what comes at times that are known ahead, which those of requests are not
+      --> e.toml:13:1
+       |
+    13 | [models.prophet]
+       | ^^^^^^^^^^^^^^^^
+       |
+       = help: leave it out, or take task.window_load
+    "#);
+}
+
+#[test]
+fn a_prior_without_a_scale_is_pointed_at() {
+    let text = with("[task.next_request]\n", "[task.window_load]\nwindow = \"7s\"\n");
+    let text = text.replace("[models.lstm]\nhidden = 4", "[models.prophet]\nchangepoint_prior_scale = 0.0");
+    assert_snapshot!(refusal(&text, &[]), @r#"
+    error: 0 is no scale of a prior
+      --> e.toml:15:27
+       |
+    15 | changepoint_prior_scale = 0.0
+       |                           ^^^
+       |
+       = help: 0.001 to 0.5 are usual
+    "#);
+}
+
+#[test]
+fn a_lookback_that_exponential_smoothing_cannot_be_chosen_on_is_pointed_at() {
+    let text = with("[models.lstm]\nhidden = 4", "[models.ets]");
+    let text = text.replace("lookback = 50", "lookback = { grid = [50, 6] }");
+    assert_snapshot!(refusal(&text, &[]), @r#"
+    error: a lookback of 6 is too short for ets, which is fitted to it alone
+     --> e.toml:6:26
+      |
+    6 | lookback = { grid = [50, 6] }
+      |                          ^
+      |
+      = help: give at least 7, or leave ets out
     "#);
 }
 

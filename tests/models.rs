@@ -51,6 +51,8 @@ season = 40
 [models.ewma]
 alpha = 0.3
 [[models]]
+[models.ets]
+[[models]]
 [models.kalman]
 units = { grid = ["original", "scaled"] }
 [[models]]
@@ -119,7 +121,7 @@ fn every_model_is_scored_on_every_part_target_and_unit() {
          join metrics using (run_id) group by run_id",
     );
     // The penalty belongs to the closed form: gradient descent runs once for both of its values.
-    assert_eq!(rows.len(), 34);
+    assert_eq!(rows.len(), 35);
     for row in rows {
         // Three targets in two units and the mean over them in scaled units, on three parts.
         assert_eq!(row["groups"], 3 * 7, "{row}");
@@ -401,6 +403,15 @@ fn boosted_trees_learn_a_rule_that_no_linear_model_has() {
     };
     assert!(mse("linear") > 0.5, "{}", mse("linear"));
     assert!(mse("boosted_trees") < 0.05, "{}", mse("boosted_trees"));
+}
+
+#[test]
+fn exponential_smoothing_leaves_out_the_noise_that_persistence_repeats() {
+    let lab = zoo();
+    let mse = |model: &str, target: &str| test_metric(lab, "zoo", model, target, "mse");
+    for target in ["gap_s", "request_tokens", "response_tokens"] {
+        assert!(mse("ets", target) < 0.8 * mse("persistence", target), "{target}: {}", mse("ets", target));
+    }
 }
 
 #[test]
@@ -697,6 +708,131 @@ fn a_seasonal_series_is_forecast_better_by_its_season_than_by_its_last_value() {
     )
     .unwrap();
     assert_eq!(table.part.iter().filter(|part| *part == "test").count(), 64 * 6);
+}
+
+#[test]
+fn prophet_finds_the_day_of_a_table_and_gives_the_same_bits_wherever_it_runs() {
+    let lab = Lab::new();
+    let path = series_file(&lab);
+    let text = |name: &str, more: &str| {
+        format!(
+            "name = \"{name}\"\n[dataset]\nsource = \"{}\"\n[task.series]\nlookback = 24\nhorizon = 12\n\
+             [split]\nrows = [400, 100, 100]\n[[models]]\n[models.persistence]\n[[models]]\n[models.ets]\n\
+             [[models]]\n[models.prophet]\n[[models]]\n[models.prophet]\ndaily_seasonality = \"never\"\n\
+             weekly_seasonality = \"never\"\n{more}",
+            path.display()
+        )
+    };
+    lab.run(&lab.file("seasons.toml", &text("seasons", "")), &[]);
+    let mse = |model: &str, more: &str| {
+        let sql = format!(
+            "select value from runs join metrics using (run_id) where model = '{model}' and part = 'test' and \
+             target = 'all' and name = 'mse' and unit = 'scaled' {more}"
+        );
+        lab.scalar(&sql).as_f64().unwrap()
+    };
+    let daily = |choice: &str| format!("and params->>'$.model.daily_seasonality' = '{choice}'");
+    assert!(mse("prophet", &daily("auto")) < 0.05, "{}", mse("prophet", &daily("auto")));
+    assert!(mse("prophet", &daily("never")) > 0.5, "without its season it is a line");
+    // The same bits on other slots and threads, and in another process: augurs' columns lie in another order there.
+    let again = Lab::new();
+    again.run(
+        &again.file("seasons.toml", &text("seasons", "[scheduler]\nthreads_per_run = 2\n")),
+        &["--slots", "1"],
+    );
+    assert_eq!(lab.metrics("seasons"), again.metrics("seasons"));
+    // Read back, they forecast the same.
+    for row in lab.query("select run_id from runs") {
+        let run_id = row["run_id"].as_str().unwrap();
+        let saved = SavedRun::read(&lab.results(), run_id).unwrap();
+        let model = saved.load(&lab.results(), &ComputeDevice::cpu()).unwrap();
+        let prepared = Loader::default().prepare(&saved.spec, saved.fold).unwrap();
+        let forecast = model.forecast(&prepared.windows(Part::Test, model.lookback(), 12));
+        let table =
+            read_predictions(&lab.results().join("runs").join(run_id).join("predictions.parquet")).unwrap();
+        let rows = (0..table.part.len()).filter(|&row| table.part[row] == "test");
+        let kept: Vec<f32> = rows.map(|row| table.forecast[1][row] as f32).collect();
+        let own =
+            forecast.chunks_exact(2).map(|step| saved.scaler.channels[1].unscale(f64::from(step[1])) as f32);
+        assert_eq!(own.collect::<Vec<f32>>(), kept, "{run_id}");
+    }
+}
+
+#[test]
+fn prophet_knows_what_time_it_is_wherever_a_trace_begins() {
+    let lab = Lab::new();
+    let path = series_file(&lab);
+    let text = format!(
+        "name = \"clock\"\n[dataset]\nsource = \"{}\"\n[task.series]\nlookback = 1\nhorizon = 6\n[[models]]\n[models.prophet]\n",
+        path.display()
+    );
+    lab.run(&lab.file("clock.toml", &text), &[]);
+    let rows = std::fs::read_to_string(&path).unwrap();
+    let lines: Vec<&str> = rows.lines().collect();
+    // The last two rows alone, at five in the morning of another day, tell as much as all of them.
+    let tail = lab.file("tail.csv", &[&lines[..1], &lines[570..600]].concat().join("\n"));
+    let whole = lab.file("whole.csv", &lines[..600].join("\n"));
+    let predicted = |trace: &Path| -> Vec<f64> {
+        let trace = trace.to_str().unwrap();
+        let outcome = lab.call(&[
+            "predict",
+            "--experiment",
+            "clock",
+            "--trace",
+            trace,
+            "--steps",
+            "6",
+            "--format",
+            "json",
+        ]);
+        assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+        let forecast: Value = serde_json::from_str(&outcome.stdout).unwrap();
+        forecast["steps"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|step| step["temperature"].as_f64().unwrap())
+            .collect()
+    };
+    assert_eq!(predicted(&whole), predicted(&tail));
+    // The temperature is 20 + 3 cos(hour / 24); the last row is of hour 598.
+    for (ahead, value) in predicted(&whole).into_iter().enumerate() {
+        let came = 20.0 + 3.0 * ((599 + ahead) as f64 / 24.0 * std::f64::consts::TAU).cos();
+        assert!((value - came).abs() < 0.3, "{value} against {came}");
+    }
+}
+
+#[test]
+fn prophet_forecasts_loads_in_windows_narrower_than_a_second() {
+    let lab = Lab::new();
+    let text = "[task.window_load]\nwindow = \"500ms\"\nlookback = 8\nhorizon = 2\n[[models]]\n[models.mean]\n\
+                [[models]]\n[models.prophet]\n[[models]]\n[models.ets]\n";
+    lab.run(&lab.azure("narrow", text), &[]);
+    let ratio = test_metric(&lab, "narrow", "prophet", "requests", "mse")
+        / test_metric(&lab, "narrow", "mean", "requests", "mse");
+    assert!((0.7..2.0).contains(&ratio), "{ratio}");
+    let trace = azure_excerpt();
+    for model in ["prophet", "ets"] {
+        let run_id = lab.scalar(&format!("select run_id from runs where model = '{model}'"));
+        let outcome = lab.call(&[
+            "predict",
+            "--run",
+            run_id.as_str().unwrap(),
+            "--trace",
+            trace.to_str().unwrap(),
+            "--steps",
+            "5",
+            "--format",
+            "json",
+        ]);
+        assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+        let forecast: Value = serde_json::from_str(&outcome.stdout).unwrap();
+        let steps = forecast["steps"].as_array().unwrap();
+        assert!(
+            steps.len() == 5 && steps.iter().all(|step| step["requests"].as_f64().is_some()),
+            "{forecast}"
+        );
+    }
 }
 
 /// The next steps of the Azure excerpt, from the ensemble of the zoo.

@@ -23,7 +23,7 @@ const NEXT: &str = "[dataset.cleaning]\ndrop_zero_tokens = true\nspread_duplicat
 
 const LOAD: &str = "[dataset.cleaning]\ndrop_zero_tokens = true\nspread_duplicate_timestamps = \"1ms\"\n\
     [task.window_load]\nwindow = \"1h\"\nlookback = 6\n[training]\nepochs = 1\n\
-    [[models]]\n[models.gru]\nhidden = 4\n[[models]]\n[models.nlinear]\n";
+    [[models]]\n[models.gru]\nhidden = 4\n[[models]]\n[models.nlinear]\n[[models]]\n[models.prophet]\n";
 
 /// A trace with repeated whole-second timestamps and failed requests.
 fn burstgpt(lab: &Lab) -> PathBuf {
@@ -57,7 +57,7 @@ fn trained() -> &'static Lab {
         }
         let text = format!(
             "name = \"rows\"\n[dataset]\nsource = \"{}\"\n[task.series]\nlookback = 24\nhorizon = 3\n[training]\nepochs = 1\n\
-             [[models]]\n[models.linear]\n[[models]]\n[models.mean]\n",
+             [[models]]\n[models.linear]\n[[models]]\n[models.mean]\n[[models]]\n[models.ets]\n[[models]]\n[models.prophet]\n",
             table(&lab).display()
         );
         lab.run(&lab.file("rows.toml", &text), &[]);

@@ -234,11 +234,12 @@ impl Layout {
                 }))
             }
             Layout::Series { time, columns } => {
-                let (time_s, _) = times(&mut table, *time)?;
+                let (time_s, clock_s) = times(&mut table, *time)?;
                 Ok(Trace::Series(SeriesTrace {
                     time_s,
                     names: columns.iter().map(|&column| names[column].clone()).collect(),
                     columns: (1..=columns.len()).map(|index| table.numbers(index)).collect(),
+                    clock_s,
                 }))
             }
         }

@@ -53,4 +53,4 @@ pub(crate) use steps::{MOST_WINDOWS, REQUESTS, TABLE, push_request};
 pub use table::{ColumnValues, NamedColumn, TableFile, write_table};
 pub use trace::{Labels, RequestTrace, SeriesTrace, Trace, TraceError};
 pub use values::{MappedFile, MappedValues, Values};
-pub use windows::{ScaledSteps, Windows};
+pub use windows::{ScaledSteps, StepTimes, Windows};

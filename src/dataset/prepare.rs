@@ -21,7 +21,7 @@ use super::steps::{Steps, steps_of};
 use super::synthetic;
 use super::synthetic_slice::generate;
 use super::trace::Trace;
-use super::windows::{ScaledSteps, Windows};
+use super::windows::{ScaledSteps, StepTimes, Windows};
 use crate::experiment::{DatasetSpec, RunSpec, TrainingSpec, hex};
 
 /// Everything that runs on the same slice, task, split and fold share.
@@ -67,7 +67,7 @@ impl Prepared {
         let steps = steps.map_err(PrepareError::Task)?;
         let clock_s = match &*trace {
             Trace::Requests(trace) => trace.clock_s,
-            Trace::Series(_) => 0.0,
+            Trace::Series(trace) => trace.clock_s,
         };
         // The scaled steps may take the memory of the slice.
         drop(trace);
@@ -151,7 +151,13 @@ impl Prepared {
 
     /// The windows of a part.
     pub fn windows(&self, part: Part, lookback: usize, horizon: usize) -> Windows<'_> {
-        Windows { steps: &self.scaled, origins: self.split.origins(part, lookback, horizon), horizon }
+        self.windows_at(self.split.origins(part, lookback, horizon), horizon)
+    }
+
+    /// The windows whose first target steps are these.
+    pub fn windows_at(&self, origins: Range<usize>, horizon: usize) -> Windows<'_> {
+        let times = StepTimes { time_s: &self.steps.time_s, clock_s: self.clock_s };
+        Windows { steps: &self.scaled, times, origins, horizon }
     }
 }
 

@@ -27,6 +27,8 @@ pub enum Row<'a> {
     Reading {
         /// Seconds since the trace's first row.
         time_s: f64,
+        /// Its clock time, in seconds since a midnight (a Monday's, where the date is known).
+        clock_s: f64,
         /// One value for each of [`RowReader::names`].
         values: &'a [f64],
     },
@@ -189,14 +191,12 @@ impl RowReader {
         text.clear();
         text.push_str(&own[at]);
         let time_s = stamp.since(first, unit);
+        let clock_s = first.clock_s(unit) + time_s;
         Ok(Some(match (self.requests, self.values.as_slice()) {
-            (true, &[request_tokens, response_tokens]) => Row::Request {
-                arrival_s: time_s,
-                clock_s: first.clock_s(unit) + time_s,
-                request_tokens,
-                response_tokens,
-            },
-            (_, values) => Row::Reading { time_s, values },
+            (true, &[request_tokens, response_tokens]) => {
+                Row::Request { arrival_s: time_s, clock_s, request_tokens, response_tokens }
+            }
+            (_, values) => Row::Reading { time_s, clock_s, values },
         }))
     }
 }
@@ -219,7 +219,9 @@ mod tests {
                 Some(Row::Request { arrival_s, clock_s, request_tokens, response_tokens }) => {
                     found.push(vec![arrival_s, clock_s, request_tokens, response_tokens]);
                 }
-                Some(Row::Reading { time_s, values }) => found.push([&[time_s], values].concat()),
+                Some(Row::Reading { time_s, clock_s, values }) => {
+                    found.push([&[time_s, clock_s], values].concat())
+                }
                 None => {}
             }
         }
@@ -243,7 +245,8 @@ mod tests {
         let Trace::Series(whole) = parse_trace("x.csv", SERIES.as_bytes()).unwrap() else { panic!() };
         let found = rows(SERIES);
         for (row, found) in found.iter().enumerate() {
-            assert_eq!(*found, [whole.time_s[row], whole.columns[0][row], whole.columns[1][row]]);
+            let clock_s = whole.clock_s + whole.time_s[row];
+            assert_eq!(*found, [whole.time_s[row], clock_s, whole.columns[0][row], whole.columns[1][row]]);
         }
         assert_eq!(found.len(), 2);
     }

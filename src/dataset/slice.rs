@@ -126,7 +126,8 @@ fn slice_series(trace: &SeriesTrace, spec: &DatasetSpec) -> Result<(SeriesTrace,
     let pick = |values: &Vec<f64>| rows.iter().map(|&row| values[row]).collect::<Vec<f64>>();
     let time_s = rows.iter().map(|&row| trace.time_s[row] - trace.time_s[first]).collect();
     let columns = trace.columns.iter().map(pick).collect();
-    Ok((SeriesTrace { time_s, names: trace.names.clone(), columns }, removed))
+    let clock_s = trace.clock_s + trace.time_s[first];
+    Ok((SeriesTrace { time_s, names: trace.names.clone(), columns, clock_s }, removed))
 }
 
 /// Leaves the last rows of a slice only, where `latest_rows` says how many.

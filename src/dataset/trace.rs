@@ -193,6 +193,8 @@ pub struct SeriesTrace {
     pub names: Vec<String>,
     /// One vector for each column.
     pub columns: Vec<Vec<f64>>,
+    /// Clock time of the first row, in seconds since a midnight (a Monday's, where the date is known).
+    pub clock_s: f64,
 }
 
 /// What is wrong with a trace file, and where.

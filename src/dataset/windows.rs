@@ -46,11 +46,29 @@ impl ScaledSteps {
     }
 }
 
+/// When steps are.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StepTimes<'a> {
+    /// Seconds of each step since the trace's first row.
+    pub time_s: &'a [f64],
+    /// Clock time of the trace's first row, in seconds since a midnight (a Monday's, where the date is known).
+    pub clock_s: f64,
+}
+
+impl StepTimes<'_> {
+    /// Clock time of a step, in seconds.
+    pub fn clock_s(&self, step: usize) -> f64 {
+        self.clock_s + self.time_s[step]
+    }
+}
+
 /// Consecutive windows with stride 1: window `i` forecasts the `horizon` steps from `origins.start + i` on.
 #[derive(Debug, Clone)]
 pub struct Windows<'a> {
     /// The steps.
     pub steps: &'a ScaledSteps,
+    /// When they are.
+    pub times: StepTimes<'a>,
     /// First target step of each window.
     pub origins: Range<usize>,
     /// Steps forecast by each window.
@@ -73,6 +91,11 @@ impl<'a> Windows<'a> {
         let origin = self.origins.start + index;
         let channels = self.steps.channels;
         &self.steps.inputs[(origin - lookback) * channels..origin * channels]
+    }
+
+    /// Clock time of the last step before window `index`, in seconds.
+    pub fn last_clock_s(&self, index: usize) -> f64 {
+        self.times.clock_s(self.origins.start + index - 1)
     }
 
     /// The true values of window `index`, `horizon x targets`.

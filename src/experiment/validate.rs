@@ -2,7 +2,7 @@
 
 use super::scheduler_spec::SlurmSpec;
 use super::spec::{ExperimentSpec, Schedule, SearchSpec, Strategy, TaskSpec, TrainingSpec};
-use crate::model::ModelSpec;
+use crate::model::{FEWEST_STEPS, ModelSpec};
 use crate::search::{MOST_SOBOL_POINTS, PrunerSpec, STARTUP_TRIALS};
 
 /// More trials than this are a mistake in the file, not a plan.
@@ -239,6 +239,25 @@ impl Check {
                     _ => "give the season as a number of steps, e.g. season = 24 for the day of an hourly table".to_string(),
                 };
                 self.require(false, &format!("models.{index}.seasonal_naive.season"), message, help);
+            }
+            if let ModelSpec::Ets(_) = model {
+                self.require(
+                    task.lookback() >= FEWEST_STEPS,
+                    &format!("task.{}.lookback", task.kind()),
+                    format!(
+                        "a lookback of {} is too short for ets, which is fitted to it alone",
+                        task.lookback()
+                    ),
+                    format!("give at least {FEWEST_STEPS}, or leave ets out"),
+                );
+            }
+            if let ModelSpec::Prophet(_) = model {
+                self.require(
+                    !matches!(task, TaskSpec::NextRequest(_)),
+                    &format!("models.{index}.prophet"),
+                    "prophet forecasts what comes at times that are known ahead, which those of requests are not",
+                    "leave it out, or take task.window_load",
+                );
             }
             let process = match model {
                 ModelSpec::Renewal(_) => Some("renewal"),

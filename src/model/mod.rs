@@ -5,6 +5,7 @@
 
 mod boosted_trees;
 mod ensemble;
+mod ets;
 mod ewma;
 mod gap_distribution;
 mod hawkes;
@@ -16,6 +17,8 @@ mod naive;
 mod network;
 mod neural_point_process;
 mod parameters;
+mod prophet;
+mod prophet_posterior;
 mod quantile;
 mod recurrent;
 mod recurrent_op;
@@ -36,6 +39,7 @@ use crate::kernel::Fold;
 use crate::train::{ComputeDevice, Stream};
 
 pub use ensemble::Member;
+pub use ets::FEWEST_STEPS;
 pub use gap_distribution::{GapDistribution, MOST_COMPONENTS, resolution_s};
 use least_squares::LeastSquares;
 use linear::Linear;
@@ -49,8 +53,8 @@ pub use season::Season;
 pub use spec::{BASELINES, ModelSpec, OWN_LOOKBACK};
 pub use tables::{
     BoostedTreesSpec, DlinearSpec, EnsembleSpec, EwmaSpec, FilterUnits, GapFamily, KalmanSpec, LinearSpec,
-    MovingAverageSpec, NeuralPointProcessSpec, Parameterless, RecurrentSpec, RenewalSpec, SeasonalNaiveSpec,
-    Solver, TcnSpec, TsMixerSpec,
+    MovingAverageSpec, NeuralPointProcessSpec, Parameterless, ProphetSpec, RecurrentSpec, RenewalSpec,
+    SeasonalNaiveSpec, Seasonality, Solver, TcnSpec, TsMixerSpec,
 };
 pub use violations::Violation;
 
@@ -129,6 +133,9 @@ pub enum FitError {
     /// The trees cannot be grown.
     #[error("the trees cannot be grown: {0}")]
     Trees(String),
+    /// The curve through time cannot be fitted.
+    #[error("Prophet cannot be fitted: {0}")]
+    Prophet(String),
     /// The normal equations have no solution in numbers.
     #[error(
         "the least-squares weights cannot be computed: the training windows hold values that are not finite"
@@ -200,6 +207,8 @@ pub fn build(spec: &ModelSpec, context: BuildContext<'_>) -> Box<dyn Forecaster>
         // Its season is its lookback.
         ModelSpec::SeasonalNaive(_) => Box::new(naive::Recent::seasonal(shape, context.shape.lookback)),
         ModelSpec::Ewma(spec) => Box::new(ewma::Ewma::new(shape, spec.alpha)),
+        ModelSpec::Ets(_) => Box::new(ets::Ets::new(shape)),
+        ModelSpec::Prophet(spec) => Box::new(prophet::Prophet::new(shape, spec)),
         ModelSpec::Kalman(spec) => Box::new(kalman::Kalman::new(shape, spec)),
         ModelSpec::Linear(spec) => linear(Fold::Plain, spec.per_channel, spec.solver, spec.ridge, &context),
         ModelSpec::Nlinear(spec) => linear(Fold::Last, spec.per_channel, spec.solver, spec.ridge, &context),

@@ -183,7 +183,7 @@ impl Forecaster for Recent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::ScaledSteps;
+    use crate::dataset::{ScaledSteps, StepTimes};
 
     /// One target and one feature: targets 0, 1, 2, ... and features 100, 101, ...
     fn steps(count: usize) -> ScaledSteps {
@@ -197,21 +197,21 @@ mod tests {
     #[test]
     fn persistence_repeats_the_last_value() {
         let steps = steps(10);
-        let windows = Windows { steps: &steps, origins: 4..6, horizon: 3 };
+        let windows = Windows { steps: &steps, times: StepTimes::default(), origins: 4..6, horizon: 3 };
         assert_eq!(Recent::persistence(SHAPE).forecast(&windows), [3.0, 3.0, 3.0, 4.0, 4.0, 4.0]);
     }
 
     #[test]
     fn moving_average_is_the_mean_of_the_last_steps() {
         let steps = steps(10);
-        let windows = Windows { steps: &steps, origins: 4..5, horizon: 3 };
+        let windows = Windows { steps: &steps, times: StepTimes::default(), origins: 4..5, horizon: 3 };
         assert_eq!(Recent::moving_average(SHAPE, 4).forecast(&windows), [1.5; 3]);
     }
 
     #[test]
     fn a_horizon_beyond_the_season_starts_the_season_again() {
         let steps = steps(10);
-        let windows = Windows { steps: &steps, origins: 6..7, horizon: 3 };
+        let windows = Windows { steps: &steps, times: StepTimes::default(), origins: 6..7, horizon: 3 };
         assert_eq!(Recent::seasonal(SHAPE, 2).forecast(&windows), [4.0, 5.0, 4.0]);
     }
 }

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::season::Season;
 use super::tables::{
     BoostedTreesSpec, DlinearSpec, EnsembleSpec, EwmaSpec, KalmanSpec, LinearSpec, MovingAverageSpec,
-    NeuralPointProcessSpec, Parameterless, RecurrentSpec, RenewalSpec, SeasonalNaiveSpec, Solver, TcnSpec,
-    TsMixerSpec,
+    NeuralPointProcessSpec, Parameterless, ProphetSpec, RecurrentSpec, RenewalSpec, SeasonalNaiveSpec,
+    Solver, TcnSpec, TsMixerSpec,
 };
 use crate::experiment::TaskSpec;
 
@@ -16,8 +16,17 @@ pub const BASELINES: [&str; 7] =
     ["zero", "mean", "median", "persistence", "moving_average", "seasonal_naive", "ewma"];
 
 /// Kinds whose lookback follows from their own hyperparameters; all others read `task.lookback`.
-pub const OWN_LOOKBACK: [&str; 8] =
-    ["zero", "mean", "median", "persistence", "moving_average", "seasonal_naive", "renewal", "ensemble"];
+pub const OWN_LOOKBACK: [&str; 9] = [
+    "zero",
+    "mean",
+    "median",
+    "persistence",
+    "moving_average",
+    "seasonal_naive",
+    "prophet",
+    "renewal",
+    "ensemble",
+];
 
 /// One model with its hyperparameters.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -37,6 +46,11 @@ pub enum ModelSpec {
     SeasonalNaive(SeasonalNaiveSpec),
     /// The exponentially weighted mean of the last steps, on the transformed channels (Brown, 1956).
     Ewma(EwmaSpec),
+    /// Exponential smoothing, its form and weights chosen anew on each lookback (Hyndman et al., 2002); the lookback is
+    /// 7 steps or more, and a forecast takes some 15 µs of each.
+    Ets(Parameterless),
+    /// A trend of straight pieces and seasons in time (Taylor & Letham, 2018); for `window_load` and `series`.
+    Prophet(ProphetSpec),
     /// Level and trend by a Kalman filter (Kalman, 1960; Harvey, 1989), as a planner of LLM serving runs it.
     Kalman(KalmanSpec),
     /// One linear layer over time (Zeng et al., AAAI 2023).
@@ -68,7 +82,7 @@ pub enum ModelSpec {
 
 impl ModelSpec {
     /// Every kind, in the order of the variants.
-    pub const KINDS: [&str; 20] = [
+    pub const KINDS: [&str; 22] = [
         "zero",
         "mean",
         "median",
@@ -76,6 +90,8 @@ impl ModelSpec {
         "moving_average",
         "seasonal_naive",
         "ewma",
+        "ets",
+        "prophet",
         "kalman",
         "linear",
         "nlinear",
@@ -101,6 +117,8 @@ impl ModelSpec {
             ModelSpec::MovingAverage(_) => "moving_average",
             ModelSpec::SeasonalNaive(_) => "seasonal_naive",
             ModelSpec::Ewma(_) => "ewma",
+            ModelSpec::Ets(_) => "ets",
+            ModelSpec::Prophet(_) => "prophet",
             ModelSpec::Kalman(_) => "kalman",
             ModelSpec::Linear(_) => "linear",
             ModelSpec::Nlinear(_) => "nlinear",
@@ -193,7 +211,10 @@ impl ModelSpec {
             ModelSpec::SeasonalNaive(spec) => Some(spec.season.steps().unwrap_or(1)),
             // What an ensemble reads, its members do, which are known once they are chosen.
             ModelSpec::Ensemble(_) | ModelSpec::Renewal(_) => Some(1),
+            // It is told where it stands in time by its last step.
+            ModelSpec::Prophet(_) => Some(1),
             ModelSpec::Ewma(_)
+            | ModelSpec::Ets(_)
             | ModelSpec::Kalman(_)
             | ModelSpec::Hawkes(_)
             | ModelSpec::Linear(_)

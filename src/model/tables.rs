@@ -43,6 +43,49 @@ pub struct EwmaSpec {
     pub alpha: Option<f64>,
 }
 
+/// Hyperparameters of `prophet`, by the names and with the defaults of its authors' program.
+///
+/// Where the training part has more than 200,000 steps, every n-th is fitted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProphetSpec {
+    /// Times at which the slope of the trend may change, evenly spread over the first 80 % of the training steps.
+    pub n_changepoints: usize,
+    /// How far the slope may change at each: the scale of a Laplace prior. Small values give a stiff trend.
+    pub changepoint_prior_scale: f64,
+    /// How strong a season may be: the scale of a normal prior on its Fourier coefficients.
+    pub seasonality_prior_scale: f64,
+    /// A season of one day, of Fourier order 4; `auto` where there are steps of two days or more, less than a day apart.
+    pub daily_seasonality: Seasonality,
+    /// A season of one week, of Fourier order 3; `auto` where there are steps of two weeks or more, less than a week apart.
+    pub weekly_seasonality: Seasonality,
+}
+
+impl Default for ProphetSpec {
+    fn default() -> Self {
+        Self {
+            n_changepoints: 25,
+            changepoint_prior_scale: 0.05,
+            seasonality_prior_scale: 10.0,
+            daily_seasonality: Seasonality::Auto,
+            weekly_seasonality: Seasonality::Auto,
+        }
+    }
+}
+
+/// Whether a season is part of a model.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Seasonality {
+    /// Where the training steps cover it at least twice.
+    #[default]
+    Auto,
+    /// In any case.
+    Always,
+    /// In no case.
+    Never,
+}
+
 /// Hyperparameters of `kalman`. Only the ratios of the variances matter for its forecasts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

@@ -15,6 +15,8 @@ const MOST_CONVOLUTIONS: usize = 10;
 const MOST_TREES: usize = 10_000;
 /// A tree of so many questions has more leaves than there are windows.
 const MOST_QUESTIONS: usize = 16;
+/// More times at which a slope may change than that are a curve and no trend.
+const MOST_CHANGEPOINTS: usize = 200;
 /// Wider kernels are better made of more blocks.
 const MOST_TAPS: usize = 16;
 
@@ -41,6 +43,11 @@ fn penalty(ridge: f64) -> Option<Violation> {
     check("ridge", ridge >= 0.0 && ridge.is_finite(), message, "give 0 or a small positive number")
 }
 
+/// The scale of a prior, within what can be computed with.
+fn prior(key: &'static str, scale: f64, help: &'static str) -> Option<Violation> {
+    check(key, (1e-6..=1e6).contains(&scale), format!("{scale} is no scale of a prior"), help)
+}
+
 fn dropout(rate: f64) -> Option<Violation> {
     let message = format!("{rate} is not a share of the units");
     check("dropout", (0.0..1.0).contains(&rate), message, "give a number from 0 to below 1")
@@ -64,6 +71,14 @@ impl ModelSpec {
                 let help = "give a number above 0, up to 1, or leave it out";
                 Vec::from_iter(check("alpha", alpha > 0.0 && alpha <= 1.0, message, help))
             }
+            ModelSpec::Prophet(spec) => [
+                within("n_changepoints", spec.n_changepoints, (0, MOST_CHANGEPOINTS), "25 are usual"),
+                prior("changepoint_prior_scale", spec.changepoint_prior_scale, "0.001 to 0.5 are usual"),
+                prior("seasonality_prior_scale", spec.seasonality_prior_scale, "0.01 to 10 are usual"),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
             ModelSpec::Kalman(spec) => [
                 ("level_variance", spec.level_variance, spec.level_variance >= 0.0),
                 ("trend_variance", spec.trend_variance, spec.trend_variance >= 0.0),
@@ -141,7 +156,7 @@ impl ModelSpec {
             .into_iter()
             .flatten()
             .collect(),
-            ModelSpec::Renewal(_) | ModelSpec::Hawkes(_) => Vec::new(),
+            ModelSpec::Ets(_) | ModelSpec::Renewal(_) | ModelSpec::Hawkes(_) => Vec::new(),
             ModelSpec::Ensemble(spec) => {
                 let message = "an ensemble has members".to_string();
                 let help = "e.g. members = [\"lstm\", \"dlinear\"]";

@@ -2,7 +2,9 @@
 
 use anyhow::{bail, ensure};
 
-use crate::dataset::{Channel, RequestTrace, ScaledSteps, Steps, Trace, Windows, push_request, steps_of};
+use crate::dataset::{
+    Channel, RequestTrace, ScaledSteps, StepTimes, Steps, Trace, Windows, push_request, steps_of,
+};
 use crate::experiment::{Feature, TaskSpec};
 use crate::scheduler::SavedRun;
 
@@ -16,6 +18,10 @@ const SLACK: usize = 4_096;
 pub(super) struct History<'a> {
     saved: &'a SavedRun,
     steps: ScaledSteps,
+    /// Time of each step, in seconds since the trace's first row.
+    times_s: Vec<f64>,
+    /// Clock time of the trace's first row.
+    clock_s: f64,
     /// Time of the last step, in seconds since the trace's first row.
     last_s: f64,
     /// Seconds from one step to the next, where that is fixed and known.
@@ -40,6 +46,8 @@ impl<'a> History<'a> {
         Self {
             saved,
             steps: ScaledSteps::none(channels, saved.target_count()),
+            times_s: Vec::new(),
+            clock_s: 0.0,
             last_s: 0.0,
             step_s,
             requests,
@@ -66,7 +74,13 @@ impl<'a> History<'a> {
     /// The window of the next steps.
     pub(super) fn next_window(&self) -> Windows<'_> {
         let origin = self.steps.len();
-        Windows { steps: &self.steps, origins: origin..origin + 1, horizon: self.saved.spec.task.horizon() }
+        let times = StepTimes { time_s: &self.times_s, clock_s: self.clock_s };
+        Windows {
+            steps: &self.steps,
+            times,
+            origins: origin..origin + 1,
+            horizon: self.saved.spec.task.horizon(),
+        }
     }
 
     /// When the step after one at `last_s` is, given its forecast.
@@ -74,8 +88,9 @@ impl<'a> History<'a> {
         last_s + if self.requests.is_some() { values[0] } else { self.step_s.unwrap_or(0.0) }
     }
 
-    /// The clock that the features see, at the first request.
+    /// The clock at the trace's first row.
     pub(super) fn set_clock(&mut self, clock_s: f64) {
+        self.clock_s = clock_s;
         if let Some(requests) = &mut self.requests {
             requests.clock_s = clock_s;
         }
@@ -103,6 +118,7 @@ impl<'a> History<'a> {
         }
         self.last_s = requests.arrival_s.last().copied().unwrap_or(0.0);
         self.steps.truncate(first.saturating_sub(1));
+        self.times_s.truncate(first.saturating_sub(1));
         self.scale_requests(count);
     }
 
@@ -114,6 +130,7 @@ impl<'a> History<'a> {
             self.values.clear();
             push_request(requests, row, features, &mut self.values);
             self.steps.push(&self.values, &self.saved.scaler);
+            self.times_s.push(requests.arrival_s[row]);
         }
     }
 
@@ -125,6 +142,7 @@ impl<'a> History<'a> {
             self.step_s = Some(time_s - self.last_s);
         }
         self.last_s = time_s;
+        self.times_s.push(time_s);
         self.steps.push(values, &self.saved.scaler);
         self.forget();
     }
@@ -148,6 +166,7 @@ impl<'a> History<'a> {
         }
         let gone = self.steps.len() - self.needed;
         self.steps.forget_first(gone);
+        self.times_s.drain(..gone);
         if let Some(requests) = &mut self.requests {
             for values in
                 [&mut requests.arrival_s, &mut requests.request_tokens, &mut requests.response_tokens]
@@ -172,6 +191,8 @@ pub(super) struct Past<'a> {
     pub(super) steps: Steps,
     /// Requests behind the steps: step i is request i + 1.
     requests: Option<RequestTrace>,
+    /// Clock time of the trace's first row.
+    clock_s: f64,
     /// Seconds from one step to the next, where that is fixed.
     step_s: Option<f64>,
 }
@@ -193,6 +214,10 @@ impl<'a> Past<'a> {
             TaskSpec::NextRequest(_) => None,
         };
         require_channels(saved, steps.channels.iter().map(|channel| channel.name.as_str()))?;
+        let clock_s = match &trace {
+            Trace::Requests(trace) => trace.clock_s,
+            Trace::Series(trace) => trace.clock_s,
+        };
         let requests = match (task, trace) {
             (TaskSpec::NextRequest(_), Trace::Requests(trace)) => Some(trace),
             _ => None,
@@ -202,7 +227,7 @@ impl<'a> Past<'a> {
             "the model looks back {lookback} steps, but the trace has only {}",
             steps.len()
         );
-        Ok(Self { saved, lookback, steps, requests, step_s })
+        Ok(Self { saved, lookback, steps, requests, clock_s, step_s })
     }
 
     /// What was known before step `origin`, as far back as a forecast reads.
@@ -213,6 +238,8 @@ impl<'a> Past<'a> {
         for values in self.steps.values[first * channels..origin * channels].chunks_exact(channels) {
             history.steps.push(values, &self.saved.scaler);
         }
+        history.times_s = self.steps.time_s[first..origin].to_vec();
+        history.clock_s = self.clock_s;
         history.last_s = origin.checked_sub(1).map_or(0.0, |last| self.steps.time_s[last]);
         history.step_s = self.step_s;
         history.requests = self.requests.as_ref().map(|requests| RequestTrace {

@@ -106,7 +106,10 @@ impl<'a> Watch<'a> {
         on_step: &mut dyn FnMut(&Self) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         match row {
-            Row::Reading { time_s, values } => {
+            Row::Reading { time_s, clock_s, values } => {
+                if self.history.len() == 0 {
+                    self.history.set_clock(clock_s);
+                }
                 self.history.push_step(time_s, values);
                 on_step(self)
             }

@@ -219,7 +219,7 @@ pub fn execute(
     let mut metrics = Vec::new();
     for (part, origins, forecast) in forecasts.iter().filter(|(part, ..)| *part != Part::Calibration) {
         metrics.extend(score_points(&prepared, *part, origins.clone(), forecast, spec));
-        let windows = Windows { steps: &prepared.scaled, origins: origins.clone(), horizon: shape.horizon };
+        let windows = prepared.windows_at(origins.clone(), shape.horizon);
         metrics.extend(score_gaps(&prepared, *part, forecaster.as_ref(), &windows));
     }
     let mut table = PredictionTable::collect(&prepared, shape.horizon, &forecasts[1..]);

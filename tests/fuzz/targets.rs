@@ -88,6 +88,10 @@ season = 2
 [models.ewma]
 alpha = { uniform = [0.1, 0.9] }
 [[models]]
+[models.prophet]
+n_changepoints = 3
+daily_seasonality = "never"
+[[models]]
 [models.ts_mixer]
 blocks = 1
 [[models]]
@@ -144,7 +148,7 @@ name = "grid"
 source = "SOURCE"
 max_rows = 280
 [task.next_request]
-lookback = 4
+lookback = 8
 horizon = { grid = [1, 2] }
 features = ["arrival_rate", "mean_tokens", "burst", "time_of_day", "day_of_week"]
 [split]
@@ -156,6 +160,8 @@ schedule = { halve = { from_epoch = 2 } }
 drop_last = true
 [[models]]
 [models.persistence]
+[[models]]
+[models.ets]
 [[models]]
 [models.linear]
 [search]
