@@ -220,7 +220,7 @@ mod tests {
                     found.push(vec![arrival_s, clock_s, request_tokens, response_tokens]);
                 }
                 Some(Row::Reading { time_s, clock_s, values }) => {
-                    found.push([&[time_s, clock_s], values].concat())
+                    found.push([&[time_s, clock_s], values].concat());
                 }
                 None => {}
             }

@@ -209,10 +209,9 @@ impl ModelSpec {
             }
             ModelSpec::MovingAverage(spec) => Some(spec.window),
             ModelSpec::SeasonalNaive(spec) => Some(spec.season.steps().unwrap_or(1)),
-            // What an ensemble reads, its members do, which are known once they are chosen.
-            ModelSpec::Ensemble(_) | ModelSpec::Renewal(_) => Some(1),
-            // It is told where it stands in time by its last step.
-            ModelSpec::Prophet(_) => Some(1),
+            // What an ensemble reads, its members do, which are known once they are chosen. Prophet is told by one step where
+            // it stands in time.
+            ModelSpec::Ensemble(_) | ModelSpec::Renewal(_) | ModelSpec::Prophet(_) => Some(1),
             ModelSpec::Ewma(_)
             | ModelSpec::Ets(_)
             | ModelSpec::Kalman(_)

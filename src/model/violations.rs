@@ -2,6 +2,7 @@
 
 use super::gap_distribution::MOST_COMPONENTS;
 use super::spec::ModelSpec;
+use super::tables::{KalmanSpec, ProphetSpec};
 
 /// A key of a model's table, what is wrong with its value, and the remedy.
 pub type Violation = (&'static str, String, &'static str);
@@ -53,6 +54,36 @@ fn dropout(rate: f64) -> Option<Violation> {
     check("dropout", (0.0..1.0).contains(&rate), message, "give a number from 0 to below 1")
 }
 
+fn of_prophet(spec: &ProphetSpec) -> Vec<Violation> {
+    [
+        within("n_changepoints", spec.n_changepoints, (0, MOST_CHANGEPOINTS), "25 are usual"),
+        prior("changepoint_prior_scale", spec.changepoint_prior_scale, "0.001 to 0.5 are usual"),
+        prior("seasonality_prior_scale", spec.seasonality_prior_scale, "0.01 to 10 are usual"),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+fn of_kalman(spec: &KalmanSpec) -> Vec<Violation> {
+    [
+        ("level_variance", spec.level_variance, spec.level_variance >= 0.0),
+        ("trend_variance", spec.trend_variance, spec.trend_variance >= 0.0),
+        ("observation_variance", spec.observation_variance, spec.observation_variance > 0.0),
+        ("initial_variance", spec.initial_variance, spec.initial_variance > 0.0),
+    ]
+    .into_iter()
+    .filter_map(|(key, value, holds)| {
+        let help = if key == "observation_variance" || key == "initial_variance" {
+            "give a positive number"
+        } else {
+            "give 0 or a positive number"
+        };
+        check(key, holds && value.is_finite(), format!("{value} is no variance"), help)
+    })
+    .collect()
+}
+
 impl ModelSpec {
     /// Impossible hyperparameters, in the order of the keys.
     pub fn violations(&self) -> Vec<Violation> {
@@ -71,30 +102,8 @@ impl ModelSpec {
                 let help = "give a number above 0, up to 1, or leave it out";
                 Vec::from_iter(check("alpha", alpha > 0.0 && alpha <= 1.0, message, help))
             }
-            ModelSpec::Prophet(spec) => [
-                within("n_changepoints", spec.n_changepoints, (0, MOST_CHANGEPOINTS), "25 are usual"),
-                prior("changepoint_prior_scale", spec.changepoint_prior_scale, "0.001 to 0.5 are usual"),
-                prior("seasonality_prior_scale", spec.seasonality_prior_scale, "0.01 to 10 are usual"),
-            ]
-            .into_iter()
-            .flatten()
-            .collect(),
-            ModelSpec::Kalman(spec) => [
-                ("level_variance", spec.level_variance, spec.level_variance >= 0.0),
-                ("trend_variance", spec.trend_variance, spec.trend_variance >= 0.0),
-                ("observation_variance", spec.observation_variance, spec.observation_variance > 0.0),
-                ("initial_variance", spec.initial_variance, spec.initial_variance > 0.0),
-            ]
-            .into_iter()
-            .filter_map(|(key, value, holds)| {
-                let help = if key == "observation_variance" || key == "initial_variance" {
-                    "give a positive number"
-                } else {
-                    "give 0 or a positive number"
-                };
-                check(key, holds && value.is_finite(), format!("{value} is no variance"), help)
-            })
-            .collect(),
+            ModelSpec::Prophet(spec) => of_prophet(spec),
+            ModelSpec::Kalman(spec) => of_kalman(spec),
             ModelSpec::Dlinear(spec) => {
                 let message = format!("a kernel of {} has no middle", spec.kernel);
                 let odd = !spec.kernel.is_multiple_of(2);
