@@ -1067,6 +1067,75 @@ fn impossible_resources_are_refused() {
 }
 
 #[test]
+fn a_key_that_another_one_leaves_without_effect_is_pointed_at() {
+    assert_snapshot!(refusal(&with("epochs = 1", "epochs = 1\nhuber_delta = 0.5"), &[]), @r#"
+    error: `huber_delta` has no effect: it belongs to the Huber loss
+      --> e.toml:10:1
+       |
+    10 | huber_delta = 0.5
+       | ^^^^^^^^^^^
+       |
+       = help: set training.loss = "huber", or leave it out
+    "#);
+    assert_snapshot!(refusal(VALID, &["--set", "training.huber_delta=0.5"]), @r#"
+    error: `huber_delta` has no effect: it belongs to the Huber loss
+     --> --set:1:10
+      |
+    1 | training.huber_delta=0.5
+      |          ^^^^^^^^^^^
+      |
+      = help: set training.loss = "huber", or leave it out
+    "#);
+    assert_snapshot!(refusal(&with("hidden = 4", "dropout = { grid = [0.0, 0.1] }"), &[]), @r"
+    error: `dropout` has no effect: it acts between layers, and there is one
+      --> e.toml:14:1
+       |
+    14 | dropout = { grid = [0.0, 0.1] }
+       | ^^^^^^^
+       |
+       = help: give layers = 2 or more, or leave it out
+    ");
+    assert_snapshot!(refusal(&with("models.lstm]\nhidden = 4", "models.dlinear]\nridge = 0.1"), &[]), @r#"
+    error: `ridge` has no effect: it belongs to the closed form
+      --> e.toml:14:1
+       |
+    14 | ridge = 0.1
+       | ^^^^^
+       |
+       = help: set solver = "least_squares", or leave it out; training.weight_decay shrinks weights that are trained
+    "#);
+    let point_process = with("models.lstm]\nhidden = 4", "models.neural_point_process]");
+    assert_snapshot!(refusal(&point_process.replace("epochs = 1", "loss = \"mse\""), &[]), @r#"
+    error: `loss` has no effect: no model of this file minimises it in training
+     --> e.toml:9:1
+      |
+    9 | loss = "mse"
+      | ^^^^
+      |
+      = help: leave it out, or add a model that does, such as models.lstm
+    "#);
+    assert_snapshot!(refusal(&with("[training]", "[split]\nrows = [200, 80, 80]\nvalid = 0.2\n[training]"), &[]), @r"
+    error: `valid` has no effect: `rows` says how many steps each part has
+      --> e.toml:10:1
+       |
+    10 | valid = 0.2
+       | ^^^^^
+       |
+       = help: give either rows, or train, valid and test
+    ");
+}
+
+#[test]
+fn a_key_that_one_value_of_an_axis_reads_is_accepted() {
+    let lab = Lab::new();
+    let text = with("epochs = 1", "loss = { grid = [\"mse\", \"huber\"] }\nhuber_delta = 0.5");
+    lab.file("e.toml", &text.replace("hidden = 4", "dropout = 0.1\nlayers = { int = [1, 2] }"));
+    let search = ["--set", "search.strategy=\"random\""];
+    let outcome = lab.call(&[&["run", "e.toml", "--dry-run"], &search[..]].concat());
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+}
+
+#[test]
 fn a_loss_that_is_not_known_is_pointed_at() {
     assert_snapshot!(refusal(&with("epochs = 1", "loss = \"pinbal\""), &[]), @r#"
     error: unknown value `pinbal`

@@ -357,7 +357,7 @@ fn a_neural_point_process_learns_to_be_likelier_than_one_law_for_all_gaps() {
     let file = lab.azure(
         "arrivals",
         "[task.next_request]\nlookback = 10\n[training]\nepochs = 12\nlearning_rate = 5e-3\nloss = \"huber\"\n\
-         [[models]]\n[models.neural_point_process]\nhidden = 8\ncomponents = 3\n\
+         [[models]]\n[models.linear]\n[[models]]\n[models.neural_point_process]\nhidden = 8\ncomponents = 3\n\
          [[models]]\n[models.renewal]\ndistribution = { grid = [\"exponential\", \"weibull\", \"lognormal\"] }\n",
     );
     lab.run(&file, &[]);
@@ -513,7 +513,7 @@ fn the_weight_of_a_target_and_a_robust_loss_change_what_is_learned() {
         ("weighted", "target_weights = { gap_s = 0.0, request_tokens = 0.0 }"),
         ("huber", "loss = \"huber\""),
         ("narrow", "loss = \"huber\"\nhuber_delta = 0.1"),
-        ("unused", "huber_delta = 0.1"),
+        ("both", "loss = { grid = [\"mse\", \"huber\"] }\nhuber_delta = 0.1"),
     ];
     for (name, setting) in settings {
         lab.run(&lab.azure(name, &text(setting)), &[]);

@@ -117,6 +117,14 @@ impl<'t> Document<'t> {
         span
     }
 
+    /// Place of the key at a path; `None` if it is not in the file.
+    pub fn key_span_of(&self, path: &[String]) -> Option<Range<usize>> {
+        let (last, parents) = path.split_last()?;
+        let parent = parents.iter().try_fold(&self.root, |node, key| child(node, key))?;
+        let DeValue::Table(table) = parent.get_ref() else { return None };
+        table.get_key_value(last.as_str()).map(|(key, _)| key.span())
+    }
+
     /// The tree with some of its values replaced.
     pub fn with<'s>(&self, replacements: &[(&Path, &Node<'s>)]) -> Document<'s>
     where

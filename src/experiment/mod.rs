@@ -17,6 +17,7 @@ mod schema;
 mod search_check;
 mod size;
 mod spec;
+mod unread_check;
 mod validate;
 
 use std::path::Path;

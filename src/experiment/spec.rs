@@ -244,6 +244,7 @@ pub struct TrainingSpec {
     /// What training minimises.
     pub loss: Loss,
     /// Error in scaled units beyond which `loss = "huber"` counts distances instead of squares: 1 where it is left out.
+    /// Under another loss it is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub huber_delta: Option<f64>,
     /// How much each target counts in the loss, by its name, relative to the others; a target that is not named has
