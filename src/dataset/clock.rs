@@ -69,6 +69,16 @@ fn day_number(year: i64, month: i64, day: i64) -> i64 {
     era * 146_097 + day_of_era - 719_468 - FROM_EPOCH_TO_2018
 }
 
+/// Nanoseconds since Monday, 1 January 2018, 0:00, of a time that is so many ticks of `tick_ns` nanoseconds after the first
+/// of 1970; `None` for the same years as in [`parse_nanoseconds`].
+pub fn since_1970(ticks: i64, tick_ns: i64) -> Option<i64> {
+    const DAY: i128 = 86_400_000_000_000;
+    let time = i128::from(ticks) * i128::from(tick_ns) - i128::from(FROM_EPOCH_TO_2018) * DAY;
+    let day = time.div_euclid(DAY);
+    let possible = i128::from(day_number(1900, 1, 1))..i128::from(day_number(2200, 1, 1));
+    if possible.contains(&day) { i64::try_from(time).ok() } else { None }
+}
+
 /// The text of nanoseconds since Monday, 1 January 2018, that [`parse_nanoseconds`] reads back.
 pub fn date_text(nanoseconds: i64) -> String {
     const DAY: i64 = 86_400_000_000_000;
@@ -121,6 +131,20 @@ mod tests {
         for day in -40_000..60_000 {
             let text = date_text(day * 86_400_000_000_000);
             assert_eq!(parse_nanoseconds(&text), Some(day * 86_400_000_000_000), "{text}");
+        }
+    }
+
+    #[test]
+    fn ticks_since_1970_are_the_times_that_their_text_says() {
+        let text = "2023-11-16 18:15:46.680590000";
+        let (seconds, expected) = (1_700_158_546_i64, parse_nanoseconds(text));
+        assert_eq!(since_1970(seconds * 1_000_000_000 + 680_590_000, 1), expected);
+        assert_eq!(since_1970(seconds * 1_000_000 + 680_590, 1_000), expected);
+        assert_eq!(since_1970(seconds, 1_000_000_000).map(|time| time + 680_590_000), expected);
+        assert_eq!(since_1970(17_532, 86_400_000_000_000), Some(0));
+        assert_eq!(since_1970(-25_567, 86_400_000_000_000), parse_nanoseconds("1900-01-01"));
+        for ticks in [-25_568, 84_006, i64::MIN, i64::MAX] {
+            assert_eq!(since_1970(ticks, 86_400_000_000_000), None, "{ticks}");
         }
     }
 

@@ -13,6 +13,7 @@ mod layout;
 mod load;
 mod locate;
 mod parquet;
+mod parquet_footer;
 mod pattern;
 mod predictions;
 mod prepare;

@@ -38,7 +38,7 @@ pub enum TimestampUnit {
     /// Nanoseconds.
     #[serde(rename = "ns")]
     Nanoseconds,
-    /// A date and time such as `2023-11-16 18:15:46.6805900` or `2024-05-12T00:00:00Z`.
+    /// A date and time such as `2023-11-16 18:15:46.6805900` or `2024-05-12T00:00:00Z`, or Parquet's timestamps and dates.
     #[serde(rename = "datetime")]
     DateTime,
 }

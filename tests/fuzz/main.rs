@@ -1,4 +1,4 @@
-//! Mutated experiment files and trace files: none may cause a panic or a hang, whatever it says.
+//! Mutated experiment files, trace files and Parquet files: none may cause a panic or a hang, whatever it says.
 //!
 //! `BURSTLAB_FUZZ=100000 cargo test --release --test fuzz -- --nocapture` is the whole check; by default there are few.
 //! Every case follows from its number alone: `BURSTLAB_FUZZ_CASE=experiment:1234` tries one again and prints it. Files
@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use targets::{Target, experiment, trace};
+use targets::{Target, experiment, parquet, trace};
 
 /// As in the program: half the time of planning a million runs goes into the system's allocator.
 #[global_allocator]
@@ -35,6 +35,11 @@ fn mutated_trace_files_cause_no_panic_and_no_hang() {
 }
 
 #[test]
+fn mutated_parquet_files_cause_no_panic_and_no_abort() {
+    fuzz(&parquet());
+}
+
+#[test]
 fn files_that_are_made_to_cause_a_panic_or_a_hang_are_refused_or_read() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/fuzz");
     let mut tried = 0;
@@ -44,7 +49,7 @@ fn files_that_are_made_to_cause_a_panic_or_a_hang_are_refused_or_read() {
         let started = Instant::now();
         match path.extension().and_then(|end| end.to_str()) {
             Some("toml") => (experiment().try_out)(&bytes),
-            Some("csv") => (trace().try_out)(&bytes),
+            Some("csv" | "parquet") => (trace().try_out)(&bytes),
             _ => continue,
         }
         assert!(started.elapsed() < HANG, "{} took {:?}", path.display(), started.elapsed());

@@ -67,6 +67,45 @@ pub fn mutate(seed: &[u8], others: &[&[u8]], words: &[&str], dice: &mut Dice) ->
     bytes
 }
 
+/// One to four changes to a binary file: single bytes and bits, and numbers of several bytes that end where they please. Half of
+/// them fall into its last third, where Parquet has its footer.
+pub fn mutate_bytes(seed: &[u8], dice: &mut Dice) -> Vec<u8> {
+    const HUGE: [&[u8]; 5] = [
+        &[0xff, 0xff, 0xff, 0xff, 0x07],
+        &[0xff, 0xff, 0xff, 0xff, 0x0f],
+        &[0xfc, 0xff, 0xff, 0xff, 0xff, 0x07],
+        &[0xff; 9],
+        &[0x80, 0x80, 0x01],
+    ];
+    let mut bytes = seed.to_vec();
+    let most = 1 + dice.below(4);
+    for _ in 0..=dice.below(most) {
+        let third = bytes.len() / 3;
+        let at = if dice.below(2) == 0 { dice.below(bytes.len()) } else { 2 * third + dice.below(third) };
+        match dice.below(8) {
+            0 | 1 => bytes[at] = dice.below(256) as u8,
+            2 => bytes[at] ^= 1 << dice.below(8),
+            3 => bytes[at] = *dice.pick(&[0x00, 0x01, 0x7f, 0x80, 0xff, 0xfc, 0xf9, 0x19]),
+            4 => {
+                let huge: &[u8] = *dice.pick::<&[u8]>(&HUGE);
+                let end = (at + huge.len()).min(bytes.len());
+                bytes[at..end].copy_from_slice(&huge[..end - at]);
+            }
+            5 => replace(&mut bytes, at..at, *dice.pick::<&[u8]>(&HUGE)),
+            6 => {
+                let end = (at + 1 + dice.below(16)).min(bytes.len());
+                replace(&mut bytes, at..end, b"");
+            }
+            _ => {
+                let end = (at + 1 + dice.below(40)).min(bytes.len());
+                let again = bytes[at..end].to_vec();
+                replace(&mut bytes, at..at, &again);
+            }
+        }
+    }
+    bytes
+}
+
 fn change(bytes: &mut Vec<u8>, others: &[&[u8]], words: &[&str], dice: &mut Dice) {
     let at = dice.below(bytes.len());
     match dice.below(20) {

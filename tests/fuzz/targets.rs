@@ -7,7 +7,7 @@ use burstlab::experiment::{
     Experiment, Feature, NextRequestSpec, Plan, SeriesSpec, Span, TaskSpec, WindowLoadSpec,
 };
 
-use crate::mutate::{Dice, mutate};
+use crate::mutate::{Dice, mutate, mutate_bytes};
 
 /// Something that takes a file.
 #[derive(Clone)]
@@ -16,6 +16,7 @@ pub struct Target {
     pub name: &'static str,
     /// Valid files to start from.
     pub corpus: Vec<Vec<u8>>,
+    /// What may be put into a text; none of a binary file.
     words: Vec<&'static str>,
     /// Whether it gets past the reading of the file; it must come back in any case.
     pub accepts: fn(&[u8]) -> bool,
@@ -29,6 +30,9 @@ impl Target {
         let mut dice = Dice::new(number as u64 + 1);
         let corpus: Vec<&[u8]> = self.corpus.iter().map(Vec::as_slice).collect();
         let seed = *dice.pick(&corpus);
+        if self.words.is_empty() {
+            return mutate_bytes(seed, &mut dice);
+        }
         mutate(seed, &corpus, &self.words, &mut dice)
     }
 }
@@ -296,6 +300,17 @@ pub fn trace() -> Target {
         "Weibull",
     ];
     Target { name: "trace", corpus, words, accepts: read, try_out: |bytes| _ = read(bytes) }
+}
+
+/// Parquet files.
+pub fn parquet() -> Target {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/parquet");
+    let mut paths: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    // Times of a zone are refused.
+    paths.retain(|path| !path.to_string_lossy().contains("berlin"));
+    let corpus = paths.iter().map(|path| std::fs::read(path).unwrap()).collect();
+    Target { name: "parquet", corpus, words: Vec::new(), accepts: read, try_out: |bytes| _ = read(bytes) }
 }
 
 /// Reads a trace, looks at it, and makes steps of it.

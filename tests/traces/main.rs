@@ -7,6 +7,7 @@ mod faults;
 mod formats;
 mod forms;
 mod layouts;
+mod parquet;
 mod properties;
 
 use burstlab::dataset::{RequestTrace, SeriesTrace, Trace, parse_trace};
