@@ -35,6 +35,20 @@ fn burstgpt(lab: &Lab) -> PathBuf {
     path
 }
 
+/// The real excerpt as JSON lines of Mooncake's layout, to the millisecond.
+fn mooncake() -> &'static str {
+    static TEXT: OnceLock<String> = OnceLock::new();
+    TEXT.get_or_init(|| {
+        let Trace::Requests(trace) = read_trace(&azure_excerpt()).unwrap() else { panic!("no requests") };
+        let rows = (0..trace.len()).map(|row| {
+            let (at_ms, request) = ((trace.arrival_s[row] * 1e3).round(), trace.request_tokens[row]);
+            let response = trace.response_tokens[row];
+            format!("{{\"timestamp\": {at_ms}, \"input_length\": {request}, \"output_length\": {response}, \"hash_ids\": [{row}]}}\n")
+        });
+        rows.collect()
+    })
+}
+
 /// A numeric table of two columns, one hour apart.
 fn table(lab: &Lab) -> PathBuf {
     let rows = (0..400).map(|row| {
@@ -76,7 +90,8 @@ fn compare(model: &SavedModel, path: &Path, every: usize, count: usize) -> usize
     watch.accept(&reader).unwrap();
     let horizon = model.saved().spec.task.horizon();
     let mut compared = 0;
-    for (index, line) in lines.iter().enumerate().skip(1) {
+    let header = usize::from(!reader.begins_with_a_row());
+    for (index, line) in lines.iter().enumerate().skip(header) {
         let row: Row<'_> = reader.read(line, index + 1).unwrap().unwrap();
         let mut stepped = false;
         watch
@@ -118,6 +133,7 @@ fn after_every_row_a_watched_trace_gives_the_forecast_of_the_whole_trace_so_far(
         ("next", burstgpt(lab), 97, 2, 25),
         ("next", burstgpt(lab), 501, 5, 5),
         ("load", burstgpt(lab), 97, 1, 20),
+        ("next", lab.file("all.jsonl", mooncake()), 97, 2, 15),
         ("rows", table(lab), 31, 5, 10),
     ] {
         let predictor = Predictor::load_from(&lab.results(), experiment).unwrap();
@@ -127,6 +143,57 @@ fn after_every_row_a_watched_trace_gives_the_forecast_of_the_whole_trace_so_far(
             assert!(compared >= least, "{experiment} {model:?}: {compared}");
         }
     }
+}
+
+#[test]
+fn json_lines_are_followed_from_their_first_row_on() {
+    let lab = trained();
+    let text = mooncake();
+    let mut lines: Vec<&str> = text.lines().collect();
+    let sound = piped(lab, text.trim_end(), &["--experiment", "azure"]);
+    assert_eq!((sound.code, sound.stderr.as_str()), (0, ""));
+    let documents: Vec<&str> = sound.stdout.lines().collect();
+    assert_eq!(documents.len(), 1_999 - 11);
+    for (index, document) in documents.iter().enumerate().step_by(397) {
+        let prefix = lab.file("prefix.jsonl", &(lines[..13 + index].join("\n") + "\n"));
+        assert_eq!(predicted(lab, &prefix), *document);
+    }
+    lines.insert(30, "{\"timestamp\": 99999999, \"input_length\": 1.5, \"output_length\": 3}");
+    lines.insert(35, "{\"timestamp\": 1, \"input_length\": 1, \"output_length\": 3}");
+    lines.insert(37, "{\"timestamp\": 9");
+    let skipped = piped(lab, &lines.join("\n"), &["--experiment", "azure", "--skip-bad-rows"]);
+    assert_eq!((skipped.code, skipped.stdout == sound.stdout), (0, true));
+    for message in [
+        "skipped: standard input:31: column \"input_length\": `1.5` is not a whole number",
+        "skipped: standard input:36: column \"timestamp\": the timestamp goes back",
+        "skipped: standard input:38: this line is not one JSON object: EOF while parsing",
+    ] {
+        assert!(skipped.stderr.contains(message), "{}", skipped.stderr);
+    }
+    assert_eq!(skipped.stderr.lines().count(), 3);
+}
+
+#[test]
+fn a_growing_file_of_json_lines_is_followed_through_half_lines_and_rotations() {
+    let lab = trained();
+    let text = mooncake();
+    let lines: Vec<&str> = text.lines().collect();
+    let path = lab.file("growing.jsonl", &(lines[..500].join("\n") + "\n"));
+    let mut watcher = Watcher::start(lab, &path, &[]);
+    assert_eq!(watcher.line(), predicted(lab, &path));
+    let (half, rest) = lines[500].split_at(25);
+    append(&path, half);
+    std::thread::sleep(Duration::from_millis(30));
+    append(&path, &format!("{rest}\n"));
+    assert_eq!(watcher.line(), predicted(lab, &path));
+    // Another file stands in its place: its first line is the next row, where CSV has its header once more.
+    std::fs::write(lab.folder.path().join("rotated"), format!("{}\n", lines[501])).unwrap();
+    std::fs::rename(lab.folder.path().join("rotated"), &path).unwrap();
+    let whole = lab.file("whole.jsonl", &(lines[..502].join("\n") + "\n"));
+    assert_eq!(watcher.line(), predicted(lab, &whole));
+    let (rest, messages, code) = watcher.end();
+    assert_eq!((rest.as_str(), code), ("", 5));
+    assert!(messages.contains("was cut short or replaced"), "{messages}");
 }
 
 /// Feeds a text to `predict --watch` on standard input.
@@ -335,9 +402,14 @@ fn rows_of_another_kind_and_no_rows_at_all_are_refused() {
         ),
         ("p,q\n1,2\n", "azure", "standard input:1: the header `p,q` is not one that is known"),
         (
-            "{\"timestamp\": 1, \"input_length\": 2, \"output_length\": 3}\n",
+            "\n{\"timestamp\": 1, \"input_length\": 2}\n",
             "azure",
-            "cannot be followed row by row",
+            "standard input:2: the header looks like that of Mooncake, but lacks `output_length`",
+        ),
+        (
+            "{\"timestamp\": 1, \"input_length\": 2, \"output_length\": 3}\n",
+            "rows",
+            "this is a trace of requests",
         ),
         ("", "azure", "standard input: there is no trace: not even a header"),
     ] {

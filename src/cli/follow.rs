@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 
 use super::predict::PredictArgs;
 use crate::console::Console;
-use crate::dataset::{RowReader, TraceError};
+use crate::dataset::{PrepareError, RowReader, TraceError};
 use crate::exit_code::Exit;
 use crate::predict::{Document, Event, Lines, SavedModel, Watch};
 use crate::scheduler::interrupt;
@@ -83,6 +83,14 @@ fn is_bad_row(error: &anyhow::Error) -> bool {
 #[error("{0}")]
 struct BadRow(TraceError);
 
+/// The first line that is not blank need not be line 1.
+fn at_line(error: PrepareError, number: usize) -> PrepareError {
+    match error {
+        PrepareError::Trace(fault) => PrepareError::Trace(TraceError { line: Some(number), ..fault }),
+        other => other,
+    }
+}
+
 struct Follower<'a> {
     name: String,
     model: &'a SavedModel,
@@ -99,15 +107,21 @@ struct Follower<'a> {
 impl Follower<'_> {
     fn line(&mut self, bytes: &[u8], number: usize) -> anyhow::Result<()> {
         let first = std::mem::take(&mut self.replaced);
-        let Some(reader) = &mut self.reader else {
-            if !bytes.trim_ascii().is_empty() {
-                let columns = self.model.saved().spec.dataset.columns.as_ref();
-                let reader = RowReader::new(&self.name, bytes, columns)?;
-                self.watch.accept(&reader)?;
-                self.reader = Some(reader);
+        if self.reader.is_none() {
+            if bytes.trim_ascii().is_empty() {
+                return Ok(());
             }
-            return Ok(());
-        };
+            let columns = self.model.saved().spec.dataset.columns.as_ref();
+            let reader =
+                RowReader::new(&self.name, bytes, columns).map_err(|error| at_line(error, number))?;
+            self.watch.accept(&reader)?;
+            let begins_with_a_row = reader.begins_with_a_row();
+            self.reader = Some(reader);
+            if !begins_with_a_row {
+                return Ok(());
+            }
+        }
+        let Some(reader) = &mut self.reader else { return Ok(()) };
         let Ok(text) = std::str::from_utf8(bytes) else {
             let message = "a byte that is not UTF-8; save the trace as UTF-8".to_string();
             let error = TraceError { file: self.name.clone(), line: Some(number), column: None, message };

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
+use super::clock::parse_nanoseconds;
 use super::columns::{Column, Table};
 use super::locate::{Expect, shortened};
 use super::trace::TraceError;
@@ -96,8 +97,8 @@ impl<'a> JsonLines<'a> {
         text: &str,
         keys: impl Iterator<Item = usize>,
     ) -> Result<Vec<Option<Value>>, TraceError> {
-        let keys: Vec<&str> = keys.map(|key| self.keys[key].as_str()).collect();
-        parse(text, Picked { keys }).map_err(|message| self.at_line(line, None, &message))
+        let keys = keys.map(|key| self.keys[key].as_str()).collect();
+        values_of(text, keys).map_err(|message| self.at_line(line, None, &message))
     }
 
     fn at_line(&self, line: usize, key: Option<usize>, message: &str) -> TraceError {
@@ -108,6 +109,32 @@ impl<'a> JsonLines<'a> {
             message: message.to_string(),
         }
     }
+}
+
+/// The values of some keys in a line that holds one object; `None` where one is missing.
+///
+/// # Errors
+/// What is wrong with the line as a whole.
+pub(super) fn values_of(text: &str, keys: Vec<&str>) -> Result<Vec<Option<Value>>, String> {
+    parse(text, Picked { keys })
+}
+
+/// The number that a value says, where a number must stand.
+///
+/// # Errors
+/// What is wrong with the value.
+pub(super) fn number_of(value: Option<&Value>, expect: Expect) -> Result<f64, String> {
+    let number = value.and_then(Value::as_f64).filter(|&number| expect.holds(number));
+    number.ok_or_else(|| complaint(expect, value))
+}
+
+/// The nanoseconds of the clock that a value says, where a date must stand.
+///
+/// # Errors
+/// What is wrong with the value.
+pub(super) fn nanoseconds_of(value: Option<&Value>) -> Result<i64, String> {
+    let stamp = value.and_then(Value::as_str).and_then(parse_nanoseconds);
+    stamp.ok_or_else(|| complaint(Expect::DateTime, value))
 }
 
 /// What is wrong with a value that is not accepted.
@@ -127,7 +154,11 @@ fn complaint(expect: Expect, value: Option<&Value>) -> String {
     }
 }
 
-fn object_keys(text: &str) -> Result<Vec<String>, String> {
+/// The keys of a line that holds one object.
+///
+/// # Errors
+/// What is wrong with the line.
+pub(super) fn object_keys(text: &str) -> Result<Vec<String>, String> {
     parse(text, Keys)
 }
 

@@ -1,7 +1,11 @@
-//! Reads a trace row by row as it is written: the layouts, checks and messages of a whole file, for one line at a time.
+//! Reads a trace row by row as it is written, as CSV or as JSON lines: the layouts, checks and messages of a whole file, for
+//! one line at a time.
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
+use super::json_lines::{nanoseconds_of, number_of, object_keys, values_of};
 use super::layout::{Layout, mapped, recognise};
 use super::locate::{Expect, TraceFile};
 use super::prepare_error::PrepareError;
@@ -34,11 +38,13 @@ pub enum Row<'a> {
     },
 }
 
-/// Reads rows below a header.
+/// Reads the rows of a trace.
 #[derive(Debug, Clone)]
 pub struct RowReader {
     name: String,
+    /// The names of the columns, or the keys of the first object.
     header: Vec<String>,
+    is_json: bool,
     /// The column of time, and what it holds.
     time: (usize, TimestampUnit),
     /// The other columns that are read.
@@ -76,27 +82,69 @@ impl Stamp {
     }
 }
 
+/// The fields of a row.
+enum Fields<'t> {
+    /// All of them, by their positions in the header.
+    Text(Vec<Cow<'t, str>>),
+    /// Those that are read: the time, then the others.
+    Json(Vec<Option<Value>>),
+}
+
+impl Fields<'_> {
+    /// The time, which stands in column `at`.
+    fn stamp(&self, at: usize, unit: TimestampUnit) -> Result<Stamp, String> {
+        match (self, unit) {
+            (Fields::Text(fields), TimestampUnit::DateTime) => {
+                Expect::DateTime.nanoseconds(&fields[at]).map(Stamp::Date)
+            }
+            (Fields::Text(fields), unit) => Expect::Stamp(unit).number(&fields[at]).map(Stamp::Number),
+            (Fields::Json(values), TimestampUnit::DateTime) => {
+                nanoseconds_of(values[0].as_ref()).map(Stamp::Date)
+            }
+            (Fields::Json(values), unit) => {
+                number_of(values[0].as_ref(), Expect::Stamp(unit)).map(Stamp::Number)
+            }
+        }
+    }
+
+    /// The number in column `at`, the one that is read as number `index` after the time.
+    fn number(&self, index: usize, at: usize, expect: Expect) -> Result<f64, String> {
+        match self {
+            Fields::Text(fields) => expect.number(&fields[at]),
+            Fields::Json(values) => number_of(values[index + 1].as_ref(), expect),
+        }
+    }
+
+    /// The time as it is written.
+    fn time_text(&self, at: usize) -> Cow<'_, str> {
+        match self {
+            Fields::Text(fields) => Cow::Borrowed(&fields[at]),
+            Fields::Json(values) => Cow::Owned(values[0].as_ref().map(Value::to_string).unwrap_or_default()),
+        }
+    }
+}
+
 impl RowReader {
-    /// Reads the header, one line of text, with the columns that are named, if they are; `name` is only named in errors.
+    /// Reads the first line: the header of a CSV file, or an object of JSON lines, which is a row as well (see
+    /// [`RowReader::begins_with_a_row`]). `columns` are those that are named, if they are; `name` is only named in errors.
     ///
     /// # Errors
-    /// A header that is none, or not known; a first line of JSON, which is read as a whole file only; a named column
-    /// that is not there.
-    pub fn new(name: &str, header: &[u8], columns: Option<&ColumnsSpec>) -> Result<Self, PrepareError> {
-        if header.trim_ascii_start().starts_with(b"{") {
-            return Err(PrepareError::Trace(TraceError {
-                file: name.to_string(),
-                line: Some(1),
-                column: None,
-                message: "JSON lines cannot be followed row by row; give the rows as CSV with a header"
-                    .to_string(),
-            }));
-        }
-        let file = TraceFile::new(name, header).map_err(PrepareError::Trace)?;
+    /// A header or a first object that is none, or not known; a named column that is not there.
+    pub fn new(name: &str, first: &[u8], columns: Option<&ColumnsSpec>) -> Result<Self, PrepareError> {
+        let is_json = first.trim_ascii_start().starts_with(b"{");
+        let at_first = |message: String| {
+            PrepareError::Trace(TraceError { file: name.to_string(), line: Some(1), column: None, message })
+        };
+        let header = if is_json {
+            let text = std::str::from_utf8(first)
+                .map_err(|_| at_first("a byte that is not UTF-8; save the file as UTF-8".to_string()))?;
+            object_keys(text.trim_ascii()).map_err(at_first)?
+        } else {
+            TraceFile::new(name, first).map_err(PrepareError::Trace)?.header
+        };
         let layout = match columns {
-            Some(columns) => mapped(&file.header, columns).map_err(PrepareError::Slice)?,
-            None => recognise(&file.header, false)
-                .map_err(|message| PrepareError::Trace(file.at_header(&message)))?,
+            Some(columns) => mapped(&header, columns).map_err(PrepareError::Slice)?,
+            None => recognise(&header, is_json).map_err(at_first)?,
         };
         let (time, columns, requests) = match layout {
             // Names are not read: no model knows them.
@@ -109,7 +157,8 @@ impl RowReader {
         };
         Ok(Self {
             name: name.to_string(),
-            header: file.header,
+            header,
+            is_json,
             time,
             columns,
             requests,
@@ -117,6 +166,11 @@ impl RowReader {
             last: None,
             values: Vec::new(),
         })
+    }
+
+    /// Whether the first line is a row, to be given to [`RowReader::read`] like all others; else it is a header.
+    pub fn begins_with_a_row(&self) -> bool {
+        self.is_json
     }
 
     /// Whether the rows are requests; else they are those of a numeric table.
@@ -131,9 +185,9 @@ impl RowReader {
 
     /// Whether a line is the header once more, as a file begins that was rotated.
     pub fn is_header(&self, text: &str) -> bool {
-        Records::of(text)
-            .next()
-            .is_some_and(|record| record.is_ok_and(|record| fields(&record) == self.header))
+        let record = Records::of(text).next();
+        !self.is_json
+            && record.is_some_and(|record| record.is_ok_and(|record| fields(&record) == self.header))
     }
 
     /// Reads the row on line `line` of the file, counted from 1; `None` for a blank line.
@@ -152,44 +206,49 @@ impl RowReader {
             column: column.and_then(|column| self.header.get(column).cloned()),
             message,
         };
-        let quoted = text.contains('"');
-        let own: Vec<Cow<'_, str>> = if quoted {
+        let fields = if self.is_json {
+            let columns = self.columns.iter().map(|&(column, _)| column);
+            let keys = std::iter::once(self.time.0).chain(columns);
+            let values = values_of(text, keys.map(|key| self.header[key].as_str()).collect());
+            Fields::Json(values.map_err(|message| error(None, message))?)
+        } else if text.contains('"') {
             match Records::of(text).next() {
-                Some(Ok(record)) => fields(&record),
+                Some(Ok(record)) => Fields::Text(fields(&record)),
                 Some(Err(malformed)) => {
                     return Err(error(Some(malformed.field), malformed.message.to_string()));
                 }
                 None => return Ok(None),
             }
         } else {
-            text.split(',').map(|field| Cow::Borrowed(field.trim_ascii())).collect()
+            Fields::Text(text.split(',').map(|field| Cow::Borrowed(field.trim_ascii())).collect())
         };
-        if own.len() != self.header.len() {
+        if let Fields::Text(own) = &fields
+            && own.len() != self.header.len()
+        {
             let fields = if own.len() == 1 { "field" } else { "fields" };
             let message = format!("{} {fields}, but the header has {}", own.len(), self.header.len());
             return Err(error(Some(own.len()), message));
         }
         let (at, unit) = self.time;
-        let stamp = match unit {
-            TimestampUnit::DateTime => Expect::DateTime.nanoseconds(&own[at]).map(Stamp::Date),
-            unit => Expect::Stamp(unit).number(&own[at]).map(Stamp::Number),
-        };
-        let stamp = stamp.map_err(|message| error(Some(at), message))?;
+        let stamp = fields.stamp(at, unit).map_err(|message| error(Some(at), message))?;
         if let Some((_, before)) = self.last.as_ref().filter(|(last, _)| stamp < *last) {
-            let message =
-                format!("the timestamp goes back from `{before}` to `{}`; sort the rows by it", own[at]);
+            let message = format!(
+                "the timestamp goes back from `{before}` to `{}`; sort the rows by it",
+                fields.time_text(at)
+            );
             return Err(error(Some(at), message));
         }
         self.values.clear();
-        for &(column, expect) in &self.columns {
-            let value = expect.number(&own[column]).map_err(|message| error(Some(column), message))?;
+        for (index, &(column, expect)) in self.columns.iter().enumerate() {
+            let value = fields.number(index, column, expect);
+            let value = value.map_err(|message| error(Some(column), message))?;
             self.values.push(value);
         }
         let first = *self.first.get_or_insert(stamp);
         let (last, text) = self.last.get_or_insert_with(|| (stamp, String::new()));
         *last = stamp;
         text.clear();
-        text.push_str(&own[at]);
+        text.push_str(&fields.time_text(at));
         let time_s = stamp.since(first, unit);
         let clock_s = first.clock_s(unit) + time_s;
         Ok(Some(match (self.requests, self.values.as_slice()) {
@@ -203,19 +262,28 @@ impl RowReader {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
-    use crate::dataset::{Trace, parse_trace};
+    use crate::dataset::{Trace, parse_trace, parse_trace_as};
 
     const BURSTGPT: &str = "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n\
         5,ChatGPT,472,18,490,Conversation log\n\n45, \"GPT-4\" ,1087,230,1317,API log\n45,ChatGPT,0,0,0,API log\n";
     const SERIES: &str = "date,x,y\n2016-07-01 00:00:00,1.5,-2\n2016-07-01 01:00:00,1e3,0.1\n";
 
     fn rows(text: &str) -> Vec<Vec<f64>> {
-        let mut lines = text.lines();
-        let mut reader = RowReader::new("x.csv", lines.next().unwrap().as_bytes(), None).unwrap();
+        one_by_one(text, None).unwrap()
+    }
+
+    /// The rows of a trace up to its end or its first fault.
+    fn one_by_one(text: &str, columns: Option<&ColumnsSpec>) -> Result<Vec<Vec<f64>>, TraceError> {
+        let mut lines = text.lines().enumerate().filter(|(_, line)| !line.trim_ascii().is_empty()).peekable();
+        let first = lines.peek().unwrap().1;
+        let mut reader = RowReader::new("x.csv", first.as_bytes(), columns).unwrap();
+        let header = usize::from(!reader.begins_with_a_row());
         let mut found = Vec::new();
-        for (index, line) in lines.enumerate() {
-            match reader.read(line, index + 2).unwrap() {
+        for (index, line) in lines.skip(header) {
+            match reader.read(line, index + 1)? {
                 Some(Row::Request { arrival_s, clock_s, request_tokens, response_tokens }) => {
                     found.push(vec![arrival_s, clock_s, request_tokens, response_tokens]);
                 }
@@ -225,7 +293,35 @@ mod tests {
                 None => {}
             }
         }
-        found
+        Ok(found)
+    }
+
+    /// The same rows of the whole file, read at once.
+    fn at_once(text: &str, columns: Option<&ColumnsSpec>) -> Result<Vec<Vec<f64>>, TraceError> {
+        let trace = match parse_trace_as("x.csv", text.as_bytes(), columns) {
+            Ok(Trace::Requests(trace)) => trace,
+            Ok(Trace::Series(_)) => panic!("a table"),
+            Err(PrepareError::Trace(error)) => return Err(error),
+            Err(error) => panic!("{error}"),
+        };
+        let row = |row: usize| {
+            let arrival_s = trace.arrival_s[row];
+            vec![arrival_s, trace.clock_s + arrival_s, trace.request_tokens[row], trace.response_tokens[row]]
+        };
+        Ok((0..trace.len()).map(row).collect())
+    }
+
+    const MOONCAKE: &str = include_str!("../../tests/fixtures/mooncake.jsonl");
+
+    fn chat(timestamp_unit: TimestampUnit) -> ColumnsSpec {
+        ColumnsSpec {
+            timestamp: "at".to_string(),
+            timestamp_unit,
+            request_tokens: "in".to_string(),
+            response_tokens: "out".to_string(),
+            llm: None,
+            log_type: None,
+        }
     }
 
     #[test]
@@ -273,5 +369,76 @@ mod tests {
             Row::Request { arrival_s: 1.0, clock_s: 6.0, request_tokens: 1.0, response_tokens: 2.0 }
         );
         assert!(reader.is_header(header) && !reader.is_header("6,ChatGPT,1,2,3,API log"));
+    }
+
+    #[test]
+    fn json_lines_read_one_by_one_are_those_of_the_whole_file() {
+        for text in [MOONCAKE.to_string(), format!("\n{}", MOONCAKE.replace('\n', "\r\n\r\n"))] {
+            let found = one_by_one(&text, None).unwrap();
+            assert_eq!((found.len(), &found), (3, &at_once(&text, None).unwrap()));
+        }
+        let dated = "{\"at\": \"2024-05-12T00:00:00Z\", \"in\": 1, \"out\": 2}\n\
+                     {\"out\": 3, \"note\": \"{\", \"in\": 4, \"at\": \"2024-05-12 00:00:01.5\"}\n";
+        let columns = chat(TimestampUnit::DateTime);
+        assert_eq!(one_by_one(dated, Some(&columns)).unwrap(), at_once(dated, Some(&columns)).unwrap());
+    }
+
+    #[test]
+    fn a_first_line_of_json_that_is_no_object_of_a_known_layout_is_refused_as_in_a_whole_file() {
+        for text in
+            ["{\"timestamp\": 1", "{}", "{\"timestamp\": 1, \"input_length\": 2}", "{\"a\": \"\u{e9}\"} x"]
+        {
+            let found = RowReader::new("x.csv", text.as_bytes(), None).unwrap_err();
+            assert_eq!(found.to_string(), parse_trace("x.csv", text.as_bytes()).unwrap_err().to_string());
+        }
+    }
+
+    fn value() -> impl Strategy<Value = String> {
+        prop_oneof![
+            40 => (0..100_000_u32).prop_map(|number| number.to_string()),
+            1 => prop::sample::select(vec![
+                "null", "-1", "1.5", "1e3", "1e17", "\"7\"", "[1, {\"in\": 2}]", "true", "", "0x1", "1e400",
+                "\"2024-05-12 10:00:00\"", "\"2024-05-12\"", "9007199254740993",
+            ]).prop_map(String::from),
+        ]
+    }
+
+    /// A line whose time is `AT`, and a time.
+    fn object() -> impl Strategy<Value = (String, String)> {
+        let parts = (value(), value(), value(), prop::sample::select(vec![0, 0, 0, 0, 1, 2, 3, 4, 5]));
+        parts.prop_map(|(at, request, response, form)| {
+            let line = match form {
+                1 => format!("{{\"out\":{response}, \"\\u0061t\": AT, \"more\": [{{}}], \"in\" :{request}}}"),
+                2 => format!("  {{\"at\": AT, \"in\": {request}, \"out\": {response}, \"in\": 5}}"),
+                3 => format!("{{\"at\": AT, \"in\": {request}}}"),
+                4 => format!("{{\"at\": AT, \"in\": {request}, \"out\": {response}}} {{}}"),
+                5 => String::new(),
+                _ => format!("{{\"at\": AT, \"in\": {request}, \"out\": {response}}}\r"),
+            };
+            (line, at)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn rows_of_json_are_read_one_by_one_as_at_once(
+            rows in prop::collection::vec(object(), 0..8), sorted in any::<bool>(), dated in any::<bool>(),
+        ) {
+            let unit = if dated { TimestampUnit::DateTime } else { TimestampUnit::Milliseconds };
+            let time = |row: usize| if dated { format!("\"2020-01-01 10:00:{row:02}\"") } else { format!("{row}e2") };
+            let mut text = format!("{{\"at\": {}, \"in\": 1, \"out\": 2}}\n", time(0));
+            for (row, (line, at)) in rows.into_iter().enumerate() {
+                text.push_str(&line.replace("AT", &if sorted { time(row / 2) } else { at }));
+                text.push('\n');
+            }
+            let columns = chat(unit);
+            match (one_by_one(&text, Some(&columns)), at_once(&text, Some(&columns))) {
+                // A whole file is searched for bad values first, and then for times that go back.
+                (Err(early), Err(late)) if early.message.contains("goes back") && early != late => {
+                    prop_assert!(early.line <= late.line && !late.message.contains("goes back"));
+                }
+                (found, whole) => prop_assert_eq!(found, whole),
+            }
+        }
     }
 }
