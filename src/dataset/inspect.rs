@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::course::Course;
 use super::load::LoadFacts;
 use super::pattern::ArrivalPattern;
 use super::trace::{RequestTrace, SeriesTrace, Trace};
@@ -106,6 +107,8 @@ pub struct SeriesFacts {
     pub step_s: Distribution,
     /// Each column's name and values.
     pub columns: Vec<(String, Distribution)>,
+    /// The first eight columns over time.
+    pub courses: Vec<Course>,
 }
 
 /// Moments and quantiles.
@@ -196,10 +199,12 @@ fn inspect_requests(trace: &RequestTrace) -> RequestFacts {
 }
 
 fn inspect_series(trace: &SeriesTrace) -> SeriesFacts {
+    let step_s = Distribution::of(&differences(&trace.time_s));
     SeriesFacts {
         rows: trace.time_s.len(),
         span_s: trace.time_s.last().copied().unwrap_or(0.0),
-        step_s: Distribution::of(&differences(&trace.time_s)),
+        courses: Course::of_each(trace, step_s.p50),
+        step_s,
         columns: trace
             .names
             .iter()

@@ -91,18 +91,23 @@ pub fn is_profile(values: &[Option<f64>]) -> bool {
 fn profile(requests: &[f64], clock_s: f64, period_s: f64, places: usize) -> Vec<Option<f64>> {
     let mut sums = vec![(0.0, 0.0); places];
     for (minute, count) in requests.iter().enumerate() {
-        let place = ((clock_s + minute as f64 * 60.0) / period_s) as usize % places;
+        let place = place_of(clock_s + minute as f64 * 60.0, period_s, places);
         sums[place].0 += count;
         sums[place].1 += 60.0;
     }
     sums.into_iter().map(|(count, seconds)| (seconds > 0.0).then(|| count / seconds * period_s)).collect()
 }
 
+/// Which of the `places` of a cycle, each `period_s` long, a clock time lies in; the clock may stand before its midnight.
+pub(super) fn place_of(clock_s: f64, period_s: f64, places: usize) -> usize {
+    (clock_s / period_s).floor().rem_euclid(places as f64) as usize % places
+}
+
 /// The distances of a series from its mean.
-struct Deviations(Vec<f64>);
+pub(super) struct Deviations(Vec<f64>);
 
 impl Deviations {
-    fn of(values: &[f64]) -> Self {
+    pub(super) fn of(values: &[f64]) -> Self {
         let mean = values.iter().sum::<f64>() / values.len() as f64;
         Self(values.iter().map(|value| value - mean).collect())
     }
@@ -114,7 +119,7 @@ impl Deviations {
         if variance > 0.0 { covariance / variance } else { 0.0 }
     }
 
-    fn autocorrelations(&self, most: usize) -> Vec<f64> {
+    pub(super) fn autocorrelations(&self, most: usize) -> Vec<f64> {
         (1..=most).map(|lag| self.autocorrelation(lag)).collect()
     }
 }

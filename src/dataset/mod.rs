@@ -5,6 +5,7 @@ mod catalog;
 mod clean;
 mod clock;
 mod columns;
+mod course;
 mod csv_rows;
 mod fetch;
 mod inspect;
@@ -37,6 +38,7 @@ mod windows;
 
 pub use catalog::{CatalogEntry, MissingSource, SYNTHETIC, Source, catalog, dataset_folder, find_source};
 pub use clean::{CleanFile, Dropped, dropped, write_requests};
+pub use course::{Course, MOST_COURSES, Place};
 pub use fetch::{Fetched, fetch};
 pub use inspect::{Distribution, Inspection, RequestFacts, SeriesFacts, TokenCounts, inspect};
 pub use load::{LoadFacts, is_profile};

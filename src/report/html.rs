@@ -1,6 +1,6 @@
 //! The report as one self-contained page: no script, no font, no image from elsewhere, and readable without its script.
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, PreEscaped, html};
 
 use super::account;
 use super::board::Board;
@@ -8,48 +8,32 @@ use super::claims;
 use super::comparison::Comparison;
 use super::data_card::{Fact, data_card, is_synthetic};
 use super::figures::{BoardFigures, Captioned, MOST_TARGETS};
+use super::page::page;
 use super::sections::sections;
 use super::tables::{self, Cell, ReportTable, Row};
 use super::words::counted;
 
-const STYLE: &str = include_str!("report.css");
 const SCRIPT: &str = include_str!("report.js");
 
 /// Renders the page around the plots of each board.
 pub fn render(comparison: &Comparison, figures: &[BoardFigures]) -> String {
     let name = &comparison.experiment.name;
-    html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                // Whatever an experiment file may hold, the page asks nothing of the network.
-                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:";
-                link rel="icon" href="data:,";
-                title { (name) " · burstlab report" }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                (header(comparison))
-                main {
-                    (data_section(comparison))
-                    (boards_section(comparison, figures))
-                    (claims_section(comparison))
-                    (runs_section(comparison))
-                    (unfinished_section(comparison))
-                    (reproduce_section(comparison))
-                }
-                footer {
-                    "Written by burstlab " (env!("CARGO_PKG_VERSION")) ". The numbers come from "
-                    code { "burstlab.db" } "; " code { "burstlab report " (name) } " writes this page again."
-                }
-                script { (PreEscaped(SCRIPT)) }
-            }
+    let body = html! {
+        (header(comparison))
+        main {
+            (data_section(comparison))
+            (boards_section(comparison, figures))
+            (claims_section(comparison))
+            (runs_section(comparison))
+            (unfinished_section(comparison))
+            (reproduce_section(comparison))
         }
-    }
-    .into_string()
+        footer {
+            "Written by burstlab " (env!("CARGO_PKG_VERSION")) ". The numbers come from "
+            code { "burstlab.db" } "; " code { "burstlab report " (name) } " writes this page again."
+        }
+    };
+    page(&format!("{name} · burstlab report"), Some(SCRIPT), &body)
 }
 
 fn header(comparison: &Comparison) -> Markup {
@@ -341,7 +325,7 @@ mod tests {
     use super::super::{figures, sample};
     use super::*;
 
-    fn page(comparison: &Comparison) -> String {
+    fn rendered(comparison: &Comparison) -> String {
         render(
             comparison,
             &figures::draw(comparison, Path::new("no/such/folder"), crate::report::PlotSet::Full),
@@ -350,7 +334,7 @@ mod tests {
 
     #[test]
     fn the_page_asks_nothing_of_the_network() {
-        let page = page(&sample::comparison()).replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
+        let page = rendered(&sample::comparison()).replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
         assert_eq!(page.matches("<script").count(), 1, "the page's own");
         for foreign in ["src=", "fetch(", "<iframe", "@import", "url(", "http://", "https://"] {
             assert!(!page.contains(foreign), "{foreign}");
@@ -360,7 +344,7 @@ mod tests {
     #[test]
     fn the_page_holds_every_headline_and_every_model() {
         let comparison = sample::comparison();
-        let page = page(&comparison);
+        let page = rendered(&comparison);
         for board in &comparison.boards {
             let headline = board.headline(&comparison.objective_title());
             assert!(page.contains(&headline), "{headline}");
@@ -372,14 +356,14 @@ mod tests {
 
     #[test]
     fn text_from_an_experiment_is_never_markup() {
-        let page = page(&sample::comparison());
+        let page = rendered(&sample::comparison());
         assert!(page.contains("Models &lt;b&gt;compared&lt;/b&gt;"));
         assert!(page.contains("&lt;/pre&gt;&lt;script&gt;"));
     }
 
     #[test]
     fn failed_runs_are_shown_with_their_errors() {
-        let page = page(&sample::comparison());
+        let page = rendered(&sample::comparison());
         assert!(page.contains("Runs that are not done") && page.contains("the loss | is\nnot finite"));
         assert!(page.contains("1 run not started yet"));
     }
@@ -387,9 +371,9 @@ mod tests {
     #[test]
     fn an_experiment_without_a_finished_run_still_gives_a_page() {
         let mut comparison = sample::unstarted();
-        let unstarted = page(&comparison);
+        let unstarted = rendered(&comparison);
         assert!(unstarted.contains("No run is done") && unstarted.contains("4 runs not started yet"));
         comparison.runs.clear();
-        assert!(page(&comparison).contains("No run is planned"));
+        assert!(rendered(&comparison).contains("No run is planned"));
     }
 }

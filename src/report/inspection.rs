@@ -1,11 +1,14 @@
 //! What is in a trace, as one self-contained page with plots.
 
-use maud::{DOCTYPE, Markup, PreEscaped, html};
+use maud::{Markup, PreEscaped, html};
 
-use super::plot::{BinnedBars, Gaps, Plot, binned_bars, gap_pattern};
-use crate::dataset::{BurstState, Inspection, LoadFacts, RequestFacts, TokenCounts, is_profile};
-
-const STYLE: &str = include_str!("report.css");
+use super::page::page;
+use super::plot::{
+    BinnedBars, CourseAxis, CoursePanel, Gaps, Plot, bar_panels, binned_bars, course_panels, gap_pattern,
+};
+use crate::dataset::{
+    BurstState, Course, Inspection, LoadFacts, Place, RequestFacts, SeriesFacts, TokenCounts, is_profile,
+};
 
 /// Renders the page. `shape` has the headers and rows of the quantities' distributions, `facts` what else is to be told.
 ///
@@ -17,52 +20,39 @@ pub fn inspection_page(
     facts: &[(&'static str, String)],
     inspection: &Inspection,
 ) -> anyhow::Result<String> {
-    let plots = match inspection {
-        Inspection::Requests(facts) => request_plots(facts)?,
-        Inspection::Series(_) => Vec::new(),
+    let (plots, note) = match inspection {
+        Inspection::Requests(facts) => (request_plots(facts)?, None),
+        Inspection::Series(facts) => (series_plots(facts)?, left_out(facts)),
     };
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta name="color-scheme" content="light dark";
-                meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:";
-                link rel="icon" href="data:,";
-                title { (file) " · burstlab" }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                header { p.kind { "burstlab trace" } h1 { (file) } }
-                main {
-                    h2 { "Quantities" }
-                    div.scroll tabindex="0" role="group" aria-label="Quantities" {
-                        table {
-                            thead { tr { @for (index, header) in headers.iter().enumerate() { th.n[index > 0] scope="col" { (header) } } } }
-                            tbody {
-                                @for row in rows {
-                                    tr {
-                                        @for (index, cell) in row.iter().enumerate() {
-                                            @if index == 0 { th scope="row" { (cell) } } @else { td.n { (cell) } }
-                                        }
-                                    }
+    let body = html! {
+        header { p.kind { "burstlab trace" } h1 { (file) } }
+        main {
+            h2 { "Quantities" }
+            div.scroll tabindex="0" role="group" aria-label="Quantities" {
+                table {
+                    thead { tr { @for (index, header) in headers.iter().enumerate() { th.n[index > 0] scope="col" { (header) } } } }
+                    tbody {
+                        @for row in rows {
+                            tr {
+                                @for (index, cell) in row.iter().enumerate() {
+                                    @if index == 0 { th scope="row" { (cell) } } @else { td.n { (cell) } }
                                 }
                             }
                         }
                     }
-                    @if !facts.is_empty() {
-                        h2 { "Facts" }
-                        table { tbody { @for (name, fact) in facts { tr { th scope="row" { (name) } td { (fact) } } } } }
-                    }
-                    @if !plots.is_empty() { h2 { "Plots" } }
-                    @for plot in &plots { (figure(plot)) }
                 }
-                footer { "Written by burstlab " (env!("CARGO_PKG_VERSION")) "." }
             }
+            @if !facts.is_empty() {
+                h2 { "Facts" }
+                table { tbody { @for (name, fact) in facts { tr { th scope="row" { (name) } td { (fact) } } } } }
+            }
+            @if !plots.is_empty() { h2 { "Plots" } }
+            @if let Some(note) = &note { p { (note) } }
+            @for plot in &plots { (figure(plot)) }
         }
+        footer { "Written by burstlab " (env!("CARGO_PKG_VERSION")) "." }
     };
-    Ok(page.into_string())
+    Ok(page(&format!("{file} · burstlab"), None, &body))
 }
 
 fn figure(plot: &Plot) -> Markup {
@@ -168,4 +158,99 @@ fn memory(what: &str, values: &[f64]) -> BinnedBars {
         log: false,
         note: "What is far from zero says how much the last minutes tell of the next.".to_string(),
     }
+}
+
+/// What is not drawn of a wide table.
+fn left_out(facts: &SeriesFacts) -> Option<String> {
+    let (drawn, all) = (facts.courses.len(), facts.columns.len());
+    (drawn < all).then(|| format!("The first {drawn} of {all} columns are drawn."))
+}
+
+fn series_plots(facts: &SeriesFacts) -> anyhow::Result<Vec<Plot>> {
+    let courses = &facts.courses;
+    let mut plots = Vec::new();
+    let Some(parts) = courses.first().map(|course| course.over_time.len()).filter(|parts| *parts > 1) else {
+        return Ok(plots);
+    };
+    let axis = CourseAxis {
+        title: "time since the first row".to_string(),
+        edges: (0..=parts).map(|edge| facts.span_s * edge as f64 / parts as f64).collect(),
+        is_time: true,
+    };
+    let band = |place: &Place| (place.min, place.max);
+    let note = format!(
+        "Each of {parts} equally long parts of the table: the mean of its rows, and their lowest and highest value."
+    );
+    let panels = panels(courses, |course| &course.over_time, band);
+    plots.push(course_panels("Columns over time", "lowest to highest", &axis, &panels, &note)?);
+    for (places, title, x_title) in [
+        (by_hour as Choice, "Columns by hour of the day", "hour"),
+        (
+            by_weekday,
+            "Columns by day of the week",
+            "day, from the first day on (a Monday where the date is known)",
+        ),
+    ] {
+        let count = places(&courses[0]).len();
+        if places(&courses[0]).iter().filter(|place| place.rows > 0).count() < 2 {
+            continue;
+        }
+        let edges = (0..=count).map(|edge| edge as f64).collect();
+        let axis = CourseAxis { title: x_title.to_string(), edges, is_time: false };
+        let band = |place: &Place| (place.mean - place.std, place.mean + place.std);
+        let note = "Mean over the whole table; the band is one standard deviation wide on either side.";
+        let panels = self::panels(courses, places, band);
+        plots.push(course_panels(title, "mean ± standard deviation", &axis, &panels, note)?);
+    }
+    if courses[0].autocorrelation.len() > 1 {
+        // Lags are counted in rows, which are a time only where each is as long as the others.
+        let step_s = facts.step_s;
+        let is_time = step_s.p50 > 0.0 && step_s.std < 0.01 * step_s.p50;
+        let (x_title, width) = if is_time { ("lag", step_s.p50) } else { ("lag, rows", 1.0) };
+        let panels = courses.iter().map(|course| BinnedBars {
+            title: course.name.clone(),
+            x_title: x_title.to_string(),
+            y_title: "autocorrelation".to_string(),
+            edges: (0..=course.autocorrelation.len()).map(|edge| (edge as f64 + 0.5) * width).collect(),
+            values: course.autocorrelation.clone(),
+            log: false,
+            note: String::new(),
+        });
+        let note = "How far each row tells of a later one: a peak away from the left is a period, a slow fall a drift.";
+        let panels: Vec<BinnedBars> = panels.collect();
+        plots.push(bar_panels("Autocorrelation of the columns", &panels, is_time, note)?);
+    }
+    Ok(plots)
+}
+
+/// One of the profiles of a column.
+type Choice = fn(&Course) -> &Vec<Place>;
+
+fn by_hour(course: &Course) -> &Vec<Place> {
+    &course.by_hour
+}
+
+fn by_weekday(course: &Course) -> &Vec<Place> {
+    &course.by_weekday
+}
+
+/// The columns at some places, with what `band` makes of each; places without a row are gaps.
+fn panels(
+    courses: &[Course],
+    places: impl Fn(&Course) -> &Vec<Place>,
+    band: impl Fn(&Place) -> (f64, f64),
+) -> Vec<CoursePanel> {
+    let panel = |course: &Course| {
+        let known = |value: &dyn Fn(&Place) -> f64| {
+            let values = places(course).iter();
+            values.map(|place| if place.rows > 0 { value(place) } else { f64::NAN }).collect::<Vec<f64>>()
+        };
+        CoursePanel {
+            title: course.name.clone(),
+            mean: known(&|place| place.mean),
+            low: known(&|place| band(place).0),
+            high: known(&|place| band(place).1),
+        }
+    };
+    courses.iter().map(panel).collect()
 }

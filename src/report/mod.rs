@@ -11,6 +11,7 @@ mod hyperparameters;
 mod inspection;
 mod load;
 mod markdown;
+mod page;
 mod plain;
 pub mod plot;
 #[cfg(test)]

@@ -60,7 +60,7 @@ fn a_numeric_table_is_told_by_column() {
 #[test]
 fn json_is_one_document_with_stable_keys() {
     assert_snapshot!(result(&["azure_conv.csv", "--format", "json"]), @r#"{"kind":"requests","rows":40,"span_s":24.146296,"failed":0,"zero_tokens":0,"repeated_timestamps":0,"repeated_requests":0,"gaps_above_1_h":0,"gap_s":{"mean":0.6191357948717948,"std":0.8165820131422471,"min":0.005022000000000304,"p50":0.3765470000000022,"p95":3.1276089999999996,"p99":4.314579,"max":4.314579},"gap_cv":1.3189061590459936,"gap_autocorrelation":-0.13498614642536044,"burst_share":0.02564102564102564,"sparse_share":0.0,"request_tokens":{"mean":699.625,"std":1003.3948795838057,"min":27.0,"p50":369.0,"p95":2584.0,"p99":4085.0,"max":4085.0},"response_tokens":{"mean":110.75,"std":60.950697288874395,"min":12.0,"p50":109.0,"p95":194.0,"p99":217.0,"max":217.0},"llms":[],"log_types":[],"arrivals":{"gaps":39,"mean_gap_s":0.6191357948717948,"variation":1.3189061590459936,"shares":[0.02564102564102564,0.9743589743589743,0.0],"counts":[0,0,0,0,0,0,0,0,0,0,0,0,0,1,0,0,0,0,0,2,1,0,0,1,1,3,4,4,5,6,2,2,3,2,0,1,0,1,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0]},"request_tokens_counts":{"zero":0,"counts":[0,0,0,0,0,0,0,0,0,0,0,2,0,0,0,3,3,0,10,1,12,0,0,1,2,1,1,2,2]},"response_tokens_counts":{"zero":0,"counts":[0,0,0,0,0,0,0,0,1,5,0,0,0,3,4,5,5,11,6]},"load":null}"#);
-    assert_snapshot!(result(&["series.csv", "--format", "json"]), @r#"{"kind":"series","rows":24,"span_s":82800.0,"step_s":{"mean":3600.0,"std":0.0,"min":3600.0,"p50":3600.0,"p95":3600.0,"p99":3600.0,"max":3600.0},"columns":[["load",{"mean":24.389749999999996,"std":1.7895320908457233,"min":20.573,"p50":23.713,"p95":27.183,"p99":27.492,"max":27.492}],["temperature",{"mean":5.625,"std":5.191639914323797,"min":-3.0,"p50":5.25,"p95":13.5,"p99":14.25,"max":14.25}]]}"#);
+    assert_snapshot!(result(&["series.csv", "--format", "json"]), @r#"{"kind":"series","rows":24,"span_s":82800.0,"step_s":{"mean":3600.0,"std":0.0,"min":3600.0,"p50":3600.0,"p95":3600.0,"p99":3600.0,"max":3600.0},"columns":[["load",{"mean":24.389749999999996,"std":1.7895320908457233,"min":20.573,"p50":23.713,"p95":27.183,"p99":27.492,"max":27.492}],["temperature",{"mean":5.625,"std":5.191639914323797,"min":-3.0,"p50":5.25,"p95":13.5,"p99":14.25,"max":14.25}]],"courses":[{"name":"load","autocorrelation":[-0.0579840006341549,-0.15929866268990592,0.14165963694636244,-0.10192567930534217,-0.07941582178558004,-0.1991578468804293,-0.10046819254587776,0.11946036273747028,-0.04632649407198982,-0.01215104692306608,0.12592735710284128,-0.1725637383986439],"by_hour":[],"by_weekday":[]},{"name":"temperature","autocorrelation":[0.875,0.7508695652173913,0.6284782608695653,0.508695652173913,0.3923913043478261,0.28043478260869564,0.17369565217391306,0.07304347826086957,-0.020652173913043477,-0.10652173913043478,-0.18369565217391304,-0.25130434782608696],"by_hour":[],"by_weekday":[]}]}"#);
 }
 
 #[test]
@@ -140,7 +140,33 @@ fn a_page_holds_the_facts_and_a_plot_of_each_kind() {
     assert_eq!(text.matches("<svg").count(), 6, "six minutes have no profile of a day or a week");
     result_with_note(&["inspect", "series.csv", "--html", page.to_str().unwrap()]);
     let text = std::fs::read_to_string(&page).unwrap();
-    assert!(text.contains("temperature") && !text.contains("<svg"));
+    assert!(text.contains("temperature") && !text.contains("<script"));
+    for title in ["Columns over time", "Autocorrelation of the columns"] {
+        assert!(text.contains(&format!("aria-label=\"{title}\"")), "{title}");
+    }
+    assert_eq!(text.matches("<svg").count(), 2, "one day has no profile");
+    let rows = (0..600).map(|row| {
+        let day = row / 24;
+        let values = (0..10).map(|column| format!(",{}", (row * (column + 1)) % 24));
+        format!(
+            "2016-0{}-{:02} {:02}:00:00{}\n",
+            7 + day / 28,
+            1 + day % 28,
+            row % 24,
+            values.collect::<String>()
+        )
+    });
+    let names = (0..10).map(|column| format!(",c{column}"));
+    let wide = folder.path().join("wide.csv");
+    std::fs::write(&wide, format!("date{}\n{}", names.collect::<String>(), rows.collect::<String>()))
+        .unwrap();
+    result_with_note(&["inspect", wide.to_str().unwrap(), "--html", page.to_str().unwrap()]);
+    let text = std::fs::read_to_string(&page).unwrap();
+    for title in ["Columns by hour of the day", "Columns by day of the week"] {
+        assert!(text.contains(&format!("aria-label=\"{title}\"")), "{title}");
+    }
+    assert!(text.contains("The first 8 of 10 columns are drawn."));
+    assert_eq!(text.matches("<svg").count(), 4);
 }
 
 fn result_with_note(arguments: &[&str]) -> String {

@@ -10,6 +10,9 @@ use super::theme::{AXIS, MARGIN, WIDTH, lighter, series_colour};
 use super::{Figure, Plot, file_stem};
 
 const PANEL_HEIGHT: f64 = 200.0;
+/// Of each panel where there are several.
+const SMALL_PANEL_HEIGHT: f64 = 110.0;
+const PANEL_GAP: f64 = 60.0;
 
 /// One value for each bin of an axis.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,27 +41,67 @@ pub fn binned_bars(bars: &BinnedBars) -> Result<Plot> {
     figure(bars)?.render()
 }
 
+/// Draws several of them below each other under one title; their own titles stand above their axes. With `is_time`, the bins
+/// count seconds, which are labelled as time.
+///
+/// # Errors
+/// As [`binned_bars`], and if there is none.
+pub fn bar_panels(title: &str, panels: &[BinnedBars], is_time: bool, note: &str) -> Result<Plot> {
+    panels_figure(title, panels, is_time, note)?.render()
+}
+
 fn figure(bars: &BinnedBars) -> Result<Figure> {
+    let mut scene = Scene::default();
+    let header_end = frame::header(&mut scene, &bars.title, &[]);
+    let bottom = panel(&mut scene, header_end, &bars.y_title, bars, (PANEL_HEIGHT, false))?;
+    frame::finish(&mut scene, bottom + frame::X_AXIS_HEIGHT - 4.0, std::slice::from_ref(&bars.note));
+    let alt = format!("Bars of {} over {}. {}", bars.y_title, bars.x_title, bars.note);
+    Ok(Figure { name: file_stem("bars", &bars.title), title: bars.title.clone(), alt, scene })
+}
+
+fn panels_figure(title: &str, panels: &[BinnedBars], is_time: bool, note: &str) -> Result<Figure> {
+    ensure!(!panels.is_empty(), "there is no panel to draw");
+    let mut scene = Scene::default();
+    let mut y = frame::header(&mut scene, title, &[]);
+    let mut bottom = y;
+    for bars in panels {
+        bottom = panel(&mut scene, y, &bars.title, bars, (SMALL_PANEL_HEIGHT, is_time))?;
+        y = bottom + PANEL_GAP;
+    }
+    frame::finish(&mut scene, bottom + frame::X_AXIS_HEIGHT - 4.0, &[note.to_string()]);
+    let names: Vec<&str> = panels.iter().map(|bars| bars.title.as_str()).collect();
+    let alt = format!("{title}: bars for {}. {note}", names.join(", "));
+    Ok(Figure { name: file_stem("bars", title), title: title.to_owned(), alt, scene })
+}
+
+/// Draws one axis of bars below `y`, with a text above it, and returns where it ends.
+fn panel(
+    scene: &mut Scene,
+    y: f64,
+    above: &str,
+    bars: &BinnedBars,
+    (height, is_time): (f64, bool),
+) -> Result<f64> {
     ensure!(!bars.values.is_empty(), "there is no value to draw");
     ensure!(bars.edges.len() == bars.values.len() + 1, "the edges do not fit the values");
     ensure!(bars.values.iter().all(|value| is_drawable(*value)), "a value cannot be drawn");
-    let mut scene = Scene::default();
-    let header_end = frame::header(&mut scene, &bars.title, &[]);
     let highest = bars.values.iter().copied().fold(0.0, f64::max);
     let lowest = bars.values.iter().copied().fold(0.0, f64::min);
     let y_span = Span { lo: lowest * 1.1, hi: highest * 1.1 }.widened(0.0);
-    let y_axis = Axis::linear(bars.y_title.as_str(), y_span, 5);
+    let y_axis = Axis::linear(above, y_span, if height < PANEL_HEIGHT { 4 } else { 5 });
     let span = Span { lo: bars.edges[0], hi: bars.edges[bars.values.len()] };
-    let x_axis = if bars.log {
+    let x_axis = if is_time {
+        Axis::time(&bars.x_title, span, 10)
+    } else if bars.log {
         Axis::log(bars.x_title.as_str(), span)
     } else {
         Axis::linear(bars.x_title.as_str(), span, 12)
     };
-    frame::y_title(&mut scene, header_end, &y_axis);
-    let top = header_end + frame::Y_TITLE_HEIGHT;
+    frame::y_title(scene, y, &y_axis);
+    let top = y + frame::Y_TITLE_HEIGHT;
     let left = MARGIN + frame::label_width(&y_axis);
-    let panel = Panel { left, top, right: WIDTH - MARGIN, bottom: top + PANEL_HEIGHT };
-    frame::y_grid(&mut scene, &panel, &y_axis);
+    let panel = Panel { left, top, right: WIDTH - MARGIN, bottom: top + height };
+    frame::y_grid(scene, &panel, &y_axis);
     let (x, y) = (x_axis.scale(panel.left, panel.right), y_axis.scale(panel.bottom, panel.top));
     let colour = lighter(series_colour(0), 0.35);
     // Bars closer than two pixels would vanish behind the gaps between them.
@@ -69,10 +112,8 @@ fn figure(bars: &BinnedBars) -> Result<Figure> {
         scene.rect(corner, other, colour);
     }
     scene.line((panel.left, y.at(0.0)), (panel.right, y.at(0.0)), 1.0, AXIS);
-    frame::x_axis(&mut scene, &panel, &x_axis);
-    frame::finish(&mut scene, panel.bottom + frame::X_AXIS_HEIGHT - 4.0, std::slice::from_ref(&bars.note));
-    let alt = format!("Bars of {} over {}. {}", bars.y_title, bars.x_title, bars.note);
-    Ok(Figure { name: file_stem("bars", &bars.title), title: bars.title.clone(), alt, scene })
+    frame::x_axis(scene, &panel, &x_axis);
+    Ok(panel.bottom)
 }
 
 #[cfg(test)]
@@ -100,6 +141,21 @@ mod tests {
             check::is_sound(&binned_bars(&bars).unwrap(), &["requests an hour", "All of them."]);
         }
         assert!(binned_bars(&bars(vec![0.0; 300], false)).is_ok(), "nothing but zeros is drawn, too");
+    }
+
+    #[test]
+    fn panels_have_a_title_each_and_no_text_overlaps() {
+        let values = |size: f64| (0..50).map(|lag| size * (f64::from(lag) / 4.0).cos()).collect();
+        let panels = [
+            BinnedBars { title: "HUFL".to_owned(), ..bars(values(1.0), false) },
+            BinnedBars { title: "OT".to_owned(), ..bars(values(1e6), false) },
+        ];
+        for is_time in [false, true] {
+            let figure = panels_figure("Columns", &panels, is_time, "Both.").unwrap();
+            check::texts_are_apart_and_inside(&figure.scene);
+            check::is_sound(&figure.render().unwrap(), &["HUFL", "OT", "Both."]);
+        }
+        assert!(bar_panels("Columns", &[], false, "None.").is_err());
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod axis;
 mod bands;
 mod bar;
 mod bars;
+mod course;
 mod effects;
 mod font;
 mod forecast;
@@ -29,7 +30,8 @@ mod time;
 
 pub use bands::{BandPanel, band_panels};
 pub use bar::Bar;
-pub use bars::{BinnedBars, binned_bars};
+pub use bars::{BinnedBars, bar_panels, binned_bars};
+pub use course::{CourseAxis, CoursePanel, course_panels};
 pub use effects::{Effect, one_way_effects};
 pub use forecast::{ForecastTrack, actual_and_forecast, actual_and_forecast_by_request};
 pub use gaps::{Gaps, gap_pattern};

@@ -1,0 +1,30 @@
+//! What every page of this program begins with: it is self-contained, and asks nothing of the network.
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+const STYLE: &str = include_str!("report.css");
+
+/// A whole page. `script` is the page's own, if it has one; no other runs, whatever the body may hold.
+pub(super) fn page(title: &str, script: Option<&str>, body: &Markup) -> String {
+    let scripts = if script.is_some() { "script-src 'unsafe-inline'; " } else { "" };
+    let policy = format!("default-src 'none'; style-src 'unsafe-inline'; {scripts}img-src data:");
+    html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                meta http-equiv="Content-Security-Policy" content=(policy);
+                link rel="icon" href="data:,";
+                title { (title) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                (body)
+                @if let Some(script) = script { script { (PreEscaped(script)) } }
+            }
+        }
+    }
+    .into_string()
+}
