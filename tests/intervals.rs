@@ -245,12 +245,13 @@ fn quantile_heads_are_trained_saved_and_calibrated() {
     let text = "[task.next_request]\nlookback = 12\nhorizon = 2\n\
         [training]\nloss = { grid = [\"mse\", \"pinball\"] }\nepochs = 4\nbatch_size = 64\nlearning_rate = 5e-3\n\
         [[models]]\n[models.mean]\n[[models]]\n[models.linear]\n[[models]]\n[models.nlinear]\nper_channel = true\n\
-        [[models]]\n[models.dlinear]\nkernel = 5\n[[models]]\n[models.lstm]\nhidden = 4\n[[models]]\n[models.gru]\nhidden = 4\n";
+        [[models]]\n[models.dlinear]\nkernel = 5\n[[models]]\n[models.lstm]\nhidden = 4\n[[models]]\n[models.gru]\nhidden = 4\n\
+        [[models]]\n[models.ts_mixer]\nhidden = 4\nblocks = 1\n[[models]]\n[models.tcn]\nhidden = 4\nblocks = 2\n";
     lab.run(&lab.azure("heads", text), &[]);
     // A model without heads reads no loss and runs once.
-    assert_eq!(lab.scalar("select count(*) from runs"), 1 + 5 * 2);
+    assert_eq!(lab.scalar("select count(*) from runs"), 1 + 7 * 2);
     let runs = lab.query("select run_id, model from runs where params->>'$.training.loss' = 'pinball'");
-    assert_eq!(runs.len(), 5);
+    assert_eq!(runs.len(), 7);
     for row in runs {
         let run_id = row["run_id"].as_str().unwrap();
         let losses =
@@ -279,7 +280,7 @@ fn quantile_heads_are_trained_saved_and_calibrated() {
         "select model, target, value from runs join metrics using (run_id) where name = 'coverage_80' and \
          unit = 'scaled' and target <> 'all' and params->>'$.training.loss' = 'pinball'",
     );
-    assert_eq!(covered.len(), 5 * 3);
+    assert_eq!(covered.len(), 7 * 3);
     for row in covered {
         assert!((row["value"].as_f64().unwrap() - 0.8).abs() < 0.09, "{row}");
     }

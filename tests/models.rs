@@ -540,6 +540,34 @@ fn the_weight_of_a_target_and_a_robust_loss_change_what_is_learned() {
 }
 
 #[test]
+fn the_weight_of_a_target_may_be_an_axis() {
+    let lab = Lab::new();
+    let text = "[task.next_request]\nlookback = 8\n[training]\nepochs = 4\nlearning_rate = 5e-3\n\
+        target_weights = { gap_s = { grid = [0.0, 1.0] }, request_tokens = 1.0 }\n\
+        [[models]]\n[models.mean]\n[[models]]\n[models.lstm]\nhidden = 6\n";
+    let outcome = lab.run(&lab.azure("weights", text), &[]);
+    // The mean reads no weight and runs once.
+    assert_eq!(lab.scalar("select count(*) from runs"), 3, "{}", outcome.stdout);
+    let mse = |weight: &str| {
+        let sql = format!(
+            "select value from runs join metrics using (run_id) where model = 'lstm' and part = 'test' and \
+             target = 'gap_s' and unit = 'scaled' and name = 'mse' and \
+             params->>'$.training.target_weights.gap_s' = {weight}"
+        );
+        lab.scalar(&sql).as_f64().unwrap()
+    };
+    assert!(mse("0.0") > 1.1 * mse("1.0"), "without weight its head stays where it was drawn");
+    assert!(outcome.stdout.contains("lstm gap_s=1.0"), "its trials go by the weight: {}", outcome.stdout);
+    // An axis of a target that is not there is pointed at like a single value.
+    let file = lab.azure("wrong", &text.replace("gap_s =", "gap ="));
+    let outcome = lab.call(&["run", file.to_str().unwrap()]);
+    assert_eq!(outcome.code, 2);
+    for part in ["`gap` is not a target of this task", "wrong.toml:9:26", "did you mean `gap_s`?"] {
+        assert!(outcome.stderr.contains(part), "{}", outcome.stderr);
+    }
+}
+
+#[test]
 fn an_ensemble_weighs_its_members_and_names_them() {
     let lab = zoo();
     let run_id = lab.scalar("select run_id from runs where model = 'ensemble'");
