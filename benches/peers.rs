@@ -119,7 +119,7 @@ impl Task {
     fn new(spec: &ModelSpec, channels: usize, batch_size: usize, train_windows: usize) -> Self {
         let rows = LOOKBACK + train_windows + TEST_WINDOWS;
         let inputs = Stream::weights(1).uniform(rows * channels, 1.0);
-        let targets = inputs.chunks(channels).flat_map(|row| row[..TARGETS].to_vec()).collect();
+        let targets: Vec<f32> = inputs.chunks(channels).flat_map(|row| row[..TARGETS].to_vec()).collect();
         let channel = Channel { name: "x".into(), unit: String::new(), transform: Transform::Identity };
         let scale = ChannelScale { channel, mean: 0.0, std: 1.0, clip: None };
         let training = TrainingSpec { epochs: EPOCHS, batch_size, ..TrainingSpec::default() };

@@ -31,7 +31,7 @@ use crate::files;
 pub(super) const SMALLEST_SOURCE: u64 = 4 << 20;
 
 /// Entries that nobody used for so long are removed when another is kept.
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(14 * 86_400);
+const FORGOTTEN_AFTER: Duration = Duration::from_hours(14 * 24);
 
 /// Raised whenever the preparation gives other numbers, or an entry another form.
 const FORMAT: u32 = 1;
@@ -211,8 +211,8 @@ mod tests {
     use crate::experiment::ExperimentSpec;
 
     fn prepared(folder: &Path) -> (RunSpec, Prepared) {
-        let rows: String =
-            (0..60).map(|row| format!("{row}.5,x,{},{},{},API log\n", row + 1, 7, row + 8)).collect();
+        let rows: String = (0..60)
+            .fold(String::new(), |rows, row| format!("{rows}{row}.5,x,{},7,{},API log\n", row + 1, row + 8));
         let trace = folder.join("x.csv");
         let header = "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n";
         std::fs::write(&trace, format!("{header}{rows}")).unwrap();
@@ -259,7 +259,7 @@ mod tests {
         assert!(entries[0] != entries[1] && entries[0] != entries[2] && entries[1] != entries[2]);
         cache.keep(&entries[0], &prepared).unwrap();
         cache.keep(&entries[1], &prepared).unwrap();
-        let old = SystemTime::now() - FORGOTTEN_AFTER - Duration::from_secs(60);
+        let old = SystemTime::now() - FORGOTTEN_AFTER - Duration::from_mins(1);
         File::open(&entries[0]).unwrap().set_modified(old).unwrap();
         cache.keep(&entries[2], &prepared).unwrap();
         assert_eq!(entries.map(|entry| entry.exists()), [false, true, true]);

@@ -14,7 +14,7 @@ pub enum Rows<'a> {
     /// One JSON object on each line.
     JsonLines(JsonLines<'a>),
     /// Apache Parquet.
-    Parquet(ParquetFile<'a>),
+    Parquet(Box<ParquetFile<'a>>),
 }
 
 impl<'a> Rows<'a> {
@@ -24,7 +24,7 @@ impl<'a> Rows<'a> {
     /// A file without rows, or with a first row or a footer that cannot be understood.
     pub fn of(name: &'a str, bytes: &'a [u8]) -> Result<Self, TraceError> {
         if bytes.starts_with(b"PAR1") {
-            return ParquetFile::new(name, bytes).map(Rows::Parquet);
+            return ParquetFile::new(name, bytes).map(|file| Rows::Parquet(Box::new(file)));
         }
         if bytes.trim_ascii_start().starts_with(b"{") {
             return JsonLines::new(name, bytes).map(Rows::JsonLines);

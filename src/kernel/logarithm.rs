@@ -24,9 +24,13 @@ impl WithSimd for Ln1p<'_> {
         for block in self.0.chunks_mut(BLOCK) {
             let outside = block.iter().fold(false, |outside, x| outside | !(0.0..=GREATEST).contains(x));
             if outside {
-                block.iter_mut().for_each(|x| *x = libm::log1p(*x));
+                for x in block {
+                    *x = libm::log1p(*x);
+                }
             } else {
-                block.iter_mut().for_each(|x| *x = ln_1p_of(*x));
+                for x in block {
+                    *x = ln_1p_of(*x);
+                }
             }
         }
     }

@@ -87,11 +87,11 @@ pub fn mutate_bytes(seed: &[u8], dice: &mut Dice) -> Vec<u8> {
             2 => bytes[at] ^= 1 << dice.below(8),
             3 => bytes[at] = *dice.pick(&[0x00, 0x01, 0x7f, 0x80, 0xff, 0xfc, 0xf9, 0x19]),
             4 => {
-                let huge: &[u8] = *dice.pick::<&[u8]>(&HUGE);
+                let huge: &[u8] = dice.pick::<&[u8]>(&HUGE);
                 let end = (at + huge.len()).min(bytes.len());
                 bytes[at..end].copy_from_slice(&huge[..end - at]);
             }
-            5 => replace(&mut bytes, at..at, *dice.pick::<&[u8]>(&HUGE)),
+            5 => replace(&mut bytes, at..at, dice.pick::<&[u8]>(&HUGE)),
             6 => {
                 let end = (at + 1 + dice.below(16)).min(bytes.len());
                 replace(&mut bytes, at..end, b"");
