@@ -82,6 +82,11 @@ pub fn clear_drafts(folder: &Path) {
     }
 }
 
+/// Whether a file of this name is one that is not finished, or never was.
+pub fn is_draft(name: &str) -> bool {
+    name.starts_with(DRAFT)
+}
+
 /// Moves a finished draft to its place. Others may do the same at the same time: then the last one stays.
 fn install(fresh: TempDir, place: &Path) -> std::io::Result<()> {
     loop {

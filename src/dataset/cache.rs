@@ -104,18 +104,21 @@ impl Cache {
     pub fn keep(&self, entry: &Path, prepared: &Prepared) -> anyhow::Result<()> {
         std::fs::create_dir_all(&self.folder)
             .with_context(|| format!("cannot make the folder {}", self.folder.display()))?;
-        files::clear_drafts(&self.folder);
         self.forget();
         files::write_whole_with(entry, |file| write(prepared, &mut BufWriter::new(file)))
     }
 
+    /// Removes entries, and drafts of them, that nobody touched for long. Whether the writer of a draft still lives cannot
+    /// be asked here: other machines may use the same folder.
     fn forget(&self) {
         let Ok(entries) = std::fs::read_dir(&self.folder) else { return };
-        for path in entries.flatten().map(|entry| entry.path()) {
-            let age = path.metadata().and_then(|found| found.modified()).ok();
+        for entry in entries.flatten() {
+            let age = entry.metadata().and_then(|found| found.modified()).ok();
             let age = age.and_then(|modified| SystemTime::now().duration_since(modified).ok());
-            let is_entry = path.extension().is_some_and(|suffix| suffix == SUFFIX);
-            if is_entry && age.is_some_and(|age| age > FORGOTTEN_AFTER) {
+            let path = entry.path();
+            let is_own = path.extension().is_some_and(|suffix| suffix == SUFFIX)
+                || entry.file_name().to_str().is_some_and(files::is_draft);
+            if is_own && age.is_some_and(|age| age > FORGOTTEN_AFTER) {
                 // One that cannot be removed is tried again the next time.
                 let _ = std::fs::remove_file(path);
             }
@@ -260,9 +263,14 @@ mod tests {
         cache.keep(&entries[0], &prepared).unwrap();
         cache.keep(&entries[1], &prepared).unwrap();
         let old = SystemTime::now() - FORGOTTEN_AFTER - Duration::from_mins(1);
-        File::open(&entries[0]).unwrap().set_modified(old).unwrap();
+        let draft = folder.path().join(".draft-1-abc");
+        std::fs::write(&draft, "half").unwrap();
+        for path in [&entries[0], &draft, &folder.path().join("x.csv")] {
+            File::open(path).unwrap().set_modified(old).unwrap();
+        }
         cache.keep(&entries[2], &prepared).unwrap();
         assert_eq!(entries.map(|entry| entry.exists()), [false, true, true]);
+        assert!(!draft.exists());
         assert!(folder.path().join("x.csv").exists(), "what is no entry is not touched");
     }
 }

@@ -20,7 +20,7 @@ use super::split::{LeakVerdict, Part, Split};
 use super::steps::{Steps, steps_of};
 use super::synthetic;
 use super::synthetic_slice::generate;
-use super::trace::Trace;
+use super::trace::{Trace, TraceError};
 use super::windows::{ScaledSteps, StepTimes, Windows};
 use crate::experiment::{DatasetSpec, RunSpec, TrainingSpec, hex};
 
@@ -294,10 +294,19 @@ impl Loader {
         if let Some(prepared) = found {
             return Ok(prepared);
         }
-        let (trace, hash) = self.load(&spec.dataset)?;
+        let (trace, read) = self.load(&spec.dataset)?;
+        if let Some((hash, _)) = &cached
+            && *hash != read
+        {
+            return Err(PrepareError::Trace(TraceError {
+                file: spec.dataset.source.clone(),
+                line: None,
+                column: None,
+                message: "the file changed while it was read; run again when it no longer does".to_string(),
+            }));
+        }
         let prepared = Prepared::of(&trace, spec, fold)?;
-        if let Some((_, cache)) = cached.filter(|_| self.keeps) {
-            // By the hash of what was read: the file may have changed since it was looked up.
+        if let Some((hash, cache)) = cached.filter(|_| self.keeps) {
             let kept = cache.keep(&cache.entry(&hash, preparation), &prepared);
             self.unkept = kept.err().or(self.unkept.take());
         }

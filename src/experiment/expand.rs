@@ -11,7 +11,7 @@ use super::entry_space::EntrySpace;
 use super::problem::Problem;
 use super::search_check::{check_axes_are_read, check_pruner_has_rungs, check_tpe_can_search};
 use super::spec::{ExperimentSpec, Strategy};
-use super::unread_check::check_keys_are_read;
+use super::unread_check::KeysRead;
 use super::validate::{MOST_RUNS, violations};
 use super::{SearchedEntry, Trial};
 use crate::nearest::nearest;
@@ -31,9 +31,9 @@ pub(super) struct Expansion {
 
 /// Reads and checks the whole file, then lists its trials and the names of its axes.
 pub(super) fn expand(document: &Document<'_>) -> Result<Expansion, Problem> {
-    let (spec, axes, probes) = read(document)?;
+    let (spec, axes, keys) = read(document)?;
     check_axes_are_read(&spec, &axes)?;
-    check_keys_are_read(document, &probes)?;
+    keys.check(document)?;
     check_pruner_has_rungs(document, &spec, &axes)?;
     let zips = zip_groups(document, &spec, &axes)?;
     let mut trials: Vec<Trial> = Vec::new();
@@ -122,28 +122,27 @@ pub(super) fn corners(document: &Document<'_>, searched: &[SearchedEntry]) -> Re
     Ok(trials)
 }
 
-/// The typed file with the first value of every axis, the axes, and the typed file under each value of each axis, all of
-/// which are checked.
-fn read<'s>(
-    document: &Document<'s>,
-) -> Result<(ExperimentSpec, Vec<Axis<'s>>, Vec<ExperimentSpec>), Problem> {
+/// The typed file with the first value of every axis, the axes, and what is read under their values; the file is checked
+/// under every value of each axis.
+fn read<'s>(document: &Document<'s>) -> Result<(ExperimentSpec, Vec<Axis<'s>>, KeysRead), Problem> {
     exactly_one_table(document)?;
     let axes = find_axes(document)?;
     let first_texts: Vec<Vec<String>> = axes.iter().map(|axis| axis.domain.probes()).collect();
     let firsts: Vec<Node<'_>> =
         axes.iter().zip(&first_texts).map(|(axis, texts)| first(axis, texts)).collect();
     let spec = check(&with_values(document, &axes, &firsts))?;
-    let mut probes = vec![spec.clone()];
+    let mut keys = KeysRead::default();
+    keys.see(&spec);
     for (at, axis) in axes.iter().enumerate() {
         let grid = axis.domain.grid().unwrap_or_default().iter().skip(1).cloned();
         let ends = first_texts[at].iter().skip(1).map(|text| Spanned::new(axis.span.clone(), number(text)));
         for value in grid.chain(ends) {
             let mut values = firsts.clone();
             values[at] = value;
-            probes.push(check(&with_values(document, &axes, &values))?);
+            keys.see(&check(&with_values(document, &axes, &values))?);
         }
     }
-    Ok((spec, axes, probes))
+    Ok((spec, axes, keys))
 }
 
 /// `task` and each `[[models]]` entry hold exactly one table; serde's own message for that names neither.
