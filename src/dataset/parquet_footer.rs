@@ -9,6 +9,7 @@ const DEEPEST: usize = 32;
 const MOST_GROUPS: usize = 500;
 
 /// Types of the compact protocol.
+const STOP: u8 = 0;
 const TRUE: u8 = 1;
 const FALSE: u8 = 2;
 const BYTE: u8 = 3;
@@ -83,16 +84,24 @@ impl Walk<'_> {
         Some((value >> 1) as i64 ^ -((value & 1) as i64))
     }
 
+    /// The type of a struct's next field, whose number follows from that of the one before; [`STOP`] behind the last.
+    fn field(&mut self, id: &mut i64) -> Option<u8> {
+        let head = self.byte()?;
+        let (step, kind) = (head >> 4, head & 0x0f);
+        if kind != STOP {
+            *id = if step == 0 { self.signed()? } else { id.checked_add(i64::from(step))? };
+        }
+        Some(kind)
+    }
+
     /// The fields of a struct. `schema` is the one that lists the columns, if there is one.
     fn fields(&mut self, depth: usize, schema: Option<i64>) -> Option<()> {
         let mut id = 0_i64;
         loop {
-            let head = self.byte()?;
-            let (step, kind) = (head >> 4, head & 0x0f);
-            if kind == 0 {
+            let kind = self.field(&mut id)?;
+            if kind == STOP {
                 return Some(());
             }
-            id = if step == 0 { self.signed()? } else { id.checked_add(i64::from(step))? };
             if schema == Some(id) && kind == LIST {
                 self.columns(depth + 1)?;
             } else if kind != TRUE && kind != FALSE {
@@ -113,12 +122,10 @@ impl Walk<'_> {
     fn column(&mut self, depth: usize) -> Option<()> {
         let mut id = 0_i64;
         loop {
-            let head = self.byte()?;
-            let (step, kind) = (head >> 4, head & 0x0f);
-            if kind == 0 {
+            let kind = self.field(&mut id)?;
+            if kind == STOP {
                 return Some(());
             }
-            id = if step == 0 { self.signed()? } else { id.checked_add(i64::from(step))? };
             match kind {
                 TRUE | FALSE => {}
                 I32 if id == CHILDREN => self.groups += usize::from(self.signed()? > 0),
