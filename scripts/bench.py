@@ -48,8 +48,18 @@ def alternate(*sides):
 def row(work, unit, ours, peers, target, smaller=True, note=""):
     best = min(peers.values()) if smaller else max(peers.values())
     ratio = best / ours if smaller else ours / best
-    rows.append({"work": work, "unit": unit, "burstlab": ours, "peers": peers, "ratio": ratio, "target": target, "note": note})
+    rows.append({"work": work, "unit": unit, "burstlab": ours, "peers": peers, "ratio": ratio,
+                 "target": f"{target} or more", "met": ratio >= target, "note": note})
     print(f"{work}: {ratio:.2f}x (target {target}x)", file=sys.stderr)
+
+
+def floor(work, unit, ours, products, target):
+    """How often the time of its matrix products alone, which no training step can go below, a step takes."""
+    ratio = ours / products
+    rows.append({"work": work + " against its matrix products alone", "unit": unit, "burstlab": ours,
+                 "peers": {"products": products}, "ratio": ratio, "target": f"{target} or less",
+                 "met": ratio <= target, "note": ""})
+    print(f"{work}: {ratio:.2f} times its matrix products (target {target})", file=sys.stderr)
 
 
 def steps():
@@ -64,12 +74,10 @@ def steps():
     mine, torch, jax = alternate(mine, lambda: theirs("torch"), theirs)
     for size, better, than_torch in (("32,1,32", 1.6, None), ("64,2,32", 1.3, 1.8), ("64,2,256", 1.5, None)):
         name = "LSTM step (hidden, layers, batch) = ({})".format(size.replace(",", ", "))
-        peers = {"PyTorch": torch[size], "JAX": jax[size]}
-        floor = mine[size + " floor"]
-        note = f"{mine[size] / floor:.2f} times its matrix products alone ({floor:.3f} ms)"
-        row(name, "ms", mine[size], peers, better, note=note)
+        row(name, "ms", mine[size], {"PyTorch": torch[size], "JAX": jax[size]}, better)
         if than_torch:
             row(name + " against PyTorch alone", "ms", mine[size], {"PyTorch": torch[size]}, than_torch)
+        floor(name, "ms", mine[size], mine[size + " floor"], 2)
 
 
 def epochs():
@@ -187,6 +195,6 @@ header = f"{processor()}, {len(os.sched_getaffinity(0))} cores, medians of {ROUN
 print(f"{header}\n\n| work | burstlab | peers | ratio to the best | target | |\n|---|---|---|---|---|---|")
 for one in rows:
     peers = ", ".join(f"{name} {value:.4g}" for name, value in one["peers"].items())
-    verdict = "" if one["ratio"] >= one["target"] else "**missed** "
+    verdict = "" if one["met"] else "**missed** "
     print(f"| {one['work']} | {one['burstlab']:.4g} {one['unit']} | {peers} | {one['ratio']:.2f} | {one['target']} | {verdict}{one['note']} |")
 OUT.write_text(json.dumps({"machine": header, "rows": rows}, indent=1))

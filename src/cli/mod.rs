@@ -11,6 +11,7 @@ mod gc;
 mod inspection;
 mod job;
 mod merge;
+mod outcome;
 mod predict;
 mod query;
 mod report;

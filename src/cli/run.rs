@@ -9,13 +9,14 @@ use clap::{Args, ValueEnum};
 use serde_json::json;
 
 use super::job::{Job, experiment_files};
+use super::outcome::{note_outcome, opening, print_outcome, print_plan, print_share};
 use super::{OutputFormat, slurm, usage};
-use crate::console::{Console, table};
+use crate::console::Console;
 use crate::dataset::{Loader, find_source};
 use crate::exit_code::Exit;
 use crate::experiment::{Experiment, Partition, Run, SearchSpec, Strategy};
 use crate::report::claims::{self, Judgement};
-use crate::scheduler::{Budget, Lab, LabOptions, Spent, Summary, Sweep, interrupt};
+use crate::scheduler::{Budget, Lab, LabOptions, Summary, interrupt};
 use crate::store::{PlanRecord, Store, results_folder};
 use crate::{files, report};
 
@@ -44,7 +45,7 @@ pub(super) struct RunArgs {
     pub(super) force: bool,
     /// Run one of several stable shares of the plan, e.g. 2/4; `burstlab merge` brings their stores together
     #[arg(long, value_name = "I/N")]
-    partition: Option<Partition>,
+    pub(super) partition: Option<Partition>,
     /// Who runs the plan: this machine, or a Slurm cluster
     #[arg(long, value_enum, default_value = "local", conflicts_with = "partition")]
     pub(super) engine: Engine,
@@ -70,7 +71,7 @@ pub(super) enum Engine {
 
 impl RunArgs {
     /// Whether a run belongs to the share of the plan that is asked for.
-    fn holds(&self, run: &Run) -> bool {
+    pub(super) fn holds(&self, run: &Run) -> bool {
         self.partition.is_none_or(|partition| partition.holds(run))
     }
 
@@ -262,22 +263,6 @@ fn run_one(
     Ok((summary, refuted))
 }
 
-/// What is about to happen; nothing to say of a share that has no run.
-fn opening(sweep: &Sweep, planned: usize, todo: usize, slots: usize) -> Option<String> {
-    if todo == 0 && sweep.is_complete() {
-        return (planned > 0).then(|| format!("all {planned} runs are done already, nothing to run"));
-    }
-    let skipped = planned - todo;
-    let skipped =
-        if skipped > 0 { format!(" ({skipped} of {planned} are done already)") } else { String::new() };
-    let later = match sweep.unproposed() {
-        0 => String::new(),
-        trials => format!("; {trials} more trials follow from their results"),
-    };
-    let many = if slots == 1 { "slot" } else { "slots" };
-    Some(format!("{todo} runs on {slots} {many}{skipped}{later}"))
-}
-
 /// Keeps a second supervisor from a search whose plan grows or whose runs are judged by each other: each would grow a
 /// plan of its own. The lock ends with this process, however that ends.
 fn lone_search(search: &SearchSpec, results: &Path, name: &str) -> anyhow::Result<Option<File>> {
@@ -325,143 +310,4 @@ fn git_state() -> (Option<String>, Option<bool>) {
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
     };
     (git(&["rev-parse", "HEAD"]), git(&["status", "--porcelain"]).map(|changes| !changes.is_empty()))
-}
-
-fn print_plan(job: &mut Job, args: &RunArgs, console: Console) -> anyhow::Result<()> {
-    let name = &job.sweep.experiment.spec.name.clone();
-    // Where there is no store yet, nothing is done yet.
-    if let Ok(mut store) = Store::open_read_only(&results_folder()) {
-        job.sweep.replay(&mut store)?;
-    }
-    let sweep = &job.sweep;
-    let status = |run: usize| sweep.status(run).as_str();
-    let runs = || sweep.runs().iter().enumerate().filter(|(_, run)| args.holds(run));
-    if args.format == OutputFormat::Json {
-        let runs: Vec<_> = runs()
-            .map(|(index, run)| {
-                json!({ "run_id": run.id, "label": run.label, "seed": run.seed, "fold": run.fold,
-                        "status": status(index), "params": run.spec.params() })
-            })
-            .collect();
-        let plan = json!({
-            "experiment": name, "slots": job.slots.len(), "runs": runs, "complete": sweep.is_complete(),
-            "unproposed_trials": sweep.unproposed(),
-        });
-        console.result(&plan.to_string());
-        return Ok(());
-    }
-    let rows: Vec<Vec<String>> = runs()
-        .map(|(index, run)| {
-            vec![
-                (index + 1).to_string(),
-                run.id.clone(),
-                run.label.clone(),
-                run.seed.map_or("-".to_string(), |seed| seed.to_string()),
-                run.fold.to_string(),
-                status(index).to_string(),
-            ]
-        })
-        .collect();
-    console.result(&table(&["#", "run", "model", "seed", "fold", "status"], &rows, &[0, 3, 4]));
-    let verdict = sweep.runs().first().map_or("", |run| run.verdict.0.as_str());
-    console.result(&format!("{name}: {} runs on {} slots; split {verdict}", rows.len(), job.slots.len()));
-    if sweep.unproposed() > 0 {
-        console.result(&format!(
-            "{} more trials are proposed later, from the results of these",
-            sweep.unproposed()
-        ));
-    }
-    Ok(())
-}
-
-fn print_outcome(
-    job: &Job,
-    summary: &Summary,
-    wall_s: f64,
-    comparison: &report::Comparison,
-    written: &report::Written,
-    format: OutputFormat,
-    console: Console,
-) {
-    let name = &job.sweep.experiment.spec.name;
-    if format == OutputFormat::Json {
-        let outcome = json!({
-            "experiment": name,
-            "planned": job.sweep.runs().len(),
-            "done": summary.done,
-            "done_elsewhere": summary.done_elsewhere,
-            "pruned": summary.pruned,
-            "failed": summary.failed,
-            "interrupted": summary.interrupted,
-            "not_started": summary.not_started,
-            "not_proposed_trials": summary.not_proposed,
-            "spent_budget": summary.spent.map(budget_name),
-            "wall_s": wall_s,
-            "leaderboards": comparison.to_json(),
-            "claims": claims::to_json(&comparison.claims),
-            "report": written.html,
-        });
-        console.result(&outcome.to_string());
-        return;
-    }
-    console.result(&comparison.to_text());
-    if !comparison.claims.is_empty() {
-        console.result(&format!("\n{}", super::claims::to_text(&comparison.claims)));
-    }
-    console.result(&format!("report: {}", written.html.display()));
-}
-
-/// What a share of the plan ends with: there is nothing to compare before the stores are merged.
-fn print_share(job: &Job, args: &RunArgs, summary: &Summary, wall_s: f64, planned: usize, console: Console) {
-    let name = &job.sweep.experiment.spec.name;
-    let partition = args.partition.map_or(String::new(), |partition| partition.to_string());
-    if args.format == OutputFormat::Json {
-        let outcome = json!({
-            "experiment": name,
-            "partition": partition,
-            "planned": planned,
-            "done": summary.done,
-            "done_elsewhere": summary.done_elsewhere,
-            "failed": summary.failed,
-            "interrupted": summary.interrupted,
-            "not_started": summary.not_started,
-            "wall_s": wall_s,
-        });
-        console.result(&outcome.to_string());
-        return;
-    }
-    console.result(&format!(
-        "{name}: that was partition {partition}; bring the stores together with `burstlab merge`, then give the \
-         command without --partition: it runs ensembles and whatever is left, and writes the report"
-    ));
-}
-
-/// How the runs ended, in one line.
-fn note_outcome(name: &str, summary: &Summary, wall_s: f64, console: Console) {
-    let mut parts = vec![format!("{} done", summary.done + summary.done_elsewhere)];
-    for (count, what) in [
-        (summary.pruned, "pruned"),
-        (summary.failed, "failed"),
-        (summary.interrupted, "interrupted"),
-        (summary.not_started, "not started"),
-        (summary.not_proposed, "trials not proposed yet"),
-    ] {
-        if count > 0 {
-            parts.push(format!("{count} {what}"));
-        }
-    }
-    let spent = summary.spent.map(budget_name);
-    if summary.done + summary.pruned + summary.failed + summary.interrupted > 0 || spent.is_some() {
-        console.note(&format!("{name}: {} in {wall_s:.1} s", parts.join(", ")));
-    }
-    if let Some(budget) = spent {
-        console.note(&format!("{name}: {budget} is spent; the same command goes on with the rest"));
-    }
-}
-
-fn budget_name(spent: Spent) -> &'static str {
-    match spent {
-        Spent::Runs => "--max-runs",
-        Spent::Time => "--max-time",
-    }
 }

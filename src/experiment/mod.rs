@@ -3,7 +3,6 @@
 mod axis;
 mod claim;
 mod claim_check;
-mod columns_spec;
 mod document;
 mod duration;
 mod entry_space;
@@ -12,7 +11,6 @@ mod partition;
 mod plan;
 mod problem;
 mod run_spec;
-mod scheduler_spec;
 mod schema;
 mod search_check;
 mod size;
@@ -23,20 +21,19 @@ mod validate;
 use std::path::Path;
 
 pub use claim::{Aggregate, ClaimPart, ClaimSpec, ClaimUnit, Conditions, Expectation, Tolerance};
-pub use columns_spec::{ColumnsSpec, TimestampUnit};
 pub use duration::Span;
 pub use partition::Partition;
 pub use plan::{Plan, Run};
 pub use problem::{ExperimentError, Problem, Source};
 pub(crate) use run_spec::short_hash;
 pub use run_spec::{Candidates, DataIdentity, RunSpec, hex, lookup, run_label, setting_of};
-pub use scheduler_spec::{SchedulerSpec, SlurmSpec};
 pub use schema::json_schema;
 pub use size::Bytes;
 pub use spec::{
-    CleaningSpec, ConformalSpec, DatasetSpec, EvaluationSpec, ExperimentSpec, Feature, JudgedSteps, Loss,
-    Metric, NextRequestSpec, ObjectivePart, ObjectiveSpec, Optimizer, ReportSpec, ResourcesSpec, Schedule,
-    SearchSpec, SeriesSpec, SplitSpec, Strategy, TaskSpec, TrainingSpec, UncertaintySpec, WindowLoadSpec,
+    CleaningSpec, ColumnsSpec, ConformalSpec, DatasetSpec, EvaluationSpec, ExperimentSpec, Feature,
+    JudgedSteps, Loss, Metric, NextRequestSpec, ObjectivePart, ObjectiveSpec, Optimizer, ReportSpec,
+    ResourcesSpec, Schedule, SchedulerSpec, SearchSpec, SeriesSpec, SlurmSpec, SplitSpec, Strategy, TaskSpec,
+    TimestampUnit, TrainingSpec, UncertaintySpec, WindowLoadSpec,
 };
 
 use crate::search::{Dimension, Point};

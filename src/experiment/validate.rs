@@ -1,7 +1,6 @@
 //! What a well-typed experiment must also satisfy: ranges, sums, names that refer to something.
 
-use super::scheduler_spec::SlurmSpec;
-use super::spec::{ExperimentSpec, Schedule, SearchSpec, Strategy, TaskSpec, TrainingSpec};
+use super::spec::{ExperimentSpec, Schedule, SearchSpec, SlurmSpec, Strategy, TaskSpec, TrainingSpec};
 use crate::model::{FEWEST_STEPS, ModelSpec};
 use crate::search::{MOST_SOBOL_POINTS, PrunerSpec, STARTUP_TRIALS};
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::duration::Span;
-use super::size::Bytes;
+use crate::experiment::duration::Span;
+use crate::experiment::size::Bytes;
 
 /// How the runs are placed on the machine. Nothing here changes a result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
