@@ -43,8 +43,10 @@ fn main() {
     let lstm = |hidden, layers| ModelSpec::Lstm(RecurrentSpec { hidden, layers, dropout: 0.0 });
     for (hidden, layers, batch) in STEP_SIZES.into_iter().filter(|_| wanted("step")) {
         let mut task = Task::new(&lstm(hidden, layers), 5, batch, STEPS * batch);
-        let ms = median(&mut task.epoch_seconds()) * 1e3 / STEPS as f64;
-        let floor_ms = step_flops(hidden, layers, batch) / matrix_rate() * 1e3;
+        // The rate is measured between the epochs: a core's pace changes from second to second.
+        let mut rates = Vec::new();
+        let ms = median(&mut task.epoch_seconds(|| rates.push(matrix_rate()))) * 1e3 / STEPS as f64;
+        let floor_ms = step_flops(hidden, layers, batch) / median(&mut rates) * 1e3;
         println!(
             "{}",
             json!({"work": "step", "hidden": hidden, "layers": layers, "batch": batch, "ms": ms,
@@ -59,7 +61,7 @@ fn main() {
     for (name, model) in models.into_iter().filter(|(name, _)| wanted(name)) {
         for batch in [32, 128] {
             let mut task = Task::new(&model, TARGETS, batch, TRAIN_WINDOWS);
-            let epoch = median(&mut task.epoch_seconds());
+            let epoch = median(&mut task.epoch_seconds(|| ()));
             let infer = median(&mut task.inference_seconds());
             println!(
                 "{}",
@@ -140,8 +142,9 @@ impl Task {
         }
     }
 
-    /// Seconds of each epoch: gathering the batches, forward, backward and Adam, and one window of validation.
-    fn epoch_seconds(&mut self) -> Vec<f64> {
+    /// Seconds of each epoch: gathering the batches, forward, backward and Adam, and one window of validation. What is
+    /// done between two epochs does not count.
+    fn epoch_seconds(&mut self, mut between: impl FnMut()) -> Vec<f64> {
         let rows = self.steps.len();
         let boundary = LOOKBACK + self.train_windows;
         let data = FitData {
@@ -164,6 +167,7 @@ impl Task {
         let mut last = Instant::now();
         let fitted = self.model.fit(&data, &mut |_| {
             seconds.push(last.elapsed().as_secs_f64());
+            between();
             last = Instant::now();
             ControlFlow::Continue(())
         });

@@ -114,7 +114,14 @@ pub(super) fn print_outcome(
 }
 
 /// What a share of the plan ends with: there is nothing to compare before the stores are merged.
-pub(super) fn print_share(job: &Job, args: &RunArgs, summary: &Summary, wall_s: f64, planned: usize, console: Console) {
+pub(super) fn print_share(
+    job: &Job,
+    args: &RunArgs,
+    summary: &Summary,
+    wall_s: f64,
+    planned: usize,
+    console: Console,
+) {
     let name = &job.sweep.experiment.spec.name;
     let partition = args.partition.map_or(String::new(), |partition| partition.to_string());
     if args.format == OutputFormat::Json {

@@ -4,7 +4,7 @@
 
 use pulp::Simd;
 
-use super::vector::{sigmoid, sigmoid_slope, tanh, tanh_slope};
+use super::vector::{sigmoid, sigmoid_slope, tanh, tanh_of_sigmoid, tanh_slope};
 
 /// Sums that a unit needs before its activations.
 pub const SLOTS: usize = 4;
@@ -23,35 +23,43 @@ pub trait Cell: Send + Sync + 'static {
     /// Whether there is a cell state beside the hidden state.
     const HAS_STATE: bool;
 
-    /// From the sums and the states before to what the backward pass needs of the sums, the cell state and the hidden
-    /// state.
-    fn advance<S: Simd>(
+    /// One step forward in some rows: the sums become what the backward pass needs of them, the cell and hidden states
+    /// before the step become those after it.
+    fn advance<S: Simd, const R: usize>(
         simd: S,
-        sums: [S::f32s; SLOTS],
-        state: S::f32s,
-        hidden: S::f32s,
-    ) -> ([S::f32s; SLOTS], S::f32s, S::f32s);
+        sums: &mut [[S::f32s; SLOTS]; R],
+        states: &mut [S::f32s; R],
+        hidden: &mut [S::f32s; R],
+    );
 
-    /// Gradients by the sums, by the cell state before, and by the hidden state before as far as it does not pass
-    /// through the weights.
-    fn retreat<S: Simd>(simd: S, step: Retreat<S>) -> ([S::f32s; SLOTS], S::f32s, S::f32s);
+    /// One step backward in some rows: what was kept becomes the gradients by the sums, the gradients by the states after
+    /// the step become those by the states before; by the hidden state as far as it does not pass through the weights.
+    fn retreat<S: Simd, const R: usize>(
+        simd: S,
+        sums: &mut [[S::f32s; SLOTS]; R],
+        forward: &States<S, R>,
+        by_state: &mut [S::f32s; R],
+        by_hidden: &mut [S::f32s; R],
+    );
 }
 
-/// One step backward: what [`Cell::advance`] left, and the gradients that come from later.
-#[derive(Clone, Copy)]
-pub struct Retreat<S: Simd> {
-    /// What was kept of the sums.
-    pub kept: [S::f32s; SLOTS],
-    /// The cell state before the step.
-    pub state_before: S::f32s,
+/// States around a step, in some rows.
+pub struct States<S: Simd, const R: usize> {
+    /// The cell state before it.
+    pub before: [S::f32s; R],
     /// The cell state after it.
-    pub state: S::f32s,
+    pub after: [S::f32s; R],
     /// The hidden state before it.
-    pub hidden_before: S::f32s,
-    /// The gradient by the cell state after it.
-    pub by_state: S::f32s,
-    /// The gradient by the hidden state after it.
-    pub by_hidden: S::f32s,
+    pub hidden_before: [S::f32s; R],
+}
+
+impl<S: Simd, const R: usize> States<S, R> {
+    /// All of them zero.
+    #[inline(always)]
+    pub fn zero(simd: S) -> Self {
+        let zero = [simd.splat_f32s(0.0); R];
+        Self { before: zero, after: zero, hidden_before: zero }
+    }
 }
 
 /// A function and no closure, which would not be compiled for the processor at hand.
@@ -71,33 +79,52 @@ impl Cell for LstmCell {
     const HAS_STATE: bool = true;
 
     #[inline(always)]
-    fn advance<S: Simd>(
+    fn advance<S: Simd, const R: usize>(
         simd: S,
-        [admit, forget, candidate, output]: [S::f32s; SLOTS],
-        state: S::f32s,
-        _: S::f32s,
-    ) -> ([S::f32s; SLOTS], S::f32s, S::f32s) {
-        let (admit, forget) = (sigmoid(simd, admit), sigmoid(simd, forget));
-        let (candidate, output) = (tanh(simd, candidate), sigmoid(simd, output));
-        let state = simd.mul_add_e_f32s(forget, state, simd.mul_f32s(admit, candidate));
-        let hidden = simd.mul_f32s(output, tanh(simd, state));
-        ([admit, forget, candidate, output], state, hidden)
+        sums: &mut [[S::f32s; SLOTS]; R],
+        states: &mut [S::f32s; R],
+        hidden: &mut [S::f32s; R],
+    ) {
+        for (sums, state) in sums.iter_mut().zip(&mut *states) {
+            let [admit, forget, candidate, output] = *sums;
+            let doubled = simd.add_f32s(candidate, candidate);
+            let [admit, forget, candidate, output] = sigmoid(simd, [admit, forget, doubled, output]);
+            let candidate = tanh_of_sigmoid(simd, candidate);
+            *state = simd.mul_add_e_f32s(forget, *state, product(simd, admit, candidate));
+            *sums = [admit, forget, candidate, output];
+        }
+        let squashed = tanh(simd, *states);
+        for ((hidden, sums), squashed) in hidden.iter_mut().zip(sums).zip(squashed) {
+            *hidden = product(simd, sums[3], squashed);
+        }
     }
 
     #[inline(always)]
-    fn retreat<S: Simd>(simd: S, step: Retreat<S>) -> ([S::f32s; SLOTS], S::f32s, S::f32s) {
-        let [admit, forget, candidate, output] = step.kept;
+    fn retreat<S: Simd, const R: usize>(
+        simd: S,
+        sums: &mut [[S::f32s; SLOTS]; R],
+        forward: &States<S, R>,
+        by_state: &mut [S::f32s; R],
+        by_hidden: &mut [S::f32s; R],
+    ) {
         // Computed once more: reading it back from memory takes as long.
-        let squashed = tanh(simd, step.state);
-        let through = product(simd, product(simd, step.by_hidden, output), tanh_slope(simd, squashed));
-        let by_state = simd.add_f32s(through, step.by_state);
-        let by_sums = [
-            product(simd, product(simd, by_state, candidate), sigmoid_slope(simd, admit)),
-            product(simd, product(simd, by_state, step.state_before), sigmoid_slope(simd, forget)),
-            product(simd, product(simd, by_state, admit), tanh_slope(simd, candidate)),
-            product(simd, product(simd, step.by_hidden, squashed), sigmoid_slope(simd, output)),
-        ];
-        (by_sums, product(simd, by_state, forget), simd.splat_f32s(0.0))
+        let squashed = tanh(simd, forward.after);
+        let states = forward.before.iter().zip(squashed);
+        let gradients = by_state.iter_mut().zip(by_hidden);
+        for ((sums, (before, squashed)), (by_state, by_hidden)) in sums.iter_mut().zip(states).zip(gradients)
+        {
+            let [admit, forget, candidate, output] = *sums;
+            let through = product(simd, product(simd, *by_hidden, output), tanh_slope(simd, squashed));
+            let by_after = simd.add_f32s(through, *by_state);
+            *sums = [
+                product(simd, product(simd, by_after, candidate), sigmoid_slope(simd, admit)),
+                product(simd, product(simd, by_after, *before), sigmoid_slope(simd, forget)),
+                product(simd, product(simd, by_after, admit), tanh_slope(simd, candidate)),
+                product(simd, product(simd, *by_hidden, squashed), sigmoid_slope(simd, output)),
+            ];
+            *by_state = product(simd, by_after, forget);
+            *by_hidden = simd.splat_f32s(0.0);
+        }
     }
 }
 
@@ -113,31 +140,48 @@ impl Cell for GruCell {
     const HAS_STATE: bool = false;
 
     #[inline(always)]
-    fn advance<S: Simd>(
+    fn advance<S: Simd, const R: usize>(
         simd: S,
-        [reset, update, candidate, recurrent]: [S::f32s; SLOTS],
-        state: S::f32s,
-        hidden: S::f32s,
-    ) -> ([S::f32s; SLOTS], S::f32s, S::f32s) {
-        let (reset, update) = (sigmoid(simd, reset), sigmoid(simd, update));
-        let candidate = tanh(simd, simd.mul_add_e_f32s(reset, recurrent, candidate));
-        // (1 - z) n + z h
-        let hidden = simd.mul_add_e_f32s(update, simd.sub_f32s(hidden, candidate), candidate);
-        ([reset, update, candidate, recurrent], state, hidden)
+        sums: &mut [[S::f32s; SLOTS]; R],
+        _: &mut [S::f32s; R],
+        hidden: &mut [S::f32s; R],
+    ) {
+        let mut candidates = [simd.splat_f32s(0.0); R];
+        for (sums, candidate) in sums.iter_mut().zip(&mut candidates) {
+            let [reset, update, by_input, recurrent] = *sums;
+            let [reset, update] = sigmoid(simd, [reset, update]);
+            *candidate = simd.mul_add_e_f32s(reset, recurrent, by_input);
+            *sums = [reset, update, by_input, recurrent];
+        }
+        let candidates = tanh(simd, candidates);
+        for ((hidden, sums), candidate) in hidden.iter_mut().zip(sums).zip(candidates) {
+            // (1 - z) n + z h
+            *hidden = simd.mul_add_e_f32s(sums[1], simd.sub_f32s(*hidden, candidate), candidate);
+            sums[2] = candidate;
+        }
     }
 
     #[inline(always)]
-    fn retreat<S: Simd>(simd: S, step: Retreat<S>) -> ([S::f32s; SLOTS], S::f32s, S::f32s) {
-        let [reset, update, candidate, recurrent] = step.kept;
-        let through = product(simd, step.by_hidden, simd.sub_f32s(simd.splat_f32s(1.0), update));
-        let by_candidate = product(simd, through, tanh_slope(simd, candidate));
-        let by_update = product(simd, step.by_hidden, simd.sub_f32s(step.hidden_before, candidate));
-        let by_sums = [
-            product(simd, product(simd, by_candidate, recurrent), sigmoid_slope(simd, reset)),
-            product(simd, by_update, sigmoid_slope(simd, update)),
-            by_candidate,
-            product(simd, by_candidate, reset),
-        ];
-        (by_sums, step.by_state, product(simd, step.by_hidden, update))
+    fn retreat<S: Simd, const R: usize>(
+        simd: S,
+        sums: &mut [[S::f32s; SLOTS]; R],
+        forward: &States<S, R>,
+        _: &mut [S::f32s; R],
+        by_hidden: &mut [S::f32s; R],
+    ) {
+        let one = simd.splat_f32s(1.0);
+        for ((sums, before), by_hidden) in sums.iter_mut().zip(&forward.hidden_before).zip(by_hidden) {
+            let [reset, update, candidate, recurrent] = *sums;
+            let through = product(simd, *by_hidden, simd.sub_f32s(one, update));
+            let by_candidate = product(simd, through, tanh_slope(simd, candidate));
+            let by_update = product(simd, *by_hidden, simd.sub_f32s(*before, candidate));
+            *sums = [
+                product(simd, product(simd, by_candidate, recurrent), sigmoid_slope(simd, reset)),
+                product(simd, by_update, sigmoid_slope(simd, update)),
+                by_candidate,
+                product(simd, by_candidate, reset),
+            ];
+            *by_hidden = product(simd, *by_hidden, update);
+        }
     }
 }

@@ -1,4 +1,7 @@
 //! Activation functions on whole SIMD registers.
+//!
+//! Each takes several registers and does every operation for all of them before the next: one result alone is a chain of
+//! some twenty operations that wait for each other, which leaves the processor idle most of the time.
 
 #![expect(clippy::inline_always, reason = "what is not inlined is compiled for the oldest processor")]
 
@@ -6,16 +9,35 @@ use pulp::Simd;
 
 /// 1 / (1 + e^-x).
 #[inline(always)]
-pub fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+pub fn sigmoid<S: Simd, const N: usize>(simd: S, mut x: [S::f32s; N]) -> [S::f32s; N] {
     let one = simd.splat_f32s(1.0);
-    simd.div_f32s(one, simd.add_f32s(one, exp(simd, simd.neg_f32s(x))))
+    for x in &mut x {
+        *x = simd.neg_f32s(*x);
+    }
+    let mut values = exp(simd, x);
+    for value in &mut values {
+        *value = simd.div_f32s(one, simd.add_f32s(one, *value));
+    }
+    values
 }
 
 /// The hyperbolic tangent, to about 1e-7 absolute.
 #[inline(always)]
-pub fn tanh<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
-    let two = simd.splat_f32s(2.0);
-    simd.mul_add_e_f32s(two, sigmoid(simd, simd.add_f32s(x, x)), simd.splat_f32s(-1.0))
+pub fn tanh<S: Simd, const N: usize>(simd: S, mut x: [S::f32s; N]) -> [S::f32s; N] {
+    for x in &mut x {
+        *x = simd.add_f32s(*x, *x);
+    }
+    let mut values = sigmoid(simd, x);
+    for value in &mut values {
+        *value = tanh_of_sigmoid(simd, *value);
+    }
+    values
+}
+
+/// The hyperbolic tangent of `x`, given the sigmoid of `2 x`.
+#[inline(always)]
+pub fn tanh_of_sigmoid<S: Simd>(simd: S, value: S::f32s) -> S::f32s {
+    simd.mul_add_e_f32s(simd.splat_f32s(2.0), value, simd.splat_f32s(-1.0))
 }
 
 /// `x (1 - x)`: the slope of the sigmoid where its value is `x`.
@@ -33,7 +55,7 @@ pub fn tanh_slope<S: Simd>(simd: S, value: S::f32s) -> S::f32s {
 /// The exponential to about two units in the last place, without a branch: a power of two times a polynomial on
 /// ±ln 2 / 2 (Moshier, Cephes, `expf`).
 #[inline(always)]
-fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+fn exp<S: Simd, const N: usize>(simd: S, mut x: [S::f32s; N]) -> [S::f32s; N] {
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;
     /// 1.5 * 2^23: added to a number, it leaves that number's nearest integer in the lowest bits.
@@ -41,21 +63,36 @@ fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     const EXPONENT_BIAS: f32 = 127.0;
     let splat = |value| simd.splat_f32s(value);
     // Comparisons keep a NaN, where a minimum may lose it: a diverging run must be seen to diverge.
-    let x = simd.select_f32s(simd.less_than_f32s(x, splat(-87.0)), splat(-87.0), x);
-    let x = simd.select_f32s(simd.greater_than_f32s(x, splat(88.0)), splat(88.0), x);
-    let rounded = simd.mul_add_e_f32s(x, splat(std::f32::consts::LOG2_E), splat(ROUNDING));
-    let power = simd.sub_f32s(rounded, splat(ROUNDING));
-    let rest = simd.negate_mul_add_e_f32s(power, splat(LN2_HIGH), x);
-    let rest = simd.negate_mul_add_e_f32s(power, splat(LN2_LOW), rest);
-    let mut polynomial = splat(1.987_569_1e-4);
-    for coefficient in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_66, 0.5] {
-        polynomial = simd.mul_add_e_f32s(polynomial, rest, splat(coefficient));
+    for x in &mut x {
+        *x = simd.select_f32s(simd.less_than_f32s(*x, splat(-87.0)), splat(-87.0), *x);
     }
-    let square = simd.mul_f32s(rest, rest);
-    let value = simd.add_f32s(simd.mul_add_e_f32s(polynomial, square, rest), splat(1.0));
-    let exponent = simd.transmute_u32s_f32s(simd.add_f32s(rounded, splat(EXPONENT_BIAS)));
-    let scale = simd.transmute_f32s_u32s(simd.wrapping_dyn_shl_u32s(exponent, simd.splat_u32s(23)));
-    simd.mul_f32s(value, scale)
+    for x in &mut x {
+        *x = simd.select_f32s(simd.greater_than_f32s(*x, splat(88.0)), splat(88.0), *x);
+    }
+    let mut rounded = x;
+    for rounded in &mut rounded {
+        *rounded = simd.mul_add_e_f32s(*rounded, splat(std::f32::consts::LOG2_E), splat(ROUNDING));
+    }
+    let mut rest = x;
+    for (rest, rounded) in rest.iter_mut().zip(&rounded) {
+        let power = simd.sub_f32s(*rounded, splat(ROUNDING));
+        *rest = simd.negate_mul_add_e_f32s(power, splat(LN2_HIGH), *rest);
+        *rest = simd.negate_mul_add_e_f32s(power, splat(LN2_LOW), *rest);
+    }
+    let mut values = [splat(1.987_569_1e-4); N];
+    for coefficient in [1.398_2e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_66, 0.5] {
+        for (value, rest) in values.iter_mut().zip(&rest) {
+            *value = simd.mul_add_e_f32s(*value, *rest, splat(coefficient));
+        }
+    }
+    for ((value, rest), rounded) in values.iter_mut().zip(&rest).zip(&rounded) {
+        let square = simd.mul_f32s(*rest, *rest);
+        let mantissa = simd.add_f32s(simd.mul_add_e_f32s(*value, square, *rest), splat(1.0));
+        let exponent = simd.transmute_u32s_f32s(simd.add_f32s(*rounded, splat(EXPONENT_BIAS)));
+        let scale = simd.transmute_f32s_u32s(simd.wrapping_dyn_shl_u32s(exponent, simd.splat_u32s(23)));
+        *value = simd.mul_f32s(mantissa, scale);
+    }
+    values
 }
 
 #[cfg(test)]
@@ -76,9 +113,9 @@ mod tests {
             let x = S::as_mut_simd_f32s(x).0;
             let (squashed, tangent) = (S::as_mut_simd_f32s(squashed).0, S::as_mut_simd_f32s(tangent).0);
             for ((x, squashed), tangent) in x.iter_mut().zip(squashed).zip(tangent) {
-                *squashed = sigmoid(simd, *x);
-                *tangent = tanh(simd, *x);
-                *x = exp(simd, *x);
+                [*squashed] = sigmoid(simd, [*x]);
+                [*tangent, _] = tanh(simd, [*x, *squashed]);
+                [*x] = exp(simd, [*x]);
             }
         }
     }
