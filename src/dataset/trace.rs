@@ -65,6 +65,9 @@ impl RequestTrace {
     }
 }
 
+/// Names that are compared one by one: hashing costs more than a few of these.
+const COMPARED: usize = 4;
+
 /// A column of names of which few are distinct: each row holds a small code instead of a text.
 #[derive(Debug, Clone, Default)]
 pub struct Labels {
@@ -107,9 +110,17 @@ impl Labels {
         self.codes.push(code);
     }
 
-    /// The code of a name that was there before. The first names are compared: hashing costs more than a few of these.
+    /// Appends a row of a name that was there before, if the text begins with it and what follows ends a name; returns its
+    /// length.
+    pub fn push_known(&mut self, text: &[u8], ends: impl Fn(&[u8]) -> bool) -> Option<usize> {
+        let begins = |name: &String| text.strip_prefix(name.as_bytes()).is_some_and(&ends);
+        let code = self.names.iter().take(COMPARED).position(begins)?;
+        self.codes.push(code as u32);
+        Some(self.names[code].len())
+    }
+
+    /// The code of a name that was there before.
     fn code(&self, name: &str) -> Option<u32> {
-        const COMPARED: usize = 4;
         let early = self.names.iter().take(COMPARED).position(|known| known == name);
         match early {
             Some(code) => Some(code as u32),
