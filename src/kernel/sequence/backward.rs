@@ -80,14 +80,14 @@ impl Packed {
     }
 }
 
-/// What one shard contributes to the gradients.
+/// What one shard contributes to the gradients, in the order in which it was computed.
 struct Found {
     /// By the input, `steps x rows x columns of the panels`; empty if nobody asked.
-    by_input: Buffer,
+    input: Buffer,
     /// By the input weights and the bias: `registers of units x (inputs + 1) x 4 sums`, in registers.
-    by_weight_ih: Buffer,
+    weight_ih: Buffer,
     /// By the recurrent weights: `registers of units x hidden x 4 sums`, in registers.
-    by_weight_hh: Buffer,
+    weight_hh: Buffer,
 }
 
 /// One shard backward over the whole sequence: what was kept of the sums becomes the gradients by the sums.
@@ -115,23 +115,23 @@ impl<C: Cell> WithSimd for Backward<'_, C> {
             by_state: zeros(if C::HAS_STATE { state } else { 0 }),
         };
         let mut found = Found {
-            by_input: Buffer::of(steps * rows * input_width),
-            by_weight_ih: zeros((inputs + 1) * SLOTS * units),
-            by_weight_hh: zeros(hidden * SLOTS * units),
+            input: Buffer::of(steps * rows * input_width),
+            weight_ih: zeros((inputs + 1) * SLOTS * units),
+            weight_hh: zeros(hidden * SLOTS * units),
         };
         for step in (0..steps).rev() {
             self.add_output(step, &mut later.direct);
             self.retreat(simd, step, &mut later);
             let kept = &self.shard.kept[step * SLOTS * state..(step + 1) * SLOTS * state];
             let input = &self.shard.input[step * rows * (inputs + 1)..(step + 1) * rows * (inputs + 1)];
-            add_outer_product(simd, (input, inputs + 1), inputs + 1, kept, &mut found.by_weight_ih);
+            add_outer_product(simd, (input, inputs + 1), inputs + 1, kept, &mut found.weight_ih);
             if step > 0 {
                 let before = &self.shard.hidden[step * state..(step + 1) * state];
-                add_outer_product(simd, (before, units), hidden, kept, &mut found.by_weight_hh);
+                add_outer_product(simd, (before, units), hidden, kept, &mut found.weight_hh);
                 multiply_blocks(simd, kept, rows, &self.packed.by_hidden, &mut later.by_hidden);
             }
             if let Some(panels) = &self.packed.by_input {
-                let target = &mut found.by_input[step * rows * input_width..(step + 1) * rows * input_width];
+                let target = &mut found.input[step * rows * input_width..(step + 1) * rows * input_width];
                 multiply_blocks(simd, kept, rows, panels, target);
             }
         }
@@ -239,7 +239,7 @@ fn gather_input(sizes: Sizes, shards: &[Shard], found: &[Found]) -> Vec<f32> {
     let Sizes { steps, batch, inputs, .. } = sizes;
     let mut values = Vec::with_capacity(steps * batch * inputs);
     for step in 0..steps {
-        for (shard, Found { by_input, .. }) in shards.iter().zip(found) {
+        for (shard, Found { input: by_input, .. }) in shards.iter().zip(found) {
             let part = by_input.len() / steps;
             let width = part / shard.rows.len();
             let rows = &by_input[step * part..(step + 1) * part];
@@ -271,9 +271,9 @@ fn gather_parameters<C: Cell>(sizes: Sizes, lanes: usize, found: &[Found]) -> Gr
     };
     Gradients {
         input: None,
-        weight_ih: gather(C::BY_INPUT, 0..inputs, inputs + 1, |found| &found.by_weight_ih),
-        weight_hh: gather(C::BY_HIDDEN, 0..hidden, hidden, |found| &found.by_weight_hh),
-        bias_ih: gather(C::BY_INPUT, inputs..inputs + 1, inputs + 1, |found| &found.by_weight_ih),
-        bias_hh: gather(C::BY_HIDDEN, inputs..inputs + 1, inputs + 1, |found| &found.by_weight_ih),
+        weight_ih: gather(C::BY_INPUT, 0..inputs, inputs + 1, |found| &found.weight_ih),
+        weight_hh: gather(C::BY_HIDDEN, 0..hidden, hidden, |found| &found.weight_hh),
+        bias_ih: gather(C::BY_INPUT, inputs..inputs + 1, inputs + 1, |found| &found.weight_ih),
+        bias_hh: gather(C::BY_HIDDEN, inputs..inputs + 1, inputs + 1, |found| &found.weight_ih),
     }
 }
