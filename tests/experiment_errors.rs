@@ -1405,6 +1405,20 @@ fn a_column_that_the_file_lacks_is_pointed_at() {
 }
 
 #[test]
+fn a_column_that_two_keys_name_is_pointed_at_where_it_is_named_again() {
+    let columns = "timestamp = \"at_ms\"\ntimestamp_unit = \"ms\"\nrequest_tokens = \"prompt\"\nresponse_tokens = \"prompt\"";
+    assert_snapshot!(mapped(&Lab::new(), columns), @r#"
+    error: the column `prompt` is named as `request_tokens` already
+     --> e.toml:8:19
+      |
+    8 | response_tokens = "prompt"
+      |                   ^^^^^^^^
+      |
+      = help: each of these keys needs a column of its own
+    "#);
+}
+
+#[test]
 fn an_unknown_unit_of_a_timestamp_is_pointed_at() {
     let columns = "timestamp = \"at_ms\"\ntimestamp_unit = \"minutes\"\nrequest_tokens = \"prompt\"\nresponse_tokens = \"answer\"";
     assert_snapshot!(mapped(&Lab::new(), columns), @r#"

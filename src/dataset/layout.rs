@@ -147,8 +147,9 @@ fn positions<const N: usize>(
 /// The layout that `[dataset.columns]` gives.
 ///
 /// # Errors
-/// A column that is not there, with the nearest name, or that is there twice.
+/// A column that is not there, with the nearest name, that is there twice, or that two keys name.
 pub fn mapped(names: &[String], columns: &ColumnsSpec) -> Result<Layout, SliceError> {
+    refuse_shared_columns(columns)?;
     let position = |key: &'static str, wanted: &str| {
         let mut found = (0..names.len()).filter(|&at| names[at] == wanted);
         match (found.next(), found.next()) {
@@ -179,6 +180,28 @@ pub fn mapped(names: &[String], columns: &ColumnsSpec) -> Result<Layout, SliceEr
         llm: optional("llm", &columns.llm)?,
         log_type: optional("log_type", &columns.log_type)?,
     })
+}
+
+/// Refuses a column that two keys name: it would be read for one of them only.
+fn refuse_shared_columns(columns: &ColumnsSpec) -> Result<(), SliceError> {
+    let named = [
+        ("timestamp", Some(&columns.timestamp)),
+        ("request_tokens", Some(&columns.request_tokens)),
+        ("response_tokens", Some(&columns.response_tokens)),
+        ("llm", columns.llm.as_ref()),
+        ("log_type", columns.log_type.as_ref()),
+    ];
+    for (index, (key, column)) in named.iter().enumerate() {
+        let earlier = named[..index].iter().find(|(_, other)| column.is_some() && other == column);
+        if let (Some((other, _)), Some(column)) = (earlier, column) {
+            return Err(SliceError {
+                key: vec!["columns", key],
+                message: format!("the column `{}` is named as `{other}` already", shortened(column)),
+                help: "each of these keys needs a column of its own".to_string(),
+            });
+        }
+    }
+    Ok(())
 }
 
 impl Layout {
