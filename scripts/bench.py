@@ -192,7 +192,7 @@ epochs()
 sweeps()
 traces()
 header = f"{processor()}, {len(os.sched_getaffinity(0))} cores, medians of {ROUNDS} alternating rounds"
-print(f"{header}\n\n| work | burstlab | peers | ratio to the best | target | |\n|---|---|---|---|---|---|")
+print(f"{header}\n\n| work | burstlab | beside | ratio | target | |\n|---|---|---|---|---|---|")
 for one in rows:
     peers = ", ".join(f"{name} {value:.4g}" for name, value in one["peers"].items())
     verdict = "" if one["met"] else "**missed** "

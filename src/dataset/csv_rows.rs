@@ -297,6 +297,19 @@ mod tests {
         }
 
         #[test]
+        fn sound_rows_are_plain_and_read_alike(
+            rows in prop::collection::vec(
+                ("-?[0-9]{1,17}(\\.[0-9]{1,9})?", "[ab]{1,3}", "[0-9é]{0,9}", "[0-9]{1,15}"),
+                1..40,
+            ),
+            ends in prop::sample::select(vec!["\n", "\r\n"]), at_end: bool,
+        ) {
+            let rows: Vec<String> = rows.iter().map(|(a, b, c, d)| format!("{a},{b},{c},{d}")).collect();
+            let (plain, strict) = both(&format!("a,b,c,d{ends}{}{}", rows.join(ends), if at_end { ends } else { "" }));
+            prop_assert_eq!(plain, Some(strict.unwrap()));
+        }
+
+        #[test]
         fn pieces_together_are_the_rows(rows in "([0-9,]{0,9}\n){0,20}[0-9]{0,3}") {
             let text = rows.repeat(PIECE_BYTES / 16);
             prop_assert_eq!(pieces(&text).collect::<String>(), text);

@@ -110,7 +110,7 @@ impl Labels {
         self.codes.push(code);
     }
 
-    /// Appends a row of a name that was there before, if the text begins with it and what follows ends a name; returns its
+    /// Appends a row of one of the first few names, if the text begins with it and what follows ends a name; returns its
     /// length.
     pub fn push_known(&mut self, text: &[u8], ends: impl Fn(&[u8]) -> bool) -> Option<usize> {
         let begins = |name: &String| text.strip_prefix(name.as_bytes()).is_some_and(&ends);

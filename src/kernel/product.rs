@@ -1,7 +1,8 @@
-//! Matrix products against a matrix that is packed once and used at every step of a sequence.
+//! The matrix products of one step of a sequence: with weights that are packed once for all steps, and between what the
+//! step kept and what its sums were made of.
 //!
-//! The packed matrix lies in panels: `G` registers of columns for each row, one row after the other. A block of rows on
-//! the left meets a panel with all sums in registers, so that a step needs no other memory.
+//! Packed weights lie in panels: `G` registers of columns for each row, one row after the other. A few rows on the left
+//! meet a panel at a time, so that all their sums stay in registers until they are complete.
 
 #![expect(clippy::inline_always, reason = "what is not inlined is compiled for the oldest processor")]
 
@@ -11,7 +12,8 @@ use pulp::Simd;
 
 use super::cell::SLOTS;
 
-/// Rows of the left matrix that are multiplied together on a processor with many registers, and with few.
+/// Rows of the left matrix (columns in an outer product) that are multiplied together on a processor with many registers,
+/// and with few.
 pub const MANY_ROWS: usize = 4;
 /// See [`MANY_ROWS`].
 pub const FEW_ROWS: usize = 2;
@@ -81,7 +83,7 @@ impl Panels {
         }
     }
 
-    /// Registers in a panel that leave the fewest unused.
+    /// Registers in a panel: as many as there are columns for, up to four, which share what is read of the left matrix.
     pub fn best_registers(columns: usize, lanes: usize) -> usize {
         match columns.div_ceil(lanes) {
             1 => 1,

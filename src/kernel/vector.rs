@@ -1,7 +1,7 @@
 //! Activation functions on whole SIMD registers.
 //!
-//! Each takes several registers and does every operation for all of them before the next: one result alone is a chain of
-//! some twenty operations that wait for each other, which leaves the processor idle most of the time.
+//! Those that take an exponential take several registers and go through all of them stage by stage: one result alone is a
+//! chain of some twenty operations that wait for each other, which leaves the processor idle most of the time.
 
 #![expect(clippy::inline_always, reason = "what is not inlined is compiled for the oldest processor")]
 

@@ -20,7 +20,7 @@ use super::cell::{SLOTS, Wiring};
 
 /// Rows of the batch in one shard.
 const SHARD: usize = 32;
-/// Rows whose activations are computed side by side.
+/// Rows whose states are activated side by side; the gates of one row are, too.
 const ROWS_AT_ONCE: usize = 4;
 
 /// Sizes of a layer and its input.
@@ -77,7 +77,7 @@ pub struct Trace(Vec<Shard>);
 #[derive(Debug, Clone)]
 struct Shard {
     rows: Range<usize>,
-    /// `steps x rows x (inputs + 1)`; the last is always 1, so that the bias is one more input weight.
+    /// `steps x rows x (inputs + 1)`; the last is always 1, whose weight's gradient is that of the bias.
     input: Buffer,
     /// What the cell keeps of its sums: `steps x registers of units x rows x 4 sums`, in registers.
     kept: Buffer,
@@ -234,6 +234,66 @@ mod tests {
             check::<LstmCell>(sizes, scope, seed)?;
             check::<GruCell>(sizes, scope, seed)?;
         }
+    }
+
+    /// The sequences of a batch know nothing of each other: in any batch, each has the outputs and gradients that it has
+    /// alone, and the gradients by the parameters are sums over the rows.
+    fn rows_do_not_meet<C: Cell>(sizes: Sizes, scope: Scope) {
+        let case = Case::new::<C>(sizes, scope, 11);
+        let Sizes { steps, batch, inputs, hidden } = sizes;
+        let (output, trace) = forward::<C>(sizes, case.view(), case.weights(), scope);
+        let found = backward::<C>(sizes, case.weights(), trace, &case.by_output, scope, true);
+        let by_input = found.input.as_deref().unwrap_or_default();
+        let slots = output.len() / (batch * hidden);
+        let close = |what: &str, found: &[f32], expected: &[f32]| {
+            for (found, expected) in found.iter().zip(expected) {
+                assert!(
+                    (found - expected).abs() < 2e-4 * expected.abs().max(1.0),
+                    "{what}: {found}, {expected}"
+                );
+            }
+        };
+        let of_row = |values: &[f32], row: usize, units: usize| -> Vec<f32> {
+            values
+                .chunks_exact(batch * units)
+                .flat_map(|step| step[row * units..(row + 1) * units].to_vec())
+                .collect()
+        };
+        let alone = Sizes { batch: 1, ..sizes };
+        let mut sums = [0, 1, 2, 3].map(|which: usize| vec![0.0; case.parameters[which].len()]);
+        for row in 0..batch {
+            let input = &case.input[row * steps * inputs..(row + 1) * steps * inputs];
+            let input = Input { values: input, step_stride: inputs, row_stride: steps * inputs };
+            let (own, trace) = forward::<C>(alone, input, case.weights(), scope);
+            assert_eq!(own.len(), slots * hidden);
+            close("output", &of_row(&output, row, hidden), &own);
+            let by_output = of_row(&case.by_output, row, hidden);
+            let own = backward::<C>(alone, case.weights(), trace, &by_output, scope, true);
+            close("input", &of_row(by_input, row, inputs), own.input.as_deref().unwrap_or_default());
+            let gradients = [own.weight_ih, own.weight_hh, own.bias_ih, own.bias_hh];
+            for (sum, own) in sums.iter_mut().flatten().zip(gradients.iter().flatten()) {
+                *sum += own;
+            }
+        }
+        let gradients = [found.weight_ih, found.weight_hh, found.bias_ih, found.bias_hh];
+        for (found, sum) in gradients.iter().zip(&sums) {
+            close("parameters", found, sum);
+        }
+    }
+
+    #[test]
+    fn a_sequence_has_the_outputs_and_gradients_in_any_batch_that_it_has_alone() {
+        let sizes = Sizes { steps: 3, batch: SHARD + 11, inputs: 4, hidden: 20 };
+        for scope in [Scope::All, Scope::Last] {
+            rows_do_not_meet::<LstmCell>(sizes, scope);
+            rows_do_not_meet::<GruCell>(sizes, scope);
+        }
+    }
+
+    #[test]
+    #[ignore = "holds on a processor without AVX only: scripts/check-old-processor.sh asks for it on an emulated one"]
+    fn registers_are_narrow() {
+        assert!(lanes() < 8, "{} lanes", lanes());
     }
 
     #[test]
