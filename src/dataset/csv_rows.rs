@@ -194,7 +194,7 @@ fn scan_digits(bytes: &[u8], at: &mut usize) -> u64 {
 }
 
 /// The number that the digits before any other byte make, and how many they are, without a branch: how long the next
-/// number is cannot be foreseen. All eight are added up side by side, first in pairs, then in fours (Lemire, 2022).
+/// number is cannot be foreseen. All eight are added up side by side, first in pairs, then in fours (Lemire, 2021).
 fn leading_digits(eight: [u8; 8]) -> (u64, usize) {
     const EACH: u64 = 0x0101_0101_0101_0101;
     let values = u64::from_le_bytes(eight) ^ (EACH * u64::from(b'0'));
