@@ -1,6 +1,6 @@
 //! The columns of a trace file, each value checked for what must stand there.
 
-use polars::prelude::{PolarsResult, Series};
+use polars_core::prelude::{PolarsResult, Series};
 
 use super::clock::parse_nanoseconds;
 use super::locate::Expect;

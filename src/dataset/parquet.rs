@@ -5,12 +5,18 @@ use std::cell::Cell;
 use std::io::Cursor;
 use std::sync::Once;
 
-use polars::prelude::{ArrayRef, ArrowDataType, ArrowField, ArrowSchema, ArrowTimeUnit, DataType, Series};
+use polars_core::prelude::{
+    ArrayRef, ArrowDataType, ArrowField, ArrowSchema, ArrowTimeUnit, CompatLevel, DataFrame, DataType, PolarsResult,
+    SchemaExt, Series,
+};
 use polars_arrow::array::PrimitiveArray;
 use polars_parquet::parquet::page::CompressedPage;
 use polars_parquet::read::{
     BasicDecompressor, ColumnChunkMetadata, FileMetadata, PageReader, column_iter_to_arrays, infer_schema,
     read_metadata,
+};
+use polars_parquet::write::{
+    CompressionOptions, Encoding, FileWriter, StatisticsOptions, Version, WriteOptions, row_group_iter,
 };
 use rayon::prelude::*;
 
@@ -133,6 +139,24 @@ impl<'a> ParquetFile<'a> {
             )))),
             _ => Ok(()),
         }
+    }
+
+    /// The values of a column by its name, as they are stored; what is missing is null.
+    ///
+    /// # Errors
+    /// A column that is not there, or pages that are damaged.
+    pub fn series(&self, name: &str) -> Result<Series, TraceError> {
+        let at = self.schema.index_of(name);
+        let at = at.ok_or_else(|| self.whole(&format!("there is no column `{name}`")))?;
+        let Some((_, field)) = self.schema.get_at_index(at) else {
+            return Err(self.whole(&damaged("a column is missing")));
+        };
+        let field = &plain(field);
+        let series = guarded(|| {
+            let chunks = self.decode(field)?;
+            Series::try_from((field, chunks)).map_err(|error| error.to_string())
+        });
+        series.map_err(|message| self.in_column(at, &damaged(&message)))
     }
 
     fn column(&self, at: usize, expect: Expect) -> Result<Column, TraceError> {
@@ -284,6 +308,36 @@ impl<'a> ParquetFile<'a> {
     fn in_column(&self, column: usize, message: &str) -> TraceError {
         TraceError { column: self.columns.get(column).cloned(), ..self.whole(message) }
     }
+}
+
+/// A frame as a Parquet file, its numbers as they are. polars' own writer would first estimate how many different values each
+/// column has, which takes longer than all the rest of writing a small file.
+///
+/// # Errors
+/// Columns that polars refuses, which would be a mistake in this program.
+pub fn write_parquet(frame: &mut DataFrame) -> PolarsResult<Vec<u8>> {
+    frame.rechunk_mut();
+    let options = WriteOptions {
+        statistics: StatisticsOptions::empty(),
+        compression: CompressionOptions::Snappy,
+        version: Version::V1,
+        data_page_size: None,
+    };
+    let encodings = frame.columns().iter().map(|column| {
+        let few = matches!(column.dtype(), DataType::String | DataType::UInt32);
+        vec![if few { Encoding::RleDictionary } else { Encoding::Plain }]
+    });
+    let encodings: Vec<_> = encodings.collect();
+    let schema = frame.schema().to_arrow(CompatLevel::newest());
+    let mut bytes = Vec::new();
+    let mut writer = FileWriter::try_new(&mut bytes, schema, options)?;
+    for rows in frame.iter_chunks(CompatLevel::newest(), false) {
+        let fields = writer.parquet_schema().fields().to_vec();
+        let count = rows.len() as u64;
+        writer.write(count, row_group_iter(rows, encodings.iter().cloned().collect(), fields, options))?;
+    }
+    writer.end(None)?;
+    Ok(bytes)
 }
 
 /// A column of text whose writer lists the distinct values, as pandas does for categories, is one of text.

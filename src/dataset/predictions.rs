@@ -1,18 +1,12 @@
 //! `predictions.parquet`: what a run forecast on validation and test beside what came, in original units.
 
-use std::fs::File;
 use std::ops::Range;
 use std::path::Path;
 
 use anyhow::Context;
-use polars::prelude::{
-    Column, CompatLevel, DataFrame, DataType, NamedFrom, ParquetReader, PolarsResult, SchemaExt, SerReader,
-    Series,
-};
-use polars_parquet::write::{
-    CompressionOptions, Encoding, FileWriter, StatisticsOptions, Version, WriteOptions, row_group_iter,
-};
+use polars_core::prelude::{Column, DataFrame, NamedFrom, Series};
 
+use super::parquet::{ParquetFile, write_parquet};
 use super::prepare::Prepared;
 use super::split::Part;
 use crate::model::QUANTILES;
@@ -112,34 +106,7 @@ pub fn write_predictions(table: &PredictionTable) -> anyhow::Result<Vec<u8>> {
     }
     let mut frame =
         DataFrame::new_infer_height(columns).context("the predictions have columns of unequal length")?;
-    encode(&mut frame).context("the predictions cannot be written as Parquet")
-}
-
-/// A frame as Parquet, its numbers as they are. polars' own writer would first estimate how many different values each
-/// column has, which takes longer than all the rest of writing a small file.
-fn encode(frame: &mut DataFrame) -> PolarsResult<Vec<u8>> {
-    frame.rechunk_mut();
-    let options = WriteOptions {
-        statistics: StatisticsOptions::empty(),
-        compression: CompressionOptions::Snappy,
-        version: Version::V1,
-        data_page_size: None,
-    };
-    let encodings = frame.columns().iter().map(|column| {
-        let few = matches!(column.dtype(), DataType::String | DataType::UInt32);
-        vec![if few { Encoding::RleDictionary } else { Encoding::Plain }]
-    });
-    let encodings: Vec<_> = encodings.collect();
-    let schema = frame.schema().to_arrow(CompatLevel::newest());
-    let mut bytes = Vec::new();
-    let mut writer = FileWriter::try_new(&mut bytes, schema, options)?;
-    for rows in frame.iter_chunks(CompatLevel::newest(), false) {
-        let fields = writer.parquet_schema().fields().to_vec();
-        let count = rows.len() as u64;
-        writer.write(count, row_group_iter(rows, encodings.iter().cloned().collect(), fields, options))?;
-    }
-    writer.end(None)?;
-    Ok(bytes)
+    write_parquet(&mut frame).context("the predictions cannot be written as Parquet")
 }
 
 /// `gap_s_q025` for the quantile at 0.025: its level in thousandths.
@@ -163,27 +130,28 @@ fn column(name: &str, values: &[String]) -> Column {
 /// # Errors
 /// A file that is missing or damaged.
 pub fn read_predictions(path: &Path) -> anyhow::Result<PredictionTable> {
-    let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    let bytes = std::fs::read(path).with_context(|| format!("cannot open {}", path.display()))?;
     let damaged = || format!("{} is not a table of predictions", path.display());
-    let frame = ParquetReader::new(file).finish().with_context(damaged)?;
+    let name = path.display().to_string();
+    let file = ParquetFile::new(&name, &bytes).with_context(damaged)?;
     let singles = |name: &str| -> anyhow::Result<Vec<f64>> {
-        let series = frame.column(name).with_context(damaged)?.as_materialized_series().clone();
+        let series = file.series(name).with_context(damaged)?;
         let values = series.f32().with_context(damaged)?;
         Ok(values.iter().map(|value| f64::from(value.unwrap_or(f32::NAN))).collect())
     };
-    let time_s = frame.column("time_s").with_context(damaged)?.as_materialized_series().clone();
-    let part = frame.column("part").with_context(damaged)?.as_materialized_series().clone();
-    let ahead = frame.column("ahead").with_context(damaged)?.as_materialized_series().clone();
-    let targets: Vec<String> = frame
-        .get_column_names()
-        .iter()
-        .filter_map(|name| name.strip_suffix("_actual").map(str::to_string))
-        .collect();
+    let (part, time_s, ahead) = (file.series("part"), file.series("time_s"), file.series("ahead"));
+    let (part, time_s, ahead) =
+        (part.with_context(damaged)?, time_s.with_context(damaged)?, ahead.with_context(damaged)?);
+    let targets = file.columns.iter().filter_map(|name| name.strip_suffix("_actual").map(str::to_string));
+    let targets: Vec<String> = targets.collect();
     let has_quantiles =
-        targets.first().is_some_and(|target| frame.column(&quantile_column(target, QUANTILES[0])).is_ok());
+        targets.first().is_some_and(|target| file.columns.contains(&quantile_column(target, QUANTILES[0])));
     let quantiles = targets.iter().filter(|_| has_quantiles).map(|target| {
         QUANTILES.iter().map(|level| singles(&quantile_column(target, *level))).collect::<anyhow::Result<_>>()
     });
+    let of_each = |suffix: &str| -> anyhow::Result<Vec<Vec<f64>>> {
+        targets.iter().map(|name| singles(&format!("{name}{suffix}"))).collect()
+    };
     Ok(PredictionTable {
         stride: 1,
         quantiles: quantiles.collect::<anyhow::Result<_>>()?,
@@ -195,14 +163,8 @@ pub fn read_predictions(path: &Path) -> anyhow::Result<PredictionTable> {
             .collect(),
         time_s: time_s.f64().with_context(damaged)?.iter().map(|value| value.unwrap_or(f64::NAN)).collect(),
         ahead: ahead.u32().with_context(damaged)?.iter().map(|value| value.unwrap_or(0)).collect(),
-        actual: targets
-            .iter()
-            .map(|name| singles(&format!("{name}_actual")))
-            .collect::<anyhow::Result<_>>()?,
-        forecast: targets
-            .iter()
-            .map(|name| singles(&format!("{name}_forecast")))
-            .collect::<anyhow::Result<_>>()?,
+        actual: of_each("_actual")?,
+        forecast: of_each("_forecast")?,
         targets,
     })
 }

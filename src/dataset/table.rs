@@ -1,11 +1,11 @@
 //! Tables of mixed columns for other tools: CSV and Parquet.
 
-use std::io::Cursor;
-
 use anyhow::Context;
-use polars::prelude::{
-    Column, CsvWriter, DataFrame, NamedFrom, ParquetCompression, ParquetWriter, SerWriter, Series,
-};
+use polars_core::prelude::{Column, DataFrame, NamedFrom, Series};
+use polars_io::csv::write::CsvWriter;
+use polars_io::prelude::SerWriter;
+
+use super::parquet::write_parquet;
 
 /// The values of a column; what is missing is `None`.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,17 +54,14 @@ pub fn write_table(columns: &[NamedColumn], file: TableFile) -> anyhow::Result<V
     });
     let mut frame =
         DataFrame::new_infer_height(columns.collect()).context("the table's columns do not fit")?;
-    let mut bytes = Cursor::new(Vec::new());
     match file {
         TableFile::Csv => {
+            let mut bytes = Vec::new();
             CsvWriter::new(&mut bytes).finish(&mut frame).context("the table cannot be written as CSV")?;
+            Ok(bytes)
         }
         TableFile::Parquet => {
-            ParquetWriter::new(&mut bytes)
-                .with_compression(ParquetCompression::Snappy)
-                .finish(&mut frame)
-                .context("the table cannot be written as Parquet")?;
+            write_parquet(&mut frame).context("the table cannot be written as Parquet")
         }
     }
-    Ok(bytes.into_inner())
 }

@@ -3,6 +3,7 @@
 use anyhow::Context;
 use serde_json::Value;
 
+use super::row::from_row;
 use super::owner::Owner;
 use super::{Status, Store};
 
@@ -28,7 +29,7 @@ pub struct AttemptRow {
 }
 
 /// An experiment that plans a run.
-#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanningRow {
     /// Its name.
     pub experiment: String,
@@ -43,6 +44,8 @@ pub struct PlanningRow {
     /// Runs of the experiment that are neither done nor given up.
     pub open: i64,
 }
+
+from_row!(PlanningRow { experiment, path, planned_at, ran, stopped, open });
 
 /// What a run is, whoever plans it.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,7 +62,6 @@ pub struct RecordRow {
     pub params: Value,
 }
 
-#[derive(sqlx::FromRow)]
 struct RawAttempt {
     status: String,
     started_at: String,
@@ -70,6 +72,8 @@ struct RawAttempt {
     error: Option<String>,
     owner: String,
 }
+
+from_row!(RawAttempt { status, started_at, finished_at, wall_s, device, version, error, owner });
 
 impl Store {
     /// A run, whether or not an experiment still plans it.

@@ -11,6 +11,7 @@ mod owner;
 mod plan;
 mod query;
 mod read;
+mod row;
 mod script;
 mod snapshot;
 mod statement;
@@ -22,8 +23,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection, SqlSafeStr};
 use tokio::runtime::Runtime;
 
 pub use attempt::{Attempt, Claim, ClaimRequest, Status};
@@ -183,8 +185,25 @@ impl Store {
 
 /// The migrations that this program knows.
 fn known() -> impl Iterator<Item = i64> {
-    static KNOWN: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
-    KNOWN.iter().map(|migration| migration.version)
+    (1..).take(MIGRATIONS.len())
+}
+
+/// The migrations in their order: what each does, and its statements. A store keeps a hash of the statements, so a migration
+/// that has been released never changes.
+const MIGRATIONS: [(&str, &str); 5] = [
+    ("foundation", include_str!("../../migrations/0001_foundation.sql")),
+    ("search", include_str!("../../migrations/0002_search.sql")),
+    ("standing attempt", include_str!("../../migrations/0003_standing_attempt.sql")),
+    ("claims", include_str!("../../migrations/0004_claims.sql")),
+    ("intervals", include_str!("../../migrations/0005_intervals.sql")),
+];
+
+fn migrator() -> Migrator {
+    let migrations = known().zip(MIGRATIONS).map(|(version, (description, statements))| {
+        let statements = statements.into_sql_str();
+        Migration::new(version, description.into(), MigrationType::Simple, statements, false)
+    });
+    Migrator::with_migrations(migrations.collect())
 }
 
 /// The migrations that a store lacks.
@@ -203,9 +222,9 @@ async fn migrations(connection: &mut SqliteConnection) -> sqlx::Result<Vec<i64>>
 }
 
 /// Makes or upgrades the tables, all in one transaction: a process that is killed on the way leaves none of them.
-async fn migrate(connection: &mut SqliteConnection) -> Result<(), sqlx::migrate::MigrateError> {
+async fn migrate(connection: &mut SqliteConnection) -> Result<(), MigrateError> {
     let mut whole = connection.begin().await?;
-    sqlx::migrate!("./migrations").run(&mut *whole).await?;
+    migrator().run(&mut *whole).await?;
     Ok(whole.commit().await?)
 }
 

@@ -5,11 +5,12 @@ use std::collections::HashMap;
 use anyhow::{Context, bail};
 use serde_json::Value;
 
+use super::row::from_row;
 use super::{Status, Store};
 use crate::experiment::ObjectiveSpec;
 
 /// An experiment as recorded.
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct ExperimentRow {
     /// Its name.
     pub name: String,
@@ -32,6 +33,8 @@ pub struct ExperimentRow {
     /// JSON of the file's `[report]` table.
     pub report: String,
 }
+
+from_row!(ExperimentRow { name, description, path, text, overrides, axes, objective, command, updated_at, report });
 
 /// One run with the attempt that its status comes from.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,7 +80,7 @@ pub struct RunRow {
 }
 
 /// One metric.
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct MetricRow {
     /// The run.
     pub run_id: String,
@@ -93,8 +96,10 @@ pub struct MetricRow {
     pub value: f64,
 }
 
+from_row!(MetricRow { run_id, part, target, unit, name, value });
+
 /// One metric of the forecasts that fall into one bucket.
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct BreakdownRow {
     /// The run.
     pub run_id: String,
@@ -114,8 +119,10 @@ pub struct BreakdownRow {
     pub forecasts: i64,
 }
 
+from_row!(BreakdownRow { run_id, dimension, bucket, target, unit, name, value, forecasts });
+
 /// One epoch.
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct EpochRow {
     /// The run.
     pub run_id: String,
@@ -127,8 +134,10 @@ pub struct EpochRow {
     pub valid_loss: f64,
 }
 
+from_row!(EpochRow { run_id, epoch, train_loss, valid_loss });
+
 /// One event of the scheduler's log.
-#[derive(Debug, Clone, PartialEq, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct EventRow {
     /// When.
     pub at: String,
@@ -137,6 +146,8 @@ pub struct EventRow {
     /// The particulars.
     pub detail: String,
 }
+
+from_row!(EventRow { at, kind, detail });
 
 /// Which runs to list.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -151,7 +162,6 @@ pub struct RunFilter {
     pub conditions: Vec<(String, String)>,
 }
 
-#[derive(sqlx::FromRow)]
 struct RawRun {
     run_id: String,
     experiment: String,
@@ -173,6 +183,8 @@ struct RawRun {
     leak_verdict: String,
     error: Option<String>,
 }
+
+from_row!(RawRun { run_id, experiment, model, seed, fold, status, device, params, started_at, finished_at, wall_s, peak_rss_bytes, attempts, git_commit, git_dirty, version, dataset_sha256, leak_verdict, error });
 
 const SELECT_RUNS: &str = "SELECT v.run_id, v.experiment, v.model, v.seed, v.fold, v.status, v.device, v.params, \
      v.started_at, v.finished_at, v.wall_s, v.peak_rss_bytes, v.attempts, v.git_commit, v.git_dirty, \

@@ -6,8 +6,8 @@ use std::collections::HashMap;
 
 use burn::backend::Flex;
 use burn::module::{ModuleMapper, ModuleVisitor, Param, ParamId};
-use burn::optim::decay::WeightDecayConfig;
-use burn::optim::{AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn_optim::decay::WeightDecayConfig;
+use burn_optim::{AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
 
 use super::ComputeDevice;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use burn::optim::GradientsParams;
+use burn_optim::GradientsParams;
 use burn::tensor::Tensor;
 
 use super::adam::Descent;
