@@ -2,10 +2,10 @@
 
 use burstlab::kernel::sequence::{Input, Scope, Sizes, Weights, backward, forward, infer};
 use burstlab::kernel::{
-    AdamMoments, AdamStep, Cell, Fold, GruCell, LstmCell, Pasts, WindowSizes, window_gradients,
+    AdamMoments, AdamStep, Fold, GruCell, LstmCell, Pasts, RecurrentCell, WindowSizes, window_gradients,
     window_products,
 };
-use burstlab::train::Stream;
+use burstlab::stats::Stream;
 use divan::Bencher;
 
 fn main() {
@@ -21,7 +21,7 @@ struct Layer {
 }
 
 impl Layer {
-    fn new<C: Cell>((hidden, batch): (usize, usize)) -> Self {
+    fn new<C: RecurrentCell>((hidden, batch): (usize, usize)) -> Self {
         let sizes = Sizes { steps: 50, batch, inputs: 5, hidden };
         let width = C::GATES * hidden;
         let mut stream = Stream::weights(1);
@@ -42,19 +42,19 @@ impl Layer {
 }
 
 #[divan::bench(types = [LstmCell, GruCell], args = SIZES)]
-fn sequence_inference<C: Cell>(bencher: Bencher<'_, '_>, size: (usize, usize)) {
+fn sequence_inference<C: RecurrentCell>(bencher: Bencher<'_, '_>, size: (usize, usize)) {
     let layer = Layer::new::<C>(size);
     bencher.bench_local(|| infer::<C>(layer.sizes, layer.input(), layer.weights(), Scope::Last));
 }
 
 #[divan::bench(types = [LstmCell, GruCell], args = SIZES)]
-fn sequence_forward<C: Cell>(bencher: Bencher<'_, '_>, size: (usize, usize)) {
+fn sequence_forward<C: RecurrentCell>(bencher: Bencher<'_, '_>, size: (usize, usize)) {
     let layer = Layer::new::<C>(size);
     bencher.bench_local(|| forward::<C>(layer.sizes, layer.input(), layer.weights(), Scope::Last));
 }
 
 #[divan::bench(types = [LstmCell, GruCell], args = SIZES)]
-fn sequence_backward<C: Cell>(bencher: Bencher<'_, '_>, size: (usize, usize)) {
+fn sequence_backward<C: RecurrentCell>(bencher: Bencher<'_, '_>, size: (usize, usize)) {
     let layer = Layer::new::<C>(size);
     let by_output = vec![1.0; size.0 * size.1];
     bencher

@@ -12,12 +12,13 @@ use std::time::Instant;
 use burstlab::dataset::{
     Channel, ChannelScale, Loader, Part, ScaledSteps, Scaler, StepTimes, Transform, Windows,
 };
-use burstlab::experiment::{ExperimentSpec, RunSpec, TrainingSpec};
 use burstlab::kernel::matrix_rate;
-use burstlab::model::{
-    BuildContext, DlinearSpec, FitData, Forecaster, LinearSpec, ModelSpec, RecurrentSpec, Shape, build,
+use burstlab::model::{BuildContext, Forecaster, build};
+use burstlab::spec::{
+    DlinearSpec, ExperimentSpec, LinearSpec, ModelSpec, RecurrentSpec, RunSpec, TrainingSpec,
 };
-use burstlab::train::{ComputeDevice, Stream};
+use burstlab::stats::Stream;
+use burstlab::train::{ComputeDevice, FitData, Shape};
 use serde_json::json;
 
 #[global_allocator]

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use anyhow::Context;
 use tempfile::TempDir;
 
-use crate::process::start_time;
+use crate::system::process::start_time;
 
 /// Writes a file under a temporary name and renames it.
 ///

@@ -146,7 +146,7 @@ fn no_more_runs_go_on_at_once_than_fit_into_memory() {
         "[task.next_request]\nlookback = 5\n[[models]]\n[models.zero]\n[[models]]\n[models.mean]\n",
     );
     // Two thirds of what is available never fit twice.
-    let available_mib = burstlab::memory::available_bytes().unwrap() >> 20;
+    let available_mib = burstlab::system::memory::available_bytes().unwrap() >> 20;
     let each = format!("scheduler.memory_per_run=\"{}MiB\"", available_mib * 2 / 3);
     let outcome = lab.run(&file, &["--slots", "2", "--set", &each]);
     assert!(outcome.stderr.contains("memory for 1 run at once, not 2: each may take"), "{}", outcome.stderr);

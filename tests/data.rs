@@ -71,7 +71,7 @@ fn the_latest_rows_are_the_last_ones_and_not_the_first() {
     let text = "date,load\n2024-01-01,1\n2024-01-02,2\n2024-01-03,3\n2024-01-04,4\n2024-01-05,5\n";
     lab.file("load.csv", text);
     let slice = |rows: &str| {
-        let spec: burstlab::experiment::DatasetSpec =
+        let spec: burstlab::spec::DatasetSpec =
             serde_json::from_str(&format!("{{\"source\": \"x\", {rows}}}")).unwrap();
         let trace = burstlab::dataset::read_trace(&lab.folder.path().join("load.csv")).unwrap();
         match burstlab::dataset::slice(&trace, &spec).unwrap().0.into_owned() {

@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use burstlab::dataset::{CatalogEntry, Fetched, fetch};
-use burstlab::experiment::hex;
+use burstlab::text::hex;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 

@@ -5,11 +5,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a malformed reference file must fail the test")]
 
-use burstlab::metric::closed_form::{
+use burstlab::stats::closed_form::{
     crps_exponential, crps_gamma, crps_logistic, crps_lognormal, crps_normal, crps_poisson,
     log_score_exponential, log_score_gamma, log_score_lognormal,
 };
-use burstlab::metric::{
+use burstlab::stats::{
     crps_ensemble, crps_ensemble_fair, crps_quantile, diebold_mariano, holm, interval_score, paired_t,
     pinball, point_metrics, seasonal_scale, split_half_width, wilcoxon_exact,
 };

@@ -5,9 +5,9 @@
 mod common;
 
 use burstlab::dataset::{Loader, Part, read_predictions};
-use burstlab::intervals::{LEVELS, interval};
-use burstlab::model::{MEDIAN, QUANTILES};
-use burstlab::scheduler::SavedRun;
+use burstlab::model::intervals::{LEVELS, interval};
+use burstlab::stats::{MEDIAN, QUANTILES};
+use burstlab::store::SavedRun;
 use burstlab::train::ComputeDevice;
 use common::{Lab, azure_excerpt};
 use serde_json::Value;

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use burstlab::dataset::{Loader, Part, read_predictions};
-use burstlab::scheduler::SavedRun;
+use burstlab::store::SavedRun;
 use burstlab::train::ComputeDevice;
 use common::{Lab, azure_excerpt};
 use serde_json::Value;

@@ -6,11 +6,13 @@ use clap::Args;
 use serde_json::json;
 
 use super::OutputFormat;
-use crate::console::{Console, table};
-use crate::exit_code::Exit;
+use super::console::Console;
+use super::exit_code::Exit;
+use crate::compare::claims::{Judgement, judge, tally, to_json};
 use crate::files::write_whole;
-use crate::report::claims::{self, Judgement};
+use crate::report::claims;
 use crate::store::{Store, results_folder};
+use crate::text::table;
 
 #[derive(Debug, Args)]
 pub(super) struct ClaimsArgs {
@@ -32,7 +34,7 @@ pub(super) fn claims(args: &ClaimsArgs, console: Console) -> anyhow::Result<Exit
     };
     let mut judged = Vec::new();
     for name in names {
-        let judgements = claims::judge(&mut store, &name)?;
+        let judgements = judge(&mut store, &name)?;
         judged.push((name, judgements));
     }
     if let Some(path) = &args.junit {
@@ -42,9 +44,7 @@ pub(super) fn claims(args: &ClaimsArgs, console: Console) -> anyhow::Result<Exit
         OutputFormat::Json => {
             let list: Vec<_> = judged
                 .iter()
-                .map(
-                    |(name, judgements)| json!({ "experiment": name, "claims": claims::to_json(judgements) }),
-                )
+                .map(|(name, judgements)| json!({ "experiment": name, "claims": to_json(judgements) }))
                 .collect();
             console.result(&json!(list).to_string());
         }
@@ -80,6 +80,6 @@ pub(super) fn to_text(judgements: &[Judgement]) -> String {
     let numeric: Vec<usize> = (list.text_columns..headers.len()).collect();
     let mut lines = vec![table(&headers, &rows, &numeric)];
     lines.extend(claims::reasons(judgements));
-    lines.push(claims::tally(judgements));
+    lines.push(tally(judgements));
     lines.join("\n")
 }

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
+use super::console::Console;
 use super::dataset::SourceArgs;
 use super::{OutputFormat, usage};
-use crate::console::{Console, grouped};
 use crate::dataset::{CleanFile, Dropped, Removed, Trace, dropped, slice, write_requests};
-use crate::experiment::{CleaningSpec, DatasetSpec};
 use crate::files::write_whole;
+use crate::spec::{CleaningSpec, DatasetSpec};
+use crate::text::grouped;
 
 #[derive(Debug, Args)]
 pub(super) struct CleanArgs {

@@ -9,18 +9,18 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 
 use super::cleaning::{CleanArgs, clean};
+use super::console::Console;
+use super::exit_code::Exit;
 use super::inspection::{facts_of, inspection_text, shape_of};
 use super::{OutputFormat, usage};
-use crate::console::{Console, table};
 use crate::dataset::{
     Fetched, PrepareError, SYNTHETIC, Source, Trace, catalog, dataset_folder, fetch, find_source, inspect,
     read_trace_as, synthetic,
 };
-use crate::exit_code::Exit;
-use crate::experiment::ColumnsSpec;
 use crate::files::write_whole;
-use crate::nearest::nearest;
 use crate::report::inspection_page;
+use crate::spec::ColumnsSpec;
+use crate::text::{nearest, table};
 
 #[derive(Debug, Args)]
 pub(super) struct DatasetArgs {

@@ -4,9 +4,9 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::OutputFormat;
-use crate::console::Console;
-use crate::exit_code::Exit;
-use crate::experiment::run_label;
+use super::console::Console;
+use super::exit_code::Exit;
+use crate::spec::run_label;
 use crate::store::{AttemptRow, EventRow, PlanningRow, Status, Store, results_folder};
 
 #[derive(Debug, Args)]

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::Value;
 
+use super::console::Console;
+use super::exit_code::Exit;
 use super::usage;
-use crate::console::Console;
 use crate::dataset::{ColumnValues, NamedColumn, TableFile, write_table};
-use crate::exit_code::Exit;
-use crate::experiment::lookup;
 use crate::files::write_whole;
+use crate::spec::lookup;
 use crate::store::{MetricRow, RunFilter, RunRow, Store, results_folder};
 
 #[derive(Debug, Args)]

@@ -2,18 +2,18 @@
 
 use std::io::ErrorKind;
 
+use super::console::Console;
+use super::exit_code::Exit;
 use super::predict::PredictArgs;
-use crate::console::Console;
 use crate::dataset::{PrepareError, RowReader, TraceError};
-use crate::exit_code::Exit;
 use crate::predict::{Document, Event, Lines, SavedModel, Watch};
-use crate::scheduler::interrupt;
+use crate::system::interrupt;
 
 /// Lines are handed over when so many bytes have come together, or when there is nothing left to read.
 const BLOCK: usize = 1 << 16;
 
 pub(super) fn follow(args: &PredictArgs, model: &SavedModel, console: Console) -> anyhow::Result<Exit> {
-    interrupt::end_at_once(move || console.finish_lines(), Exit::Interrupted)?;
+    interrupt::end_at_once(move || console.finish_lines(), Exit::Interrupted as u8)?;
     let mut lines = if args.reads_input() { Lines::of_input() } else { Lines::of_growing(&args.trace)? };
     let mut follower = Follower {
         name: if args.reads_input() {

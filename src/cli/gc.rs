@@ -8,11 +8,10 @@ use serde_json::json;
 use walkdir::WalkDir;
 
 use super::OutputFormat;
-use crate::console::{Console, bytes};
-use crate::exit_code::Exit;
+use super::console::{Console, bytes};
+use super::exit_code::Exit;
 use crate::files;
-use crate::scheduler::{run_folder, saved_file};
-use crate::store::{Store, results_folder};
+use crate::store::{Store, results_folder, run_folder, saved_file};
 
 #[derive(Debug, Args)]
 pub(super) struct GcArgs {

@@ -1,7 +1,7 @@
 //! Facts about a trace, as people read them.
 
-use crate::console::{grouped, table};
 use crate::dataset::{Distribution, Inspection, LoadFacts, RequestFacts, is_profile};
+use crate::text::{grouped, table};
 
 /// What is in a trace: `file` is named in the first line.
 pub(super) fn inspection_text(file: &str, inspection: &Inspection) -> String {

@@ -7,10 +7,10 @@ use walkdir::WalkDir;
 use super::run::{Engine, RunArgs};
 use super::usage;
 use crate::dataset::Loader;
-use crate::device::{DeviceRequest, Machine, Placement};
-use crate::experiment::{Bytes, Experiment, SlurmSpec};
-use crate::memory;
-use crate::scheduler::Sweep;
+use crate::engine::Sweep;
+use crate::spec::{Bytes, Experiment, SlurmSpec};
+use crate::system::device::{DeviceRequest, Machine, Placement};
+use crate::system::memory;
 
 /// One planned experiment.
 pub(super) struct Job {

@@ -8,11 +8,10 @@ use clap::Args;
 use serde_json::json;
 
 use super::OutputFormat;
-use crate::console::Console;
-use crate::exit_code::Exit;
+use super::console::Console;
+use super::exit_code::Exit;
 use crate::files;
-use crate::scheduler::{has_files, run_folder};
-use crate::store::{Merged, Store, results_folder, store_at};
+use crate::store::{Merged, Store, has_files, results_folder, run_folder, store_at};
 
 #[derive(Debug, Args)]
 pub(super) struct MergeArgs {

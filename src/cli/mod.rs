@@ -3,7 +3,9 @@
 
 mod claims;
 mod cleaning;
+pub mod console;
 mod dataset;
+pub mod exit_code;
 mod explain;
 mod export;
 mod follow;
@@ -27,13 +29,13 @@ use std::path::Path;
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::console::Console;
-use crate::device::Placement;
-use crate::exit_code::Exit;
-use crate::experiment::ExperimentError;
-use crate::scheduler::serve;
+use crate::engine::local::serve;
+use crate::spec::ExperimentError;
 use crate::store::Refusal;
+use crate::system::device::Placement;
 use crate::{files, store};
+use console::Console;
+use exit_code::Exit;
 
 /// Batch experiments that forecast LLM-serving workload.
 ///
@@ -162,7 +164,7 @@ fn dispatch(command: Command, console: Console) -> anyhow::Result<Exit> {
         Command::Predict(args) => predict::predict(&args, console),
         Command::Dataset(args) => dataset::dataset(&args, console),
         Command::Schema => {
-            console.result(&crate::experiment::json_schema());
+            console.result(&crate::spec::json_schema());
             Ok(Exit::Ok)
         }
         Command::Worker { placement } => {

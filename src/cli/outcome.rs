@@ -3,13 +3,16 @@
 use serde_json::json;
 
 use super::OutputFormat;
+use super::console::Console;
 use super::job::Job;
 use super::run::RunArgs;
-use crate::console::{Console, table};
+use crate::compare::Comparison;
+use crate::compare::claims::to_json;
+use crate::engine::Sweep;
+use crate::engine::local::{Spent, Summary};
 use crate::report;
-use crate::report::claims;
-use crate::scheduler::{Spent, Summary, Sweep};
 use crate::store::{Store, results_folder};
+use crate::text::table;
 
 /// What is about to happen; nothing to say of a share that has no run.
 pub(super) fn opening(sweep: &Sweep, planned: usize, todo: usize, slots: usize) -> Option<String> {
@@ -80,7 +83,7 @@ pub(super) fn print_outcome(
     job: &Job,
     summary: &Summary,
     wall_s: f64,
-    comparison: &report::Comparison,
+    comparison: &Comparison,
     written: &report::Written,
     format: OutputFormat,
     console: Console,
@@ -100,7 +103,7 @@ pub(super) fn print_outcome(
             "spent_budget": summary.spent.map(budget_name),
             "wall_s": wall_s,
             "leaderboards": comparison.to_json(),
-            "claims": claims::to_json(&comparison.claims),
+            "claims": to_json(&comparison.claims),
             "report": written.html,
         });
         console.result(&outcome.to_string());

@@ -4,16 +4,17 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
 
+use super::console::Console;
+use super::exit_code::Exit;
 use super::{existing_file, follow, usage};
-use crate::console::{Console, number, table};
 use crate::dataset::read_trace_as;
-use crate::exit_code::Exit;
 use crate::files::write_whole;
-use crate::intervals::interval;
+use crate::model::intervals::interval;
 use crate::predict::{Document, Predictor, to_burstgpt, to_mooncake};
 use crate::store::results_folder;
+use crate::text::{number, table};
 
-/// Index of the interval that people are shown, in [`crate::intervals::LEVELS`].
+/// Index of the interval that people are shown, in [`crate::model::intervals::LEVELS`].
 const EIGHTY: usize = 1;
 
 #[derive(Debug, Args)]

@@ -4,9 +4,10 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::TableFormat;
-use crate::console::{Console, number, table};
-use crate::exit_code::Exit;
+use super::console::Console;
+use super::exit_code::Exit;
 use crate::store::{Cell, Store, results_folder};
+use crate::text::{number, table};
 
 #[derive(Debug, Args)]
 pub(super) struct QueryArgs {

@@ -3,9 +3,10 @@
 use clap::Args;
 
 use super::OutputFormat;
-use crate::console::Console;
-use crate::exit_code::Exit;
-use crate::report::{Comparison, PlotSet, write};
+use super::console::Console;
+use super::exit_code::Exit;
+use crate::compare::Comparison;
+use crate::report::{PlotSet, write};
 use crate::store::{Store, results_folder};
 
 #[derive(Debug, Args)]

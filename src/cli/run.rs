@@ -8,16 +8,19 @@ use anyhow::{Context, bail};
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
+use super::console::Console;
+use super::exit_code::Exit;
 use super::job::{Job, experiment_files};
 use super::outcome::{note_outcome, opening, print_outcome, print_plan, print_share};
 use super::{OutputFormat, slurm, usage};
-use crate::console::Console;
+use crate::compare::Comparison;
+use crate::compare::claims::{Judgement, judge, to_json};
 use crate::dataset::{Loader, find_source};
-use crate::exit_code::Exit;
-use crate::experiment::{Experiment, Partition, Run, SearchSpec, Strategy};
-use crate::report::claims::{self, Judgement};
-use crate::scheduler::{Budget, Lab, LabOptions, Summary, interrupt};
+use crate::engine::local::{Budget, DispatchOptions, Dispatcher, Summary};
+use crate::plan::{Partition, Run};
+use crate::spec::{Experiment, SearchSpec, Strategy};
 use crate::store::{PlanRecord, Store, results_folder};
+use crate::system::interrupt;
 use crate::{files, report};
 
 #[derive(Debug, Args)]
@@ -170,7 +173,7 @@ fn report_skipped(experiment: &Experiment, args: &RunArgs, console: Console) -> 
     match args.format {
         OutputFormat::Human => console.result(&format!("{name}\n{}", super::claims::to_text(&judgements))),
         OutputFormat::Json => {
-            let claims = claims::to_json(&judgements);
+            let claims = to_json(&judgements);
             console.result(&json!({ "experiment": name, "skipped": true, "claims": claims }).to_string());
         }
     }
@@ -179,7 +182,7 @@ fn report_skipped(experiment: &Experiment, args: &RunArgs, console: Console) -> 
 
 /// Judges the claims of an experiment and records the verdicts.
 fn judge_claims(store: &mut Store, name: &str) -> anyhow::Result<Vec<Judgement>> {
-    let judgements = claims::judge(store, name)?;
+    let judgements = judge(store, name)?;
     let records: Vec<_> = judgements.iter().map(Judgement::record).collect();
     store.record_verdicts(name, &records)?;
     Ok(judgements)
@@ -243,7 +246,7 @@ fn run_one(
     }
     let mut progress = console.sweep(todo.len(), slots);
     let options = options(job, args, budget, &results);
-    let lab = Lab::new(&mut store, options, &mut job.sweep, &todo, &mut progress)?;
+    let lab = Dispatcher::new(&mut store, options, &mut job.sweep, &todo, &mut progress)?;
     let summary = lab.run()?;
     let wall_s = progress.finish();
     note_outcome(&name, &summary, wall_s, console);
@@ -256,7 +259,7 @@ fn run_one(
     judge_claims(&mut store, &name)?;
     // The report reads through a connection of its own, so that it sees what any reader would see.
     store.close()?;
-    let comparison = report::Comparison::read(&mut Store::open_read_only(&results)?, &name)?;
+    let comparison = Comparison::read(&mut Store::open_read_only(&results)?, &name)?;
     let written = report::write(&comparison, &results, report::PlotSet::Full)?;
     print_outcome(job, &summary, wall_s, &comparison, &written, args.format, console);
     let refuted = comparison.claims.iter().any(Judgement::is_surprise);
@@ -282,10 +285,10 @@ fn lone_search(search: &SearchSpec, results: &Path, name: &str) -> anyhow::Resul
     }
 }
 
-fn options(job: &Job, args: &RunArgs, budget: Budget, results: &Path) -> LabOptions {
+fn options(job: &Job, args: &RunArgs, budget: Budget, results: &Path) -> DispatchOptions {
     let spec = &job.sweep.experiment.spec;
     let (git_commit, git_dirty) = git_state();
-    LabOptions {
+    DispatchOptions {
         experiment: spec.name.clone(),
         selection: spec.search.objective.on_validation(),
         results: results.to_path_buf(),

@@ -5,13 +5,12 @@ use std::collections::HashMap;
 use clap::Args;
 use serde_json::{Map, Value, json};
 
+use super::console::Console;
+use super::exit_code::Exit;
 use super::{TableFormat, usage};
-use crate::console::{Console, number, table};
-use crate::exit_code::Exit;
-use crate::experiment::lookup;
-use crate::model::ModelSpec;
-use crate::nearest::nearest;
+use crate::spec::{ModelSpec, lookup};
 use crate::store::{RunFilter, RunRow, Status, Store, results_folder};
+use crate::text::{nearest, number, table};
 
 #[derive(Debug, Args)]
 pub(super) struct RunsArgs {
@@ -71,7 +70,7 @@ pub(super) fn runs(args: &RunsArgs, console: Console) -> anyhow::Result<Exit> {
     })?;
     let values = sort.values(&mut store, &runs)?;
     // The best first; runs without the metric come last, in the order of their plans.
-    let sign = if crate::metric::lower_is_better(&sort.name) { 1.0 } else { -1.0 };
+    let sign = if crate::stats::lower_is_better(&sort.name) { 1.0 } else { -1.0 };
     runs.sort_by(|a, b| {
         let value = |run: &RunRow| values.get(&run.run_id).map_or(f64::INFINITY, |value| sign * value);
         value(a).total_cmp(&value(b))
@@ -145,7 +144,7 @@ impl SortKey {
             [part, name, target] => (*part, *name, *target),
             _ => ("", "", ""),
         };
-        let known = [&crate::metric::NAMES[..], &crate::metric::INTERVAL_NAMES].concat();
+        let known = [&crate::stats::NAMES[..], &crate::stats::INTERVAL_NAMES].concat();
         if !["train", "valid", "test"].contains(&part) || !known.contains(&name) {
             return Err(usage(format!(
                 "`{text}` is not a metric; write NAME, PART.NAME or PART.NAME.TARGET with a part of train, valid, test \

@@ -6,10 +6,10 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::OutputFormat;
-use crate::console::{Console, number, table};
-use crate::exit_code::Exit;
-use crate::scheduler::run_folder;
-use crate::store::{BreakdownRow, EventRow, MetricRow, RunFilter, RunRow, Store, results_folder};
+use super::console::Console;
+use super::exit_code::Exit;
+use crate::store::{BreakdownRow, EventRow, MetricRow, RunFilter, RunRow, Store, results_folder, run_folder};
+use crate::text::{number, table};
 
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
@@ -121,13 +121,13 @@ fn to_text(known: &Known) -> anyhow::Result<String> {
     text.push_str(&serde_json::to_string_pretty(&run.params)?);
     if !known.metrics.is_empty() {
         text.push_str("\n\nmetrics\n");
-        text.push_str(&metric_table(&known.metrics, &crate::metric::NAMES));
+        text.push_str(&metric_table(&known.metrics, &crate::stats::NAMES));
     }
-    let is_interval = |metric: &&MetricRow| crate::metric::INTERVAL_NAMES.contains(&metric.name.as_str());
+    let is_interval = |metric: &&MetricRow| crate::stats::INTERVAL_NAMES.contains(&metric.name.as_str());
     let intervals: Vec<MetricRow> = known.metrics.iter().filter(is_interval).cloned().collect();
     if !intervals.is_empty() {
         text.push_str("\n\nintervals\n");
-        text.push_str(&metric_table(&intervals, &crate::metric::INTERVAL_NAMES));
+        text.push_str(&metric_table(&intervals, &crate::stats::INTERVAL_NAMES));
     }
     if !known.breakdowns.is_empty() {
         text.push_str("\n\ntest errors by hour, burst state before the forecast, and request tokens\n");

@@ -7,14 +7,14 @@ use anyhow::Context;
 use serde_json::json;
 
 use super::OutputFormat;
+use super::console::Console;
 use super::job::Job;
 use super::run::RunArgs;
-use crate::console::Console;
 use crate::dataset::dataset_folder;
-use crate::experiment::{Experiment, Partition};
-use crate::scheduler::has_files;
-use crate::slurm::{self, Scripts};
-use crate::store::{Status, Store, results_folder};
+use crate::engine::slurm::{self, Scripts};
+use crate::plan::Partition;
+use crate::spec::Experiment;
+use crate::store::{Status, Store, has_files, results_folder};
 
 /// Hands one planned experiment to Slurm, or shows what would be handed over.
 pub(super) fn hand_over(job: &Job, args: &RunArgs, console: Console) -> anyhow::Result<()> {

@@ -4,11 +4,11 @@ use std::time::{Duration, SystemTime};
 
 use clap::Args;
 
-use crate::console::{Console, number};
-use crate::exit_code::Exit;
-use crate::experiment::{ObjectiveSpec, lookup, run_label};
-use crate::report::words::{counted, duration};
+use super::console::Console;
+use super::exit_code::Exit;
+use crate::spec::{ObjectiveSpec, lookup, run_label};
 use crate::store::{LiveRun, Status, Store, results_folder};
+use crate::text::{counted, duration, number};
 
 /// Cells of the progress bar.
 const BAR: usize = 32;

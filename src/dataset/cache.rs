@@ -24,8 +24,9 @@ use super::slice::Removed;
 use super::steps::{Channel, Steps};
 use super::values::{MappedFile, Values};
 use super::windows::ScaledSteps;
-use crate::experiment::{RunSpec, hex};
 use crate::files;
+use crate::spec::RunSpec;
+use crate::text::hex;
 
 /// Sources of fewer bytes are parsed faster than an entry is looked up and written.
 pub(super) const SMALLEST_SOURCE: u64 = 4 << 20;
@@ -211,7 +212,7 @@ fn numbers<T: Pod>(file: &Arc<MappedFile>, bytes: Range<usize>) -> anyhow::Resul
 mod tests {
     use super::*;
     use crate::dataset::Loader;
-    use crate::experiment::ExperimentSpec;
+    use crate::spec::ExperimentSpec;
 
     fn prepared(folder: &Path) -> (RunSpec, Prepared) {
         let rows: String = (0..60)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::Deserialize;
 
-use crate::nearest::nearest;
+use crate::text::nearest;
 
 /// The built-in synthetic trace.
 pub const SYNTHETIC: &str = "synthetic-burstgpt";

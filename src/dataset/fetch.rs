@@ -11,7 +11,7 @@ use ureq::http::{Response, StatusCode, header};
 use ureq::{Agent, Body};
 
 use super::catalog::CatalogEntry;
-use crate::experiment::hex;
+use crate::text::hex;
 
 /// How a file came to be in the dataset folder.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::course::Course;
-use super::load::LoadFacts;
 use super::pattern::ArrivalPattern;
+use super::profile::Course;
 use super::trace::{RequestTrace, SeriesTrace, Trace};
+use super::traffic::LoadFacts;
 
 /// Facts about a trace.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -5,8 +5,8 @@ use super::locate::{Expect, shortened};
 use super::rows::Rows;
 use super::slice::SliceError;
 use super::trace::{Labels, RequestTrace, SeriesTrace, Trace, TraceError};
-use crate::experiment::{ColumnsSpec, TimestampUnit};
-use crate::nearest::nearest;
+use crate::spec::{ColumnsSpec, TimestampUnit};
+use crate::text::nearest;
 
 const BURSTGPT: [&str; 5] = ["Timestamp", "Request tokens", "Response tokens", "Model", "Log Type"];
 const AZURE: [&str; 3] = ["TIMESTAMP", "ContextTokens", "GeneratedTokens"];

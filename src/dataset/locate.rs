@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::clock::parse_nanoseconds;
 use super::records::{Malformed, Record, Records, fields};
 use super::trace::TraceError;
-use crate::experiment::TimestampUnit;
+use crate::spec::TimestampUnit;
 
 /// What a field must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -5,11 +5,11 @@ use std::cell::Cell;
 use std::io::Cursor;
 use std::sync::Once;
 
-use polars_core::prelude::{
-    ArrayRef, ArrowDataType, ArrowField, ArrowSchema, ArrowTimeUnit, CompatLevel, DataFrame, DataType, PolarsResult,
-    SchemaExt, Series,
-};
 use polars_arrow::array::PrimitiveArray;
+use polars_core::prelude::{
+    ArrayRef, ArrowDataType, ArrowField, ArrowSchema, ArrowTimeUnit, CompatLevel, DataFrame, DataType,
+    PolarsResult, SchemaExt, Series,
+};
 use polars_parquet::parquet::page::CompressedPage;
 use polars_parquet::read::{
     BasicDecompressor, ColumnChunkMetadata, FileMetadata, PageReader, column_iter_to_arrays, infer_schema,
@@ -25,7 +25,7 @@ use super::columns::{Column, Table};
 use super::locate::{Expect, shortened};
 use super::parquet_footer::check_footer;
 use super::trace::TraceError;
-use crate::memory::available_bytes;
+use crate::system::memory::available_bytes;
 
 /// No codec packs values more tightly than this; a page that claims to hold more is damaged.
 const GREATEST_COMPRESSION: usize = 50_000;

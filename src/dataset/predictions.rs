@@ -9,7 +9,7 @@ use polars_core::prelude::{Column, DataFrame, NamedFrom, Series};
 use super::parquet::{ParquetFile, write_parquet};
 use super::prepare::Prepared;
 use super::split::Part;
-use crate::model::QUANTILES;
+use crate::stats::QUANTILES;
 
 /// At most this many values of each kind are kept for a part: a plot or a test needs no more, and a sweep with a long
 /// horizon would fill the disk.

@@ -22,7 +22,8 @@ use super::synthetic;
 use super::synthetic_slice::generate;
 use super::trace::{Trace, TraceError};
 use super::windows::{ScaledSteps, StepTimes, Windows};
-use crate::experiment::{DatasetSpec, RunSpec, TrainingSpec, hex};
+use crate::spec::{DatasetSpec, RunSpec, TrainingSpec};
+use crate::text::hex;
 
 /// Everything that runs on the same slice, task, split and fold share.
 #[derive(Debug, Clone, PartialEq)]

@@ -7,8 +7,8 @@ use super::slice::SliceError;
 use super::split::{Part, SplitError};
 use super::steps::TaskError;
 use super::trace::TraceError;
-use crate::experiment::RunSpec;
-use crate::nearest::nearest;
+use crate::spec::RunSpec;
+use crate::text::nearest;
 
 /// Why data could not be prepared.
 #[derive(Debug, Clone, PartialEq)]

@@ -12,7 +12,8 @@ use super::rows::Rows;
 use super::stream::read_plain_file;
 use super::trace::{Trace, TraceError};
 use super::unpack::unpack;
-use crate::experiment::{ColumnsSpec, hex};
+use crate::spec::ColumnsSpec;
+use crate::text::hex;
 
 /// Reads a trace from a file.
 ///

@@ -11,7 +11,7 @@ use super::locate::{Expect, TraceFile};
 use super::prepare_error::PrepareError;
 use super::records::{Records, fields};
 use super::trace::TraceError;
-use crate::experiment::{ColumnsSpec, TimestampUnit};
+use crate::spec::{ColumnsSpec, TimestampUnit};
 
 /// One row of a trace.
 #[derive(Debug, Clone, Copy, PartialEq)]

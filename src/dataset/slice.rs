@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::trace::{Labels, RequestTrace, SeriesTrace, Trace};
-use crate::experiment::{DatasetSpec, Span};
-use crate::nearest::nearest;
+use crate::spec::{DatasetSpec, Span};
+use crate::text::nearest;
 
 /// A slice that cannot be taken: the key of `[dataset]` at fault, what is wrong, the remedy.
 #[derive(Debug, Clone, PartialEq)]

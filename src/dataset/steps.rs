@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use super::pattern::BurstState;
 use super::trace::{RequestTrace, SeriesTrace, Trace};
 use super::values::Values;
-use crate::experiment::{Feature, NextRequestSpec, TaskSpec, WindowLoadSpec};
+use crate::spec::{Feature, NextRequestSpec, TaskSpec, WindowLoadSpec};
 
 /// How a channel is brought to a scale that models learn on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -14,7 +14,8 @@ use super::csv_rows::PlainRows;
 use super::layout::{Layout, mapped, recognise};
 use super::locate::TraceFile;
 use super::trace::Trace;
-use crate::experiment::{ColumnsSpec, hex};
+use crate::spec::ColumnsSpec;
+use crate::text::hex;
 
 /// Bytes that are read at a time: few enough to stay in a core's cache until they are hashed and parsed.
 const PIECE_BYTES: usize = 1 << 19;

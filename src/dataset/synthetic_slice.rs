@@ -3,7 +3,7 @@
 use super::slice::SliceError;
 use super::synthetic::{DEFAULT_SEED, Llm, LogType, SyntheticTrace};
 use super::trace::RequestTrace;
-use crate::experiment::{DatasetSpec, Span};
+use crate::spec::{DatasetSpec, Span};
 
 /// Requests when a slice names neither an end nor a number of rows.
 const DEFAULT_ROWS: usize = 20_000;

@@ -60,8 +60,6 @@ pub fn write_table(columns: &[NamedColumn], file: TableFile) -> anyhow::Result<V
             CsvWriter::new(&mut bytes).finish(&mut frame).context("the table cannot be written as CSV")?;
             Ok(bytes)
         }
-        TableFile::Parquet => {
-            write_parquet(&mut frame).context("the table cannot be written as Parquet")
-        }
+        TableFile::Parquet => write_parquet(&mut frame).context("the table cannot be written as Parquet"),
     }
 }

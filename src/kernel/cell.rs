@@ -13,7 +13,7 @@ pub const SLOTS: usize = 4;
 pub type Wiring = [Option<usize>; SLOTS];
 
 /// A kind of recurrent cell, with PyTorch's equations.
-pub trait Cell: Send + Sync + 'static {
+pub trait RecurrentCell: Send + Sync + 'static {
     /// Gates in PyTorch's weights, `hidden` rows each.
     const GATES: usize;
     /// The gate of `weight_ih` that feeds each sum.
@@ -72,7 +72,7 @@ fn product<S: Simd>(simd: S, a: S::f32s, b: S::f32s) -> S::f32s {
 #[derive(Debug, Clone, Copy)]
 pub struct LstmCell;
 
-impl Cell for LstmCell {
+impl RecurrentCell for LstmCell {
     const GATES: usize = 4;
     const BY_INPUT: Wiring = [Some(0), Some(1), Some(2), Some(3)];
     const BY_HIDDEN: Wiring = [Some(0), Some(1), Some(2), Some(3)];
@@ -133,7 +133,7 @@ impl Cell for LstmCell {
 #[derive(Debug, Clone, Copy)]
 pub struct GruCell;
 
-impl Cell for GruCell {
+impl RecurrentCell for GruCell {
     const GATES: usize = 3;
     const BY_INPUT: Wiring = [Some(0), Some(1), Some(2), None];
     const BY_HIDDEN: Wiring = [Some(0), Some(1), None, Some(2)];

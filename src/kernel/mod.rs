@@ -14,7 +14,7 @@ mod vector;
 mod windows;
 
 pub use adam::{AdamMoments, AdamStep};
-pub use cell::{Cell, GruCell, LstmCell};
+pub use cell::{GruCell, LstmCell, RecurrentCell};
 pub use logarithm::ln_1p;
 pub use matrix::matrix_rate;
 pub use windows::{Fold, Pasts, WindowSizes, window_gradients, window_products};

@@ -224,7 +224,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::train::Stream;
+    use crate::stats::Stream;
 
     /// The forecast of one target as the paper computes it.
     fn plainly(fold: Fold, past: &[f32], weights: &[f32], bias: f32) -> f32 {

@@ -12,9 +12,9 @@ use forust_ml::metric::Metric;
 use forust_ml::objective::ObjectiveType;
 use forust_ml::{GradientBooster, Matrix};
 
-use super::tables::BoostedTreesSpec;
 use super::{FitData, FitError, Forecaster, OnEpoch, Parameters, Shape, Values};
 use crate::dataset::Windows;
+use crate::spec::BoostedTreesSpec;
 
 /// Inputs of all training windows together that are grown on: of more windows every n-th is taken. Each takes eight bytes,
 /// and two in the histograms.

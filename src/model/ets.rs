@@ -16,8 +16,6 @@ use crate::dataset::Windows;
 
 /// Additive errors, any trend, no season. (A trend that is fixed to none offers augurs no candidate.)
 const CANDIDATES: &str = "AZN";
-/// Fewer values leave augurs nothing to choose by.
-pub const FEWEST_STEPS: usize = 7;
 
 /// The smoothing of each window, found when it is asked for. Nothing is learned before.
 pub struct Ets {
@@ -76,6 +74,7 @@ impl Forecaster for Ets {
 
 #[cfg(test)]
 mod tests {
+    use crate::spec::FEWEST_STEPS;
     use proptest::prelude::*;
 
     use super::*;

@@ -1,11 +1,11 @@
 //! The distribution of the time to the next request, in seconds, with a formula for everything that is asked of it.
 
-use super::tables::GapFamily;
-use crate::metric::closed_form::{
+use crate::spec::{GapFamily, MOST_COMPONENTS};
+use crate::stats::closed_form::{
     crps_exponential, crps_gamma, crps_lognormal, crps_lognormal_mixture, crps_weibull, normal_cdf,
     normal_quantile,
 };
-use crate::metric::gamma::{digamma, regularized_lower_gamma};
+use crate::stats::gamma::{digamma, regularized_lower_gamma};
 
 /// A rarer gap than this is scored as one of this probability, so that one gap cannot make a mean infinite.
 const RAREST: f64 = 1e-16;
@@ -13,8 +13,6 @@ const RAREST: f64 = 1e-16;
 const HALVINGS: usize = 80;
 /// Halvings that find the logarithm of a quantile to ten digits.
 const HALVINGS_OF_LOGARITHM: usize = 45;
-/// Components that a mixture has at most.
-pub const MOST_COMPONENTS: usize = 8;
 /// Pieces of a numerical integral: an even number.
 const PIECES: usize = 100;
 
@@ -243,7 +241,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::train::Stream;
+    use crate::stats::Stream;
 
     const FAMILIES: [GapFamily; 4] =
         [GapFamily::Exponential, GapFamily::Gamma, GapFamily::Weibull, GapFamily::Lognormal];

@@ -11,8 +11,9 @@
 use super::gap_distribution::GapDistribution;
 use super::renewal::token_quantiles;
 use super::simplex::minimum;
-use super::{FitData, FitError, Forecaster, MEDIAN, OnEpoch, Parameters, QUANTILES, Shape, Values};
+use super::{FitData, FitError, Forecaster, OnEpoch, Parameters, Shape, Values};
 use crate::dataset::Windows;
+use crate::stats::{MEDIAN, QUANTILES};
 
 /// Steps of the search for the most likely parameters.
 const SEARCH_STEPS: usize = 150;
@@ -183,7 +184,7 @@ impl Forecaster for Hawkes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::train::Stream;
+    use crate::stats::Stream;
 
     /// Gaps of a process, each drawn from the distribution that the gaps before it leave.
     fn drawn(process: Process, count: usize) -> Vec<f64> {

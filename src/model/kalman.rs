@@ -7,9 +7,9 @@
 //! a forecast reads its window and nothing else. The gains depend on no value: the whole filter is one linear map of the
 //! window, which is computed once.
 
-use super::tables::{FilterUnits, KalmanSpec};
 use super::{FitData, FitError, Forecaster, OnEpoch, Parameters, Shape, Values};
 use crate::dataset::{Transform, Windows};
+use crate::spec::{FilterUnits, KalmanSpec};
 
 /// The filter, one for each target, all with the same gains.
 pub struct Kalman {
@@ -52,13 +52,13 @@ impl Kalman {
 }
 
 /// Level and trend, their covariance, and what each value seen so far weighs in them.
-struct State {
+struct FilterState {
     covariance: [[f64; 2]; 2],
     level: Vec<f64>,
     trend: Vec<f64>,
 }
 
-impl State {
+impl FilterState {
     /// Moves one step ahead.
     fn predict(&mut self, spec: &KalmanSpec) {
         for (level, trend) in self.level.iter_mut().zip(&self.trend) {
@@ -86,7 +86,7 @@ impl State {
 /// The filter as a linear map, `horizon x lookback`.
 fn weights(spec: &KalmanSpec, lookback: usize, horizon: usize) -> Vec<f32> {
     let variance = spec.initial_variance;
-    let mut state = State {
+    let mut state = FilterState {
         covariance: [[variance, 0.0], [0.0, variance]],
         level: vec![0.0; lookback],
         trend: vec![0.0; lookback],

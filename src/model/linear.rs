@@ -9,9 +9,9 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::Shape;
 use super::linear_op::linear_forecast;
-use super::network::{Network, Noise};
 use crate::kernel::{Fold, WindowSizes};
-use crate::train::{ComputeDevice, Stream};
+use crate::stats::Stream;
+use crate::train::{ComputeDevice, Network, Noise};
 
 /// A linear model: which one is a matter of how its weights are folded.
 #[derive(Module, Debug)]

@@ -41,7 +41,8 @@ pub fn linear_forecast(
     ))
 }
 
-type FlexTensor = FloatTensor<Flex>;
+/// A tensor of burn's CPU backend.
+pub(super) type FlexTensor = FloatTensor<Flex>;
 
 fn forecast(
     input: &FlexTensor,

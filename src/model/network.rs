@@ -3,33 +3,11 @@
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
 
-use super::{
-    BuildContext, FitData, FitError, Forecaster, MEDIAN, OnEpoch, Parameters, QUANTILES, Shape, Values,
-};
+use super::{BuildContext, FitData, FitError, Forecaster, OnEpoch, Parameters, Shape, Values};
 use crate::dataset::Windows;
-use crate::experiment::TrainingSpec;
-use crate::train::{ComputeDevice, Criterion, Objective, Stream, fit_network};
-
-/// Windows in one inference batch: large enough for the matrix products, small enough for the cache.
-const INFERENCE_BATCH: usize = 256;
-
-/// Where the dropout masks of a training step come from; `None` in inference.
-pub type Noise<'a> = Option<&'a mut Stream>;
-
-/// A burn module that maps histories to forecasts.
-pub trait Network: Module {
-    /// `batch x lookback x channels` to `batch x horizon x (targets x heads)`.
-    fn forward(&self, input: Tensor<3>, noise: Noise<'_>) -> Tensor<3>;
-
-    /// The names that PyTorch gives the parameters at this path of the module: usually one. Where PyTorch has several
-    /// that are stacked here, the first axes count them, in the order of the names.
-    fn parameter_names(&self, path: &str) -> Vec<String>;
-
-    /// How many first axes of each parameter stack parameters of PyTorch.
-    fn stacked_axes(&self) -> usize {
-        0
-    }
-}
+use crate::spec::TrainingSpec;
+use crate::stats::{MEDIAN, QUANTILES, Stream};
+use crate::train::{ComputeDevice, Criterion, Network, Objective, fit_network, infer};
 
 /// A fully connected layer with PyTorch's layout: weight `out x in`, bias `out`.
 #[derive(Module, Debug)]
@@ -158,25 +136,6 @@ impl<N: Network + Send> Forecaster for Trained<N> {
         self.network = filled;
         Ok(())
     }
-}
-
-/// Forecasts of a network without autodiff, batch by batch: `windows x horizon x targets x heads`.
-pub(crate) fn infer<N: Network>(
-    network: &N,
-    windows: &Windows<'_>,
-    shape: Shape,
-    device: &ComputeDevice,
-) -> Vec<f32> {
-    let mut forecasts = Vec::with_capacity(windows.len() * shape.horizon * shape.targets * shape.heads);
-    let indices: Vec<usize> = (0..windows.len()).collect();
-    for batch in indices.chunks(INFERENCE_BATCH) {
-        let input = device.plain_tensor(
-            [batch.len(), shape.lookback, shape.channels],
-            windows.gather_histories(batch, shape.lookback),
-        );
-        forecasts.extend(device.values(network.forward(input, None)));
-    }
-    forecasts
 }
 
 /// Collects the parameters of a module with their paths.

@@ -8,17 +8,15 @@
 
 use std::f64::consts::TAU;
 
-use super::gap_distribution::{GapDistribution, MOST_COMPONENTS, resolution_s};
+use super::gap_distribution::{GapDistribution, resolution_s};
 use super::network::Trained;
 use super::recurrent::{CellKind, Recurrent};
-use super::tables::{NeuralPointProcessSpec, RecurrentSpec};
-use super::{
-    BuildContext, FitData, FitError, Forecaster, MEDIAN, OnEpoch, Parameters, QUANTILES, Shape, Values,
-};
+use super::{BuildContext, FitData, FitError, Forecaster, OnEpoch, Parameters, Shape, Values};
 use crate::dataset::Windows;
-use crate::experiment::TrainingSpec;
-use crate::metric::closed_form::{normal_cdf, normal_density, normal_quantile};
-use crate::train::{Criterion, Stream, pinball, target_weights};
+use crate::spec::{MOST_COMPONENTS, NeuralPointProcessSpec, RecurrentSpec, TrainingSpec};
+use crate::stats::closed_form::{normal_cdf, normal_density, normal_quantile};
+use crate::stats::{MEDIAN, QUANTILES, Stream};
+use crate::train::{Criterion, pinball, target_weights};
 
 /// Where the distribution function differs by less than this part between two points, the difference has lost its digits.
 const CANCELLED: f64 = 1e-7;

@@ -21,9 +21,9 @@ use augurs_prophet::{
 };
 
 use super::prophet_posterior::{Mode, Posterior, Prior};
-use super::tables::{ProphetSpec, Seasonality};
 use super::{FitData, FitError, Forecaster, OnEpoch, Parameters, Shape, Values};
 use crate::dataset::Windows;
+use crate::spec::{ProphetSpec, Seasonality};
 
 /// Training steps that are fitted: of more every n-th is taken.
 const MOST_STEPS: usize = 200_000;

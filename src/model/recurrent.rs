@@ -5,11 +5,13 @@ use burn::module::{Module, Param};
 use burn::tensor::Tensor;
 use burn::tensor::activation::{relu, sigmoid, tanh};
 
-use super::network::{Dense, Network, Noise};
+use super::Shape;
+use super::network::Dense;
 use super::recurrent_op::recurrent_sequence;
-use super::{RecurrentSpec, Shape};
 use crate::kernel::sequence::Scope;
-use crate::train::{ComputeDevice, Stream};
+use crate::spec::RecurrentSpec;
+use crate::stats::Stream;
+use crate::train::{ComputeDevice, Network, Noise};
 
 /// A kind of recurrent cell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,8 +9,9 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{Shape, Tensor, TensorData};
 
+use super::linear_op::FlexTensor;
 use super::recurrent::CellKind;
-use crate::kernel::sequence::{self, Input, Scope, Sizes, Trace, Weights};
+use crate::kernel::sequence::{self, Input, Scope, Sizes, Tape, Weights};
 use crate::kernel::{GruCell, LstmCell};
 
 /// A backend that runs a whole recurrent layer at once.
@@ -50,8 +51,6 @@ pub fn recurrent_sequence(
     ))
 }
 
-type FlexTensor = FloatTensor<Flex>;
-
 /// What a call is made of.
 #[derive(Debug, Clone)]
 struct Call {
@@ -90,14 +89,14 @@ impl Call {
         self.output(run(self.sizes, view(&kept), self.weights(), self.scope))
     }
 
-    fn forward(&self, input: &FlexTensor) -> (FlexTensor, Trace) {
+    fn forward(&self, input: &FlexTensor) -> (FlexTensor, Tape) {
         let kept = lined_up(input);
         let run = match self.kind {
             CellKind::Lstm => sequence::forward::<LstmCell>,
             CellKind::Gru => sequence::forward::<GruCell>,
         };
-        let (output, trace) = run(self.sizes, view(&kept), self.weights(), self.scope);
-        (self.output(output), trace)
+        let (output, tape) = run(self.sizes, view(&kept), self.weights(), self.scope);
+        (self.output(output), tape)
     }
 
     fn output(&self, values: Vec<f32>) -> FlexTensor {
@@ -145,18 +144,18 @@ impl RecurrentBackend for Flex {
 struct RecurrentBackward;
 
 impl Backward<Flex, 5> for RecurrentBackward {
-    type State = (Call, Trace);
+    type State = (Call, Tape);
 
     fn backward(self, ops: Ops<Self::State, 5>, grads: &mut Gradients, _: &mut Checkpointer) {
         let by_output = grads.consume::<Flex>(&ops.node).to_contiguous();
-        let (call, trace) = ops.state;
+        let (call, tape) = ops.state;
         let Sizes { steps, batch, inputs, hidden } = call.sizes;
         let run = match call.kind {
             CellKind::Lstm => sequence::backward::<LstmCell>,
             CellKind::Gru => sequence::backward::<GruCell>,
         };
         let with_input = ops.parents[0].is_some();
-        let found = run(call.sizes, call.weights(), trace, by_output.storage(), call.scope, with_input);
+        let found = run(call.sizes, call.weights(), tape, by_output.storage(), call.scope, with_input);
         let width = found.bias_ih.len();
         let gradients = [
             found.input.map(|values| tensor(values, [steps, batch, inputs])),
@@ -188,8 +187,8 @@ impl<C: CheckpointStrategy> RecurrentBackend for Autodiff<Flex, C> {
         let call = Call::new(input.primitive(), parameters.map(<FloatTensor<Self>>::primitive), kind, scope);
         match RecurrentBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prepared) => {
-                let (output, trace) = call.forward(input.primitive());
-                prepared.finish((call, trace), output)
+                let (output, tape) = call.forward(input.primitive());
+                prepared.finish((call, tape), output)
             }
             OpsKind::UnTracked(prepared) => prepared.finish(call.infer(input.primitive())),
         }

@@ -5,9 +5,10 @@
 //! nothing about tokens: they get the quantiles of the training rows, and their median as forecast.
 
 use super::gap_distribution::{GapDistribution, most_likely, resolution_s};
-use super::tables::GapFamily;
-use super::{FitData, FitError, Forecaster, MEDIAN, OnEpoch, Parameters, QUANTILES, Shape, Values};
+use super::{FitData, FitError, Forecaster, OnEpoch, Parameters, Shape, Values};
 use crate::dataset::Windows;
+use crate::spec::GapFamily;
+use crate::stats::{MEDIAN, QUANTILES};
 
 /// A renewal process for the first target, the gap.
 pub struct Renewal {

@@ -9,10 +9,11 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 
 use super::Shape;
-use super::network::{Dense, Network, Noise};
+use super::network::Dense;
 use super::recurrent::dropout;
-use super::tables::TcnSpec;
-use crate::train::{ComputeDevice, Stream};
+use crate::spec::TcnSpec;
+use crate::stats::Stream;
+use crate::train::{ComputeDevice, Network, Noise};
 
 /// A convolution over time that reads no later step, in PyTorch's layout: weight `out x in x kernel`, bias `out`.
 #[derive(Module, Debug)]
@@ -57,14 +58,14 @@ impl CausalConv {
 
 /// Two convolutions around a residual connection.
 #[derive(Module, Debug)]
-struct Block {
+struct ConvBlock {
     conv1: CausalConv,
     conv2: CausalConv,
     /// Brings the input to the width of the output, where they differ.
     downsample: Option<Dense>,
 }
 
-impl Block {
+impl ConvBlock {
     fn forward(&self, input: Tensor<3>, rate: f64, noise: &mut Noise<'_>) -> Tensor<3> {
         let mut drop = |values: Tensor<3>| match noise.as_deref_mut() {
             Some(stream) if rate > 0.0 => dropout(values, rate, stream),
@@ -83,7 +84,7 @@ impl Block {
 /// The blocks, and the layer from the last state to all steps of the horizon.
 #[derive(Module, Debug)]
 pub struct Tcn {
-    blocks: Vec<Block>,
+    blocks: Vec<ConvBlock>,
     fc_out: Dense,
     dropout: f64,
     horizon: usize,
@@ -98,7 +99,7 @@ impl Tcn {
         let mut inputs = shape.channels;
         let blocks = (0..blocks).map(|block| {
             let reach = (kernel, 1 << block);
-            let made = Block {
+            let made = ConvBlock {
                 conv1: CausalConv::new((inputs, hidden), reach, stream, device),
                 conv2: CausalConv::new((hidden, hidden), reach, stream, device),
                 downsample: (inputs != hidden).then(|| Dense::new(inputs, hidden, stream, device)),

@@ -9,22 +9,23 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::relu;
 
 use super::Shape;
-use super::network::{Dense, Network, Noise};
+use super::network::Dense;
 use super::recurrent::dropout;
-use super::tables::TsMixerSpec;
-use crate::train::{ComputeDevice, Stream};
+use crate::spec::TsMixerSpec;
+use crate::stats::Stream;
+use crate::train::{ComputeDevice, Network, Noise};
 
 /// What keeps a constant window from a division by zero, as in PyTorch.
 const EPSILON: f32 = 1e-5;
 
 /// Layer normalisation over steps and channels, with a factor and a shift for each of them.
 #[derive(Module, Debug)]
-struct Norm {
+struct LayerNorm {
     weight: Param<Tensor<2>>,
     bias: Param<Tensor<2>>,
 }
 
-impl Norm {
+impl LayerNorm {
     fn new(steps: usize, channels: usize, device: &ComputeDevice) -> Self {
         Self {
             weight: device.parameter([steps, channels], vec![1.0; steps * channels]),
@@ -45,15 +46,15 @@ impl Norm {
 
 /// One layer of each kind, each around a residual connection.
 #[derive(Module, Debug)]
-struct Block {
-    time_norm: Norm,
+struct MixerBlock {
+    time_norm: LayerNorm,
     time: Dense,
-    feature_norm: Norm,
+    feature_norm: LayerNorm,
     fc1: Dense,
     fc2: Dense,
 }
 
-impl Block {
+impl MixerBlock {
     fn forward(&self, input: Tensor<3>, rate: f64, noise: &mut Noise<'_>) -> Tensor<3> {
         let mut drop = |values: Tensor<3>| match noise.as_deref_mut() {
             Some(stream) if rate > 0.0 => dropout(values, rate, stream),
@@ -69,7 +70,7 @@ impl Block {
 /// The blocks, the projection from past to future steps, and the layer from channels to outputs.
 #[derive(Module, Debug)]
 pub struct TsMixer {
-    blocks: Vec<Block>,
+    blocks: Vec<MixerBlock>,
     temporal_projection: Dense,
     fc_out: Dense,
     dropout: f64,
@@ -79,10 +80,10 @@ impl TsMixer {
     /// A freshly initialised network.
     pub fn new(shape: Shape, spec: &TsMixerSpec, stream: &mut Stream, device: &ComputeDevice) -> Self {
         let Shape { lookback, horizon, channels, targets, heads } = shape;
-        let block = |stream: &mut Stream| Block {
-            time_norm: Norm::new(lookback, channels, device),
+        let block = |stream: &mut Stream| MixerBlock {
+            time_norm: LayerNorm::new(lookback, channels, device),
             time: Dense::new(lookback, lookback, stream, device),
-            feature_norm: Norm::new(lookback, channels, device),
+            feature_norm: LayerNorm::new(lookback, channels, device),
             fc1: Dense::new(channels, spec.hidden, stream, device),
             fc2: Dense::new(spec.hidden, channels, stream, device),
         };

@@ -4,8 +4,7 @@
 use super::history::Past;
 use super::saved_model::SavedModel;
 use super::{ForecastStep, roll};
-use crate::metric::signed_quantile;
-use crate::model::QUANTILES;
+use crate::stats::{QUANTILES, signed_quantile};
 
 /// More origins would make the wait longer than the intervals better.
 const MOST_ORIGINS: usize = 200;

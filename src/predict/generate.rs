@@ -4,9 +4,8 @@ use anyhow::ensure;
 
 use super::{ForecastStep, SavedModel, roll};
 use crate::dataset::{ChannelScale, Trace};
-use crate::experiment::TaskSpec;
-use crate::model::QUANTILES;
-use crate::train::Stream;
+use crate::spec::TaskSpec;
+use crate::stats::{QUANTILES, Stream};
 
 /// A sampled request.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -5,8 +5,8 @@ use anyhow::{bail, ensure};
 use crate::dataset::{
     Channel, RequestTrace, ScaledSteps, StepTimes, Steps, Trace, Windows, push_request, steps_of,
 };
-use crate::experiment::{Feature, TaskSpec};
-use crate::scheduler::SavedRun;
+use crate::spec::{Feature, TaskSpec};
+use crate::store::SavedRun;
 
 /// Steps beside the lookback that are kept: the features look that far back.
 const MARGIN: usize = 16;

@@ -15,8 +15,8 @@ mod watch;
 use std::sync::Arc;
 
 use crate::dataset::Channel;
-use crate::intervals::Base;
-use crate::model::QUANTILES;
+use crate::model::intervals::Base;
+use crate::stats::QUANTILES;
 
 pub use generate::{SampledRequest, to_burstgpt, to_mooncake};
 use history::History;

@@ -5,10 +5,10 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 
 use super::{Forecast, SavedModel};
+use crate::compare::{Board, Comparison};
 use crate::dataset::Trace;
-use crate::experiment::TaskSpec;
-use crate::intervals::{LEVELS, interval};
-use crate::report::{Board, Comparison};
+use crate::model::intervals::{LEVELS, interval};
+use crate::spec::TaskSpec;
 use crate::store::{Store, results_folder};
 
 /// Saved models, ready to be asked for the next steps of a trace.

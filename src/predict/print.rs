@@ -7,7 +7,7 @@ use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 
 use super::{Forecast, ForecastStep, SavedModel};
 use crate::dataset::Channel;
-use crate::intervals::{LEVELS, interval};
+use crate::model::intervals::{LEVELS, interval};
 
 /// A forecast with the model that it comes from, as one JSON object.
 ///
@@ -76,7 +76,7 @@ impl Serialize for IntervalsOf<'_> {
     }
 }
 
-struct Intervals<'a>(&'a [f64; crate::model::QUANTILES.len()]);
+struct Intervals<'a>(&'a [f64; crate::stats::QUANTILES.len()]);
 
 impl Serialize for Intervals<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::history::Past;
 use super::{Forecast, Watch, backtest, roll};
 use crate::dataset::{Channel, Trace, slice};
-use crate::experiment::{DatasetSpec, TaskSpec};
-use crate::intervals::SavedOffsets;
 use crate::model::Forecaster;
-use crate::scheduler::SavedRun;
+use crate::model::intervals::SavedOffsets;
+use crate::spec::{DatasetSpec, TaskSpec};
+use crate::store::SavedRun;
 use crate::train::ComputeDevice;
 
 /// A model that a run left, with all that is needed to ask it.

@@ -5,7 +5,7 @@ use anyhow::bail;
 use super::history::{History, require_channels};
 use super::{Forecast, SavedModel, roll};
 use crate::dataset::{MOST_WINDOWS, REQUESTS, Row, RowReader, TABLE, TaskError};
-use crate::experiment::{Span, TaskSpec};
+use crate::spec::{Span, TaskSpec};
 
 /// What is known of a trace so far, and the model that is asked after each step.
 ///

@@ -2,12 +2,11 @@
 
 use serde_json::Value;
 
-use super::comparison::Comparison;
-use super::words::{counted, distinct, grouped};
+use crate::compare::Comparison;
 use crate::dataset::{Removed, SYNTHETIC, Transform, catalog};
-use crate::experiment::{ConformalSpec, DatasetSpec, Span, SplitSpec, UncertaintySpec, lookup, setting_of};
-use crate::scheduler::SavedRun;
-use crate::store::RunRow;
+use crate::spec::{ConformalSpec, DatasetSpec, Span, SplitSpec, UncertaintySpec, lookup, setting_of};
+use crate::store::{RunRow, SavedRun};
+use crate::text::{counted, distinct, grouped};
 
 /// Different values up to this length stand in one line, longer ones each with the title of its setting.
 const SHORT_VALUE: usize = 20;

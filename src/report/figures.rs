@@ -2,19 +2,15 @@
 
 use std::path::Path;
 
-use super::PlotSet;
-use super::board::{Board, BoardRow};
-use super::comparison::Comparison;
-use super::hyperparameters;
 use super::plot::{
     Bar, Curve, ForecastTrack, Plot, Residuals, actual_and_forecast, actual_and_forecast_by_request,
     leaderboard_bars, learning_curves, residual_histogram,
 };
-use super::tables;
-use super::words::{counted, distinct, grouped};
+use super::{PlotSet, hyperparameters, tables};
+use crate::compare::{Board, BoardRow, Comparison};
 use crate::dataset::read_predictions;
-use crate::scheduler::{SavedRun, run_folder};
-use crate::store::RunRow;
+use crate::store::{RunRow, SavedRun, run_folder};
+use crate::text::{counted, distinct, grouped};
 
 /// Forecasts of more targets would be too many plots to look at.
 pub const MOST_TARGETS: usize = 3;
@@ -352,12 +348,12 @@ fn excerpt(window: &std::ops::Range<usize>, total: usize, card: Option<&SavedRun
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample;
     use super::*;
+    use crate::compare::test_fixtures;
 
     #[test]
     fn boards_name_their_plots_apart_and_say_what_is_gone() {
-        let comparison = sample::comparison();
+        let comparison = test_fixtures::comparison();
         let figures = draw(&comparison, Path::new("no/such/folder"), PlotSet::Full);
         let names: Vec<&str> =
             figures.iter().flat_map(|board| &board.plots).map(|figure| figure.plot.name.as_str()).collect();
@@ -375,7 +371,7 @@ mod tests {
 
     #[test]
     fn settings_with_one_name_still_get_files_of_their_own() {
-        let mut comparison = sample::comparison();
+        let mut comparison = test_fixtures::comparison();
         comparison.boards[1].title = "Horizon: 1".to_string();
         let figures = draw(&comparison, Path::new("no/such/folder"), PlotSet::Full);
         assert_eq!(figures[1].plots[0].plot.name, "horizon-1-leaderboard-2");

@@ -2,16 +2,15 @@
 
 use maud::{Markup, PreEscaped, html};
 
-use super::account;
-use super::board::Board;
-use super::claims;
-use super::comparison::Comparison;
 use super::data_card::{Fact, data_card, is_synthetic};
 use super::figures::{BoardFigures, Captioned, MOST_TARGETS};
 use super::page::page;
 use super::sections::sections;
 use super::tables::{self, Cell, ReportTable, Row};
-use super::words::counted;
+use super::{claims, notes};
+use crate::compare::claims::tally;
+use crate::compare::{Board, Comparison};
+use crate::text::counted;
 
 const SCRIPT: &str = include_str!("report.js");
 
@@ -56,7 +55,7 @@ fn header(comparison: &Comparison) -> Markup {
                         (board.headline(&metric))
                     }
                 }
-                p.tried { (account::what_was_tried(comparison)) }
+                p.tried { (notes::what_was_tried(comparison)) }
             }
             @if is_synthetic(comparison) {
                 p.caution {
@@ -104,7 +103,7 @@ fn boards_section(comparison: &Comparison, figures: &[BoardFigures]) -> Markup {
         } @else {
             @for board in &comparison.boards { (leaderboard(comparison, board)) }
         }
-        (notes(&account::reading_notes(comparison)))
+        (notes(&notes::reading_notes(comparison)))
         @for (index, board) in comparison.boards.iter().enumerate() {
             @if comparison.boards.len() > 1 {
                 h2 id={ "board-" (index) } { (board.title) }
@@ -119,7 +118,7 @@ fn boards_section(comparison: &Comparison, figures: &[BoardFigures]) -> Markup {
 fn leaderboard(comparison: &Comparison, board: &Board) -> Markup {
     let metric = comparison.objective.metric.as_str();
     html! {
-        @if let Some(missing) = account::missing_files(board) { p.caution { (prose(&missing)) } }
+        @if let Some(missing) = notes::missing_files(board) { p.caution { (prose(&missing)) } }
         @if !board.rows.is_empty() { (filterable_table(&tables::leaderboard(board, metric), "Leaderboard")) }
     }
 }
@@ -185,7 +184,7 @@ fn claims_section(comparison: &Comparison) -> Markup {
         h2 id="claims" { "Claims" }
         p {
             "Reported results against what these runs gave: the mean over seeds and folds (or what the claim asks for), "
-            "± their standard deviation. " (claims::tally(&comparison.claims)) "."
+            "± their standard deviation. " (tally(&comparison.claims)) "."
         }
         (filterable_table(&claims::table(&comparison.claims), "Claims"))
         ul.notes { @for sentence in claims::reasons(&comparison.claims) { li { (prose(&sentence)) } } }
@@ -229,7 +228,7 @@ fn reproduce_section(comparison: &Comparison) -> Markup {
     html! {
         h2 id="reproduce" { "Reproduce" }
         pre { code { (experiment.command) } }
-        (fact_list(&account::reproduction(comparison)))
+        (fact_list(&notes::reproduction(comparison)))
         details {
             summary { "The experiment file" }
             pre { code { (experiment.text) } }
@@ -322,8 +321,9 @@ fn cell_content(cell: &Cell) -> Markup {
 mod tests {
     use std::path::Path;
 
-    use super::super::{figures, sample};
+    use super::super::figures;
     use super::*;
+    use crate::compare::test_fixtures;
 
     fn rendered(comparison: &Comparison) -> String {
         render(
@@ -334,7 +334,7 @@ mod tests {
 
     #[test]
     fn the_page_asks_nothing_of_the_network() {
-        let page = rendered(&sample::comparison()).replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
+        let page = rendered(&test_fixtures::comparison()).replace("xmlns=\"http://www.w3.org/2000/svg\"", "");
         assert_eq!(page.matches("<script").count(), 1, "the page's own");
         for foreign in ["src=", "fetch(", "<iframe", "@import", "url(", "http://", "https://"] {
             assert!(!page.contains(foreign), "{foreign}");
@@ -343,7 +343,7 @@ mod tests {
 
     #[test]
     fn the_page_holds_every_headline_and_every_model() {
-        let comparison = sample::comparison();
+        let comparison = test_fixtures::comparison();
         let page = rendered(&comparison);
         for board in &comparison.boards {
             let headline = board.headline(&comparison.objective_title());
@@ -356,21 +356,21 @@ mod tests {
 
     #[test]
     fn text_from_an_experiment_is_never_markup() {
-        let page = rendered(&sample::comparison());
+        let page = rendered(&test_fixtures::comparison());
         assert!(page.contains("Models &lt;b&gt;compared&lt;/b&gt;"));
         assert!(page.contains("&lt;/pre&gt;&lt;script&gt;"));
     }
 
     #[test]
     fn failed_runs_are_shown_with_their_errors() {
-        let page = rendered(&sample::comparison());
+        let page = rendered(&test_fixtures::comparison());
         assert!(page.contains("Runs that are not done") && page.contains("the loss | is\nnot finite"));
         assert!(page.contains("1 run not started yet"));
     }
 
     #[test]
     fn an_experiment_without_a_finished_run_still_gives_a_page() {
-        let mut comparison = sample::unstarted();
+        let mut comparison = test_fixtures::unstarted();
         let unstarted = rendered(&comparison);
         assert!(unstarted.contains("No run is done") && unstarted.contains("4 runs not started yet"));
         comparison.runs.clear();

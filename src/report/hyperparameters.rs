@@ -4,12 +4,11 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::comparison::{Comparison, tells_trials_apart};
 use super::plot::{Effect, PlacedAxis, PlacedTrial, Plot, one_way_effects, parallel_coordinates};
-use super::words::grouped;
-use crate::console::number;
-use crate::experiment::lookup;
+use crate::compare::{Comparison, tells_trials_apart};
+use crate::spec::lookup;
 use crate::store::RunRow;
+use crate::text::{grouped, number};
 
 /// Models of a board that are drawn, the best on the test part first.
 const MOST_MODELS: usize = 4;

@@ -1,13 +1,13 @@
 //! The report as GitHub Markdown, for pasting.
 
-use super::account;
-use super::claims;
-use super::comparison::Comparison;
 use super::data_card::{Fact, data_card, is_synthetic};
 use super::figures::BoardFigures;
 use super::sections::sections;
 use super::tables::{self, Cell, ReportTable};
-use super::words::counted;
+use super::{claims, notes};
+use crate::compare::Comparison;
+use crate::compare::claims::tally;
+use crate::text::counted;
 
 /// Renders the report; the plots are linked by their paths beside it.
 pub fn render(comparison: &Comparison, figures: &[BoardFigures]) -> String {
@@ -37,7 +37,7 @@ fn headlines(comparison: &Comparison, lines: &mut Vec<String>) {
         let title = if board.title.is_empty() { String::new() } else { format!("{}: ", board.title) };
         lines.push(format!("**{title}{}**", board.headline(&metric)));
     }
-    lines.push(account::what_was_tried(comparison));
+    lines.push(notes::what_was_tried(comparison));
 }
 
 fn boards(comparison: &Comparison, figures: &[BoardFigures], lines: &mut Vec<String>) {
@@ -47,13 +47,13 @@ fn boards(comparison: &Comparison, figures: &[BoardFigures], lines: &mut Vec<Str
     lines.push("## Leaderboard".to_string());
     lines.push(format!("Sorted by {} on the test part; lower is better.", comparison.objective_title()));
     lines.extend(tables::overview(comparison).map(|overview| table(&overview)));
-    let notes = account::reading_notes(comparison);
+    let notes = notes::reading_notes(comparison);
     let notes: Vec<String> = notes.iter().map(|note| format!("- {note}")).collect();
     for (index, board) in comparison.boards.iter().enumerate() {
         if !board.title.is_empty() {
             lines.push(format!("### {}", board.title));
         }
-        lines.extend(account::missing_files(board));
+        lines.extend(notes::missing_files(board));
         if !board.rows.is_empty() {
             let metric = comparison.objective.metric.as_str();
             lines.push(table(&tables::leaderboard(board, metric)));
@@ -95,7 +95,7 @@ fn claims_section(comparison: &Comparison, lines: &mut Vec<String>) {
         return;
     }
     lines.push("## Claims".to_string());
-    lines.push(format!("{}.", claims::tally(&comparison.claims)));
+    lines.push(format!("{}.", tally(&comparison.claims)));
     lines.push(table(&claims::table(&comparison.claims)));
     let reasons: Vec<String> =
         claims::reasons(&comparison.claims).iter().map(|sentence| format!("- {sentence}")).collect();
@@ -125,7 +125,7 @@ fn reproduce(comparison: &Comparison, lines: &mut Vec<String>) {
     let experiment = &comparison.experiment;
     lines.push("## Reproduce".to_string());
     lines.push(fenced("sh", &experiment.command));
-    lines.push(fact_table(&account::reproduction(comparison)));
+    lines.push(fact_table(&notes::reproduction(comparison)));
     lines.push(format!(
         "<details><summary>The experiment file</summary>\n\n{}\n\n</details>",
         fenced("toml", &experiment.text)
@@ -200,8 +200,9 @@ fn escaped(text: &str) -> String {
 mod tests {
     use std::path::Path;
 
-    use super::super::{figures, sample};
+    use super::super::figures;
     use super::*;
+    use crate::compare::test_fixtures;
 
     fn text(comparison: &Comparison) -> String {
         render(
@@ -212,7 +213,7 @@ mod tests {
 
     #[test]
     fn every_table_has_as_many_cells_in_each_row() {
-        let text = text(&sample::comparison());
+        let text = text(&test_fixtures::comparison());
         let cells = |line: &str| line.replace("\\|", "").matches('|').count();
         let mut tables = 0;
         for block in text.split("\n\n").filter(|block| block.trim_start().starts_with('|')) {
@@ -225,14 +226,14 @@ mod tests {
 
     #[test]
     fn plots_are_linked_beside_the_text() {
-        let text = text(&sample::comparison());
+        let text = text(&test_fixtures::comparison());
         assert!(text.contains("](plots/horizon-1-leaderboard.png)"));
         assert!(text.contains("](plots/horizon-12-learning-curves.png)"));
     }
 
     #[test]
     fn an_experiment_without_a_finished_run_still_gives_a_text() {
-        assert!(text(&sample::unstarted()).contains("**No run is done"));
+        assert!(text(&test_fixtures::unstarted()).contains("**No run is done"));
     }
 
     #[test]

@@ -1,27 +1,21 @@
 //! Reports: one comparison, computed once from the store, written as text, Markdown, HTML and plots.
 
-mod account;
-mod board;
 pub mod claims;
-mod comparison;
 mod data_card;
 mod figures;
 mod html;
 mod hyperparameters;
 mod inspection;
-mod load;
 mod markdown;
+mod notes;
 mod page;
-mod plain;
 pub mod plot;
-#[cfg(test)]
-mod sample;
 mod sections;
-mod significance;
 mod tables;
 mod text;
+mod text_report;
+mod traffic;
 mod uncertainty;
-pub(crate) mod words;
 
 use std::path::{Path, PathBuf};
 
@@ -30,8 +24,8 @@ use rayon::prelude::*;
 
 use plot::Plot;
 
-pub use board::{Board, BoardRow, MeanSpread};
-pub use comparison::{Comparison, ScoredRun};
+use crate::compare::Comparison;
+
 pub use inspection::inspection_page;
 pub use tables::{Cell, ReportTable, Row};
 
@@ -92,7 +86,7 @@ pub fn write(comparison: &Comparison, results: &Path, plots: PlotSet) -> anyhow:
         plots: crate::files::replace_folder(&folder.join("plots"), &drawn)?,
     };
     crate::files::write_whole(&written.markdown, markdown::render(comparison, &figures).as_bytes())?;
-    crate::files::write_whole(&written.text, plain::render(comparison, results).as_bytes())?;
+    crate::files::write_whole(&written.text, text_report::render(comparison, results).as_bytes())?;
     crate::files::write_whole(&written.html, html::render(comparison, &figures).as_bytes())?;
     Ok(written)
 }

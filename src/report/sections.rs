@@ -1,12 +1,12 @@
 //! The parts of a board that only some experiments have: intervals, folds, and where the errors are.
 
-use super::board::{Board, BoardRow, MeanSpread};
 use super::figures::MOST_TARGETS;
 use super::tables::{Cell, ReportTable, Row, targets};
 use super::text::number_like;
-use crate::console::{grouped, number, percent};
-use crate::intervals::LEVELS;
+use crate::compare::{Board, BoardRow, MeanSpread};
+use crate::model::intervals::LEVELS;
 use crate::store::BreakdownRow;
+use crate::text::{grouped, number, percent};
 
 /// A heading, what must be known to read what follows, and tables with their captions.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -219,12 +219,12 @@ fn breakdown_row(row: &BreakdownRow, own: &BoardRow, reference: Option<&BoardRow
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample;
     use super::*;
+    use crate::compare::test_fixtures;
 
     #[test]
     fn every_section_has_whole_tables() {
-        let board = &sample::comparison().boards[0];
+        let board = &test_fixtures::comparison().boards[0];
         let sections = sections(board);
         assert_eq!(
             sections.iter().map(|section| section.title).collect::<Vec<_>>(),
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_single_fold_and_runs_without_intervals_have_no_section() {
-        let mut board = sample::comparison().boards[0].clone();
+        let mut board = test_fixtures::comparison().boards[0].clone();
         for row in &mut board.rows {
             row.folds.truncate(1);
             row.breakdowns.clear();
@@ -249,7 +249,7 @@ mod tests {
 
     #[test]
     fn skill_is_measured_in_the_same_bucket() {
-        let board = &sample::comparison().boards[0];
+        let board = &test_fixtures::comparison().boards[0];
         let sections = sections(board);
         let (_, table) = &sections[2].tables[0];
         let texts: Vec<&str> = table.rows[0].cells.iter().map(|cell| cell.text.as_str()).collect();

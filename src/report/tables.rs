@@ -1,13 +1,11 @@
 //! The tables of a report, as cells that every format can set.
 
-use super::board::{Board, BoardRow, MeanSpread};
-use super::comparison::{Comparison, ScoredRun};
 use super::sections::skill_column;
 use super::text::{board_cells, mean_spread, number_like};
-use super::words::{distinct, duration};
-use crate::console::{number, percent};
-use crate::experiment::lookup;
+use crate::compare::{Board, BoardRow, Comparison, MeanSpread, ScoredRun};
+use crate::spec::lookup;
 use crate::store::{RunRow, Status};
+use crate::text::{distinct, duration, number, percent};
 
 /// Longer lists of runs are folded.
 pub const MOST_RUNS: usize = 50;
@@ -335,12 +333,12 @@ pub fn unfinished_runs(comparison: &Comparison) -> (ReportTable, usize) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample;
     use super::*;
+    use crate::compare::test_fixtures;
 
     #[test]
     fn every_row_has_a_cell_for_each_header() {
-        let comparison = sample::comparison();
+        let comparison = test_fixtures::comparison();
         let board = &comparison.boards[0];
         let tables = [
             leaderboard(board, "mse"),
@@ -375,7 +373,7 @@ mod tests {
 
     #[test]
     fn runs_beyond_the_fiftieth_are_folded() {
-        let mut comparison = sample::comparison();
+        let mut comparison = test_fixtures::comparison();
         let run = comparison.scored[0].clone();
         comparison.scored = vec![run; 53];
         let (table, folded) = scored_runs(&comparison);

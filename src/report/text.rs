@@ -1,8 +1,7 @@
 //! The comparison as text for the terminal.
 
-use super::board::{Board, BoardRow, MeanSpread};
-use super::comparison::Comparison;
-use crate::console::{number, percent, table};
+use crate::compare::{Board, BoardRow, Comparison, MeanSpread};
+use crate::text::{number, percent, table};
 
 impl Comparison {
     /// Every leaderboard as a table, with its headline.
@@ -16,7 +15,7 @@ impl Comparison {
             lines.push(board_table(board, self.objective.metric.as_str()));
             lines.push(board.headline(&metric));
         }
-        lines.extend(super::account::few_seeds(self).map(|caution| format!("caution: {caution}")));
+        lines.extend(super::notes::few_seeds(self).map(|caution| format!("caution: {caution}")));
         if self.boards.is_empty() {
             lines.push("no run is done yet".to_string());
         }

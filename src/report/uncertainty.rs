@@ -3,19 +3,17 @@
 
 use std::path::Path;
 
-use super::board::{Board, BoardRow};
-use super::comparison::Comparison;
 use super::figures::{BoardFigures, MOST_TARGETS, shown_rows, shown_run};
-use super::load::{SCALES, Track, cache_gib, gpus, token_load};
 use super::plot::{BandPanel, Gaps, SquarePanel, band_panels, calibration_curves, gap_pattern, qq_plot};
 use super::tables;
-use super::words::grouped;
-use crate::console::number;
+use super::traffic::{SCALES, Track, cache_gib, gpus, token_load};
+use crate::compare::{Board, BoardRow, Comparison};
 use crate::dataset::{ArrivalPattern, BurstState, ChannelScale, PredictionTable, read_predictions};
-use crate::experiment::{ReportSpec, ResourcesSpec};
-use crate::metric::closed_form::normal_quantile;
-use crate::model::QUANTILES;
-use crate::scheduler::run_folder;
+use crate::spec::{ReportSpec, ResourcesSpec};
+use crate::stats::QUANTILES;
+use crate::stats::closed_form::normal_quantile;
+use crate::store::run_folder;
+use crate::text::{grouped, number};
 
 /// Points of a Q–Q plot.
 const QQ_POINTS: usize = 120;
@@ -266,8 +264,8 @@ fn draw_resources(
 
 #[cfg(test)]
 mod tests {
-    use super::super::sample;
     use super::*;
+    use crate::compare::test_fixtures;
 
     fn shown(comparison: &Comparison) -> Shown<'_> {
         let count = 400_u16;
@@ -289,7 +287,7 @@ mod tests {
 
     #[test]
     fn calibrated_quantiles_lie_on_the_diagonal() {
-        let comparison = sample::comparison();
+        let comparison = test_fixtures::comparison();
         for (level, share) in shares_below(&shown(&comparison), "gap_s") {
             assert!((level - share).abs() < 1e-9, "{level} {share}");
         }

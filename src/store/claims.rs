@@ -6,8 +6,9 @@ use anyhow::Context;
 use serde_json::{Map, Value};
 use sqlx::{Connection, SqliteConnection};
 
+use super::row::from_row;
 use super::{Store, now};
-use crate::experiment::{Aggregate, ClaimPart, ClaimSpec, ClaimUnit, Conditions, Expectation, Tolerance};
+use crate::spec::{Aggregate, ClaimPart, ClaimSpec, ClaimUnit, Conditions, Expectation, Tolerance};
 
 /// What became of a claim.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,7 +25,6 @@ pub struct VerdictRecord {
     pub planned: usize,
 }
 
-#[derive(sqlx::FromRow)]
 struct ClaimRow {
     name: String,
     conditions: String,
@@ -41,6 +41,23 @@ struct ClaimRow {
     expect: Option<String>,
     reason: Option<String>,
 }
+
+from_row!(ClaimRow {
+    name,
+    conditions,
+    part,
+    target,
+    unit,
+    metric,
+    aggregate,
+    reported,
+    tolerance,
+    at_most,
+    at_least,
+    source,
+    expect,
+    reason
+});
 
 impl ClaimRow {
     fn into_spec(self) -> Option<ClaimSpec> {

@@ -3,8 +3,8 @@
 use anyhow::Context;
 use serde_json::Value;
 
-use super::row::from_row;
 use super::owner::Owner;
+use super::row::from_row;
 use super::{Status, Store};
 
 /// One attempt at a run.

@@ -4,6 +4,7 @@ use anyhow::Context;
 use serde_json::Value;
 
 use super::owner::Owner;
+use super::row::from_row;
 use super::{Status, Store};
 
 /// A run that a worker is at, or that ended last.
@@ -33,7 +34,6 @@ pub struct LiveRun {
     pub alive: bool,
 }
 
-#[derive(sqlx::FromRow)]
 struct LiveRow {
     run_id: String,
     params: String,
@@ -46,6 +46,8 @@ struct LiveRow {
     error: Option<String>,
     owner: String,
 }
+
+from_row!(LiveRow { run_id, params, seed, status, device, started_at, finished_at, wall_s, error, owner });
 
 impl Store {
     /// The runs of an experiment that workers are at, the oldest first.

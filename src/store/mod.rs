@@ -1,8 +1,8 @@
 //! The store: one SQLite file that remembers every experiment, run, metric and event.
 
+mod artefacts;
 mod attempt;
 mod claims;
-mod facts;
 mod fault;
 mod history;
 mod live;
@@ -11,7 +11,9 @@ mod owner;
 mod plan;
 mod query;
 mod read;
+mod result;
 mod row;
+mod run_state;
 mod script;
 mod snapshot;
 mod statement;
@@ -28,9 +30,10 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use sqlx::{ConnectOptions, Connection, SqlSafeStr};
 use tokio::runtime::Runtime;
 
+pub use artefacts::{SavedMember, SavedRun, has_files, run_folder, saved_file};
 pub use attempt::{Attempt, Claim, ClaimRequest, Status};
 pub use claims::VerdictRecord;
-pub use facts::RunFacts;
+
 pub use fault::remedy;
 pub use history::{AttemptRow, PlanningRow, RecordRow};
 pub use live::LiveRun;
@@ -38,6 +41,8 @@ pub use merge::Merged;
 pub use plan::PlanRecord;
 pub use query::{Cell, Table};
 pub use read::{BreakdownRow, EpochRow, EventRow, ExperimentRow, MetricRow, RunFilter, RunRow};
+pub use result::{BreakdownValue, MetricValue, RunResult};
+pub use run_state::RunState;
 pub use snapshot::store_at;
 pub use statement::Refusal;
 pub use write::{Ending, Event, Pruning, Record};

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::OnceLock;
 
-use crate::process::start_time;
+use crate::system::process::start_time;
 
 /// A supervisor process on this machine.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,7 +10,8 @@ use super::claims::insert_claims;
 use super::script::Script;
 use super::write::{Event, insert_events};
 use super::{Store, now};
-use crate::experiment::{Experiment, Plan};
+use crate::plan::Plan;
+use crate::spec::Experiment;
 
 /// Runs that are recorded in one round trip; the statements of all such scripts are the same, and prepared once.
 const RUNS_PER_SCRIPT: usize = 100;

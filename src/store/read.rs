@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::row::from_row;
 use super::{Status, Store};
-use crate::experiment::ObjectiveSpec;
+use crate::spec::ObjectiveSpec;
 
 /// An experiment as recorded.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,7 +34,18 @@ pub struct ExperimentRow {
     pub report: String,
 }
 
-from_row!(ExperimentRow { name, description, path, text, overrides, axes, objective, command, updated_at, report });
+from_row!(ExperimentRow {
+    name,
+    description,
+    path,
+    text,
+    overrides,
+    axes,
+    objective,
+    command,
+    updated_at,
+    report
+});
 
 /// One run with the attempt that its status comes from.
 #[derive(Debug, Clone, PartialEq)]
@@ -184,7 +195,27 @@ struct RawRun {
     error: Option<String>,
 }
 
-from_row!(RawRun { run_id, experiment, model, seed, fold, status, device, params, started_at, finished_at, wall_s, peak_rss_bytes, attempts, git_commit, git_dirty, version, dataset_sha256, leak_verdict, error });
+from_row!(RawRun {
+    run_id,
+    experiment,
+    model,
+    seed,
+    fold,
+    status,
+    device,
+    params,
+    started_at,
+    finished_at,
+    wall_s,
+    peak_rss_bytes,
+    attempts,
+    git_commit,
+    git_dirty,
+    version,
+    dataset_sha256,
+    leak_verdict,
+    error
+});
 
 const SELECT_RUNS: &str = "SELECT v.run_id, v.experiment, v.model, v.seed, v.fold, v.status, v.device, v.params, \
      v.started_at, v.finished_at, v.wall_s, v.peak_rss_bytes, v.attempts, v.git_commit, v.git_dirty, \
@@ -224,7 +255,7 @@ impl Store {
             return Ok(row);
         }
         let names = self.experiment_names()?;
-        let hint = crate::nearest::nearest(name, names.iter().map(String::as_str));
+        let hint = crate::text::nearest(name, names.iter().map(String::as_str));
         let hint = hint.map_or(String::new(), |near| format!(" (did you mean `{near}`?)"));
         bail!("no experiment `{name}` in {}{hint}; it has: {}", self.path.display(), names.join(", "))
     }
@@ -440,7 +471,7 @@ impl Store {
 
 /// Whether the parameter under a dotted path is the wanted value, as text.
 fn holds(params: &Value, path: &str, wanted: &str) -> bool {
-    match crate::experiment::lookup(params, path) {
+    match crate::spec::lookup(params, path) {
         Some(Value::String(text)) => text == wanted,
         Some(Value::Number(number)) => {
             number.to_string() == wanted

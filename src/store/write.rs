@@ -8,9 +8,9 @@ use sqlx::{Connection, SqliteConnection};
 use super::attempt::{ClaimRequest, claim};
 use super::script::{ROWS_PER_INSERT, Script};
 use super::{Claim, Status, Store, now};
-use crate::model::Epoch;
-use crate::scheduler::RunResult;
 use crate::search::Verdict;
+use crate::store::RunResult;
+use crate::train::Epoch;
 
 /// The verdict that gave a run up, and the search that it belongs to.
 #[derive(Debug, Clone, PartialEq)]

@@ -6,14 +6,14 @@ use std::collections::HashMap;
 
 use burn::backend::Flex;
 use burn::module::{ModuleMapper, ModuleVisitor, Param, ParamId};
+use burn::tensor::Tensor;
 use burn_optim::decay::WeightDecayConfig;
 use burn_optim::{AdamConfig, AdamWConfig, GradientsParams, ModuleOptimizer};
-use burn::tensor::Tensor;
 
 use super::ComputeDevice;
-use crate::experiment::{Optimizer, TrainingSpec};
 use crate::kernel::{AdamMoments, AdamStep};
-use crate::model::Network;
+use crate::spec::{Optimizer, TrainingSpec};
+use crate::train::Network;
 
 /// PyTorch's constants; burn's default epsilon is a thousand times larger.
 const BETA_1: f64 = 0.9;
@@ -25,10 +25,10 @@ pub struct Descent {
     decay: f64,
     decoupled: bool,
     clip_norm: Option<f64>,
-    state: State,
+    state: MomentState,
 }
 
-enum State {
+enum MomentState {
     InPlace(HashMap<ParamId, AdamMoments>),
     Composed(Box<ModuleOptimizer>),
 }
@@ -39,9 +39,9 @@ impl Descent {
         let decay = training.weight_decay;
         let decoupled = training.optimizer == Optimizer::Adamw;
         let state = if device.is_cpu() {
-            State::InPlace(HashMap::new())
+            MomentState::InPlace(HashMap::new())
         } else {
-            State::Composed(Box::new(composed(decoupled, decay as f32)))
+            MomentState::Composed(Box::new(composed(decoupled, decay as f32)))
         };
         Self { decay, decoupled, clip_norm: training.gradient_clip_norm, state }
     }
@@ -50,7 +50,7 @@ impl Descent {
     pub fn step<N: Network>(&mut self, learning_rate: f64, network: N, mut gradients: GradientsParams) -> N {
         let factor = self.clip_norm.map_or(1.0, |limit| clip_factor(&gradients, &network, limit));
         match &mut self.state {
-            State::InPlace(moments) => {
+            MomentState::InPlace(moments) => {
                 let settings = AdamStep {
                     learning_rate,
                     beta_1: BETA_1,
@@ -61,9 +61,9 @@ impl Descent {
                 };
                 network.map(&mut InPlace { moments, gradients, settings, scale: factor as f32 })
             }
-            State::Composed(optimizer) => {
+            MomentState::Composed(optimizer) => {
                 if factor < 1.0 {
-                    network.visit(&mut Scale { gradients: &mut gradients, factor });
+                    network.visit(&mut GradientScale { gradients: &mut gradients, factor });
                 }
                 optimizer.step(learning_rate, network, gradients)
             }
@@ -123,17 +123,17 @@ fn in_place<const D: usize>(
 
 /// What brings the common Euclidean norm of all gradients down to `limit` (Pascanu et al., 2013); 1 if it is below.
 fn clip_factor<N: Network>(gradients: &GradientsParams, network: &N, limit: f64) -> f64 {
-    let mut norm = Norm { gradients, squared: 0.0 };
+    let mut norm = GradientNorm { gradients, squared: 0.0 };
     network.visit(&mut norm);
     (limit / norm.squared.sqrt()).min(1.0)
 }
 
-struct Norm<'a> {
+struct GradientNorm<'a> {
     gradients: &'a GradientsParams,
     squared: f64,
 }
 
-impl ModuleVisitor for Norm<'_> {
+impl ModuleVisitor for GradientNorm<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.gradients.get::<D>(param.id) {
             self.squared += f64::from(gradient.square().sum().into_scalar::<f32>());
@@ -141,12 +141,12 @@ impl ModuleVisitor for Norm<'_> {
     }
 }
 
-struct Scale<'a> {
+struct GradientScale<'a> {
     gradients: &'a mut GradientsParams,
     factor: f64,
 }
 
-impl ModuleVisitor for Scale<'_> {
+impl ModuleVisitor for GradientScale<'_> {
     fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
         if let Some(gradient) = self.gradients.remove::<D>(param.id) {
             self.gradients.register(param.id, gradient.mul_scalar(self.factor));

@@ -3,7 +3,7 @@
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::device::Placement;
+use crate::system::device::Placement;
 
 /// A device with and without autodiff.
 #[derive(Debug, Clone)]
@@ -32,7 +32,7 @@ impl ComputeDevice {
             #[cfg(feature = "wgpu")]
             Placement::Wgpu => Ok(Self::new(Device::wgpu(burn::tensor::DeviceKind::DefaultDevice), false)),
             #[cfg(not(feature = "cuda"))]
-            Placement::Cuda(gpu) => match crate::device::pretended_gpus() {
+            Placement::Cuda(gpu) => match crate::system::device::pretended_gpus() {
                 Some(gpus) if gpus.get(*gpu) == Some(&true) => Ok(Self::cpu()),
                 Some(_) => anyhow::bail!("this GPU is broken, as BURSTLAB_PRETEND_CUDA says"),
                 None => anyhow::bail!("this binary was built without support for {placement}"),

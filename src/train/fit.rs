@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
-use burn_optim::GradientsParams;
 use burn::tensor::Tensor;
+use burn_optim::GradientsParams;
 
 use super::adam::Descent;
-use super::{ComputeDevice, Criterion, RateSchedule, Stream};
-use crate::experiment::TrainingSpec;
-use crate::model::{Epoch, FitData, FitError, Network, OnEpoch, Shape, infer};
+use super::{ComputeDevice, Criterion, RateSchedule};
+use crate::spec::TrainingSpec;
+use crate::stats::Stream;
+use crate::train::{Epoch, FitData, FitError, Network, OnEpoch, Shape, infer};
 
 /// A loss that is so many times that of the first batch has exploded. Scaled targets have variance 1, so that the loss
 /// of the first batch counts as 1 at least.

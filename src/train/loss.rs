@@ -1,11 +1,8 @@
 //! What training minimises, as a value and its gradient on plain slices: whatever computes the forecasts, the loss is
 //! this one.
 
-use crate::experiment::{Loss, TrainingSpec};
-use crate::model::QUANTILES;
-
-/// Where the Huber loss turns from squares to distances, in scaled units, unless an experiment says otherwise.
-pub const HUBER_DELTA: f64 = 1.0;
+use crate::spec::{HUBER_DELTA, Loss, TrainingSpec};
+use crate::stats::QUANTILES;
 
 /// A mean loss over the values of a batch, and its gradient.
 pub trait Criterion {
@@ -125,7 +122,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::metric::pinball;
+    use crate::stats::pinball;
 
     fn objective(loss: Loss, weights: [f64; 3]) -> Objective {
         let target_weights = ["a", "b", "c"].map(str::to_string).into_iter().zip(weights).collect();

@@ -1,15 +1,18 @@
-//! Training by gradient descent: devices, randomness, learning-rate schedules and the loop itself.
+//! Training by gradient descent: devices, losses, learning-rate schedules and the loop itself.
 
 mod adam;
 mod device;
 mod fit;
 mod loss;
+mod network;
 mod schedule;
-mod stream;
+mod task;
 
 pub use device::ComputeDevice;
 pub(crate) use fit::fit_network;
-pub use loss::{Criterion, HUBER_DELTA, Objective};
+pub use loss::{Criterion, Objective};
 pub(crate) use loss::{pinball, target_weights};
+pub(crate) use network::infer;
+pub use network::{Network, Noise};
 pub use schedule::RateSchedule;
-pub use stream::Stream;
+pub use task::{Epoch, FitData, FitError, OnEpoch, Shape};

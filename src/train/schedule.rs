@@ -1,6 +1,6 @@
 //! Learning-rate schedules, one rate an epoch.
 
-use crate::experiment::{Schedule, TrainingSpec};
+use crate::spec::{Schedule, TrainingSpec};
 
 /// The learning rate from epoch to epoch.
 #[derive(Debug, Clone)]

@@ -3,9 +3,8 @@
 use std::sync::LazyLock;
 
 use burstlab::dataset::{Loader, Trace, inspect, parse_trace, steps_of};
-use burstlab::experiment::{
-    Experiment, Feature, NextRequestSpec, Plan, SeriesSpec, Span, TaskSpec, WindowLoadSpec,
-};
+use burstlab::plan::Plan;
+use burstlab::spec::{Experiment, Feature, NextRequestSpec, SeriesSpec, Span, TaskSpec, WindowLoadSpec};
 
 use crate::mutate::{Dice, mutate, mutate_bytes};
 

@@ -5,7 +5,7 @@ use std::io::Write;
 use burstlab::dataset::{
     ColumnValues, NamedColumn, RequestTrace, TableFile, Trace, parse_trace, parse_trace_as, write_table,
 };
-use burstlab::experiment::{ColumnsSpec, TimestampUnit};
+use burstlab::spec::{ColumnsSpec, TimestampUnit};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use insta::assert_snapshot;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burstlab::dataset::{RequestTrace, SeriesTrace, Trace, parse_trace, parse_trace_as};
-use burstlab::experiment::{ColumnsSpec, TimestampUnit};
+use burstlab::spec::{ColumnsSpec, TimestampUnit};
 use insta::assert_snapshot;
 
 use crate::{AZURE, requests};

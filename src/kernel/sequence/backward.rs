@@ -8,9 +8,9 @@ use std::ops::Range;
 use pulp::{Arch, Simd, WithSimd};
 
 use super::super::buffer::Buffer;
-use super::super::cell::{Cell, SLOTS, States, Wiring};
+use super::super::cell::{RecurrentCell, SLOTS, States, Wiring};
 use super::super::product::{Panels, add_outer_product, multiply_blocks};
-use super::{ROWS_AT_ONCE, Scope, Shard, Sizes, Trace, Weights, for_each_shard, lanes, wired};
+use super::{ROWS_AT_ONCE, Scope, Shard, Sizes, Tape, Weights, for_each_shard, lanes, wired};
 
 /// Gradients of the loss.
 #[derive(Debug, Clone)]
@@ -28,16 +28,16 @@ pub struct Gradients {
 }
 
 /// Gradients of a loss, given its gradient by the output of [`super::forward`], in the form of that output.
-pub fn backward<C: Cell>(
+pub fn backward<C: RecurrentCell>(
     sizes: Sizes,
     weights: Weights<'_>,
-    mut trace: Trace,
+    mut tape: Tape,
     by_output: &[f32],
     scope: Scope,
     with_input: bool,
 ) -> Gradients {
-    let packed = Packed::new::<C>(sizes, weights, with_input);
-    let found = for_each_shard(trace.0.iter_mut().collect(), |shard| {
+    let packed = GradientWeights::new::<C>(sizes, weights, with_input);
+    let found = for_each_shard(tape.0.iter_mut().collect(), |shard| {
         Arch::new().dispatch(Backward::<C> {
             sizes,
             packed: &packed,
@@ -47,20 +47,24 @@ pub fn backward<C: Cell>(
             cell: PhantomData,
         })
     });
-    let input = with_input.then(|| gather_input(sizes, &trace.0, &found));
+    let input = with_input.then(|| gather_input(sizes, &tape.0, &found));
     Gradients { input, ..gather_parameters::<C>(sizes, packed.lanes, &found) }
 }
 
 /// Weights in the order in which the steps backward read them: a row for each kept sum.
-struct Packed {
+struct GradientWeights {
     units: usize,
     lanes: usize,
     by_hidden: Panels,
     by_input: Option<Panels>,
 }
 
-impl Packed {
-    fn new<C: Cell>(Sizes { inputs, hidden, .. }: Sizes, weights: Weights<'_>, with_input: bool) -> Self {
+impl GradientWeights {
+    fn new<C: RecurrentCell>(
+        Sizes { inputs, hidden, .. }: Sizes,
+        weights: Weights<'_>,
+        with_input: bool,
+    ) -> Self {
         let lanes = lanes();
         let units = hidden.next_multiple_of(lanes);
         let gather = |wiring: Wiring, weights: &[f32], columns: usize| {
@@ -93,14 +97,14 @@ struct Found {
 /// One shard backward over the whole sequence: what was kept of the sums becomes the gradients by the sums.
 struct Backward<'a, C> {
     sizes: Sizes,
-    packed: &'a Packed,
+    packed: &'a GradientWeights,
     shard: &'a mut Shard,
     by_output: &'a [f32],
     scope: Scope,
     cell: PhantomData<C>,
 }
 
-impl<C: Cell> WithSimd for Backward<'_, C> {
+impl<C: RecurrentCell> WithSimd for Backward<'_, C> {
     type Output = Found;
 
     #[inline(always)]
@@ -149,7 +153,7 @@ struct Later {
     by_state: Buffer,
 }
 
-impl<C: Cell> Backward<'_, C> {
+impl<C: RecurrentCell> Backward<'_, C> {
     /// Adds the gradient by the output of a step, if it has any.
     #[inline(always)]
     fn add_output(&self, step: usize, direct: &mut [f32]) {
@@ -254,7 +258,7 @@ fn gather_input(sizes: Sizes, shards: &[Shard], found: &[Found]) -> Vec<f32> {
 }
 
 /// The gradients by the parameters of all shards, in PyTorch's order.
-fn gather_parameters<C: Cell>(sizes: Sizes, lanes: usize, found: &[Found]) -> Gradients {
+fn gather_parameters<C: RecurrentCell>(sizes: Sizes, lanes: usize, found: &[Found]) -> Gradients {
     let Sizes { inputs, hidden, .. } = sizes;
     let gather = |wiring: Wiring, columns: Range<usize>, stride: usize, of: fn(&Found) -> &Buffer| {
         let mut target = vec![0.0; C::GATES * hidden * columns.len()];

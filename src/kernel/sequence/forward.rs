@@ -9,29 +9,34 @@ use std::ops::Range;
 use pulp::{Arch, Simd, WithSimd};
 
 use super::super::buffer::Buffer;
-use super::super::cell::{Cell, SLOTS};
+use super::super::cell::{RecurrentCell, SLOTS};
 use super::super::product::{FEW_ROWS, MANY_ROWS, Panels, accumulate, has_many_registers};
-use super::{Input, ROWS_AT_ONCE, SHARD, Scope, Shard, Sizes, Trace, Weights, for_each_shard, lanes, wired};
+use super::{Input, ROWS_AT_ONCE, SHARD, Scope, Shard, Sizes, Tape, Weights, for_each_shard, lanes, wired};
 
 /// Runs the layer from zero states and returns the hidden states.
-pub fn infer<C: Cell>(sizes: Sizes, input: Input<'_>, weights: Weights<'_>, scope: Scope) -> Vec<f32> {
+pub fn infer<C: RecurrentCell>(
+    sizes: Sizes,
+    input: Input<'_>,
+    weights: Weights<'_>,
+    scope: Scope,
+) -> Vec<f32> {
     let shards = run::<C>(sizes, input, weights, false);
     output(sizes, &shards, scope)
 }
 
 /// As [`infer`], and keeps what the backward pass needs.
-pub fn forward<C: Cell>(
+pub fn forward<C: RecurrentCell>(
     sizes: Sizes,
     input: Input<'_>,
     weights: Weights<'_>,
     scope: Scope,
-) -> (Vec<f32>, Trace) {
+) -> (Vec<f32>, Tape) {
     let shards = run::<C>(sizes, input, weights, true);
-    (output(sizes, &shards, scope), Trace(shards))
+    (output(sizes, &shards, scope), Tape(shards))
 }
 
-fn run<C: Cell>(sizes: Sizes, input: Input<'_>, weights: Weights<'_>, keep: bool) -> Vec<Shard> {
-    let packed = Packed::new::<C>(sizes, weights);
+fn run<C: RecurrentCell>(sizes: Sizes, input: Input<'_>, weights: Weights<'_>, keep: bool) -> Vec<Shard> {
+    let packed = StepWeights::new::<C>(sizes, weights);
     let batch = sizes.batch;
     let shards = (0..batch).step_by(SHARD).map(|first| first..(first + SHARD).min(batch));
     for_each_shard(shards.collect(), |rows| {
@@ -61,7 +66,7 @@ fn output(sizes: Sizes, shards: &[Shard], scope: Scope) -> Vec<f32> {
 }
 
 /// Weights in the order in which the steps read them.
-struct Packed {
+struct StepWeights {
     /// Hidden units, filled up to whole registers.
     units: usize,
     /// One panel of four sums for each register of units.
@@ -71,8 +76,8 @@ struct Packed {
     bias: Vec<f32>,
 }
 
-impl Packed {
-    fn new<C: Cell>(Sizes { inputs, hidden, .. }: Sizes, weights: Weights<'_>) -> Self {
+impl StepWeights {
+    fn new<C: RecurrentCell>(Sizes { inputs, hidden, .. }: Sizes, weights: Weights<'_>) -> Self {
         let lanes = lanes();
         let units = hidden.next_multiple_of(lanes);
         let mut by_input = Panels::zeros(lanes, SLOTS, inputs, SLOTS * units);
@@ -94,13 +99,13 @@ impl Packed {
 struct Forward<'a, C> {
     sizes: Sizes,
     input: Input<'a>,
-    packed: &'a Packed,
+    packed: &'a StepWeights,
     rows: Range<usize>,
     keep: bool,
     cell: PhantomData<C>,
 }
 
-impl<C: Cell> WithSimd for Forward<'_, C> {
+impl<C: RecurrentCell> WithSimd for Forward<'_, C> {
     type Output = Shard;
 
     #[inline(always)]
@@ -139,7 +144,7 @@ impl<C: Cell> WithSimd for Forward<'_, C> {
             let size = rows * SLOTS * units;
             let kept = if self.keep { &mut shard.kept[step * size..(step + 1) * size] } else { &mut *spare };
             let slot = if self.keep { step } else { 0 };
-            let mut now = Step::<S> {
+            let mut now = ShardStep::<S> {
                 sizes: self.sizes,
                 packed: self.packed,
                 rows,
@@ -166,9 +171,9 @@ impl<C: Cell> WithSimd for Forward<'_, C> {
 }
 
 /// One step of a shard.
-struct Step<'a, S: Simd> {
+struct ShardStep<'a, S: Simd> {
     sizes: Sizes,
-    packed: &'a Packed,
+    packed: &'a StepWeights,
     rows: usize,
     input: &'a [f32],
     hidden_before: &'a [f32],
@@ -183,7 +188,7 @@ struct Step<'a, S: Simd> {
     first: bool,
 }
 
-impl<S: Simd> Step<'_, S> {
+impl<S: Simd> ShardStep<'_, S> {
     /// The sums of one register of units, `R` rows at a time.
     #[inline(always)]
     fn add_up<const R: usize>(&mut self, simd: S, register: usize) {
@@ -216,14 +221,19 @@ impl<S: Simd> Step<'_, S> {
 
     /// The cell's step in one register of units, several rows at a time.
     #[inline(always)]
-    fn advance<C: Cell>(&mut self, simd: S, register: usize) {
+    fn advance<C: RecurrentCell>(&mut self, simd: S, register: usize) {
         let whole = self.rows - self.rows % ROWS_AT_ONCE;
         self.advance_rows::<C, ROWS_AT_ONCE>(simd, register, 0..whole);
         self.advance_rows::<C, 1>(simd, register, whole..self.rows);
     }
 
     #[inline(always)]
-    fn advance_rows<C: Cell, const R: usize>(&mut self, simd: S, register: usize, rows: Range<usize>) {
+    fn advance_rows<C: RecurrentCell, const R: usize>(
+        &mut self,
+        simd: S,
+        register: usize,
+        rows: Range<usize>,
+    ) {
         let registers = self.packed.units / S::F32_LANES;
         let hidden_before = S::as_simd_f32s(self.hidden_before).0;
         let first = register * self.rows;

@@ -71,7 +71,7 @@ pub enum Scope {
 
 /// What the forward pass leaves for the backward pass.
 #[derive(Debug, Clone)]
-pub struct Trace(Vec<Shard>);
+pub struct Tape(Vec<Shard>);
 
 /// Some rows of the batch. A slot is the state between two steps: there is one more of them than steps.
 #[derive(Debug, Clone)]
@@ -124,9 +124,9 @@ fn for_each_shard<I: Send, T: Send>(shards: Vec<I>, work: impl Fn(I) -> T + Sync
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{Cell, GruCell, LstmCell};
+    use super::super::{GruCell, LstmCell, RecurrentCell};
     use super::*;
-    use crate::train::Stream;
+    use crate::stats::Stream;
 
     const NUDGE: f32 = 4e-3;
 
@@ -141,7 +141,7 @@ mod tests {
     }
 
     impl Case {
-        fn new<C: Cell>(sizes: Sizes, scope: Scope, seed: u64) -> Self {
+        fn new<C: RecurrentCell>(sizes: Sizes, scope: Scope, seed: u64) -> Self {
             let Sizes { steps, batch, inputs, hidden } = sizes;
             let width = C::GATES * hidden;
             let mut stream = Stream::weights(seed);
@@ -168,12 +168,12 @@ mod tests {
         }
 
         /// Sum of the weighted outputs, in double precision for finite differences.
-        fn loss<C: Cell>(&self) -> f64 {
+        fn loss<C: RecurrentCell>(&self) -> f64 {
             let output = infer::<C>(self.sizes, self.view(), self.weights(), self.scope);
             output.iter().zip(&self.by_output).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
         }
 
-        fn slope<C: Cell>(&mut self, at: impl Fn(&mut Self) -> &mut f32) -> f64 {
+        fn slope<C: RecurrentCell>(&mut self, at: impl Fn(&mut Self) -> &mut f32) -> f64 {
             let kept = *at(self);
             *at(self) = kept + NUDGE;
             let up = self.loss::<C>();
@@ -184,11 +184,11 @@ mod tests {
         }
     }
 
-    fn check<C: Cell>(sizes: Sizes, scope: Scope, seed: u64) -> Result<(), TestCaseError> {
+    fn check<C: RecurrentCell>(sizes: Sizes, scope: Scope, seed: u64) -> Result<(), TestCaseError> {
         let mut case = Case::new::<C>(sizes, scope, seed);
-        let (output, trace) = forward::<C>(sizes, case.view(), case.weights(), scope);
+        let (output, tape) = forward::<C>(sizes, case.view(), case.weights(), scope);
         prop_assert_eq!(&output, &infer::<C>(sizes, case.view(), case.weights(), scope));
-        let found = backward::<C>(sizes, case.weights(), trace, &case.by_output, scope, true);
+        let found = backward::<C>(sizes, case.weights(), tape, &case.by_output, scope, true);
         let Sizes { steps, batch, inputs, .. } = sizes;
         let by_input = found.input.unwrap_or_default();
         prop_assert_eq!(by_input.len(), case.input.len());
@@ -238,11 +238,11 @@ mod tests {
 
     /// The sequences of a batch know nothing of each other: in any batch, each has the outputs and gradients that it has
     /// alone, and the gradients by the parameters are sums over the rows.
-    fn rows_do_not_meet<C: Cell>(sizes: Sizes, scope: Scope) {
+    fn rows_do_not_meet<C: RecurrentCell>(sizes: Sizes, scope: Scope) {
         let case = Case::new::<C>(sizes, scope, 11);
         let Sizes { steps, batch, inputs, hidden } = sizes;
-        let (output, trace) = forward::<C>(sizes, case.view(), case.weights(), scope);
-        let found = backward::<C>(sizes, case.weights(), trace, &case.by_output, scope, true);
+        let (output, tape) = forward::<C>(sizes, case.view(), case.weights(), scope);
+        let found = backward::<C>(sizes, case.weights(), tape, &case.by_output, scope, true);
         let by_input = found.input.as_deref().unwrap_or_default();
         let slots = output.len() / (batch * hidden);
         let close = |what: &str, found: &[f32], expected: &[f32]| {
@@ -264,11 +264,11 @@ mod tests {
         for row in 0..batch {
             let input = &case.input[row * steps * inputs..(row + 1) * steps * inputs];
             let input = Input { values: input, step_stride: inputs, row_stride: steps * inputs };
-            let (own, trace) = forward::<C>(alone, input, case.weights(), scope);
+            let (own, tape) = forward::<C>(alone, input, case.weights(), scope);
             assert_eq!(own.len(), slots * hidden);
             close("output", &of_row(&output, row, hidden), &own);
             let by_output = of_row(&case.by_output, row, hidden);
-            let own = backward::<C>(alone, case.weights(), trace, &by_output, scope, true);
+            let own = backward::<C>(alone, case.weights(), tape, &by_output, scope, true);
             close("input", &of_row(by_input, row, inputs), own.input.as_deref().unwrap_or_default());
             let gradients = [own.weight_ih, own.weight_hh, own.bias_ih, own.bias_hh];
             for (sum, own) in sums.iter_mut().flatten().zip(gradients.iter().flatten()) {
@@ -306,9 +306,9 @@ mod tests {
                 .build()
                 .unwrap_or_else(|error| panic!("{error}"));
             pool.install(|| {
-                let (output, trace) = forward::<LstmCell>(sizes, case.view(), case.weights(), Scope::All);
+                let (output, tape) = forward::<LstmCell>(sizes, case.view(), case.weights(), Scope::All);
                 let found =
-                    backward::<LstmCell>(sizes, case.weights(), trace, &case.by_output, Scope::All, true);
+                    backward::<LstmCell>(sizes, case.weights(), tape, &case.by_output, Scope::All, true);
                 (output, found.input, found.weight_ih, found.weight_hh, found.bias_ih)
             })
         };

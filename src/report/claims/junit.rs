@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::judge::{Judgement, Verdict};
-use crate::console::number;
+use crate::compare::claims::{Judgement, Verdict};
+use crate::text::number;
 
 /// One suite for each experiment: a surprise is a failure, a claim that was not judged is skipped, a known miss passes
 /// and says why.

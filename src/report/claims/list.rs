@@ -1,9 +1,9 @@
 //! The judged claims as a table that every format can set.
 
-use super::judge::{Judgement, Verdict};
-use crate::console::{number, percent};
+use crate::compare::claims::{Judgement, Verdict};
 use crate::report::tables::{Cell, ReportTable, Row};
 use crate::report::text::number_like;
+use crate::text::{number, percent};
 
 /// One row for each claim: reported, accepted, reproduced, difference, runs, verdict.
 pub fn table(judgements: &[Judgement]) -> ReportTable {

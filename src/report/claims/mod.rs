@@ -1,9 +1,7 @@
-//! Reported against reproduced: the verdict on every claim of an experiment.
+//! The verdicts on reported results as a table and as JUnit XML.
 
-mod judge;
 mod junit;
 mod list;
 
-pub use judge::{Judgement, Verdict, judge, judge_runs, tally, to_json};
 pub use junit::junit;
 pub use list::{reasons, table};

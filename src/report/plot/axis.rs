@@ -1,8 +1,7 @@
 //! Axes: a range, its title and its ticks.
 
-use super::number;
 use super::scale::{Scale, Span, log_ticks, multiples, round_step};
-use super::time;
+use super::{number, time};
 
 /// A labelled position on an axis.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,12 +4,11 @@ use anyhow::{Context, Result, ensure};
 
 use super::axis::Axis;
 use super::frame::{self, Entry, Key, Panel};
-use super::number;
 use super::scale::{Scale, Span, is_drawable};
 use super::scene::{Point, Scene};
 use super::theme::{GREY_FILL, GREY_LINE, MARGIN, WIDTH, lighter, series_colour};
 use super::thin::{is_thinned, thinned};
-use super::{Figure, Plot, file_stem, with_unit};
+use super::{Figure, Plot, file_stem, number, with_unit};
 
 const PANEL_HEIGHT: f64 = 320.0;
 /// More forecasts than this cannot be told apart where they run close together.

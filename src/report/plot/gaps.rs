@@ -5,11 +5,10 @@ use anyhow::{Result, ensure};
 use super::axis::Axis;
 use super::font::{self, Weight};
 use super::frame::{self, Entry, Key, Panel};
-use super::number;
 use super::scale::Span;
 use super::scene::{Align, Scene, TextStyle};
 use super::theme::{CAPTION_SIZE, INK, LABEL_SIZE, MARGIN, MUTED, WIDTH, lighter, series_colour};
-use super::{Figure, Plot};
+use super::{Figure, Plot, number};
 
 const PANEL_HEIGHT: f64 = 220.0;
 const BAR_HEIGHT: f64 = 26.0;

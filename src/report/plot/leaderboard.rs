@@ -6,11 +6,10 @@ use super::axis::Axis;
 use super::bar::{Bar, Row, VALUE_GAP, WIDEST_NAME, draw_bar, draw_texts, rows};
 use super::font::{self, Weight};
 use super::frame::{self, Entry, Key, Panel};
-use super::number;
 use super::scale::{Span, is_drawable};
 use super::scene::{Align, Scene, TextStyle, text_extent};
 use super::theme::{INK, LABEL_SIZE, MARGIN, MUTED, WIDTH};
-use super::{Figure, Plot, file_stem};
+use super::{Figure, Plot, file_stem, number};
 
 const ROW_HEIGHT: f64 = 30.0;
 /// Bars longer than this many times the median value are cut, so that the others can be compared.

@@ -4,11 +4,10 @@ use anyhow::{Context, Result};
 
 use super::axis::Axis;
 use super::frame::{self, DASH, Entry, Key, Panel};
-use super::number;
 use super::scale::{Scale, Span, is_drawable};
 use super::scene::{Point, Scene};
 use super::theme::{MARGIN, MUTED, SERIES_COLOURS, WIDTH, lighter, series_colour};
-use super::{Figure, Plot};
+use super::{Figure, Plot, number};
 
 const PANEL_HEIGHT: f64 = 320.0;
 

@@ -5,11 +5,10 @@ use anyhow::{Context, Result};
 use super::axis::Axis;
 use super::font::{self, Weight};
 use super::frame::{self, Panel};
-use super::number;
 use super::scale::{Span, is_drawable};
 use super::scene::{Align, Scene, TextStyle};
 use super::theme::{CAPTION_SIZE, INK, MARGIN, MUTED, WIDTH, lighter, series_colour};
-use super::{Figure, Plot, file_stem, with_unit};
+use super::{Figure, Plot, file_stem, number, with_unit};
 
 /// More panels than this would make the plot taller than a page.
 const MOST_MODELS: usize = 4;

@@ -1,0 +1,276 @@
+//! The only place that prints: results on standard output, everything else on standard error.
+
+use std::io::{IsTerminal, Write};
+use std::time::Instant;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use crate::engine::local::{Progress, Spent};
+use crate::plan::Run;
+use crate::spec::ExperimentError;
+use crate::store::{RunResult, Status};
+use crate::text::number;
+use crate::train::Epoch;
+
+/// Held while lines are handed over.
+static LINES: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
+/// What the program may print, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Console {
+    colour: bool,
+    live: bool,
+}
+
+impl Console {
+    /// Looks at the terminal and at `NO_COLOR`.
+    pub fn detect() -> Self {
+        let live = std::io::stderr().is_terminal();
+        let colour = live && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+        Self { colour, live }
+    }
+
+    /// A result, on standard output.
+    pub fn result(self, text: &str) {
+        // A reader that has closed the pipe, as `head` does, has all it wants.
+        let _ = writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n'));
+    }
+
+    /// Lines of results, handed over at once and whole.
+    ///
+    /// # Errors
+    /// A standard output that is closed or full.
+    pub fn lines(self, bytes: &[u8]) -> std::io::Result<()> {
+        if bytes.is_empty() {
+            return Ok(());
+        }
+        let _whole = LINES.lock();
+        let mut out = std::io::stdout().lock();
+        out.write_all(bytes)?;
+        out.flush()
+    }
+
+    /// Waits until the lines that are being handed over are whole, but not for a reader that has stopped reading.
+    pub fn finish_lines(self) {
+        for _ in 0..100 {
+            if LINES.try_lock().is_ok() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    }
+
+    /// A view that replaces the one before on a terminal, and follows it elsewhere.
+    pub fn frame(self, text: &str) {
+        // Home and clear to the end: unlike clearing everything first, this does not flicker.
+        let over = if std::io::stdout().is_terminal() { "\u{1b}[H\u{1b}[J" } else { "" };
+        let _ = writeln!(std::io::stdout(), "{over}{text}");
+    }
+
+    /// A remark, on standard error.
+    pub fn note(self, text: &str) {
+        let _ = writeln!(std::io::stderr(), "{text}");
+    }
+
+    /// An error, on standard error; one in an experiment file is shown with its place.
+    pub fn error(self, error: &anyhow::Error) {
+        match error.downcast_ref::<ExperimentError>() {
+            Some(error) => self.note(&error.render(self.colour)),
+            None => self.note(&format!("{}: {error:#}", self.paint("error", "1;31"))),
+        }
+    }
+
+    fn paint(self, text: &str, code: &str) -> String {
+        if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_string() }
+    }
+
+    /// Progress of a sweep of `total` runs: a line for each slot and a bar on a terminal, plain lines elsewhere.
+    pub fn sweep(self, total: usize, slots: usize) -> SweepProgress {
+        SweepProgress::new(self, total, slots)
+    }
+
+    /// Progress of a download: a bar on a terminal, nothing elsewhere.
+    pub fn download(self) -> DownloadProgress {
+        let bar = if self.live { ProgressBar::no_length() } else { ProgressBar::hidden() };
+        let style = ProgressStyle::with_template(
+            "{bar:32} {decimal_bytes} of {decimal_total_bytes}, {decimal_bytes_per_sec}, {eta} left",
+        )
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+        DownloadProgress(bar.with_style(style))
+    }
+}
+
+/// A size for people, such as `1.50 MiB`.
+pub fn bytes(count: u64) -> String {
+    indicatif::BinaryBytes(count).to_string()
+}
+
+/// Shows how a download goes, until it is dropped.
+pub struct DownloadProgress(ProgressBar);
+
+impl DownloadProgress {
+    /// So many bytes are there, of so many where that is known.
+    pub fn at(&self, bytes: u64, total: Option<u64>) {
+        if let Some(total) = total {
+            self.0.set_length(total);
+        }
+        // A resumed download starts from what is there, not from nothing: its speed must not count that.
+        let resumed = self.0.position() == 0;
+        self.0.set_position(bytes);
+        if resumed {
+            self.0.reset_eta();
+        }
+    }
+}
+
+impl Drop for DownloadProgress {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+/// Shows how a sweep goes.
+pub struct SweepProgress {
+    console: Console,
+    started: Instant,
+    total: usize,
+    finished: usize,
+    bars: Option<Bars>,
+}
+
+struct Bars {
+    all: MultiProgress,
+    overall: ProgressBar,
+    slots: Vec<ProgressBar>,
+}
+
+impl SweepProgress {
+    fn new(console: Console, total: usize, slots: usize) -> Self {
+        let bars = (console.live && total > 0).then(|| Bars::new(total, slots));
+        Self { console, started: Instant::now(), total, finished: 0, bars }
+    }
+
+    fn line(&self, text: &str) {
+        match &self.bars {
+            Some(bars) => {
+                // The bars can only fail to print when the terminal is gone.
+                let _ = bars.all.println(text);
+            }
+            None => self.console.note(text),
+        }
+    }
+
+    fn slot(&self, slot: usize, text: String) {
+        if let Some(bar) = self.bars.as_ref().and_then(|bars| bars.slots.get(slot)) {
+            bar.set_message(text);
+        }
+    }
+
+    fn advance(&mut self) -> String {
+        self.finished += 1;
+        if let Some(bars) = &self.bars {
+            bars.overall.set_position(self.finished as u64);
+        }
+        let width = self.total.to_string().len();
+        format!("[{:>width$}/{}]", self.finished, self.total)
+    }
+
+    /// Takes the bars off the terminal.
+    pub fn finish(self) -> f64 {
+        if let Some(bars) = &self.bars {
+            for bar in &bars.slots {
+                bar.finish_and_clear();
+            }
+            bars.overall.finish_and_clear();
+        }
+        self.started.elapsed().as_secs_f64()
+    }
+}
+
+impl Bars {
+    fn new(total: usize, slots: usize) -> Self {
+        let all = MultiProgress::new();
+        let line = ProgressStyle::with_template("{spinner} {msg}")
+            .unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let slots = (0..slots)
+            .map(|_| {
+                let bar = all.add(ProgressBar::new_spinner().with_style(line.clone()));
+                bar.enable_steady_tick(std::time::Duration::from_millis(120));
+                bar.set_message("idle");
+                bar
+            })
+            .collect();
+        let style = ProgressStyle::with_template("{bar:32} {pos}/{len} runs, {elapsed} elapsed, {eta} left")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+        let overall = all.add(ProgressBar::new(total as u64).with_style(style));
+        overall.enable_steady_tick(std::time::Duration::from_millis(500));
+        Self { all, overall, slots }
+    }
+}
+
+/// The run as a progress line names it.
+fn title(run: &Run) -> String {
+    let seed = run.seed.map_or(String::new(), |seed| format!(" seed={seed}"));
+    let fold = if run.spec.split.folds > 1 { format!(" fold={}", run.fold) } else { String::new() };
+    format!("{}{seed}{fold}", run.label)
+}
+
+impl Progress for SweepProgress {
+    fn started(&mut self, slot: usize, run: &Run) {
+        self.slot(slot, title(run));
+    }
+
+    fn epoch(&mut self, slot: usize, run: &Run, epoch: &Epoch) {
+        let total = run.spec.training.epochs;
+        let loss = number(epoch.valid_loss);
+        self.slot(slot, format!("{}  epoch {}/{total}  validation loss {loss}", title(run), epoch.epoch));
+    }
+
+    fn done(&mut self, slot: usize, run: &Run, result: &RunResult) {
+        let position = self.advance();
+        let mse = result
+            .metrics
+            .iter()
+            .find(|metric| metric.part == "valid" && metric.target == "all" && metric.name == "mse");
+        let mse = mse.map_or(String::new(), |metric| format!(", validation mse {}", number(metric.value)));
+        let done = self.console.paint("done", "32");
+        self.line(&format!("{position} {done} {} in {:.1} s{mse}", title(run), result.wall_s));
+        self.slot(slot, "idle".to_string());
+    }
+
+    fn ended(&mut self, slot: usize, run: &Run, status: Status, error: &str, again: Option<&str>) {
+        let position = if again.is_some() { String::new() } else { format!("{} ", self.advance()) };
+        let what = self.console.paint(status.as_str(), "31");
+        let next = again.map_or(String::new(), |again| format!("; {again}"));
+        self.line(&format!("{position}{what} {}: {error}{next}", title(run)));
+        self.slot(slot, "idle".to_string());
+    }
+
+    fn pruned(&mut self, slot: usize, run: &Run, verdict: &str) {
+        let position = self.advance();
+        let pruned = self.console.paint("pruned", "33");
+        self.line(&format!("{position} {pruned} {} at {verdict}", title(run)));
+        self.slot(slot, "idle".to_string());
+    }
+
+    fn spent(&mut self, spent: Spent, running: usize) {
+        let budget = match spent {
+            Spent::Runs => "as many runs as allowed were started",
+            Spent::Time => "the time is up",
+        };
+        self.line(&format!("{budget}: {running} running runs are finished, nothing new is started"));
+    }
+
+    fn planned(&mut self, runs: usize) {
+        self.total += runs;
+        if let Some(bars) = &self.bars {
+            bars.overall.set_length(self.total as u64);
+        }
+    }
+
+    fn stopping(&mut self, running: usize) {
+        self.line(&format!(
+            "stopping: {running} running runs are finished first; press Ctrl-C again to stop them now"
+        ));
+    }
+}

@@ -1,0 +1,216 @@
+//! The comparison: which trial of each model stands for it, how well it does on the test part, and against what.
+
+use std::collections::HashMap;
+
+use anyhow::Context;
+use serde_json::{Value, json};
+
+use super::board::{Board, mean_metrics};
+use super::claims::{self, Judgement};
+use crate::spec::{ObjectiveSpec, lookup, run_label, setting_of};
+use crate::store::{EpochRow, ExperimentRow, RunFilter, RunRow, Status, Store, results_folder};
+
+/// Everything that a report shows.
+#[derive(Debug, Clone)]
+pub struct Comparison {
+    /// The experiment.
+    pub experiment: ExperimentRow,
+    /// What trials are chosen by, on validation.
+    pub objective: ObjectiveSpec,
+    /// All its runs.
+    pub runs: Vec<RunRow>,
+    /// One leaderboard for each setting (data, split, horizon): errors of different settings do not compare.
+    pub boards: Vec<Board>,
+    /// Epochs of the runs that stand for their models.
+    pub epochs: Vec<EpochRow>,
+    /// Every run that is done with its objective, board by board, the best on validation first.
+    pub scored: Vec<ScoredRun>,
+    /// Its claims, judged.
+    pub claims: Vec<Judgement>,
+}
+
+/// One finished run with its objective.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ScoredRun {
+    /// The run's identity.
+    pub run_id: String,
+    /// Index of its board.
+    pub board: usize,
+    /// The model with the axis values of its trial.
+    pub label: String,
+    /// Its seed.
+    pub seed: Option<i64>,
+    /// Its fold.
+    pub fold: i64,
+    /// The objective on the part that trials are chosen on.
+    pub valid: Option<f64>,
+    /// The objective's metric on the test part.
+    pub test: Option<f64>,
+    /// Seconds that it took.
+    pub wall_s: Option<f64>,
+}
+
+impl Comparison {
+    /// Computes the comparison from the store.
+    ///
+    /// # Errors
+    /// A store or an experiment that cannot be read.
+    pub fn read(store: &mut Store, name: &str) -> anyhow::Result<Self> {
+        let experiment = store.experiment(name)?;
+        let objective: ObjectiveSpec =
+            serde_json::from_str(&experiment.objective).context("damaged objective in the store")?;
+        let axes: Vec<String> =
+            serde_json::from_str(&experiment.axes).context("damaged axes in the store")?;
+        let runs = store.runs(&RunFilter { experiment: Some(name.to_string()), ..RunFilter::default() })?;
+        let objectives = Objectives::read(store, name, &objective)?;
+        let mut settings = by_setting(&runs);
+        settings.retain(|(_, members)| members.iter().any(|run| run.status == Status::Done));
+        let titles = titles(&settings, &axes);
+        let mut boards: Vec<Board> = settings
+            .iter()
+            .zip(titles)
+            .map(|((_, members), title)| Board::new(title, members, &objectives, &axes))
+            .collect();
+        let seeds: HashMap<&str, Option<i64>> =
+            runs.iter().map(|run| (run.run_id.as_str(), run.seed)).collect();
+        for row in boards.iter_mut().flat_map(|board| &mut board.rows) {
+            row.metrics = mean_metrics(store.metrics_of_runs(&row.run_ids, "test")?, &seeds);
+        }
+        let results = results_folder();
+        for board in &mut boards {
+            board.read_files(&results);
+            board.measure_differences(&results, &objective);
+            board.read_breakdowns(store)?;
+        }
+        let shown: Vec<String> =
+            boards.iter().flat_map(|board| &board.rows).flat_map(|row| &row.run_ids).cloned().collect();
+        let epochs = store.epochs_of_runs(&shown)?;
+        let scored = settings
+            .iter()
+            .enumerate()
+            .flat_map(|(board, (_, members))| scored_runs(board, members, &objectives, &axes))
+            .collect();
+        let claims = claims::judge_runs(store, name, &runs)?;
+        Ok(Self { experiment, objective, runs, boards, epochs, scored, claims })
+    }
+
+    /// Runs that are neither done nor given up by the search.
+    pub fn unfinished(&self) -> impl Iterator<Item = &RunRow> {
+        self.runs.iter().filter(|run| run.status != Status::Done && run.status != Status::Pruned)
+    }
+
+    /// Runs that the search gave up early: no failures, and no candidates.
+    pub fn pruned(&self) -> impl Iterator<Item = &RunRow> {
+        self.runs.iter().filter(|run| run.status == Status::Pruned)
+    }
+
+    /// `mse of all targets in scaled units`: what the leaderboard is sorted by.
+    pub fn objective_title(&self) -> String {
+        let objective = &self.objective;
+        let target = if objective.target == "all" { "all targets" } else { &objective.target };
+        format!("{} of {target} in {} units", objective.metric.as_str(), objective.unit())
+    }
+
+    /// The leaderboards as JSON.
+    pub fn to_json(&self) -> Value {
+        let objective = &self.objective;
+        let boards: Vec<Value> = self
+            .boards
+            .iter()
+            .map(|board| {
+                let rows: Vec<Value> = board
+                    .rows
+                    .iter()
+                    .map(|row| {
+                        json!({
+                            "model": row.model, "label": row.label, "baseline": row.baseline, "trials": row.trials,
+                            "seeds": row.seeds, "run_ids": row.run_ids, "valid": row.valid,
+                            "test": row.test.mean, "test_spread": row.test.spread, "skill": row.skill,
+                            "p_value": row.p_value, "p_value_against_best": row.p_best,
+                        })
+                    })
+                    .collect();
+                json!({ "setting": board.title, "metric": objective.metric.as_str(), "target": objective.target,
+                        "unit": objective.unit(), "models": rows })
+            })
+            .collect();
+        Value::Array(boards)
+    }
+}
+
+/// The objective of every finished run. A sweep of many runs has millions of metrics: only these are read of all runs.
+pub(super) struct Objectives {
+    /// On the part that trials are chosen on.
+    pub(super) chosen: HashMap<String, f64>,
+    /// On the test part.
+    pub(super) test: HashMap<String, f64>,
+}
+
+impl Objectives {
+    fn read(store: &mut Store, experiment: &str, objective: &ObjectiveSpec) -> anyhow::Result<Self> {
+        let mut on = |part: &str| {
+            let name = objective.metric.as_str();
+            store.metric_of_runs(experiment, [part, &objective.target, objective.unit(), name])
+        };
+        Ok(Self { chosen: on(objective.part.as_str())?, test: on("test")? })
+    }
+}
+
+/// Runs by what makes their errors comparable, in the order in which they are planned.
+fn by_setting(runs: &[RunRow]) -> Vec<(Value, Vec<&RunRow>)> {
+    let mut settings: Vec<(Value, Vec<&RunRow>)> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for run in runs {
+        let setting = setting_of(&run.params);
+        let place = *places.entry(setting.to_string()).or_insert(settings.len());
+        if place == settings.len() {
+            settings.push((setting, Vec::new()));
+        }
+        settings[place].1.push(run);
+    }
+    settings
+}
+
+/// The runs of one board with their objectives, the best on validation first.
+fn scored_runs(board: usize, runs: &[&RunRow], objectives: &Objectives, axes: &[String]) -> Vec<ScoredRun> {
+    let mut scored: Vec<ScoredRun> = runs
+        .iter()
+        .filter(|run| run.status == Status::Done)
+        .map(|run| ScoredRun {
+            run_id: run.run_id.clone(),
+            board,
+            label: run_label(&run.params, axes.iter().filter(|axis| tells_trials_apart(axis))),
+            seed: run.seed,
+            fold: run.fold,
+            valid: objectives.chosen.get(&run.run_id).copied(),
+            test: objectives.test.get(&run.run_id).copied(),
+            wall_s: run.wall_s,
+        })
+        .collect();
+    let key = |run: &ScoredRun| run.valid.unwrap_or(f64::INFINITY);
+    scored.sort_by(|a, b| key(a).total_cmp(&key(b)));
+    scored
+}
+
+/// Settings are told apart by the axes that they differ in.
+fn titles(settings: &[(Value, Vec<&RunRow>)], axes: &[String]) -> Vec<String> {
+    settings
+        .iter()
+        .map(|(setting, _)| {
+            let differing = axes.iter().filter(|axis| {
+                let values: Vec<_> = settings.iter().map(|(other, _)| lookup(other, axis)).collect();
+                values.iter().any(|value| *value != values[0])
+            });
+            let parts = differing.filter_map(|axis| {
+                let name = axis.rsplit('.').next().unwrap_or(axis);
+                lookup(setting, axis).map(|value| format!("{name} {value}"))
+            });
+            parts.collect::<Vec<_>>().join(", ")
+        })
+        .collect()
+}
+
+/// Other axes tell settings apart.
+pub fn tells_trials_apart(axis: &str) -> bool {
+    axis.starts_with("model.") || axis.starts_with("training.") || axis == "task.lookback"
+}

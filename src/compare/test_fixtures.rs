@@ -1,0 +1,220 @@
+//! A small comparison made by hand, for tests.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::board::{Board, BoardRow, MeanSpread};
+use super::claims::{Judgement, Verdict};
+use super::comparison::{Comparison, ScoredRun};
+use super::significance::Difference;
+use crate::spec::{ClaimSpec, ObjectiveSpec};
+use crate::store::{BreakdownRow, EpochRow, ExperimentRow, RunRow, Status};
+
+/// Two boards of a baseline, a trained model and a failed run, without any file on disk.
+pub fn comparison() -> Comparison {
+    let boards: Vec<Board> = ["horizon 1", "horizon 12"].map(board).to_vec();
+    let runs = vec![
+        run("aaaa", "lstm", Some(1), Status::Done),
+        run("bbbb", "persistence", None, Status::Done),
+        run("cccc", "dlinear", Some(1), Status::Failed),
+        run("dddd", "dlinear", Some(2), Status::Planned),
+    ];
+    let scored = [("aaaa", "lstm hidden=32", 0.7), ("bbbb", "persistence", 1.0)];
+    Comparison {
+        experiment: experiment(),
+        objective: ObjectiveSpec::default(),
+        runs,
+        boards,
+        epochs: [1.0, 0.8].map(epoch).to_vec(),
+        claims: claims(),
+        scored: scored
+            .map(|(run_id, label, value)| ScoredRun {
+                run_id: run_id.to_string(),
+                board: 0,
+                label: label.to_string(),
+                seed: Some(1),
+                fold: 0,
+                valid: Some(value),
+                test: Some(value),
+                wall_s: Some(2.0),
+            })
+            .to_vec(),
+    }
+}
+
+/// A claim that holds, a known miss with a reason, and one that nothing is known of.
+fn claims() -> Vec<Judgement> {
+    let claim = |name: &str, more: &str| -> ClaimSpec {
+        toml::from_str(&format!("name = \"{name}\"\nmetric = \"mse\"\n{more}")).unwrap()
+    };
+    let judged = |claim: ClaimSpec, verdict: Verdict, value: f64, note: Option<String>| Judgement {
+        claim,
+        verdict,
+        value: note.is_none().then_some(value),
+        spread: note.is_none().then_some(0.01),
+        range: note.is_none().then_some((value - 0.01, value + 0.01)),
+        runs: if note.is_none() { 5 } else { 2 },
+        planned: 5,
+        note,
+    };
+    vec![
+        judged(
+            claim("LSTM <in print>", "reported = 0.7\ntolerance = \"4%\""),
+            Verdict::Reproduced,
+            0.71,
+            None,
+        ),
+        judged(
+            claim("Linear", "at_most = 0.5\nexpect = \"refuted\"\nreason = \"it stops early & often\""),
+            Verdict::Refuted,
+            0.6,
+            None,
+        ),
+        judged(
+            claim("Absent", "at_most = 0.5"),
+            Verdict::NotRun,
+            0.0,
+            Some("2 of its 5 runs are done".into()),
+        ),
+    ]
+}
+
+/// The same experiment before any run was done.
+pub fn unstarted() -> Comparison {
+    let mut comparison = comparison();
+    comparison.boards.clear();
+    comparison.scored.clear();
+    comparison.epochs.clear();
+    for run in &mut comparison.runs {
+        run.status = Status::Planned;
+        run.attempts = 0;
+        run.error = None;
+    }
+    comparison
+}
+
+fn experiment() -> ExperimentRow {
+    ExperimentRow {
+        name: "sample".to_string(),
+        description: Some("Models <b>compared</b> | by hand".to_string()),
+        path: "experiments/sample.toml".to_string(),
+        text: "name = \"sample\" # </pre><script>\n".to_string(),
+        overrides: "[\"training.epochs=2\"]".to_string(),
+        axes: "[]".to_string(),
+        objective: String::new(),
+        command: "burstlab run experiments/sample.toml".to_string(),
+        updated_at: "2026-01-01T00:00:00Z".to_string(),
+        report: "{}".to_string(),
+    }
+}
+
+fn board(title: &str) -> Board {
+    Board {
+        title: title.to_string(),
+        rows: vec![
+            row("lstm", "lstm hidden=32", "aaaa", 0.7),
+            row("persistence", "persistence", "bbbb", 1.0),
+        ],
+        trials: 2,
+        lookbacks: vec![20],
+        card: None,
+        targets: Vec::new(),
+    }
+}
+
+fn row(model: &str, label: &str, run_id: &str, value: f64) -> BoardRow {
+    let baseline = model == "persistence";
+    let error = MeanSpread { mean: value, spread: (!baseline).then_some(0.01) };
+    let names =
+        ["mae", "rmse", "coverage_50", "coverage_80", "coverage_95", "width_80", "winkler_80", "crps"];
+    let metrics = names.map(|name| (("gap_s".to_string(), "original".to_string(), name.to_string()), error));
+    BoardRow {
+        model: model.to_string(),
+        kind: model.to_string(),
+        label: label.to_string(),
+        baseline,
+        trials: 1,
+        run_ids: vec![run_id.to_string()],
+        seeds: usize::from(!baseline),
+        valid: value,
+        test: error,
+        skill: (!baseline).then_some(0.3),
+        difference: (!baseline).then_some(Difference {
+            mean: -0.3,
+            lower: -0.4,
+            upper: -0.2,
+            p_value: 0.002,
+            loss: "mse",
+            blocks: 40,
+        }),
+        p_value: (!baseline).then_some(0.002),
+        against_best: baseline.then_some(Difference {
+            mean: 0.3,
+            lower: 0.2,
+            upper: 0.4,
+            p_value: 0.002,
+            loss: "mse",
+            blocks: 40,
+        }),
+        p_best: baseline.then_some(0.002),
+        folds: vec![(0, value), (1, value + 0.1)],
+        breakdowns: [("mae", value), ("bias", 0.1), ("coverage_80", 0.79)]
+            .map(|(name, value)| breakdown(run_id, name, value))
+            .to_vec(),
+        metrics: BTreeMap::from(metrics),
+    }
+}
+
+fn breakdown(run_id: &str, name: &str, value: f64) -> BreakdownRow {
+    BreakdownRow {
+        run_id: run_id.to_string(),
+        dimension: "hour".to_string(),
+        bucket: "18".to_string(),
+        target: "gap_s".to_string(),
+        unit: "original".to_string(),
+        name: name.to_string(),
+        value,
+        forecasts: 100,
+    }
+}
+
+fn run(run_id: &str, model: &str, seed: Option<i64>, status: Status) -> RunRow {
+    RunRow {
+        run_id: run_id.to_string(),
+        experiment: "sample".to_string(),
+        model: model.to_string(),
+        seed,
+        fold: 0,
+        status,
+        device: "cpu".to_string(),
+        params: json!({
+            "dataset": { "source": "synthetic-burstgpt", "cleaning": { "drop_zero_tokens": false } },
+            "split": { "train": 0.7, "valid": 0.15, "test": 0.15, "embargo": 0, "folds": 1 },
+            "task": { "kind": "next_request", "lookback": 20, "horizon": 1 },
+            "model": { "kind": model },
+            "training": {},
+            "evaluation": { "drop_last": true, "batch_size": 64 },
+        }),
+        started_at: None,
+        finished_at: None,
+        wall_s: Some(2.0),
+        peak_rss_bytes: Some(64 << 20),
+        attempts: 1,
+        git_commit: Some("0123abc".to_string()),
+        git_dirty: Some(true),
+        version: Some("0.1.0".to_string()),
+        dataset_sha256: "ab".repeat(32),
+        leak_verdict: "clean: train targets 20..700".to_string(),
+        error: (status == Status::Failed).then(|| "the loss | is\nnot finite".to_string()),
+    }
+}
+
+fn epoch(loss: f64) -> EpochRow {
+    EpochRow {
+        run_id: "aaaa".to_string(),
+        epoch: if loss < 1.0 { 2 } else { 1 },
+        train_loss: loss,
+        valid_loss: loss,
+    }
+}

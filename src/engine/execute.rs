@@ -1,0 +1,236 @@
+//! Executes one run: prepare, fit, forecast, score, save.
+
+use std::io::ErrorKind;
+use std::ops::Range;
+use std::path::Path;
+
+use anyhow::{Context, bail, ensure};
+
+use super::breakdown::Breakdown;
+use super::local::Job;
+use super::score::{interval_means, score_gaps, score_intervals, score_points};
+use crate::dataset::{Loader, Part, PredictionTable, Prepared, Windows, write_predictions};
+use crate::files::replace_folder;
+use crate::model::intervals::{
+    self, Base, Bounds, SavedOffsets, calibrated_steps, in_original_units, target_bounds,
+};
+use crate::model::{BuildContext, Forecaster, Member, Parameters, build};
+use crate::spec::RunSpec;
+use crate::store::{BreakdownValue, MetricValue, SavedMember, SavedRun, run_folder};
+use crate::train::{ComputeDevice, FitData, OnEpoch, Shape};
+
+/// A run that is done, but whose files cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("the files of run {run_id} cannot be written")]
+pub struct Unsaved {
+    /// The run.
+    pub run_id: String,
+}
+
+/// How well a run did.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Scores {
+    /// Every metric.
+    pub metrics: Vec<MetricValue>,
+    /// Test errors by hour, burst state and size.
+    pub breakdowns: Vec<BreakdownValue>,
+}
+
+/// Executes a job and leaves its files in place.
+pub fn execute(
+    job: &Job,
+    loader: &mut Loader,
+    device: &ComputeDevice,
+    on_epoch: OnEpoch<'_>,
+) -> anyhow::Result<Scores> {
+    let spec = &job.spec;
+    let found = loader.sha256(&spec.dataset)?;
+    ensure!(
+        found == job.dataset_sha256,
+        "the data changed while the sweep ran (now {found}, planned {})",
+        job.dataset_sha256
+    );
+    let prepared = loader.prepare(spec, job.fold)?;
+    prepared.check(spec)?;
+    let (members, saved_members) = open_members(job, device)?;
+    let shape = Shape {
+        lookback: spec.task.lookback(),
+        horizon: spec.task.horizon(),
+        channels: prepared.steps.channels.len(),
+        targets: prepared.steps.targets,
+        heads: spec.training.loss.heads(),
+    };
+    let context =
+        BuildContext { shape, training: &spec.training, seed: job.seed.unwrap_or(0), device, members };
+    let mut forecaster = build(&spec.model, context);
+    // An ensemble's run counts with the longest lookback of all candidates, its chosen members may need less.
+    let lookback = forecaster.lookback().max(spec.task.lookback());
+    let data = FitData {
+        train: prepared.windows(Part::Train, lookback, shape.horizon),
+        valid: prepared.windows(Part::Valid, lookback, shape.horizon),
+        train_steps: prepared.split.steps(Part::Train),
+        scaler: &prepared.scaler,
+    };
+    forecaster.fit(&data, on_epoch)?;
+    let forecasts: Vec<_> = prepared
+        .split
+        .parts()
+        .map(|part| {
+            let mut windows = prepared.windows(part, lookback, shape.horizon);
+            if part != Part::Calibration {
+                drop_short_batch(&mut windows, spec);
+            }
+            let forecast = forecaster.forecast(&windows);
+            (part, windows.origins, forecast)
+        })
+        .collect();
+    let mut metrics = Vec::new();
+    for (part, origins, forecast) in forecasts.iter().filter(|(part, ..)| *part != Part::Calibration) {
+        metrics.extend(score_points(&prepared, *part, origins.clone(), forecast, spec));
+        let windows = prepared.windows_at(origins.clone(), shape.horizon);
+        metrics.extend(score_gaps(&prepared, *part, forecaster.as_ref(), &windows));
+    }
+    let mut table = PredictionTable::collect(&prepared, shape.horizon, &forecasts[1..]);
+    let on_part = |part| {
+        let found = forecasts.iter().find(|(own, ..)| *own == part);
+        found.map_or(&[][..], |(_, _, forecast)| forecast.as_slice())
+    };
+    let on_parts = [Part::Calibration, Part::Test].map(on_part);
+    let (calibration, breakdowns) =
+        calibrate(&prepared, forecaster.as_ref(), (spec, lookback), on_parts, &mut table)?;
+    let calibrated = calibration.as_ref().map(|calibration| &calibration.steps);
+    let leak_verdict = prepared.prove(calibrated, lookback, shape.horizon)?;
+    metrics.extend(calibration.iter().flat_map(|calibration| calibration.metrics.iter().cloned()));
+    if let Some(bad) = metrics.iter().find(|metric| !metric.value.is_finite()) {
+        bail!("the {} forecasts of {} are not finite ({} is {})", bad.part, bad.target, bad.name, bad.value);
+    }
+    let saved = SavedRun {
+        run_id: job.run_id.clone(),
+        seed: job.seed,
+        fold: job.fold,
+        version: env!("CARGO_PKG_VERSION").to_string(),
+        dataset_sha256: job.dataset_sha256.clone(),
+        steps: prepared.steps.len(),
+        removed: prepared.removed,
+        arrivals: prepared.arrivals.clone(),
+        calibration_windows: calibration.as_ref().map(|calibration| calibration.windows),
+        predictions_stride: table.stride,
+        leak_verdict,
+        spec: spec.clone(),
+        scaler: prepared.scaler.clone(),
+        members: saved_members,
+    };
+    let offsets = calibration.map(|calibration| calibration.offsets);
+    save(&job.results, &saved, &forecaster.parameters(), offsets.as_ref(), &table)
+        .context(Unsaved { run_id: job.run_id.clone() })?;
+    Ok(Scores { metrics, breakdowns })
+}
+
+/// What calibration saw and gave.
+struct Calibration {
+    /// The target steps whose errors it was begun with.
+    steps: Range<usize>,
+    windows: usize,
+    offsets: SavedOffsets,
+    metrics: Vec<MetricValue>,
+}
+
+/// Calibrates the intervals, scores them on the test part and adds them to the table of predictions; breaks the errors
+/// down with them. The scaled forecasts of the calibration and of the test windows are given.
+fn calibrate(
+    prepared: &Prepared,
+    model: &dyn Forecaster,
+    (spec, lookback): (&RunSpec, usize),
+    [on_calibration, on_test]: [&[f32]; 2],
+    table: &mut PredictionTable,
+) -> anyhow::Result<(Option<Calibration>, Vec<BreakdownValue>)> {
+    let horizon = spec.task.horizon();
+    let mut test_windows = prepared.windows(Part::Test, lookback, horizon);
+    drop_short_batch(&mut test_windows, spec);
+    let breakdown = Breakdown::new(prepared, spec);
+    let break_down = |target, bounds: Option<&[Bounds]>| {
+        let judged = spec.evaluation.steps.of(horizon);
+        breakdown.of_target(prepared, target, (&test_windows.origins, judged), on_test, bounds)
+    };
+    let Some(method) = intervals::method(spec.uncertainty.conformal) else {
+        let breakdowns = (0..prepared.steps.targets).flat_map(|target| break_down(target, None));
+        return Ok((None, breakdowns.collect()));
+    };
+    let calibration_windows = prepared.windows(Part::Calibration, lookback, horizon);
+    let mut breakdowns = Vec::new();
+    let calibration = Base::new(model, &calibration_windows, on_calibration);
+    let test = Base::new(model, &test_windows, on_test);
+    let mut metrics = Vec::new();
+    let mut targets = Vec::new();
+    for target in 0..prepared.steps.targets {
+        let scale = &prepared.scaler.channels[target];
+        let mut own = target_bounds(&calibration, &test, target, scale, method)
+            .context("the calibration part has no window")?;
+        let original: Vec<_> =
+            own.bounds.iter().map(|bounds| bounds.map(|bound| in_original_units(scale, bound))).collect();
+        let origins = &test_windows.origins;
+        metrics.extend(score_intervals(prepared, target, origins, &own.bounds, &original, spec));
+        table.add_bounds(target, horizon, &original);
+        breakdowns.extend(break_down(target, Some(&own.bounds)));
+        // What is scored and kept is not needed any more: long horizons make it large.
+        own.bounds = Vec::new();
+        targets.push(own);
+    }
+    metrics.extend(interval_means(&metrics));
+    let offsets = SavedOffsets::new(horizon, &targets);
+    let steps = calibrated_steps(&calibration_windows);
+    Ok((Some(Calibration { steps, windows: calibration_windows.len(), offsets, metrics }), breakdowns))
+}
+
+/// Loads the chosen members of an ensemble.
+fn open_members(job: &Job, device: &ComputeDevice) -> anyhow::Result<(Vec<Member>, Vec<SavedMember>)> {
+    let mut members = Vec::new();
+    let mut saved_members = Vec::new();
+    for run_id in &job.members {
+        let saved = SavedRun::read(&job.results, run_id)?;
+        members.push(Member { run_id: run_id.clone(), forecaster: saved.load(&job.results, device)? });
+        saved_members.push(SavedMember {
+            run_id: run_id.clone(),
+            lookback: saved.spec.task.lookback(),
+            model: saved.spec.model,
+        });
+    }
+    Ok((members, saved_members))
+}
+
+/// Leaves out the last windows that do not fill a batch, where the experiment's protocol does.
+fn drop_short_batch(windows: &mut Windows<'_>, spec: &RunSpec) {
+    if let Some(batch) = spec.evaluation_batch {
+        windows.origins.end -= windows.len() % batch;
+    }
+}
+
+/// Writes the run's files; a forced run replaces those of the attempt before it.
+fn save(
+    results: &Path,
+    saved: &SavedRun,
+    parameters: &Parameters,
+    offsets: Option<&SavedOffsets>,
+    table: &PredictionTable,
+) -> anyhow::Result<()> {
+    let runs = results.join("runs");
+    // The results folder itself is not made again: if it was removed, so was the store.
+    match std::fs::create_dir(&runs) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => {
+            return Err(error).with_context(|| format!("cannot make the folder {}", runs.display()));
+        }
+        _ => {}
+    }
+    let run = toml::to_string(saved).context("the run cannot be written as TOML")?;
+    let model = parameters.to_safetensors()?;
+    let predictions = write_predictions(table)?;
+    let offsets = offsets.map(SavedOffsets::to_bytes).transpose()?;
+    let mut files = vec![
+        ("run.toml".to_string(), run.as_bytes()),
+        ("model.safetensors".to_string(), model.as_slice()),
+        ("predictions.parquet".to_string(), predictions.as_slice()),
+    ];
+    files.extend(offsets.iter().map(|offsets| (intervals::FILE.to_string(), offsets.as_slice())));
+    replace_folder(&run_folder(results, &saved.run_id), &files)?;
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! The terms of a sweep: how it is run, what it may spend, who is told, and what came of it.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use crate::plan::Run;
+use crate::spec::ObjectiveSpec;
+use crate::store::{RunResult, Status};
+use crate::system::device::Placement;
+use crate::train::Epoch;
+
+/// How a sweep is run.
+#[derive(Debug, Clone)]
+pub struct DispatchOptions {
+    /// Name of the experiment.
+    pub experiment: String,
+    /// What makes one member of an ensemble better than another: the experiment's objective, on validation.
+    pub selection: ObjectiveSpec,
+    /// The results folder.
+    pub results: PathBuf,
+    /// One placement for each slot.
+    pub slots: Vec<Placement>,
+    /// CPU threads of each run.
+    pub threads_per_run: usize,
+    /// Longest time for a run.
+    pub timeout: Option<Duration>,
+    /// Time that a run whose time is up has to end by itself.
+    pub grace: Duration,
+    /// Further attempts after a crash or a timeout.
+    pub retries: usize,
+    /// Pause before the first of them.
+    pub backoff: Duration,
+    /// Stop at the first run that fails.
+    pub fail_fast: bool,
+    /// Run what is done already once more.
+    pub forced: bool,
+    /// What the sweep may spend.
+    pub budget: Budget,
+    /// What every attempt records beside its device.
+    pub git_commit: Option<String>,
+    /// Whether the repository had changes beside the commit.
+    pub git_dirty: Option<bool>,
+}
+
+/// What a sweep may spend: beyond it nothing new is started, and what runs is finished.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Budget {
+    /// Runs that may be started.
+    pub runs: Option<usize>,
+    /// When the time is up.
+    pub deadline: Option<Instant>,
+}
+
+/// The budget that was spent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spent {
+    /// As many runs were started as may be.
+    Runs,
+    /// The time was up.
+    Time,
+}
+
+impl Budget {
+    pub(super) fn spent(&self, started: usize) -> Option<Spent> {
+        if self.runs.is_some_and(|runs| started >= runs) {
+            return Some(Spent::Runs);
+        }
+        self.deadline.is_some_and(|deadline| Instant::now() >= deadline).then_some(Spent::Time)
+    }
+}
+
+/// Who is told how the sweep goes; every call comes after the store's commit.
+pub trait Progress {
+    /// A slot took up a run.
+    fn started(&mut self, slot: usize, run: &Run);
+    /// A run ended an epoch.
+    fn epoch(&mut self, slot: usize, run: &Run, epoch: &Epoch);
+    /// A run is done.
+    fn done(&mut self, slot: usize, run: &Run, result: &RunResult);
+    /// A run was given up early.
+    fn pruned(&mut self, slot: usize, run: &Run, verdict: &str);
+    /// An attempt ended otherwise; `again` says when and how the run is tried once more, if it is.
+    fn ended(&mut self, slot: usize, run: &Run, status: Status, error: &str, again: Option<&str>);
+    /// Nothing new will be started.
+    fn stopping(&mut self, running: usize);
+    /// A budget is spent: nothing new will be started.
+    fn spent(&mut self, spent: Spent, running: usize);
+    /// So many runs more follow from the results so far.
+    fn planned(&mut self, runs: usize);
+}
+
+/// What came of a sweep, in runs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Done now.
+    pub done: usize,
+    /// Done or given up by another supervisor meanwhile.
+    pub done_elsewhere: usize,
+    /// Given up early by the search.
+    pub pruned: usize,
+    /// Taken up for the first time.
+    pub started: usize,
+    /// Failed or timed out for good.
+    pub failed: usize,
+    /// Stopped by the user.
+    pub interrupted: usize,
+    /// Never started, because the user stopped the sweep, a budget is spent, or a run failed under `fail_fast`.
+    pub not_started: usize,
+    /// Trials that were not proposed, for the same reasons.
+    pub not_proposed: usize,
+    /// The budget that ended the sweep before its end.
+    pub spent: Option<Spent>,
+    /// Whether the user stopped the sweep.
+    pub stopped: bool,
+}

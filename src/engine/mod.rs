@@ -1,0 +1,10 @@
+//! How a plan is executed: on this machine ([`local`]) or by a cluster's scheduler ([`slurm`]), and what one run does.
+
+mod breakdown;
+mod execute;
+pub mod local;
+mod score;
+pub mod slurm;
+mod sweep;
+
+pub use sweep::Sweep;

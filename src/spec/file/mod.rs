@@ -1,0 +1,210 @@
+//! The typed experiment file, after every axis has been replaced by one of its values.
+//!
+//! The doc comments of these fields are the manual: `burstlab schema` turns them into the descriptions of the
+//! JSON Schema that editors show.
+
+mod columns;
+mod dataset;
+mod scheduler;
+mod search;
+mod task;
+mod training;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::claim::ClaimSpec;
+use super::model::ModelSpec;
+
+pub use columns::{ColumnsSpec, TimestampUnit};
+pub use dataset::{CleaningSpec, DatasetSpec};
+pub use scheduler::{SchedulerSpec, SlurmSpec};
+pub use search::{Metric, ObjectivePart, ObjectiveSpec, SearchSpec, Strategy};
+pub use task::{Feature, NextRequestSpec, SeriesSpec, TaskSpec, WindowLoadSpec};
+pub use training::{HUBER_DELTA, Loss, Optimizer, Schedule, TrainingSpec};
+
+/// One experiment: a slice of a trace, a forecasting task, and the models to compare on it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExperimentSpec {
+    /// Name of the experiment: letters, digits, `-`, `_` and `.`; its results live under `results/<name>/`.
+    pub name: String,
+    /// One sentence that says what the experiment is for; printed at the top of the report.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The trace and the slice of it that is used.
+    pub dataset: DatasetSpec,
+    /// What is forecast: exactly one of `next_request`, `window_load` and `series`.
+    pub task: TaskSpec,
+    /// How the steps are divided in time.
+    #[serde(default)]
+    pub split: SplitSpec,
+    /// How models with parameters are trained.
+    #[serde(default)]
+    pub training: TrainingSpec,
+    /// How forecasts are judged.
+    #[serde(default)]
+    pub evaluation: EvaluationSpec,
+    /// How sure the forecasts are.
+    #[serde(default)]
+    pub uncertainty: UncertaintySpec,
+    /// The models to compare; each `[[models]]` entry holds exactly one model table.
+    pub models: Vec<ModelSpec>,
+    /// What the report assumes. Nothing here changes a result.
+    #[serde(default)]
+    pub report: ReportSpec,
+    /// How the axes are searched.
+    #[serde(default)]
+    pub search: SearchSpec,
+    /// How the runs are placed on the machine.
+    #[serde(default)]
+    pub scheduler: SchedulerSpec,
+    /// Reported results that the experiment is held to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<ClaimSpec>,
+}
+
+/// How the steps are divided: always in time order, by the time of the target, never shuffled.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SplitSpec {
+    /// Fraction of the steps for training.
+    pub train: f64,
+    /// Fraction of the steps for validation: early stopping and model selection on its earlier half, calibration of the
+    /// intervals on its later half (see `uncertainty`).
+    pub valid: f64,
+    /// Fraction of the steps for the final test.
+    pub test: f64,
+    /// Exact numbers of steps `[train, valid, test]`, instead of the fractions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<[usize; 3]>,
+    /// How many first targets of validation, of its later half and of test are left out.
+    pub embargo: usize,
+    /// Number of rolling origins: fold `k`, counted from 0, ends `folds - 1 - k` test lengths before the last fold.
+    pub folds: usize,
+}
+
+impl Default for SplitSpec {
+    fn default() -> Self {
+        Self { train: 0.70, valid: 0.15, test: 0.15, rows: None, embargo: 0, folds: 1 }
+    }
+}
+
+/// How forecasts are judged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EvaluationSpec {
+    /// Leave out the last windows of each part that do not fill a batch of `training.batch_size`, as some published
+    /// code does; the report says so.
+    pub drop_last: bool,
+    /// Seasonal lag of the MASE denominator, in steps.
+    pub mase_season: usize,
+    /// Which of the `horizon` steps of a forecast the point metrics judge; intervals are always judged on all of them.
+    #[serde(skip_serializing_if = "JudgedSteps::is_all")]
+    pub steps: JudgedSteps,
+}
+
+/// Which steps of a forecast are judged.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum JudgedSteps {
+    /// All of them.
+    #[default]
+    All,
+    /// The last one alone, as studies report that forecast one step some way ahead.
+    Last,
+}
+
+impl JudgedSteps {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+    fn is_all(&self) -> bool {
+        *self == JudgedSteps::All
+    }
+
+    /// The judged steps of a forecast, counted from 0.
+    pub fn of(self, horizon: usize) -> std::ops::Range<usize> {
+        match self {
+            JudgedSteps::All => 0..horizon,
+            JudgedSteps::Last => horizon.saturating_sub(1)..horizon,
+        }
+    }
+}
+
+impl Default for EvaluationSpec {
+    fn default() -> Self {
+        Self { drop_last: false, mase_season: 1, steps: JudgedSteps::All }
+    }
+}
+
+/// How sure the forecasts are: intervals at 50, 80 and 95 % for every model, by conformal prediction.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct UncertaintySpec {
+    /// How the intervals are calibrated.
+    pub conformal: ConformalSpec,
+}
+
+/// How the intervals are calibrated.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ConformalSpec {
+    /// On the later half of the validation part, then adapted to every error that is known when a forecast is made
+    /// (Gibbs & Candès, NeurIPS 2021): holds its level when the traffic drifts.
+    #[default]
+    Adaptive,
+    /// On the later half of the validation part, once.
+    Split,
+    /// No intervals: the whole validation part is for early stopping and selection, as in published protocols.
+    None,
+}
+
+impl ConformalSpec {
+    /// Whether there are intervals, and so a later half of the validation part that is kept for them.
+    pub fn calibrates(self) -> bool {
+        self != Self::None
+    }
+}
+
+/// What the report assumes. Nothing here changes a result.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReportSpec {
+    /// What a token costs, for the forecast of memory and GPUs. The defaults stand for a dense model of 70 billion
+    /// parameters with grouped-query attention in 16 bits, on GPUs of 80 GiB.
+    pub resources: ResourcesSpec,
+}
+
+/// What a token costs, for the forecast of memory and GPUs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ResourcesSpec {
+    /// Bytes of KV cache for each token: 2 x layers x key-value heads x head size x bytes of a number.
+    pub kv_bytes_per_token: f64,
+    /// Seconds that a request's tokens stay in the cache, on average.
+    pub seconds_in_cache: f64,
+    /// Bytes of the model's weights, held once for each replica.
+    pub weights_gib: f64,
+    /// GPUs that one replica of the model is spread over.
+    pub gpus_per_replica: usize,
+    /// Memory of a GPU.
+    pub gpu_memory_gib: f64,
+    /// Share of a GPU's memory that weights and cache may take.
+    pub usable_memory: f64,
+    /// Tokens that one replica handles in a second, prompt and generated ones together.
+    pub tokens_per_second: f64,
+}
+
+impl Default for ResourcesSpec {
+    fn default() -> Self {
+        Self {
+            // 2 x 80 layers x 8 heads x 128 x 2 bytes.
+            kv_bytes_per_token: 327_680.0,
+            seconds_in_cache: 10.0,
+            weights_gib: 130.0,
+            gpus_per_replica: 4,
+            gpu_memory_gib: 80.0,
+            usable_memory: 0.9,
+            tokens_per_second: 6_000.0,
+        }
+    }
+}

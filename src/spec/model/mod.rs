@@ -1,0 +1,241 @@
+//! The model tables of an experiment file, and what the planner must know of each kind before it is built.
+
+mod season;
+mod tables;
+mod violations;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::spec::TaskSpec;
+pub use season::Season;
+pub use tables::{
+    BoostedTreesSpec, DlinearSpec, EnsembleSpec, EwmaSpec, FilterUnits, GapFamily, KalmanSpec, LinearSpec,
+    MovingAverageSpec, NeuralPointProcessSpec, Parameterless, ProphetSpec, RecurrentSpec, RenewalSpec,
+    SeasonalNaiveSpec, Seasonality, Solver, TcnSpec, TsMixerSpec,
+};
+pub use violations::Violation;
+
+/// Components that a mixture over gaps has at most.
+pub const MOST_COMPONENTS: usize = 8;
+
+/// Exponential smoothing is not chosen on fewer steps: fewer values leave augurs nothing to choose by.
+pub const FEWEST_STEPS: usize = 7;
+
+/// Kinds of the naive baselines that other models are measured against.
+pub const BASELINES: [&str; 7] =
+    ["zero", "mean", "median", "persistence", "moving_average", "seasonal_naive", "ewma"];
+
+/// Kinds whose lookback follows from their own hyperparameters; all others read `task.lookback`.
+pub const OWN_LOOKBACK: [&str; 9] = [
+    "zero",
+    "mean",
+    "median",
+    "persistence",
+    "moving_average",
+    "seasonal_naive",
+    "prophet",
+    "renewal",
+    "ensemble",
+];
+
+/// One model with its hyperparameters.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum ModelSpec {
+    /// Always forecasts zero, in original units.
+    Zero(Parameterless),
+    /// The mean of the training rows, on the transformed channels.
+    Mean(Parameterless),
+    /// The median of the training rows, on the transformed channels.
+    Median(Parameterless),
+    /// Repeats the last value.
+    Persistence(Parameterless),
+    /// The mean of the last steps, on the transformed channels.
+    MovingAverage(MovingAverageSpec),
+    /// The value one season before.
+    SeasonalNaive(SeasonalNaiveSpec),
+    /// The exponentially weighted mean of the last steps, on the transformed channels (Brown, 1956).
+    Ewma(EwmaSpec),
+    /// Exponential smoothing, its form and weights chosen anew on each lookback (Hyndman et al., 2002); the lookback is
+    /// 7 steps or more, and a forecast takes some 15 µs of each.
+    Ets(Parameterless),
+    /// A trend of straight pieces and seasons in time (Taylor & Letham, 2018); for `window_load` and `series`.
+    Prophet(ProphetSpec),
+    /// Level and trend by a Kalman filter (Kalman, 1960; Harvey, 1989), as a planner of LLM serving runs it.
+    Kalman(KalmanSpec),
+    /// One linear layer over time (Zeng et al., AAAI 2023).
+    Linear(LinearSpec),
+    /// A linear layer on differences from the last value (Zeng et al., AAAI 2023).
+    Nlinear(LinearSpec),
+    /// Linear layers on trend and remainder (Zeng et al., AAAI 2023).
+    Dlinear(DlinearSpec),
+    /// Long short-term memory with a two-layer head (Hochreiter & Schmidhuber, 1997).
+    Lstm(RecurrentSpec),
+    /// Gated recurrent units with a two-layer head (Cho et al., 2014).
+    Gru(RecurrentSpec),
+    /// Layers that mix steps and channels in turn (Chen et al., TMLR 2023).
+    TsMixer(TsMixerSpec),
+    /// Causal convolutions whose reach doubles from block to block (Bai et al., 2018).
+    Tcn(TcnSpec),
+    /// Gradient-boosted regression trees on the lookback (Friedman, 2001).
+    BoostedTrees(BoostedTreesSpec),
+    /// Gaps drawn independently from one distribution, by maximum likelihood (Cox, 1962); for `next_request` alone.
+    Renewal(RenewalSpec),
+    /// Arrivals that excite further ones for a while (Hawkes, 1971), by maximum likelihood; for `next_request` alone.
+    Hawkes(Parameterless),
+    /// Gaps from a mixture of log-normal distributions that a recurrent network gives (Shchur et al., ICLR 2020); for
+    /// `next_request` alone.
+    NeuralPointProcess(NeuralPointProcessSpec),
+    /// Weighted mean of other models of the file.
+    Ensemble(EnsembleSpec),
+}
+
+impl ModelSpec {
+    /// Every kind, in the order of the variants.
+    pub const KINDS: [&str; 22] = [
+        "zero",
+        "mean",
+        "median",
+        "persistence",
+        "moving_average",
+        "seasonal_naive",
+        "ewma",
+        "ets",
+        "prophet",
+        "kalman",
+        "linear",
+        "nlinear",
+        "dlinear",
+        "lstm",
+        "gru",
+        "ts_mixer",
+        "tcn",
+        "boosted_trees",
+        "renewal",
+        "hawkes",
+        "neural_point_process",
+        "ensemble",
+    ];
+
+    /// The model's kind, as the experiment file and the store call it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            ModelSpec::Zero(_) => "zero",
+            ModelSpec::Mean(_) => "mean",
+            ModelSpec::Median(_) => "median",
+            ModelSpec::Persistence(_) => "persistence",
+            ModelSpec::MovingAverage(_) => "moving_average",
+            ModelSpec::SeasonalNaive(_) => "seasonal_naive",
+            ModelSpec::Ewma(_) => "ewma",
+            ModelSpec::Ets(_) => "ets",
+            ModelSpec::Prophet(_) => "prophet",
+            ModelSpec::Kalman(_) => "kalman",
+            ModelSpec::Linear(_) => "linear",
+            ModelSpec::Nlinear(_) => "nlinear",
+            ModelSpec::Dlinear(_) => "dlinear",
+            ModelSpec::Lstm(_) => "lstm",
+            ModelSpec::Gru(_) => "gru",
+            ModelSpec::TsMixer(_) => "ts_mixer",
+            ModelSpec::Tcn(_) => "tcn",
+            ModelSpec::BoostedTrees(_) => "boosted_trees",
+            ModelSpec::Renewal(_) => "renewal",
+            ModelSpec::Hawkes(_) => "hawkes",
+            ModelSpec::NeuralPointProcess(_) => "neural_point_process",
+            ModelSpec::Ensemble(_) => "ensemble",
+        }
+    }
+
+    /// Version of the model's implementation; raised whenever the same run would give other numbers, so that old
+    /// results are not taken for new ones.
+    pub fn version(&self) -> u32 {
+        match self {
+            // The sums of the first version were in another order.
+            ModelSpec::Linear(_) | ModelSpec::Nlinear(_) | ModelSpec::Dlinear(_) | ModelSpec::Lstm(_) => 2,
+            _ => 1,
+        }
+    }
+
+    /// Whether the model is a naive baseline that others are measured against.
+    pub fn is_baseline(&self) -> bool {
+        BASELINES.contains(&self.kind())
+    }
+
+    /// Whether the model is trained by gradient descent, and so reads the `training` table and depends on a seed.
+    pub fn is_trained(&self) -> bool {
+        match self {
+            ModelSpec::Linear(spec) | ModelSpec::Nlinear(spec) => spec.solver == Solver::GradientDescent,
+            ModelSpec::Dlinear(spec) => spec.solver == Solver::GradientDescent,
+            ModelSpec::Lstm(_)
+            | ModelSpec::Gru(_)
+            | ModelSpec::TsMixer(_)
+            | ModelSpec::Tcn(_)
+            | ModelSpec::NeuralPointProcess(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether what its training minimises is `training.loss`.
+    pub fn reads_loss(&self) -> bool {
+        self.is_trained() && !matches!(self, ModelSpec::NeuralPointProcess(_))
+    }
+
+    /// The same model with hyperparameters at their defaults where they cannot matter, so that trials which differ in
+    /// nothing else coincide, and with a season in steps of the task.
+    #[must_use]
+    pub fn normalised(&self, task: &TaskSpec) -> Self {
+        let mut normalised = self.clone();
+        match &mut normalised {
+            ModelSpec::SeasonalNaive(spec) => {
+                if let Ok(steps) = spec.season.steps_of(task) {
+                    spec.season = Season::Steps(steps);
+                }
+            }
+            // Dropout acts between layers.
+            ModelSpec::Lstm(spec) | ModelSpec::Gru(spec) if spec.layers == 1 => spec.dropout = 0.0,
+            ModelSpec::NeuralPointProcess(spec) if spec.layers == 1 => spec.dropout = 0.0,
+            // The penalty belongs to the closed form.
+            ModelSpec::Linear(LinearSpec { solver: Solver::GradientDescent, ridge, .. })
+            | ModelSpec::Nlinear(LinearSpec { solver: Solver::GradientDescent, ridge, .. })
+            | ModelSpec::Dlinear(DlinearSpec { solver: Solver::GradientDescent, ridge, .. }) => *ridge = 0.0,
+            _ => {}
+        }
+        normalised
+    }
+
+    /// The key that says how many past steps the model reads.
+    pub fn lookback_key(&self) -> &'static str {
+        match self {
+            ModelSpec::MovingAverage(_) => "window",
+            ModelSpec::SeasonalNaive(_) => "season",
+            _ => "lookback",
+        }
+    }
+
+    /// Past steps that the model reads of its own accord; `None` when it reads `task.lookback` of them.
+    pub fn own_lookback(&self) -> Option<usize> {
+        match self {
+            ModelSpec::Zero(_) | ModelSpec::Mean(_) | ModelSpec::Median(_) | ModelSpec::Persistence(_) => {
+                Some(1)
+            }
+            ModelSpec::MovingAverage(spec) => Some(spec.window),
+            ModelSpec::SeasonalNaive(spec) => Some(spec.season.steps().unwrap_or(1)),
+            // What an ensemble reads, its members do, which are known once they are chosen. Prophet is told by one step where
+            // it stands in time.
+            ModelSpec::Ensemble(_) | ModelSpec::Renewal(_) | ModelSpec::Prophet(_) => Some(1),
+            ModelSpec::Ewma(_)
+            | ModelSpec::Ets(_)
+            | ModelSpec::Kalman(_)
+            | ModelSpec::Hawkes(_)
+            | ModelSpec::Linear(_)
+            | ModelSpec::Nlinear(_)
+            | ModelSpec::Dlinear(_)
+            | ModelSpec::Lstm(_)
+            | ModelSpec::Gru(_)
+            | ModelSpec::TsMixer(_)
+            | ModelSpec::Tcn(_)
+            | ModelSpec::BoostedTrees(_)
+            | ModelSpec::NeuralPointProcess(_) => None,
+        }
+    }
+}

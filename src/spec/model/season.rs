@@ -1,0 +1,151 @@
+//! The length of a season: in steps, or as a length of time that the task's windows turn into steps.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::{Deserializer, Error, Unexpected, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
+
+use crate::spec::{Span, TaskSpec};
+
+/// The length of a season.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Season {
+    /// In steps.
+    Steps(usize),
+    /// In time, written as `"1d"`.
+    Time(Span),
+}
+
+impl Season {
+    /// The length in steps; `None` while it is a length of time.
+    pub fn steps(self) -> Option<usize> {
+        match self {
+            Season::Steps(steps) => Some(steps),
+            Season::Time(_) => None,
+        }
+    }
+
+    /// The length in steps of a task.
+    ///
+    /// # Errors
+    /// A length of time that is no whole, positive number of steps: because the steps of the task have no common
+    /// length, or because they do not divide it.
+    pub fn steps_of(self, task: &TaskSpec) -> Result<usize, String> {
+        let span = match self {
+            Season::Steps(steps) => return Ok(steps),
+            Season::Time(span) => span,
+        };
+        match task {
+            TaskSpec::WindowLoad(load) => {
+                let (season, window) = (span.0.as_nanos(), load.window.0.as_nanos());
+                let steps = season.checked_div(window).filter(|steps| *steps > 0 && steps * window == season);
+                steps
+                    .and_then(|steps| usize::try_from(steps).ok())
+                    .ok_or_else(|| format!("{span} is no whole number of windows of {}", load.window))
+            }
+            TaskSpec::NextRequest(_) => {
+                Err(format!("{span} is no fixed number of steps: a step of this task is one request"))
+            }
+            TaskSpec::Series(_) => {
+                Err(format!("{span} is no fixed number of steps: the rows of a table may lie any time apart"))
+            }
+        }
+    }
+}
+
+impl Serialize for Season {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Season::Steps(steps) => serializer.serialize_u64(*steps as u64),
+            Season::Time(span) => span.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Season {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(SeasonVisitor)
+    }
+}
+
+struct SeasonVisitor;
+
+impl Visitor<'_> for SeasonVisitor {
+    type Value = Season;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a number of steps, or a length of time such as \"1d\",")
+    }
+
+    fn visit_u64<E: Error>(self, steps: u64) -> Result<Season, E> {
+        usize::try_from(steps)
+            .map(Season::Steps)
+            .map_err(|_| E::invalid_value(Unexpected::Unsigned(steps), &self))
+    }
+
+    fn visit_i64<E: Error>(self, steps: i64) -> Result<Season, E> {
+        usize::try_from(steps)
+            .map(Season::Steps)
+            .map_err(|_| E::invalid_value(Unexpected::Signed(steps), &self))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Season, E> {
+        Span::deserialize(serde::de::value::StrDeserializer::new(text)).map(Season::Time)
+    }
+}
+
+impl JsonSchema for Season {
+    fn schema_name() -> Cow<'static, str> {
+        "Season".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "description": "A number of steps, or a length of time with its unit, e.g. \"1d\".",
+            "anyOf": [
+                { "type": "integer", "minimum": 1 },
+                { "type": "string", "pattern": "^\\s*(\\d+\\s*[a-zA-Z]+\\s*)+$" }
+            ]
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn season(json: &str) -> Season {
+        serde_json::from_str(json).unwrap()
+    }
+
+    fn task(json: &str) -> TaskSpec {
+        serde_json::from_str(json).unwrap()
+    }
+
+    #[test]
+    fn a_day_is_as_many_steps_as_windows_fit_into_it() {
+        let minutes = task(r#"{"window_load": {"window": "5min", "lookback": 1}}"#);
+        assert_eq!(season("\"1d\"").steps_of(&minutes), Ok(288));
+        assert_eq!(season("\"1w\"").steps_of(&minutes), Ok(2_016));
+        assert_eq!(season("12").steps_of(&minutes), Ok(12));
+        let odd = task(r#"{"window_load": {"window": "7s", "lookback": 1}}"#);
+        assert!(season("\"1d\"").steps_of(&odd).is_err() && season("\"6s\"").steps_of(&odd).is_err());
+    }
+
+    #[test]
+    fn a_day_is_no_number_of_requests_and_no_number_of_rows() {
+        for json in [r#"{"next_request": {"lookback": 1}}"#, r#"{"series": {"lookback": 1}}"#] {
+            assert!(season("\"1d\"").steps_of(&task(json)).is_err());
+            assert_eq!(season("24").steps_of(&task(json)), Ok(24));
+        }
+    }
+
+    #[test]
+    fn a_season_reads_back_what_it_writes() {
+        for text in ["24", "\"1day\"", "\"7days\""] {
+            assert_eq!(serde_json::to_string(&season(text)).unwrap(), text);
+        }
+    }
+}

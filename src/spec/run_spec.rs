@@ -1,0 +1,276 @@
+//! A resolved run: one point of the plan with every value filled in, and the identity that follows from it.
+
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::file::{
+    DatasetSpec, EvaluationSpec, ExperimentSpec, HUBER_DELTA, Loss, ObjectiveSpec, SplitSpec, TaskSpec,
+    TrainingSpec, UncertaintySpec,
+};
+use super::model::{ModelSpec, OWN_LOOKBACK};
+use crate::search::PrunerSpec;
+use crate::text::short_hash;
+
+/// Longer numbers are rounded in labels.
+const LONG_NUMBER: usize = 9;
+
+/// Everything that determines a run's numbers, but the seed, the fold and the data themselves.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunSpec {
+    /// The slice of the trace.
+    pub dataset: DatasetSpec,
+    /// The division into parts.
+    pub split: SplitSpec,
+    /// What is forecast; the lookback is the one that the model really reads.
+    pub task: TaskSpec,
+    /// The model and its hyperparameters.
+    pub model: ModelSpec,
+    /// Training; keys that the model does not read stand at their defaults.
+    pub training: TrainingSpec,
+    /// Evaluation.
+    pub evaluation: EvaluationSpec,
+    /// Intervals.
+    pub uncertainty: UncertaintySpec,
+    /// The batch that `evaluation.drop_last` counts in: a model that is not trained has no batch size of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluation_batch: Option<usize>,
+}
+
+/// The runs that an ensemble chooses its members from; none for every other model.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Candidates {
+    /// Their identities.
+    pub run_ids: Vec<String>,
+    /// What makes one better than another.
+    pub selection: ObjectiveSpec,
+    /// What gives some of them up early.
+    pub pruner: Option<PrunerSpec>,
+}
+
+impl Candidates {
+    /// What the choice depends on: not the order in which the candidates are planned, unless a pruner judges them by it.
+    fn identity(&self) -> Value {
+        let mut sorted = self.run_ids.clone();
+        match &self.pruner {
+            _ if sorted.is_empty() => json!([]),
+            Some(pruner) => json!([self.run_ids, self.selection, pruner]),
+            None => {
+                sorted.sort();
+                json!([sorted, self.selection])
+            }
+        }
+    }
+}
+
+/// What a run's numbers depend on beside its parameters.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DataIdentity {
+    /// SHA-256 of the trace's bytes.
+    pub sha256: String,
+    /// `cpu`, `cuda` or `wgpu`: arithmetic differs between device classes, not between devices of one.
+    pub device_class: String,
+}
+
+impl RunSpec {
+    /// The run of one `[[models]]` entry of a typed experiment.
+    pub fn resolve(spec: &ExperimentSpec, entry: usize) -> Self {
+        let model = spec.models[entry].normalised(&spec.task);
+        let mut task = spec.task.clone();
+        if let Some(own) = model.own_lookback() {
+            task.set_lookback(own);
+        }
+        let evaluation_batch = spec.evaluation.drop_last.then_some(spec.training.batch_size);
+        let mut training = if model.is_trained() { spec.training.clone() } else { TrainingSpec::default() };
+        if !model.reads_loss() {
+            training.loss = TrainingSpec::default().loss;
+        }
+        training.huber_delta =
+            (training.loss == Loss::Huber).then(|| training.huber_delta.unwrap_or(HUBER_DELTA));
+        Self {
+            dataset: spec.dataset.clone(),
+            split: spec.split.clone(),
+            task,
+            model,
+            training,
+            evaluation: spec.evaluation.clone(),
+            uncertainty: spec.uncertainty.clone(),
+            evaluation_batch,
+        }
+    }
+
+    /// The resolved run as the JSON that the store keeps and that dotted paths such as `model.hidden` refer to.
+    pub fn params(&self) -> Value {
+        let mut params = Map::new();
+        params.insert("dataset".into(), json_of(&self.dataset));
+        params.insert("split".into(), json_of(&self.split));
+        params.insert("task".into(), with_kind(json_of(&self.task)));
+        params.insert("model".into(), with_kind(json_of(&self.model)));
+        if self.model.is_trained() {
+            params.insert("training".into(), json_of(&self.training));
+        }
+        let mut evaluation = json_of(&self.evaluation);
+        if let (Some(batch), Value::Object(map)) = (self.evaluation_batch, &mut evaluation) {
+            map.insert("batch_size".into(), json!(batch));
+        }
+        params.insert("evaluation".into(), evaluation);
+        params.insert("uncertainty".into(), json_of(&self.uncertainty));
+        Value::Object(params)
+    }
+
+    /// What a run's identity takes from its parameters.
+    ///
+    /// The source's name is left out, since the data's own hash stands for it.
+    pub fn identity(&self) -> Identity {
+        let mut params = self.params();
+        if let Some(Value::Object(dataset)) = params.get_mut("dataset") {
+            dataset.remove("source");
+        }
+        Identity { params: canonical(&params), model_version: self.model.version() }
+    }
+
+    /// What two runs must share for their errors to be comparable: data, split, target and evaluation, but not what
+    /// the model sees or how it learns.
+    pub fn setting(&self) -> Value {
+        setting_of(&self.params())
+    }
+}
+
+/// The part of a run's identity that all seeds and folds share.
+pub struct Identity {
+    /// Canonical JSON of the parameters.
+    params: String,
+    model_version: u32,
+}
+
+impl Identity {
+    /// The run's identity: equal for two runs exactly when they must give the same numbers.
+    ///
+    /// `candidates` are the runs that an ensemble chooses its members from, and what it chooses by.
+    pub fn run_id(
+        &self,
+        seed: Option<u64>,
+        fold: usize,
+        data: &DataIdentity,
+        candidates: &Candidates,
+    ) -> String {
+        // Canonical JSON again: the keys are in order, and the parameters need not be written anew for every run.
+        short_hash(&format!(
+            r#"{{"candidates":{},"dataset":{},"device":{},"fold":{fold},"model_version":{},"params":{},"seed":{}}}"#,
+            canonical(&candidates.identity()),
+            json!(data.sha256),
+            json!(data.device_class),
+            self.model_version,
+            self.params,
+            json!(seed),
+        ))
+    }
+}
+
+/// The [`RunSpec::setting`] of stored parameters.
+pub fn setting_of(params: &Value) -> Value {
+    let mut setting = json!({});
+    for key in ["dataset", "split", "task", "evaluation", "uncertainty"] {
+        if let Some(value) = params.get(key) {
+            setting[key] = value.clone();
+        }
+    }
+    // The same data may be named in two ways; their rows are told apart by the rest.
+    if let Some(Value::Object(dataset)) = setting.get_mut("dataset") {
+        dataset.remove("source");
+    }
+    if let Some(Value::Object(task)) = setting.get_mut("task") {
+        task.remove("lookback");
+        task.remove("features");
+    }
+    setting
+}
+
+/// A value under a dotted path such as `model.hidden`.
+pub fn lookup<'a>(params: &'a Value, dotted: &str) -> Option<&'a Value> {
+    dotted.split('.').try_fold(params, |value, key| value.get(key))
+}
+
+/// `lstm hidden=64 learning_rate=0.001`: the model and the values of the axes that it reads.
+pub fn run_label<'a>(params: &Value, axes: impl IntoIterator<Item = &'a String>) -> String {
+    let text = shown_value;
+    let mut label = lookup(params, "model.kind").map_or(String::new(), text);
+    for axis in axes {
+        // The lookback of many models is their own and no axis.
+        let kind = lookup(params, "model.kind").and_then(Value::as_str);
+        if axis == "task.lookback" && kind.is_some_and(|kind| OWN_LOOKBACK.contains(&kind)) {
+            continue;
+        }
+        if let Some(value) = lookup(params, axis) {
+            let name = axis.rsplit('.').next().unwrap_or(axis);
+            label.extend([" ", name, "=", &text(value)]);
+        }
+    }
+    label
+}
+
+/// A value for people: a drawn number to four significant digits, everything else as it is.
+fn shown_value(value: &Value) -> String {
+    let exact = value.as_str().map_or_else(|| value.to_string(), str::to_string);
+    match value.as_f64().filter(|_| value.is_f64() && exact.len() > LONG_NUMBER) {
+        // Reading the rounded number back lets its shortest form be chosen: 0.00579, 1.234e-7.
+        Some(number) => {
+            format!("{number:.3e}").parse().map_or(exact, |rounded: f64| Value::from(rounded).to_string())
+        }
+        None => exact,
+    }
+}
+
+fn json_of(value: &impl Serialize) -> Value {
+    // These are plain structs with string keys, which always have a JSON form.
+    serde_json::to_value(value).unwrap_or(Value::Null)
+}
+
+/// `{"lstm": {...}}` as `{"kind": "lstm", ...}`.
+fn with_kind(tagged: Value) -> Value {
+    let Value::Object(map) = tagged else { return tagged };
+    let mut flat = Map::new();
+    for (kind, fields) in map {
+        flat.insert("kind".into(), Value::String(kind));
+        if let Value::Object(fields) = fields {
+            flat.extend(fields);
+        }
+    }
+    Value::Object(flat)
+}
+
+/// JSON text with sorted keys, whatever order the map type of the day keeps.
+fn canonical(value: &Value) -> String {
+    let mut text = String::new();
+    write_canonical(value, &mut text);
+    text
+}
+
+fn write_canonical(value: &Value, text: &mut String) {
+    match value {
+        Value::Object(map) => {
+            let mut fields: Vec<(&String, &Value)> = map.iter().collect();
+            fields.sort_by_key(|(key, _)| *key);
+            text.push('{');
+            for (at, (key, value)) in fields.into_iter().enumerate() {
+                text.push_str(if at > 0 { "," } else { "" });
+                // Writing to a string cannot fail.
+                let _ = write!(text, "{}:", json!(key));
+                write_canonical(value, text);
+            }
+            text.push('}');
+        }
+        Value::Array(items) => {
+            text.push('[');
+            for (at, item) in items.iter().enumerate() {
+                text.push_str(if at > 0 { "," } else { "" });
+                write_canonical(item, text);
+            }
+            text.push(']');
+        }
+        other => {
+            let _ = write!(text, "{other}");
+        }
+    }
+}
