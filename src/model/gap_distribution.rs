@@ -2,14 +2,14 @@
 
 use crate::spec::{GapFamily, MOST_COMPONENTS};
 use crate::stats::closed_form::{
-    crps_exponential, crps_gamma, crps_lognormal, crps_lognormal_mixture, crps_weibull, normal_cdf,
-    normal_quantile,
+    LognormalComponent, crps_exponential, crps_gamma, crps_lognormal, crps_lognormal_mixture, crps_weibull,
+    normal_cdf, normal_quantile,
 };
 use crate::stats::gamma::{digamma, regularized_lower_gamma};
 
-/// A rarer gap than this is scored as one of this probability, so that one gap cannot make a mean infinite.
+/// The least probability that a gap is scored with, so that one gap cannot make a mean infinite.
 const RAREST: f64 = 1e-16;
-/// Halvings of an interval that leave nothing of a double's digits.
+/// Halvings of an interval that exhaust the precision of a double.
 const HALVINGS: usize = 80;
 /// Halvings that find the logarithm of a quantile to ten digits.
 const HALVINGS_OF_LOGARITHM: usize = 45;
@@ -45,16 +45,15 @@ pub enum GapDistribution {
         /// Standard deviation of the logarithm.
         deviation_log: f64,
     },
-    /// A mixture of log-normal distributions: weight, mean and standard deviation of the logarithm of each. Components
-    /// that are not there have weight 0.
-    Mixture([[f64; 3]; MOST_COMPONENTS]),
+    /// A mixture of log-normal distributions. Unused places have weight 0.
+    Mixture([LognormalComponent; MOST_COMPONENTS]),
     /// The rate of arrivals falls from `base + excitement` at the last request towards `base`.
     Excited {
-        /// Requests per second that nothing excited.
+        /// The rate without excitement, in requests per second.
         base: f64,
-        /// Requests per second that the past excites at the last request.
+        /// What past requests add to the rate at the last request, in requests per second.
         excitement: f64,
-        /// How fast the excitement dies away, per second.
+        /// How fast the excitement decays, per second.
         decay: f64,
     },
 }
@@ -62,7 +61,8 @@ pub enum GapDistribution {
 impl GapDistribution {
     /// The distribution of a family with these two parameters, as they stand in a saved model; an exponential one has
     /// only the first.
-    pub fn new(family: GapFamily, [first, second]: [f64; 2]) -> Self {
+    pub fn new(family: GapFamily, parameters: [f64; 2]) -> Self {
+        let [first, second] = parameters;
         match family {
             GapFamily::Exponential => Self::Exponential { rate: first },
             GapFamily::Gamma => Self::Gamma { shape: first, rate: second },
@@ -84,9 +84,7 @@ impl GapDistribution {
                 normal_cdf((gap_s.ln() - mean_log) / deviation_log)
             }
             Self::Mixture(components) => present(&components)
-                .map(|[weight, mean_log, deviation_log]| {
-                    weight * normal_cdf((gap_s.ln() - mean_log) / deviation_log)
-                })
+                .map(|one| one.weight * normal_cdf((gap_s.ln() - one.mean_log) / one.deviation_log))
                 .sum(),
             Self::Excited { base, excitement, decay } => {
                 -(-expected(gap_s, base, excitement, decay)).exp_m1()
@@ -110,8 +108,8 @@ impl GapDistribution {
             }
             Self::Mixture(components) => {
                 // It lies between the least and the greatest of the components' own.
-                let own = present(&components)
-                    .map(|[_, mean_log, deviation_log]| mean_log + deviation_log * normal_quantile(level));
+                let deviations = normal_quantile(level);
+                let own = present(&components).map(|one| one.mean_log + one.deviation_log * deviations);
                 let (from, to) =
                     own.fold((f64::INFINITY, f64::NEG_INFINITY), |(from, to), at| (from.min(at), to.max(at)));
                 let below = |logarithm: f64| self.cdf(logarithm.exp()) < level;
@@ -125,8 +123,8 @@ impl GapDistribution {
         }
     }
 
-    /// `-ln` of the probability of a gap that is known to a whole multiple of `resolution_s` only: of all gaps that
-    /// are rounded to it. Unlike a density, it is defined for a gap of zero, and compares whatever the clock.
+    /// `-ln` of the probability of all gaps that a clock of this resolution rounds to `gap_s`. Unlike a density, it is
+    /// defined for a gap of zero, and it can be compared between traces of different clocks.
     pub fn log_score(&self, gap_s: f64, resolution_s: f64) -> f64 {
         let half = 0.5 * resolution_s;
         -(self.cdf(gap_s + half) - self.cdf(gap_s - half)).max(RAREST).ln()
@@ -140,7 +138,7 @@ impl GapDistribution {
             Self::Weibull { shape, scale } => crps_weibull(gap_s, shape, scale),
             Self::Lognormal { mean_log, deviation_log } => crps_lognormal(gap_s, mean_log, deviation_log),
             Self::Mixture(components) => {
-                let components: Vec<[f64; 3]> = present(&components).collect();
+                let components: Vec<LognormalComponent> = present(&components).collect();
                 crps_lognormal_mixture(gap_s, &components)
             }
             Self::Excited { .. } => {
@@ -154,14 +152,14 @@ impl GapDistribution {
     }
 }
 
-/// Requests that are expected within `gap_s` of the last one.
+/// How many requests are expected within `gap_s` of the last one.
 fn expected(gap_s: f64, base: f64, excitement: f64, decay: f64) -> f64 {
     base * gap_s - excitement / decay * (-decay * gap_s).exp_m1()
 }
 
 /// Simpson's rule.
 fn integral(from: f64, to: f64, value: impl Fn(f64) -> f64) -> f64 {
-    // With x = from + width u^3 most points lie near `from`, where a rate that dies away does so.
+    // With x = from + width u^3 most points lie near `from`, where a decaying rate changes most.
     let width = to - from;
     let at = |step: usize| {
         let share = step as f64 / PIECES as f64;
@@ -212,9 +210,9 @@ pub fn most_likely(family: GapFamily, gaps_s: &[f64]) -> [f64; 2] {
     }
 }
 
-/// The components that count.
-fn present(components: &[[f64; 3]]) -> impl Iterator<Item = [f64; 3]> + '_ {
-    components.iter().copied().filter(|[weight, ..]| *weight > 0.0)
+/// The places of a mixture that are used.
+fn present(components: &[LognormalComponent]) -> impl Iterator<Item = LognormalComponent> + '_ {
+    components.iter().copied().filter(|component| component.weight > 0.0)
 }
 
 /// Where `before` turns from true to false.
@@ -230,7 +228,8 @@ fn halve(mut from: f64, mut to: f64, times: usize, before: impl Fn(f64) -> bool)
     0.5 * (from + to)
 }
 
-/// The clock that gaps were taken by: a second if all of them are whole seconds, as in BurstGPT, else a millisecond.
+/// The resolution of the clock that measured these gaps: a second if all are whole seconds, as in BurstGPT, else a
+/// millisecond.
 pub fn resolution_s(gaps_s: impl IntoIterator<Item = f64>) -> f64 {
     let whole = gaps_s.into_iter().all(|gap| (gap - gap.round()).abs() < 1e-4);
     if whole { 1.0 } else { 1e-3 }
@@ -314,18 +313,20 @@ mod tests {
         assert!(excited.quantile(0.5) < truth(GapFamily::Exponential).quantile(0.5));
     }
 
-    /// Two components, the other places empty.
+    const UNUSED: LognormalComponent = LognormalComponent { weight: 0.0, mean_log: 0.0, deviation_log: 1.0 };
+
+    /// Two components.
     fn mixed() -> GapDistribution {
-        let mut components = [[0.0, 0.0, 1.0]; MOST_COMPONENTS];
-        components[0] = [0.7, -1.0, 0.5];
-        components[1] = [0.3, 1.5, 0.9];
+        let mut components = [UNUSED; MOST_COMPONENTS];
+        components[0] = LognormalComponent { weight: 0.7, mean_log: -1.0, deviation_log: 0.5 };
+        components[1] = LognormalComponent { weight: 0.3, mean_log: 1.5, deviation_log: 0.9 };
         GapDistribution::Mixture(components)
     }
 
     #[test]
     fn a_mixture_of_one_is_its_component() {
-        let mut components = [[0.0, 0.0, 1.0]; MOST_COMPONENTS];
-        components[2] = [1.0, 0.6, 1.7];
+        let mut components = [UNUSED; MOST_COMPONENTS];
+        components[2] = LognormalComponent { weight: 1.0, mean_log: 0.6, deviation_log: 1.7 };
         let (mixture, single) = (GapDistribution::Mixture(components), truth(GapFamily::Lognormal));
         for value in [0.01, 0.5, 0.99] {
             assert!((mixture.quantile(value) / single.quantile(value) - 1.0).abs() < 1e-9);

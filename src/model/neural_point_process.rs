@@ -14,7 +14,7 @@ use super::recurrent::{CellKind, Recurrent};
 use super::{BuildContext, FitData, FitError, Forecaster, OnEpoch, Parameters, Shape, Values};
 use crate::dataset::Windows;
 use crate::spec::{MOST_COMPONENTS, NeuralPointProcessSpec, RecurrentSpec, TrainingSpec};
-use crate::stats::closed_form::{normal_cdf, normal_density, normal_quantile};
+use crate::stats::closed_form::{LognormalComponent, normal_cdf, normal_density, normal_quantile};
 use crate::stats::{MEDIAN, QUANTILES, Stream};
 use crate::train::{Criterion, pinball, target_weights};
 
@@ -222,12 +222,16 @@ impl NeuralPointProcess {
 
     fn distribution(&self, heads: &[f32]) -> GapDistribution {
         let [mean, deviation] = self.scale.logarithm;
-        let mut made = [[0.0, 0.0, 1.0]; MOST_COMPONENTS];
-        for (made, component) in made.iter_mut().zip(mixture(heads, self.components)) {
-            let Component { log_weight, location, width, .. } = component;
-            *made = [log_weight.exp(), mean + deviation * location, deviation * width];
+        let unused = LognormalComponent { weight: 0.0, mean_log: 0.0, deviation_log: 1.0 };
+        let mut components = [unused; MOST_COMPONENTS];
+        for (place, component) in components.iter_mut().zip(mixture(heads, self.components)) {
+            *place = LognormalComponent {
+                weight: component.log_weight.exp(),
+                mean_log: mean + deviation * component.location,
+                deviation_log: deviation * component.width,
+            };
         }
-        GapDistribution::Mixture(made)
+        GapDistribution::Mixture(components)
     }
 }
 
@@ -329,12 +333,16 @@ mod tests {
     fn what_is_minimised_is_the_log_score_of_the_distribution_that_is_forecast() {
         let likelihood = likelihood(0.5);
         let heads = [0.3, -0.2, 0.1, 0.4, 0.0, -0.5, 0.2, 1.0, -0.7_f32];
-        let made: Vec<[f64; 3]> = mixture(&heads, 3)
-            .map(|one| [one.log_weight.exp(), -0.8 + 1.3 * one.location, 1.3 * one.width])
-            .collect();
-        let mut padded = [[0.0, 0.0, 1.0]; MOST_COMPONENTS];
-        padded[..3].copy_from_slice(&made);
-        let distribution = GapDistribution::Mixture(padded);
+        let unused = LognormalComponent { weight: 0.0, mean_log: 0.0, deviation_log: 1.0 };
+        let mut components = [unused; MOST_COMPONENTS];
+        for (place, one) in components.iter_mut().zip(mixture(&heads, 3)) {
+            *place = LognormalComponent {
+                weight: one.log_weight.exp(),
+                mean_log: -0.8 + 1.3 * one.location,
+                deviation_log: 1.3 * one.width,
+            };
+        }
+        let distribution = GapDistribution::Mixture(components);
         for gap_s in [0.0, 0.5, 2.0, 40.0] {
             let target = likelihood.scale.scaled(gap_s);
             let (own, theirs) = (likelihood.gap(&heads, target, None), distribution.log_score(gap_s, 0.5));

@@ -1,9 +1,9 @@
-//! Conformal prediction: bounds that hold a chosen share of future values, whatever the model, from errors it has made.
+//! Conformal prediction: bounds that cover a chosen share of future values, from the past errors of any model.
 
 /// How bounds follow the errors.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Conformal {
-    /// Fixed once, from the calibration errors alone. Its promise needs errors that do not change over time.
+    /// Fixed once, from the calibration errors alone. Its level is guaranteed while the errors do not change over time.
     Split,
     /// Adapted with each error that becomes known.
     Adaptive {
@@ -29,26 +29,18 @@ pub struct Offsets {
     pub next: f64,
 }
 
-/// The conformal half-width for absolute errors: the `⌈(n + 1) level⌉`-th smallest (Lei, G'Sell, Rinaldo, Tibshirani &
-/// Wasserman, "Distribution-free predictive inference for regression", *Journal of the American Statistical
-/// Association* 113, 2018, pp. 1094-1111). Infinite when `n` errors are too few to promise the level.
-#[must_use]
-pub fn split_half_width(absolute_errors: &[f64], level: f64) -> f64 {
-    let mut sorted = absolute_errors.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(upper_rank(sorted.len(), level).saturating_sub(1)).copied().unwrap_or(f64::INFINITY)
-}
-
-/// How many errors make [`signed_quantile`] a promise for both ends of an interval of this level: fewer leave its ends
-/// at the largest errors seen.
+/// How many errors [`signed_quantile`] needs for both ends of an interval of this level. With fewer, its ends are the
+/// largest errors seen, and the level is not guaranteed.
 #[must_use]
 pub fn errors_needed(level: f64) -> usize {
     // ⌈(n + 1) (1 + level) / 2⌉ <= n holds from here on; the nudge undoes the rounding of the level.
     (2.0 / (1.0 - level) - 1.0 - 1e-9).ceil() as usize
 }
 
-/// The conformal quantile `level` of signed errors in increasing order: of rank `⌈(n + 1) level⌉` from one half on, and
-/// its mirror image below. A rank beyond the errors is that of the outermost one. `None` without errors.
+/// The conformal quantile `level` of signed errors in increasing order: the `⌈(n + 1) level⌉`-th smallest for levels from
+/// one half on (Lei, G'Sell, Rinaldo, Tibshirani & Wasserman, "Distribution-free predictive inference for regression",
+/// *Journal of the American Statistical Association* 113, 2018, pp. 1094-1111), and its mirror image below. Where the
+/// errors are too few for the level, it is the outermost one. `None` without errors.
 #[must_use]
 pub fn signed_quantile(sorted_errors: &[f64], level: f64) -> Option<f64> {
     let n = sorted_errors.len();
@@ -133,10 +125,10 @@ impl AdaptiveBound {
         signed_quantile(&self.sorted, self.level)
     }
 
-    /// Takes up an error and the offset that its forecast was given.
+    /// Records an error and the offset that its forecast was given.
     fn observe(&mut self, error: f64, offset: f64) {
         let below = f64::from(u8::from(error <= offset));
-        // Beyond 0 and 1 there is no further error to go to; the level must not wander off meanwhile.
+        // Beyond 0 and 1 the quantile stays the same, so the level must not drift away.
         self.level = (self.level + self.rate * (self.target - below)).clamp(0.0, 1.0);
         if self.recent.len() == self.window
             && let Some(oldest) = self.recent.pop_front()
@@ -169,9 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn too_few_errors_promise_nothing() {
-        assert_eq!(split_half_width(&[1.0; 8], 0.9), f64::INFINITY);
-        assert_eq!(split_half_width(&[1.0; 9], 0.9), 1.0);
+    fn an_interval_needs_more_errors_the_higher_its_level() {
         assert_eq!([0.5, 0.8, 0.95].map(errors_needed), [3, 9, 39]);
     }
 
@@ -230,8 +220,9 @@ mod tests {
             let bound = offsets(&errors, &[], 1, level, Conformal::Split).unwrap().next;
             let below = errors.iter().filter(|error| **error <= bound).count() as f64;
             prop_assert!(below / errors.len() as f64 >= level - 1e-9);
-            let symmetric: Vec<f64> = errors.iter().map(|error| error.abs()).collect();
-            let width = split_half_width(&symmetric, level);
+            let mut symmetric: Vec<f64> = errors.iter().map(|error| error.abs()).collect();
+            symmetric.sort_by(f64::total_cmp);
+            let width = signed_quantile(&symmetric, level).unwrap();
             let within = symmetric.iter().filter(|error| **error <= width).count() as f64;
             prop_assert!(within / errors.len() as f64 >= level - 1e-9);
         }

@@ -1,4 +1,4 @@
-//! Scores of forecasts that are distributions, given by quantiles or by an ensemble: pinball loss and CRPS.
+//! Scores of forecasts that are given by quantiles: pinball loss and CRPS.
 
 use super::sum::sum;
 
@@ -17,52 +17,13 @@ pub fn pinball(actual: &[f64], forecast: &[f64], level: f64) -> f64 {
 }
 
 /// The pinball loss of one error, actual minus forecast.
-#[must_use]
-pub fn pinball_loss(error: f64, level: f64) -> f64 {
+fn pinball_loss(error: f64, level: f64) -> f64 {
     (level * error).max((level - 1.0) * error)
-}
-
-/// The continuous ranked probability score of one actual value under the empirical distribution of `members`:
-/// `E|X - y| - E|X - X'| / 2` (Gneiting & Raftery, "Strictly proper scoring rules, prediction, and estimation",
-/// *Journal of the American Statistical Association* 102, 2007, pp. 359-378, equation 21).
-///
-/// `None` without members. Takes time `m log m`.
-#[must_use]
-pub fn crps_ensemble(actual: f64, members: &[f64]) -> Option<f64> {
-    let m = members.len() as f64;
-    spread(actual, members).map(|(error, pairs)| error - pairs / (m * m))
-}
-
-/// As [`crps_ensemble`], fair to small ensembles: members that are drawn from the true distribution have the same
-/// expected score however few they are (Ferro, "Fair scores for ensemble forecasts", *Quarterly Journal of the Royal
-/// Meteorological Society* 140, 2014, pp. 1917-1923).
-///
-/// `None` with fewer than two members.
-#[must_use]
-pub fn crps_ensemble_fair(actual: f64, members: &[f64]) -> Option<f64> {
-    let m = members.len() as f64;
-    let (error, pairs) = spread(actual, members)?;
-    (members.len() > 1).then(|| error - pairs / (m * (m - 1.0)))
-}
-
-/// Mean distance of the members to the actual value, and the sum of their distances over unordered pairs.
-fn spread(actual: f64, members: &[f64]) -> Option<(f64, f64)> {
-    if members.is_empty() {
-        return None;
-    }
-    let mut sorted = members.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    let m = sorted.len() as f64;
-    let error = sum(sorted.iter().map(|member| (member - actual).abs())) / m;
-    // The member of rank i, counted from 0, is the larger one of i pairs and the smaller one of m - 1 - i.
-    let pairs = sum(sorted.iter().enumerate().map(|(rank, member)| (2.0 * rank as f64 - (m - 1.0)) * member));
-    Some((error, pairs))
 }
 
 /// The share of the unit interval that each of the increasing quantile levels stands for: up to half-way to its
 /// neighbours, and to 0 and 1 at the ends. Two times the pinball loss, weighted so, approximates the CRPS.
-#[must_use]
-pub fn quantile_weights(levels: &[f64]) -> Vec<f64> {
+fn quantile_weights(levels: &[f64]) -> Vec<f64> {
     let border = |index: usize| match index {
         0 => 0.0,
         _ if index == levels.len() => 1.0,
@@ -73,8 +34,8 @@ pub fn quantile_weights(levels: &[f64]) -> Vec<f64> {
 
 /// The CRPS of one actual value under a distribution given by its `quantiles` at increasing `levels`: twice the
 /// integral of the pinball loss over the levels (Laio & Tamea, "Verification tools for probabilistic forecasts of
-/// continuous hydrological variables", *Hydrology and Earth System Sciences* 11, 2007, pp. 1267-1277), by the
-/// rule of [`quantile_weights`]. Exact for an ensemble of `m` members at the levels `(i - 1/2) / m`.
+/// continuous hydrological variables", *Hydrology and Earth System Sciences* 11, 2007, pp. 1267-1277). Each level
+/// stands for the levels up to half-way to its neighbours. Exact for an ensemble of `m` members at the levels `(i - 1/2) / m`.
 ///
 /// `None` when there is no level, or not one quantile for each.
 #[must_use]
@@ -106,7 +67,10 @@ mod tests {
             let m = members.len() as f64;
             let levels: Vec<f64> = (0..members.len()).map(|i| (i as f64 + 0.5) / m).collect();
             let by_quantiles = crps_quantile(actual, &levels, &members).unwrap();
-            let by_members = crps_ensemble(actual, &members).unwrap();
+            // E|X - y| - E|X - X'| / 2 (Gneiting & Raftery, "Strictly proper scoring rules, prediction, and estimation",
+            // *Journal of the American Statistical Association* 102, 2007, equation 21).
+            let distances = |to: f64| members.iter().map(|member| (member - to).abs()).sum::<f64>() / m;
+            let by_members = distances(actual) - members.iter().map(|&to| distances(to)).sum::<f64>() / (2.0 * m);
             prop_assert!((by_quantiles - by_members).abs() < 1e-9, "{} {}", by_quantiles, by_members);
             prop_assert!(by_members >= -1e-12);
         }
@@ -131,10 +95,5 @@ mod tests {
             prop_assert!(weights.iter().all(|weight| *weight >= 0.0));
         }
 
-        #[test]
-        fn one_member_scores_its_distance(member in -9.0_f64..9.0, actual in -9.0_f64..9.0) {
-            prop_assert_eq!(crps_ensemble(actual, &[member]), Some((member - actual).abs()));
-            prop_assert_eq!(crps_ensemble_fair(actual, &[member]), None);
-        }
     }
 }
