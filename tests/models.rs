@@ -762,7 +762,7 @@ fn prophet_finds_the_day_of_a_table_and_gives_the_same_bits_wherever_it_runs() {
     let daily = |choice: &str| format!("and params->>'$.model.daily_seasonality' = '{choice}'");
     assert!(mse("prophet", &daily("auto")) < 0.05, "{}", mse("prophet", &daily("auto")));
     assert!(mse("prophet", &daily("never")) > 0.5, "without its season it is a line");
-    // The same bits on other slots and threads, and in another process: augurs' columns lie in another order there.
+    // The same bits on other slots and threads, and in another process.
     let again = Lab::new();
     again.run(
         &again.file("seasons.toml", &text("seasons", "[scheduler]\nthreads_per_run = 2\n")),
