@@ -3,10 +3,11 @@
 //! "Maximum likelihood estimation of Hawkes' self-exciting point processes", *Annals of the Institute of Statistical
 //! Mathematics* 31, 1979).
 //!
-//! Requests arrive at the rate `base + branching * decay * sum(exp(-decay * age))`, summed over all requests before. A
-//! forecast knows those of its lookback window, and takes the sum over older ones for its mean. It is the median of the time to the next request, its intervals are the
-//! quantiles of that time; a step further ahead takes the forecast before it for what happened. The process says nothing
-//! about tokens: they get the quantiles of the training rows, and their median as forecast.
+//! Requests arrive at the rate `base + branching * decay * sum(exp(-decay * age))`, summed over all earlier requests. A
+//! forecast sums over the requests of its lookback window and replaces the sum over older ones by its mean. The forecast is
+//! the median of the time to the next request, and its intervals are the quantiles of that time. A forecast further ahead
+//! assumes that the steps before it came as forecast. Tokens are forecast by the median of the training rows, with
+//! their quantiles as intervals, since the process does not describe them.
 
 use super::gap_distribution::GapDistribution;
 use super::renewal::token_quantiles;
@@ -22,7 +23,7 @@ const SEARCH_STEPS: usize = 150;
 pub struct Hawkes {
     shape: Shape,
     process: Process,
-    /// Mean and deviation of the logarithms of gaps, the way from the scale of the networks to seconds.
+    /// Mean and deviation of the logarithms of gaps, which lead from the scale of the networks to seconds.
     scale: [f32; 2],
     /// `(targets - 1) x quantiles` of the tokens, in scaled units.
     tokens: Vec<f32>,
@@ -31,17 +32,18 @@ pub struct Hawkes {
 /// Parameters of the process, times in seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Process {
-    /// Requests per second that nothing excited.
+    /// The rate without excitement, in requests per second.
     base: f32,
-    /// Further requests that each one excites in the mean: below 1, or there would be no end of them.
+    /// How many further requests each request excites on average. From 1 on, their number would grow without bound.
     branching: f32,
-    /// How fast the excitement dies away, per second.
+    /// How fast the excitement decays, per second.
     decay: f32,
 }
 
 impl Process {
-    /// From any three numbers: logarithms of base and decay, log-odds of the branching ratio.
-    fn of([base, branching, decay]: [f64; 3]) -> Self {
+    /// From a point of the search: the logarithm of the base, the log-odds of the branching ratio, the logarithm of the decay.
+    fn of(point: [f64; 3]) -> Self {
+        let [base, branching, decay] = point;
         Self {
             base: base.exp() as f32,
             branching: (1.0 / (1.0 + (-branching).exp())) as f32,
@@ -49,8 +51,8 @@ impl Process {
         }
     }
 
-    /// The sum of `exp(-decay * age)` at the last of these requests, itself included, given the gaps between them. What
-    /// came before the first of them excites it as much as in the mean over all time.
+    /// The sum of `exp(-decay * age)` at the last of these requests, itself included, given the gaps between them. Requests
+    /// before the first one are taken to excite it as much as they do on average.
     fn excitement(self, gaps_s: impl IntoIterator<Item = f64>) -> f64 {
         let Self { base, branching, decay } = self;
         let [base, branching, decay] = [base, branching, decay].map(f64::from);
@@ -65,8 +67,8 @@ impl Process {
         GapDistribution::Excited { base, excitement: branching * decay * excitement, decay }
     }
 
-    /// Minus the logarithm of the likelihood of these gaps. The excitement is followed from request to request, so that
-    /// the time is linear in their number.
+    /// Minus the log-likelihood of these gaps. It takes time linear in their number, since the excitement at a request
+    /// follows from the one before.
     fn cost(self, gaps_s: &[f64]) -> f64 {
         let Self { base, branching, decay } = self;
         let [base, branching, decay] = [base, branching, decay].map(f64::from);
@@ -85,16 +87,17 @@ impl Process {
     /// The most likely process.
     fn most_likely(gaps_s: &[f64]) -> Self {
         let rate = gaps_s.len() as f64 / gaps_s.iter().sum::<f64>().max(1e-9);
-        // Excitement may die away within a gap or last for many: the likelihood can have a hill for each.
+        // Excitement may decay within one gap or last for many gaps. The likelihood can have a peak for each.
         let starts = [0.1, 1.0, 10.0].map(|times| [(rate / 2.0).ln(), 0.0, (rate * times).ln()]);
-        let found = starts.map(|start| minimum(start, SEARCH_STEPS, |point| Self::of(point).cost(gaps_s)));
+        let found =
+            starts.map(|start| minimum(start, SEARCH_STEPS, 0.0, |point| Self::of(point).cost(gaps_s)));
         let best = found.into_iter().min_by(|(_, a), (_, b)| a.total_cmp(b));
         Self::of(best.map_or(starts[0], |(point, _)| point))
     }
 }
 
 impl Hawkes {
-    /// A process that knows nothing until it is fitted or loaded.
+    /// A process whose parameters have no meaning until it is fitted or loaded.
     pub fn new(shape: Shape) -> Self {
         let process = Process { base: 1.0, branching: 0.0, decay: 1.0 };
         let tokens = vec![0.0; (shape.targets - 1) * QUANTILES.len()];
@@ -186,7 +189,7 @@ mod tests {
     use super::*;
     use crate::stats::Stream;
 
-    /// Gaps of a process, each drawn from the distribution that the gaps before it leave.
+    /// Gaps of a process, each drawn from its distribution given the gaps before.
     fn drawn(process: Process, count: usize) -> Vec<f64> {
         let mut stream = Stream::weights(11);
         let mut excitement = 1.0;

@@ -1,10 +1,12 @@
 //! The least value of a function of a few numbers, without its slopes (Nelder & Mead, "A simplex method for function
 //! minimization", *The Computer Journal* 7, 1965).
 
-/// Searches from a point for so many steps, and gives the best point with its value.
+/// Searches from a point for at most so many steps, and until the costs of all corners of the simplex lie within
+/// `tolerance`. Returns the best point with its cost.
 pub fn minimum<const N: usize>(
     start: [f64; N],
     steps: usize,
+    tolerance: f64,
     cost: impl Fn([f64; N]) -> f64,
 ) -> ([f64; N], f64) {
     let mut corners: Vec<([f64; N], f64)> = vec![(start, cost(start))];
@@ -16,10 +18,13 @@ pub fn minimum<const N: usize>(
     for _ in 0..steps {
         corners.sort_by(|(_, a), (_, b)| a.total_cmp(b));
         let (worst, worst_cost) = corners[N];
+        if worst_cost - corners[0].1 < tolerance {
+            break;
+        }
         let middle: [f64; N] = std::array::from_fn(|axis| {
             corners[..N].iter().map(|(corner, _)| corner[axis]).sum::<f64>() / N as f64
         });
-        // From the worst corner through the middle of the others, so many times as far beyond it.
+        // On the line from the worst corner through the middle of the others, `times` as far beyond the middle.
         let beyond = |times: f64| -> ([f64; N], f64) {
             let point = std::array::from_fn(|axis| middle[axis] + times * (middle[axis] - worst[axis]));
             (point, cost(point))
@@ -52,8 +57,9 @@ mod tests {
 
     #[test]
     fn the_bottom_of_a_curved_valley_is_found() {
-        let (point, cost) =
-            minimum([-1.2, 1.0], 300, |[x, y]: [f64; 2]| (1.0 - x).powi(2) + 100.0 * (y - x * x).powi(2));
+        let (point, cost) = minimum([-1.2, 1.0], 300, 0.0, |[x, y]: [f64; 2]| {
+            (1.0 - x).powi(2) + 100.0 * (y - x * x).powi(2)
+        });
         assert!(cost < 1e-12, "{cost}");
         assert!((point[0] - 1.0).abs() < 1e-5 && (point[1] - 1.0).abs() < 1e-5, "{point:?}");
     }

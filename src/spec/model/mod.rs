@@ -19,7 +19,7 @@ pub use violations::Violation;
 /// Components that a mixture over gaps has at most.
 pub const MOST_COMPONENTS: usize = 8;
 
-/// Exponential smoothing is not chosen on fewer steps: fewer values leave augurs nothing to choose by.
+/// Exponential smoothing is not chosen on fewer steps: with six, the criterion that chooses is not defined for a trend.
 pub const FEWEST_STEPS: usize = 7;
 
 /// Kinds of the naive baselines that other models are measured against.
@@ -150,8 +150,16 @@ impl ModelSpec {
     /// results are not taken for new ones.
     pub fn version(&self) -> u32 {
         match self {
-            // The sums of the first version were in another order.
-            ModelSpec::Linear(_) | ModelSpec::Nlinear(_) | ModelSpec::Dlinear(_) | ModelSpec::Lstm(_) => 2,
+            // The first versions differ in the order of sums (linear models, lstm), in peaks of the likelihood that their
+            // search missed (ets), and in the last digits of the Fourier columns (prophet) and of the points that a
+            // mixture starts from (neural_point_process).
+            ModelSpec::Linear(_)
+            | ModelSpec::Nlinear(_)
+            | ModelSpec::Dlinear(_)
+            | ModelSpec::Lstm(_)
+            | ModelSpec::Ets(_)
+            | ModelSpec::Prophet(_)
+            | ModelSpec::NeuralPointProcess(_) => 2,
             _ => 1,
         }
     }
