@@ -2,10 +2,10 @@
 //! Prediction Problems", 1960; Harvey, *Forecasting, Structural Time Series Models and the Kalman Filter*, 1989, section
 //! 2.3.3).
 //!
-//! With its default variances this is the load predictor that a planner of LLM serving runs: `F = [[1, 1], [0, 1]]`,
+//! With its default variances this is the load predictor of a planner for LLM serving: `F = [[1, 1], [0, 1]]`,
 //! `H = [1, 0]`, `P = 1000 I`, `Q = diag(1, 0.1)`, `R = 10`. The state is built anew from each lookback window, so that
-//! a forecast reads its window and nothing else. The gains depend on no value: the whole filter is one linear map of the
-//! window, which is computed once.
+//! a forecast depends on its window alone. The gains do not depend on the values, so the whole filter is one linear map of
+//! the window, which is computed once.
 
 use super::{FitData, FitError, Forecaster, OnEpoch, Parameters, Shape, Values};
 use crate::dataset::{Transform, Windows};
@@ -17,7 +17,7 @@ pub struct Kalman {
     units: FilterUnits,
     /// `horizon x lookback`: what each step of the window, the oldest first, weighs in each forecast.
     weight: Vec<f32>,
-    /// Mean, deviation and whether a logarithm is taken (1 or 0), for each target: the way to original units.
+    /// For each target: mean, deviation and whether a logarithm is taken (1 or 0), which lead to original units.
     scale: Vec<[f32; 3]>,
 }
 
@@ -39,7 +39,7 @@ impl Kalman {
         }
     }
 
-    /// From the scale of the filter to that of the networks. Where no value can be below zero, no forecast is.
+    /// From the scale of the filter to that of the networks. On a logarithmic scale, forecasts below zero become zero.
     fn scaled_unit(&self, target: usize, value: f64) -> f32 {
         let [mean, std, log] = self.scale[target].map(f64::from);
         let scaled = match self.units {

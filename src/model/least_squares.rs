@@ -17,7 +17,7 @@ use crate::kernel::{Fold, Pasts, WindowSizes, window_products};
 const BLOCK: usize = 512;
 /// Windows in one batch of forecasts.
 const FORECAST_BATCH: usize = 1_024;
-/// Directions with less than this share of the largest variance are taken for none.
+/// Directions whose variance is a smaller share of the largest one are left out.
 const RANK_TOLERANCE: f64 = 1e-11;
 
 /// A linear model whose weights are computed, not trained.
@@ -192,7 +192,7 @@ impl Moments {
     }
 }
 
-/// What the weights act on, as a matrix that is applied to the past: `parts lookback x lookback`.
+/// The matrix, `(parts lookback) x lookback`, that turns the past into what the weights are applied to.
 fn features(fold: Fold, lookback: usize) -> Mat<f64> {
     match fold {
         // NLinear's differences are taken when the windows are read.

@@ -1,8 +1,8 @@
 //! Renewal processes: gaps that are drawn independently from one distribution (Cox, *Renewal Theory*, 1962), fitted by
 //! maximum likelihood on the training gaps.
 //!
-//! The forecast of the gap is the median of that distribution, and its intervals are its quantiles. The process says
-//! nothing about tokens: they get the quantiles of the training rows, and their median as forecast.
+//! The forecast of the gap is the median of that distribution, and its intervals are its quantiles. Tokens are forecast by
+//! the median of the training rows, with their quantiles as intervals, since the process does not describe them.
 
 use super::gap_distribution::{GapDistribution, most_likely, resolution_s};
 use super::{FitData, FitError, Forecaster, OnEpoch, Parameters, Shape, Values};
@@ -21,7 +21,7 @@ pub struct Renewal {
 }
 
 impl Renewal {
-    /// A process of this family; it knows nothing until it is fitted or loaded.
+    /// A process of this family, whose parameters have no meaning until it is fitted or loaded.
     pub fn new(shape: Shape, family: GapFamily) -> Self {
         Self { shape, family, gap: [1.0; 2], quantiles: vec![0.0; shape.targets * QUANTILES.len()] }
     }
@@ -44,7 +44,7 @@ impl Forecaster for Renewal {
         let scale = &data.scaler.channels[0];
         let scaled = data.training_values(0);
         let gaps_s: Vec<f64> = scaled.iter().map(|&value| scale.unscale(f64::from(value)).max(0.0)).collect();
-        // What a clock shows as no gap is one of at most half a tick.
+        // A gap that the clock shows as zero is at most half a tick long.
         let least = 0.5 * resolution_s(gaps_s.iter().copied());
         let gaps_s: Vec<f64> = gaps_s.into_iter().map(|gap| gap.max(least)).collect();
         self.gap = most_likely(self.family, &gaps_s).map(|parameter| parameter as f32);

@@ -17,20 +17,20 @@ const NARROWING: f64 = 1.25;
 pub(super) struct Mixture {
     /// Weight of each kernel; they sum to 1, the prior's is the last.
     weights: Vec<f64>,
-    columns: Vec<Column>,
+    marginals: Vec<Marginal>,
 }
 
 /// All kernels along one dimension.
-enum Column {
+enum Marginal {
     /// Normal distributions, cut to the range.
-    Normal { kernels: Vec<Normal>, scale: Scale },
+    Normal { kernels: Vec<Normal>, scale: NumericScale },
     /// For each kernel the probability of each choice.
     Choice(Vec<Vec<f64>>),
 }
 
 /// What a real number along a numeric dimension stands for.
 #[derive(Clone, Copy)]
-struct Scale {
+struct NumericScale {
     dimension: Dimension,
     low: f64,
     high: f64,
@@ -57,15 +57,15 @@ impl Mixture {
         for weight in &mut weights {
             *weight /= total;
         }
-        let columns =
-            space.iter().enumerate().map(|(at, dimension)| Column::new(*dimension, at, points)).collect();
-        Self { weights, columns }
+        let marginals =
+            space.iter().enumerate().map(|(at, dimension)| Marginal::new(*dimension, at, points)).collect();
+        Self { weights, marginals }
     }
 
     /// Draws a point.
     pub fn sample(&self, rng: &mut ChaCha8Rng) -> Point {
         let kernel = pick(&self.weights, unit(rng));
-        self.columns.iter().map(|column| column.sample(kernel, rng)).collect()
+        self.marginals.iter().map(|marginal| marginal.sample(kernel, rng)).collect()
     }
 
     /// Logarithm of the density at a point.
@@ -75,9 +75,9 @@ impl Mixture {
             .iter()
             .enumerate()
             .map(|(kernel, weight)| {
-                let columns = self.columns.iter().zip(point);
+                let marginals = self.marginals.iter().zip(point);
                 libm::log(*weight)
-                    + columns.map(|(column, place)| column.log_density(kernel, *place)).sum::<f64>()
+                    + marginals.map(|(marginal, place)| marginal.log_density(kernel, *place)).sum::<f64>()
             })
             .collect();
         let largest = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -111,12 +111,12 @@ fn pick(weights: &[f64], unit: f64) -> usize {
     found.unwrap_or(weights.len() - 1)
 }
 
-impl Column {
+impl Marginal {
     fn new(dimension: Dimension, at: usize, points: &[&Point]) -> Self {
         if let Dimension::Choice(count) = dimension {
-            return Column::choice(count, at, points);
+            return Marginal::choice(count, at, points);
         }
-        let scale = Scale::new(dimension);
+        let scale = NumericScale::new(dimension);
         let means: Vec<f64> = points.iter().map(|point| scale.inner(point[at])).collect();
         let range = scale.high - scale.low;
         let mut kernels: Vec<Normal> = means
@@ -125,7 +125,7 @@ impl Column {
             .map(|(&mean, deviation)| Normal::new(mean, deviation, scale))
             .collect();
         kernels.push(Normal::new(0.5 * (scale.low + scale.high), range, scale));
-        Column::Normal { kernels, scale }
+        Marginal::Normal { kernels, scale }
     }
 
     /// Each kernel prefers its own choice; the less, the fewer points there are.
@@ -141,13 +141,13 @@ impl Column {
         };
         let mut rows: Vec<Vec<f64>> = points.iter().map(around).collect();
         rows.push(vec![1.0 / count as f64; count]);
-        Column::Choice(rows)
+        Marginal::Choice(rows)
     }
 
     fn sample(&self, kernel: usize, rng: &mut ChaCha8Rng) -> Coordinate {
         match self {
-            Column::Choice(rows) => Coordinate::Listed(pick(&rows[kernel], unit(rng))),
-            Column::Normal { kernels, scale } => loop {
+            Marginal::Choice(rows) => Coordinate::Listed(pick(&rows[kernel], unit(rng))),
+            Marginal::Normal { kernels, scale } => loop {
                 // No deviation exceeds the range and every mean lies in it: at least a third of the draws is accepted.
                 let drawn = kernels[kernel].mean + kernels[kernel].deviation * standard_normal(rng);
                 if drawn >= scale.low && drawn < scale.high {
@@ -159,11 +159,11 @@ impl Column {
 
     fn log_density(&self, kernel: usize, place: Coordinate) -> f64 {
         match (self, place) {
-            (Column::Choice(rows), Coordinate::Listed(index)) => libm::log(rows[kernel][index]),
-            (Column::Normal { kernels, scale }, place) => {
+            (Marginal::Choice(rows), Coordinate::Listed(index)) => libm::log(rows[kernel][index]),
+            (Marginal::Normal { kernels, scale }, place) => {
                 kernels[kernel].log_density(scale.inner(place), *scale)
             }
-            (Column::Choice(_), _) => f64::NEG_INFINITY,
+            (Marginal::Choice(_), _) => f64::NEG_INFINITY,
         }
     }
 }
@@ -189,7 +189,7 @@ fn widths(means: &[f64], low: f64, high: f64) -> Vec<f64> {
     widths
 }
 
-impl Scale {
+impl NumericScale {
     fn new(dimension: Dimension) -> Self {
         let (low, high) = match dimension {
             Dimension::Uniform(low, high) => (low, high),
@@ -220,7 +220,7 @@ impl Scale {
 }
 
 impl Normal {
-    fn new(mean: f64, deviation: f64, scale: Scale) -> Self {
+    fn new(mean: f64, deviation: f64, scale: NumericScale) -> Self {
         let mut normal = Self { mean, deviation, mass: 1.0 };
         normal.mass = normal.between(scale.low, scale.high);
         normal
@@ -233,7 +233,7 @@ impl Normal {
         cumulative(to) - cumulative(from)
     }
 
-    fn log_density(&self, value: f64, scale: Scale) -> f64 {
+    fn log_density(&self, value: f64, scale: NumericScale) -> f64 {
         if matches!(scale.dimension, Dimension::Int(..)) {
             return libm::log(self.between(value - 0.5, value + 0.5) / self.mass);
         }
