@@ -10,10 +10,8 @@ const ORDER: [&str; 18] = [
 ];
 
 /// Heavy libraries, and the modules that may name them.
-const LIBRARIES: [(&str, &[&str]); 20] = [
+const LIBRARIES: [(&str, &[&str]); 18] = [
     ("annotate_snippets", &["spec"]),
-    ("augurs_core", &["model"]),
-    ("augurs_ets", &["model"]),
     ("burn", &["train", "model"]),
     ("burn_optim", &["train", "model"]),
     ("clap", &["cli"]),
