@@ -140,7 +140,7 @@ impl Plan {
         let spec = &experiment.spec.search;
         let count = spec.batch.min(spec.trials - history.len());
         let points = propose(space, history, count, spec.seed, *entry as u64);
-        let trials = experiment.trials_at(*entry, &points)?;
+        let trials = experiment.trials_at(*entry, &points);
         for (point, trial) in points.into_iter().zip(trials) {
             // Values that do not fit together make a trial that fails without a run.
             let run_ids = match trial {
@@ -277,7 +277,7 @@ fn seeds_of(experiment: &Experiment, spec: &RunSpec) -> Vec<Option<u64>> {
 /// The trial that needs the most steps is checked first: its error tells the user what would be enough for all.
 fn check_longest_reach(experiment: &Experiment, loader: &mut Loader) -> Result<(), ExperimentError> {
     let reach = |spec: &RunSpec| spec.task.lookback().saturating_add(spec.task.horizon());
-    let corners = experiment.corners()?;
+    let corners = experiment.corners();
     let trials = experiment.trials.iter().chain(&corners);
     let Some(trial) = trials.max_by_key(|trial| reach(&trial.spec)) else { return Ok(()) };
     prepare(experiment, trial.entry, &trial.spec, 0, loader)?;

@@ -2,12 +2,10 @@
 
 use std::ops::Range;
 
-use toml::Spanned;
-use toml::de::{DeTable, DeValue};
-
-use super::document::{Document, Node, Path};
+use super::document::{ExperimentDocument, KeyPath};
 use super::problem::Problem;
-use crate::search::Dimension;
+use super::tree::{TomlNode, TomlTable, TomlValue};
+use crate::search::{Coordinate, Dimension};
 
 /// The tables that may hold axes, beside `dataset.max_rows` and `dataset.latest_rows`.
 const AXIS_TABLES: [&str; 3] = ["task", "training", "models"];
@@ -15,24 +13,24 @@ const DOMAINS: [&str; 4] = ["grid", "uniform", "log_uniform", "int"];
 
 /// One axis of the search.
 #[derive(Debug, Clone)]
-pub struct Axis<'t> {
+pub struct Axis {
     /// Where it stands in the file.
-    pub path: Path,
+    pub path: KeyPath,
     /// Its name in plans, `zip` and queries: `task.horizon`, `training.learning_rate`, `model.hidden`.
     pub name: String,
     /// The `[[models]]` entry that it belongs to; `None` for an axis that all models share.
     pub entry: Option<usize>,
     /// The values it may take.
-    pub domain: Domain<'t>,
+    pub domain: Domain,
     /// Its place, for errors.
     pub span: Range<usize>,
 }
 
 /// The values that an axis may take.
 #[derive(Debug, Clone)]
-pub enum Domain<'t> {
+pub enum Domain {
     /// A list of values.
-    Grid(Vec<Node<'t>>),
+    Grid(Vec<TomlNode>),
     /// A real number, uniform in `[low, high)`.
     Uniform(f64, f64),
     /// A real number whose logarithm is uniform in `[ln low, ln high)`.
@@ -41,18 +39,38 @@ pub enum Domain<'t> {
     Int(i64, i64),
 }
 
-impl<'t> Domain<'t> {
-    /// Values that must be valid for the whole axis to be: every grid value, or both ends of a range.
-    pub fn probes(&self) -> Vec<String> {
-        match self {
-            Domain::Grid(_) => Vec::new(),
+impl Axis {
+    /// Values that must be valid for the whole axis to be: every grid value, or both ends of a range. There is at least
+    /// one.
+    pub fn probes(&self) -> Vec<TomlNode> {
+        match self.domain {
+            Domain::Grid(ref values) => values.clone(),
             Domain::Uniform(low, high) | Domain::LogUniform(low, high) => {
-                vec![format!("{low:?}"), format!("{high:?}")]
+                [low, high].map(|number| self.node(TomlValue::Float(number))).to_vec()
             }
-            Domain::Int(low, high) => vec![low.to_string(), high.to_string()],
+            Domain::Int(low, high) => {
+                [low, high].map(|number| self.node(TomlValue::Integer(number.into()))).to_vec()
+            }
         }
     }
 
+    /// The value at a coordinate of the axis' dimension.
+    pub fn value(&self, coordinate: Coordinate) -> TomlNode {
+        match (&self.domain, coordinate) {
+            (Domain::Grid(values), Coordinate::Listed(index)) => values[index].clone(),
+            (_, Coordinate::Listed(index)) => self.node(TomlValue::Integer(index as i128)),
+            (_, Coordinate::Real(number)) => self.node(TomlValue::Float(number)),
+            (_, Coordinate::Whole(number)) => self.node(TomlValue::Integer(number.into())),
+        }
+    }
+
+    /// A value that the file does not write out, at the place of the axis.
+    fn node(&self, value: TomlValue) -> TomlNode {
+        TomlNode { value, span: self.span.clone() }
+    }
+}
+
+impl Domain {
     /// The domain as a dimension of the space that is searched.
     pub fn dimension(&self) -> Dimension {
         match *self {
@@ -73,7 +91,7 @@ impl<'t> Domain<'t> {
     }
 
     /// The values of a grid.
-    pub fn grid(&self) -> Option<&[Node<'t>]> {
+    pub fn grid(&self) -> Option<&[TomlNode]> {
         match self {
             Domain::Grid(values) => Some(values),
             _ => None,
@@ -81,38 +99,39 @@ impl<'t> Domain<'t> {
     }
 }
 
+/// Whether a table stands for several values.
+pub fn is_axis(table: &TomlTable) -> bool {
+    matches!(table.entries.as_slice(), [only] if DOMAINS.contains(&only.key.as_str()))
+}
+
 /// Finds every axis of the file, in file order.
 ///
 /// # Errors
-/// An axis where none may stand, an empty grid, an inverted range, a domain that is misspelt.
-pub fn find_axes<'t>(document: &Document<'t>) -> Result<Vec<Axis<'t>>, Problem> {
+/// An axis where none may stand, an empty grid, an inverted range.
+pub fn find_axes(document: &ExperimentDocument) -> Result<Vec<Axis>, Problem> {
     let mut axes = Vec::new();
-    let DeValue::Table(root) = document.root().get_ref() else {
-        return Ok(axes);
-    };
-    for (key, node) in root {
-        walk(&mut vec![key.get_ref().to_string()], node, &mut axes)?;
+    for entry in document.root().table().into_iter().flat_map(|table| &table.entries) {
+        walk(&mut vec![entry.key.clone()], &entry.node, &mut axes)?;
     }
     Ok(axes)
 }
 
-fn walk<'t>(path: &mut Path, node: &Node<'t>, axes: &mut Vec<Axis<'t>>) -> Result<(), Problem> {
-    match node.get_ref() {
-        DeValue::Table(table) => {
-            if let Some(domain) = domain_of(table, &node.span())? {
-                axes.push(axis(path, domain, node.span())?);
-                return Ok(());
-            }
-            for (key, value) in table {
-                path.push(key.get_ref().to_string());
-                walk(path, value, axes)?;
+fn walk(path: &mut KeyPath, node: &TomlNode, axes: &mut Vec<Axis>) -> Result<(), Problem> {
+    match &node.value {
+        TomlValue::Table(table) if is_axis(table) => {
+            axes.push(axis(path, domain_of(table, &node.span)?, node.span.clone())?);
+        }
+        TomlValue::Table(table) => {
+            for entry in &table.entries {
+                path.push(entry.key.clone());
+                walk(path, &entry.node, axes)?;
                 path.pop();
             }
         }
-        DeValue::Array(array) => {
-            for (index, value) in array.iter().enumerate() {
+        TomlValue::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
                 path.push(index.to_string());
-                walk(path, value, axes)?;
+                walk(path, item, axes)?;
                 path.pop();
             }
         }
@@ -121,15 +140,13 @@ fn walk<'t>(path: &mut Path, node: &Node<'t>, axes: &mut Vec<Axis<'t>>) -> Resul
     Ok(())
 }
 
-fn axis<'t>(path: &Path, domain: Domain<'t>, span: Range<usize>) -> Result<Axis<'t>, Problem> {
+fn axis(path: &KeyPath, domain: Domain, span: Range<usize>) -> Result<Axis, Problem> {
     let allowed = AXIS_TABLES.contains(&path[0].as_str())
         || ["dataset.max_rows", "dataset.latest_rows"].contains(&path.join(".").as_str());
     if !allowed {
         return Err(Problem::at(Some(span), format!("`{}` cannot be an axis", path.join(".")))
             .label("several values")
-            .help(
-                "axes may stand under task, training, models and at dataset.max_rows and dataset.latest_rows",
-            ));
+            .help("axes are allowed in task, training and models, and at dataset.max_rows and dataset.latest_rows"));
     }
     // `task.<kind>.x` and `models.<n>.<kind>.x` are known to the user as `task.x` and `model.x`.
     let (entry, name) = match path[0].as_str() {
@@ -143,18 +160,11 @@ fn axis<'t>(path: &Path, domain: Domain<'t>, span: Range<usize>) -> Result<Axis<
     Ok(Axis { path: path.clone(), name, entry, domain, span })
 }
 
-/// Reads a table as the domain of an axis; `None` if it is an ordinary table.
-fn domain_of<'t>(table: &DeTable<'t>, span: &Range<usize>) -> Result<Option<Domain<'t>>, Problem> {
-    let mut keys = table.iter();
-    let (Some((key, value)), None) = (keys.next(), keys.next()) else {
-        return Ok(None);
-    };
-    let name = key.get_ref().as_ref();
-    if !DOMAINS.contains(&name) {
-        return Ok(None);
-    }
-    let place = Some(value.span());
-    let DeValue::Array(items) = value.get_ref() else {
+/// Reads the table of an axis.
+fn domain_of(table: &TomlTable, span: &Range<usize>) -> Result<Domain, Problem> {
+    let (name, node) = (table.entries[0].key.as_str(), &table.entries[0].node);
+    let place = Some(node.span.clone());
+    let Some(items) = node.array() else {
         return Err(Problem::at(place, format!("`{name}` takes a list"))
             .help("for example { grid = [32, 64] } or { log_uniform = [1e-4, 1e-2] }"));
     };
@@ -162,10 +172,10 @@ fn domain_of<'t>(table: &DeTable<'t>, span: &Range<usize>) -> Result<Option<Doma
         if items.is_empty() {
             return Err(Problem::at(place, "this grid is empty").help("give at least one value"));
         }
-        if let Some(item) = items.iter().find(|item| item.get_ref().is_table() || item.get_ref().is_array()) {
-            return Err(Problem::at(Some(item.span()), "a grid holds numbers, strings and booleans"));
+        if let Some(item) = items.iter().find(|item| item.table().is_some() || item.array().is_some()) {
+            return Err(Problem::at(Some(item.span.clone()), "a grid holds numbers, strings and booleans"));
         }
-        return Ok(Some(Domain::Grid(items.iter().cloned().collect())));
+        return Ok(Domain::Grid(items.to_vec()));
     }
     let ends: Vec<f64> = items.iter().filter_map(number_of).collect();
     let (&[low, high], 2) = (ends.as_slice(), items.len()) else {
@@ -177,26 +187,27 @@ fn domain_of<'t>(table: &DeTable<'t>, span: &Range<usize>) -> Result<Option<Doma
             .help(format!("{name} = [{high}, {low}]")));
     }
     match name {
-        "uniform" => Ok(Some(Domain::Uniform(low, high))),
-        "log_uniform" if low <= 0.0 => Err(Problem::at(place, "a log_uniform range starts above zero")),
-        "log_uniform" => Ok(Some(Domain::LogUniform(low, high))),
+        "uniform" => Ok(Domain::Uniform(low, high)),
+        "log_uniform" if low <= 0.0 => Err(Problem::at(place, "a log_uniform range must start above zero")),
+        "log_uniform" => Ok(Domain::LogUniform(low, high)),
         _ => match items.iter().map(integer_of).collect::<Option<Vec<i64>>>().as_deref() {
-            Some(&[low, high]) => Ok(Some(Domain::Int(low, high))),
+            Some(&[low, high]) => Ok(Domain::Int(low, high)),
             _ => Err(Problem::at(Some(span.clone()), "`int` takes whole numbers")),
         },
     }
 }
 
-/// A whole number of the file, in whatever base it is written.
-fn integer_of(node: &Spanned<DeValue<'_>>) -> Option<i64> {
-    let number = node.get_ref().as_integer()?;
-    i64::from_str_radix(&number.as_str().replace('_', ""), number.radix()).ok()
+fn integer_of(node: &TomlNode) -> Option<i64> {
+    match node.value {
+        TomlValue::Integer(number) => i64::try_from(number).ok(),
+        _ => None,
+    }
 }
 
-fn number_of(node: &Spanned<DeValue<'_>>) -> Option<f64> {
-    match node.get_ref() {
-        DeValue::Integer(_) => integer_of(node).map(|number| number as f64),
-        DeValue::Float(number) => number.as_str().replace('_', "").parse().ok(),
+fn number_of(node: &TomlNode) -> Option<f64> {
+    match node.value {
+        TomlValue::Integer(number) => Some(number as f64),
+        TomlValue::Float(number) => Some(number),
         _ => None,
     }
 }

@@ -10,21 +10,20 @@ use serde_json::{Map, Value};
 use super::run_spec::lookup;
 
 /// A reported result: one metric of one setting, and how near the experiment must come to it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClaimSpec {
-    /// What is claimed, in a few words; names the claim in lists and in JUnit files.
+    /// What is claimed, in a few words.
     pub name: String,
-    /// Parameters of the resolved run, by their dotted paths, that pick one setting: e.g.
-    /// `{ "model.kind" = "dlinear", "task.horizon" = 96 }`. All seeds and folds of that setting are taken together.
+    /// Parameters of the resolved run that pick one setting.
     #[serde(rename = "where", default)]
     pub conditions: Conditions,
-    /// Name of the metric, e.g. `mse`.
+    /// Name of the metric.
     pub metric: String,
     /// A target's name, or `all` for the mean over the targets in scaled units.
     #[serde(default = "all_targets")]
     pub target: String,
-    /// Unit of the metric; without it `scaled` for `all` and `original` for one target.
+    /// Unit of the metric, if the file names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unit: Option<ClaimUnit>,
     /// The part that it was measured on.
@@ -36,7 +35,7 @@ pub struct ClaimSpec {
     /// The reported value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reported: Option<f64>,
-    /// How far the value may be from the reported one: a number, or a share of it such as `"4%"`.
+    /// How far the value may be from the reported one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tolerance: Option<Tolerance>,
     /// The value is at most this much; instead of a tolerance.
@@ -48,7 +47,7 @@ pub struct ClaimSpec {
     /// Where it was reported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
-    /// `refuted` for a known miss: it is shown with its `reason`, and is no error.
+    /// Whether it is known not to hold here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect: Option<Expectation>,
     /// Why a miss is expected.
@@ -56,7 +55,7 @@ pub struct ClaimSpec {
     pub reason: Option<String>,
 }
 
-fn all_targets() -> String {
+pub(super) fn all_targets() -> String {
     "all".to_string()
 }
 
@@ -113,24 +112,24 @@ impl<'de> Deserialize<'de> for Conditions {
     /// `"task.horizon" = 96` and `task.horizon = 96`, which TOML reads as a table in a table, are the same.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut conditions = Vec::new();
-        flatten("", Map::deserialize(deserializer)?, &mut conditions).map_err(serde::de::Error::custom)?;
+        flatten("", Map::deserialize(deserializer)?, &mut conditions)?;
         Ok(Self(conditions))
     }
 }
 
-fn flatten(
+fn flatten<E: serde::de::Error>(
     prefix: &str,
     table: Map<String, Value>,
     conditions: &mut Vec<(String, Value)>,
-) -> Result<(), String> {
+) -> Result<(), E> {
     for (key, value) in table {
         let path = if prefix.is_empty() { key } else { format!("{prefix}.{key}") };
         match value {
             Value::Object(inner) => flatten(&path, inner, conditions)?,
             Value::Array(_) | Value::Null => {
-                return Err(format!(
-                    "`{path}` is compared with one number, string or boolean; write a claim for each value"
-                ));
+                return Err(E::custom(format!(
+                    "`{path}` must be one number, string or boolean; write a claim for each value, or a table with a column"
+                )));
             }
             scalar => conditions.push((path, scalar)),
         }

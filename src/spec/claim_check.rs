@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::Trial;
 use super::claim::{ClaimSpec, Tolerance, equal};
-use super::document::Document;
+use super::claim_table::{ClaimPlace, PlacedClaim};
+use super::document::ExperimentDocument;
 use super::problem::Problem;
 use super::run_spec::lookup;
 use crate::stats::{INTERVAL_NAMES, NAMES};
@@ -20,26 +21,25 @@ const MOST_VALUES: usize = 8;
 /// `without_overrides` are the trials of the file as it stands: a claim whose setting only an override leaves out is no
 /// mistake of the file.
 pub(super) fn check_claims(
-    document: &Document<'_>,
-    claims: &[ClaimSpec],
+    document: &ExperimentDocument,
+    claims: &[PlacedClaim],
     trials: &[Trial],
-    without_overrides: Option<&[Trial]>,
+    without_overrides: &[Trial],
     axes: &[String],
 ) -> Result<(), Problem> {
     if claims.is_empty() {
         return Ok(());
     }
     let planned: Vec<Value> = trials.iter().map(|trial| trial.spec.params()).collect();
-    let original: Vec<Value> =
-        without_overrides.unwrap_or_default().iter().map(|trial| trial.spec.params()).collect();
-    for (index, claim) in claims.iter().enumerate() {
-        let place = Place { document, index };
-        check_values(&place, claim)?;
-        if claims[..index].iter().any(|other| other.name == claim.name) {
+    let original: Vec<Value> = without_overrides.iter().map(|trial| trial.spec.params()).collect();
+    for (index, PlacedClaim { claim, place }) in claims.iter().enumerate() {
+        let place = Placed { document, place };
+        check_values(place, claim)?;
+        if claims[..index].iter().any(|other| other.claim.name == claim.name) {
             return Err(Problem::at(place.key("name"), format!("two claims are named `{}`", claim.name))
-                .help("a claim is told from the others by its name"));
+                .help("give each claim a name of its own"));
         }
-        check_keys(&place, claim, &planned.iter().chain(&original))?;
+        check_keys(place, claim, &planned.iter().chain(&original))?;
         let mut matched: Vec<&Value> = Vec::new();
         for params in planned.iter().filter(|params| claim.conditions.hold(params)) {
             if !matched.contains(&params) {
@@ -49,41 +49,30 @@ pub(super) fn check_claims(
         match matched.len() {
             1 => {}
             0 if original.iter().any(|params| claim.conditions.hold(params)) => {}
-            0 => return Err(matches_nothing(&place, claim, &planned)),
-            several => return Err(is_ambiguous(&place, several, &matched, axes)),
+            0 => return Err(matches_nothing(place, claim, &planned)),
+            _ => return Err(is_ambiguous(place, &matched, axes)),
         }
     }
     Ok(())
 }
 
-/// Where a claim stands in the file.
-struct Place<'a, 't> {
-    document: &'a Document<'t>,
-    index: usize,
+/// A claim's place, with the document that it is in.
+#[derive(Clone, Copy)]
+struct Placed<'a> {
+    document: &'a ExperimentDocument,
+    place: &'a ClaimPlace,
 }
 
-impl Place<'_, '_> {
-    /// Place of one of the claim's keys, or of the claim if it has no such key.
-    fn key(&self, key: &str) -> Option<Range<usize>> {
-        self.document.span_of(&["claims".to_string(), self.index.to_string(), key.to_string()])
-    }
-
-    /// Place of a condition, in whichever of its two forms it is written.
-    fn condition(&self, path: &str) -> Option<Range<usize>> {
-        let index = self.index.to_string();
-        let quoted = ["claims", index.as_str(), "where", path];
-        if let Some(node) = self.document.get(&quoted) {
-            return Some(node.span());
-        }
-        let nested: Vec<&str> = quoted[..3].iter().copied().chain(path.split('.')).collect();
-        self.document.get(&nested).map_or_else(|| self.key("where"), |node| Some(node.span()))
+impl Placed<'_> {
+    fn key(self, key: &str) -> Option<Range<usize>> {
+        self.place.key(self.document, key)
     }
 }
 
-fn check_values(place: &Place<'_, '_>, claim: &ClaimSpec) -> Result<(), Problem> {
+fn check_values(place: Placed<'_>, claim: &ClaimSpec) -> Result<(), Problem> {
     if claim.name.trim().is_empty() {
         return Err(Problem::at(place.key("name"), "a claim needs a name")
-            .help("say in a few words what is claimed, e.g. \"DLinear, horizon 96\""));
+            .help("say what is claimed, e.g. \"DLinear, horizon 96\""));
     }
     let known = [&NAMES[..], &INTERVAL_NAMES].concat();
     if !known.contains(&claim.metric.as_str()) {
@@ -100,46 +89,52 @@ fn check_values(place: &Place<'_, '_>, claim: &ClaimSpec) -> Result<(), Problem>
     let numbers = [("reported", claim.reported), ("at_most", claim.at_most), ("at_least", claim.at_least)];
     for (key, value) in numbers {
         if let Some(value) = value.filter(|value| !value.is_finite()) {
-            return Err(Problem::at(place.key(key), format!("nothing can be compared with {value}")));
+            return Err(Problem::at(place.key(key), format!("{key} must be finite, got {value}")));
         }
     }
     check_acceptance(place, claim)?;
     match (claim.expect, &claim.reason) {
-        (Some(_), None) => Err(Problem::at(place.key("expect"), "a miss is expected without a reason")
-            .help("add reason = \"...\": what is different here, as far as it is known")),
-        (None, Some(_)) => Err(Problem::at(place.key("reason"), "a reason for what?")
-            .help("`reason` explains expect = \"refuted\"; drop one or add the other")),
+        (Some(_), None) => Err(Problem::at(place.key("expect"), "an expected miss needs a reason")
+            .help("add reason = \"...\" with what is different here, as far as it is known")),
+        (None, Some(_)) => {
+            Err(Problem::at(place.key("reason"), "`reason` has no effect without expect = \"refuted\"")
+                .help("add expect = \"refuted\", or remove the reason"))
+        }
         _ => Ok(()),
     }
 }
 
 /// A tolerance around a reported value, or a bound, but not both.
-fn check_acceptance(place: &Place<'_, '_>, claim: &ClaimSpec) -> Result<(), Problem> {
+fn check_acceptance(place: Placed<'_>, claim: &ClaimSpec) -> Result<(), Problem> {
     let bounded = claim.at_most.is_some() || claim.at_least.is_some();
     match (claim.reported, claim.tolerance) {
         (_, Some(_)) if bounded => {
-            Err(Problem::at(place.key("tolerance"), "this claim has a tolerance and a bound")
-                .help("keep `tolerance` for a value to come near to, or `at_most`/`at_least` for a bound"))
+            Err(Problem::at(place.key("tolerance"), "a tolerance and a bound exclude each other")
+                .help("keep `tolerance` to compare with a value, or `at_most`/`at_least` for a bound"))
         }
-        (None, Some(_)) => Err(Problem::at(place.key("tolerance"), "a tolerance around what?")
-            .help("add reported = the value that was reported")),
+        (None, Some(_)) => Err(Problem::at(place.key("tolerance"), "`tolerance` needs a reported value")
+            .help("add reported = ...")),
         (None, None) if !bounded => Err(Problem::at(place.key(""), "this claim states no value")
             .help("add reported = ... with tolerance = \"4%\", or a bound: at_most = ... or at_least = ...")),
-        (Some(_), None) if !bounded => Err(Problem::at(place.key("reported"), "how near must it come?")
-            .help("add tolerance = \"4%\" or tolerance = 0.01, or a bound: at_most = ... or at_least = ...")),
+        (Some(_), None) if !bounded => {
+            Err(Problem::at(place.key("reported"), "a reported value needs a tolerance").help(
+                "add tolerance = \"4%\" or tolerance = 0.01, or a bound: at_most = ... or at_least = ...",
+            ))
+        }
         (_, Some(Tolerance::Absolute(allowed) | Tolerance::Share(allowed)))
             if !allowed.is_finite() || allowed < 0.0 =>
         {
-            Err(Problem::at(place.key("tolerance"), "a tolerance is not negative"))
+            Err(Problem::at(place.key("tolerance"), "tolerance must be finite and not negative"))
         }
         (Some(0.0), Some(Tolerance::Share(_))) => {
-            Err(Problem::at(place.key("tolerance"), "a share of zero is zero")
+            Err(Problem::at(place.key("tolerance"), "a share of a reported value of zero is zero")
                 .help("give the tolerance as a number in the metric's unit"))
         }
         _ => match (claim.at_least, claim.at_most) {
-            (Some(least), Some(most)) if least > most => {
-                Err(Problem::at(place.key("at_most"), format!("no value is from {least} to {most}")))
-            }
+            (Some(least), Some(most)) if least > most => Err(Problem::at(
+                place.key("at_most"),
+                format!("at_most must not be below at_least = {least}, got {most}"),
+            )),
             _ => Ok(()),
         },
     }
@@ -147,7 +142,7 @@ fn check_acceptance(place: &Place<'_, '_>, claim: &ClaimSpec) -> Result<(), Prob
 
 /// A key that no run has is a typo.
 fn check_keys<'p>(
-    place: &Place<'_, '_>,
+    place: Placed<'_>,
     claim: &ClaimSpec,
     params: &(impl Iterator<Item = &'p Value> + Clone),
 ) -> Result<(), Problem> {
@@ -158,8 +153,10 @@ fn check_keys<'p>(
         let mut known: Vec<String> = params.clone().flat_map(paths).collect();
         known.sort();
         known.dedup();
-        let mut problem =
-            Problem::at(place.condition(path), format!("no run of this file has a parameter `{path}`"));
+        let mut problem = Problem::at(
+            place.place.header(place.document, path),
+            format!("no run of this file has a parameter `{path}`"),
+        );
         if let Some(near) = nearest(path, known.iter().map(String::as_str)) {
             problem = problem.label(format!("did you mean `{near}`?"));
         }
@@ -168,7 +165,7 @@ fn check_keys<'p>(
     Ok(())
 }
 
-fn matches_nothing(place: &Place<'_, '_>, claim: &ClaimSpec, planned: &[Value]) -> Problem {
+fn matches_nothing(place: Placed<'_>, claim: &ClaimSpec, planned: &[Value]) -> Problem {
     // The first condition that takes away all that the ones before it left is the one to look at.
     let mut left: Vec<&Value> = planned.iter().collect();
     for (path, wanted) in &claim.conditions.0 {
@@ -181,7 +178,7 @@ fn matches_nothing(place: &Place<'_, '_>, claim: &ClaimSpec, planned: &[Value]) 
                 format!("planned here: {path} = {values}")
             };
             return Problem::at(
-                place.condition(path),
+                place.place.condition(place.document, path),
                 format!("the claim `{}` matches no planned run", claim.name),
             )
             .label("no run has this value")
@@ -191,7 +188,7 @@ fn matches_nothing(place: &Place<'_, '_>, claim: &ClaimSpec, planned: &[Value]) 
     Problem::at(place.key("name"), format!("the claim `{}` matches no planned run", claim.name))
 }
 
-fn is_ambiguous(place: &Place<'_, '_>, several: usize, matched: &[&Value], axes: &[String]) -> Problem {
+fn is_ambiguous(place: Placed<'_>, matched: &[&Value], axes: &[String]) -> Problem {
     let differs = |path: &str| matched.iter().any(|params| lookup(params, path) != lookup(matched[0], path));
     let names = std::iter::once("model.kind").chain(axes.iter().map(String::as_str));
     let mut open: Vec<String> = names.filter(|path| differs(path)).map(str::to_string).collect();
@@ -203,7 +200,7 @@ fn is_ambiguous(place: &Place<'_, '_>, several: usize, matched: &[&Value], axes:
     }
     let choices: Vec<String> =
         open.iter().map(|path| format!("{path} ({})", shown_values(matched.iter().copied(), path))).collect();
-    Problem::at(place.key("where"), format!("this claim matches {several} settings"))
+    Problem::at(place.key("where"), format!("this claim matches {} settings", matched.len()))
         .label("which of them?")
         .help(format!("pin in `where`: {}", choices.join(", ")))
 }

@@ -2,82 +2,95 @@
 
 use std::collections::HashSet;
 
-use toml::Spanned;
-use toml::de::DeValue;
-
-use super::axis::{Axis, Domain, find_axes};
-use super::document::{Document, Node, number};
-use super::entry_space::EntrySpace;
+use super::axis::{Axis, find_axes};
+use super::document::ExperimentDocument;
+use super::entry_space::{EntrySpace, TrialSpace};
 use super::file::{ExperimentSpec, Strategy};
 use super::problem::Problem;
 use super::search_check::{check_axes_are_read, check_pruner_has_rungs, check_tpe_can_search};
+use super::tree::TomlNode;
 use super::unread_check::KeysRead;
 use super::validate::{MOST_RUNS, violations};
 use super::{SearchedEntry, Trial};
 use crate::search::{Point, random, sobol};
 use crate::text::nearest;
 
-/// What a file comes to.
+/// What a file comes to, but for its claims.
 pub(super) struct Expansion {
     /// The typed file, with the first value of every axis.
     pub spec: ExperimentSpec,
     /// Trials that depend on no result.
     pub trials: Vec<Trial>,
-    /// Names of the axes.
-    pub axes: Vec<String>,
     /// What `tpe` searches.
     pub searched: Vec<SearchedEntry>,
+    /// What trials are made from.
+    pub space: TrialSpace,
 }
 
-/// Reads and checks the whole file, then lists its trials and the names of its axes.
-pub(super) fn expand(document: &Document<'_>) -> Result<Expansion, Problem> {
-    let (spec, axes, keys) = read(document)?;
+impl Expansion {
+    /// Names of the axes, each once.
+    pub fn axis_names(&self) -> Vec<String> {
+        let mut names: Vec<String> = Vec::new();
+        for axis in &self.space.axes {
+            if !names.contains(&axis.name) {
+                names.push(axis.name.clone());
+            }
+        }
+        names
+    }
+
+    /// The trials that `tpe` might propose at the corners of its spaces.
+    pub fn corners(&self) -> impl Iterator<Item = Trial> {
+        self.searched.iter().flat_map(move |searched| self.space.corners(searched.entry))
+    }
+}
+
+/// Reads and checks the whole file but for its claims, then lists its trials.
+pub(super) fn expand(document: ExperimentDocument) -> Result<Expansion, Problem> {
+    let (spec, axes, keys) = read(&document)?;
     check_axes_are_read(&spec, &axes)?;
-    keys.check(document)?;
-    check_pruner_has_rungs(document, &spec, &axes)?;
-    let zips = zip_groups(document, &spec, &axes)?;
+    keys.check(&document)?;
+    check_pruner_has_rungs(&document, &spec, &axes)?;
+    let zips = zip_groups(&document, &spec, &axes)?;
+    let entries = (0..spec.models.len()).map(|entry| EntrySpace::new(&spec, &axes, &zips, entry));
+    let entries = entries.collect::<Result<_, Problem>>()?;
+    let space = TrialSpace { document, axes, entries };
     let mut trials: Vec<Trial> = Vec::new();
     let mut known = HashSet::new();
     let mut searched = Vec::new();
     let mut runs = 0_usize;
     for entry in 0..spec.models.len() {
-        let space = EntrySpace::new(document, &spec, &axes, &zips, entry)?;
+        let dimensions = &space.entries[entry].dimensions;
         let points = match spec.search.strategy {
-            Strategy::Grid => space.grid()?,
-            Strategy::Random => random(&space.dimensions, spec.search.trials, spec.search.seed, entry as u64),
+            Strategy::Grid => space.grid(entry)?,
+            Strategy::Random => random(dimensions, spec.search.trials, spec.search.seed, entry as u64),
             Strategy::Sobol => {
-                let trials = if space.dimensions.is_empty() { 1 } else { spec.search.trials };
-                sobol(&space.dimensions, 0, trials, spec.search.seed, entry as u64)
+                let trials = if dimensions.is_empty() { 1 } else { spec.search.trials };
+                sobol(dimensions, 0, trials, spec.search.seed, entry as u64)
             }
-            Strategy::Tpe if space.dimensions.is_empty() => vec![Point::new()],
+            Strategy::Tpe if dimensions.is_empty() => vec![Point::new()],
             Strategy::Tpe => {
                 runs = runs_of(&spec, entry).saturating_mul(spec.search.trials).saturating_add(runs);
-                check_runs(document, &spec, runs)?;
-                searched.push(SearchedEntry { entry, space: space.dimensions });
+                check_runs(&space.document, &spec, runs)?;
+                searched.push(SearchedEntry { entry, space: dimensions.clone() });
                 continue;
             }
         };
         let mut seen = HashSet::new();
         for point in points.iter().filter(|point| seen.insert(format!("{point:?}"))) {
             // A value that the model does not read leaves the resolved run, so such trials coincide.
-            let trial = space.trial(point)?;
+            let trial = space.trial(entry, point)?;
             if known.insert((entry, trial.spec.params().to_string())) {
                 trials.push(trial);
                 runs = runs_of(&spec, entry).saturating_add(runs);
-                check_runs(document, &spec, runs)?;
+                check_runs(&space.document, &spec, runs)?;
             }
         }
     }
     if spec.search.strategy == Strategy::Tpe {
-        check_tpe_can_search(document, &axes, &searched)?;
+        check_tpe_can_search(&space.document, &space.axes, &searched)?;
     }
-    let mut names: Vec<String> = Vec::new();
-    for axis in &axes {
-        if !names.contains(&axis.name) {
-            names.push(axis.name.clone());
-        }
-    }
-    Ok(Expansion { spec, trials, axes: names, searched })
+    Ok(Expansion { spec, trials, searched, space })
 }
 
 /// Runs of one trial, if its axes leave the folds alone.
@@ -86,7 +99,7 @@ fn runs_of(spec: &ExperimentSpec, entry: usize) -> usize {
     seeds.saturating_mul(spec.split.folds)
 }
 
-fn check_runs(document: &Document<'_>, spec: &ExperimentSpec, runs: usize) -> Result<(), Problem> {
+fn check_runs(document: &ExperimentDocument, spec: &ExperimentSpec, runs: usize) -> Result<(), Problem> {
     if runs <= MOST_RUNS {
         return Ok(());
     }
@@ -95,85 +108,65 @@ fn check_runs(document: &Document<'_>, spec: &ExperimentSpec, runs: usize) -> Re
         Strategy::Grid => ["search", "seeds"],
         _ => ["search", "trials"],
     };
-    let place = document.span_of(&keys.map(str::to_string));
+    let place = document.span_of(&keys);
     Err(Problem::at(place, format!("this experiment has more than {MOST_RUNS} runs"))
-        .help("give fewer trials, seeds or folds, or divide it into several files"))
-}
-
-/// The trials at some points of the space of one `[[models]]` entry; a point may combine values that do not fit together.
-pub(super) fn trials_at(
-    document: &Document<'_>,
-    entry: usize,
-    points: &[Point],
-) -> Result<Vec<Result<Trial, Problem>>, Problem> {
-    let (spec, axes, _) = read(document)?;
-    let zips = zip_groups(document, &spec, &axes)?;
-    let space = EntrySpace::new(document, &spec, &axes, &zips, entry)?;
-    Ok(points.iter().map(|point| space.trial(point)).collect())
-}
-
-/// The trials at the corners of all spaces that `tpe` searches, but for impossible ones.
-pub(super) fn corners(document: &Document<'_>, searched: &[SearchedEntry]) -> Result<Vec<Trial>, Problem> {
-    let mut trials = Vec::new();
-    for SearchedEntry { entry, space } in searched {
-        let found = trials_at(document, *entry, &crate::search::corners(space))?;
-        trials.extend(found.into_iter().filter_map(Result::ok));
-    }
-    Ok(trials)
+        .help("give fewer trials, seeds or folds, or split it into several files"))
 }
 
 /// The typed file with the first value of every axis, the axes, and what is read under their values; the file is checked
 /// under every value of each axis.
-fn read<'s>(document: &Document<'s>) -> Result<(ExperimentSpec, Vec<Axis<'s>>, KeysRead), Problem> {
+fn read(document: &ExperimentDocument) -> Result<(ExperimentSpec, Vec<Axis>, KeysRead), Problem> {
+    own_name(document)?;
     exactly_one_table(document)?;
     let axes = find_axes(document)?;
-    let first_texts: Vec<Vec<String>> = axes.iter().map(|axis| axis.domain.probes()).collect();
-    let firsts: Vec<Node<'_>> =
-        axes.iter().zip(&first_texts).map(|(axis, texts)| first(axis, texts)).collect();
-    let spec = check(&with_values(document, &axes, &firsts))?;
+    let probes: Vec<Vec<TomlNode>> = axes.iter().map(Axis::probes).collect();
+    let firsts: Vec<TomlNode> = probes.iter().map(|probes| probes[0].clone()).collect();
+    let with_values = |values: Vec<TomlNode>| document.with(axes.iter().map(|axis| &axis.path).zip(values));
+    let spec = check(&with_values(firsts.clone()))?;
     let mut keys = KeysRead::default();
     keys.see(&spec);
-    for (at, axis) in axes.iter().enumerate() {
-        let grid = axis.domain.grid().unwrap_or_default().iter().skip(1).cloned();
-        let ends = first_texts[at].iter().skip(1).map(|text| Spanned::new(axis.span.clone(), number(text)));
-        for value in grid.chain(ends) {
+    for (at, probes) in probes.iter().enumerate() {
+        for value in &probes[1..] {
             let mut values = firsts.clone();
-            values[at] = value;
-            keys.see(&check(&with_values(document, &axes, &values))?);
+            values[at] = value.clone();
+            keys.see(&check(&with_values(values))?);
         }
     }
     Ok((spec, axes, keys))
 }
 
+/// The name of a base is not taken over: results of the two would overwrite each other.
+fn own_name(document: &ExperimentDocument) -> Result<(), Problem> {
+    if document.source.bases.is_empty() || document.get(&["name"]).is_some() {
+        return Ok(());
+    }
+    Err(Problem::at(document.key_span_of(&["base"]), "this experiment has no name of its own")
+        .help("add name = \"...\": the name of a base is not taken over"))
+}
+
 /// `task` and each `[[models]]` entry hold exactly one table; serde's own message for that names neither.
-fn exactly_one_table(document: &Document<'_>) -> Result<(), Problem> {
+fn exactly_one_table(document: &ExperimentDocument) -> Result<(), Problem> {
     if let Some(node) = document.get(&["task"]) {
         one_key(node, "a task", "an experiment has exactly one [task.…] table: keep one")?;
     }
     if let Some(node) = document.get(&["search", "pruner"]) {
         one_key(node, "a pruner", "a search has at most one [search.pruner.…] table: keep one")?;
     }
-    let Some(DeValue::Array(entries)) = document.get(&["models"]).map(Spanned::get_ref) else {
-        return Ok(());
-    };
-    for entry in entries {
+    for entry in document.get(&["models"]).and_then(TomlNode::array).unwrap_or_default() {
         one_key(entry, "a model", "start each with its own [[models]]")?;
     }
     Ok(())
 }
 
-fn one_key(node: &Node<'_>, what: &str, help: &str) -> Result<(), Problem> {
-    let DeValue::Table(table) = node.get_ref() else {
-        return Ok(());
-    };
-    let mut keys = table.keys();
-    match (keys.next(), keys.next()) {
-        (None, _) => {
-            Err(Problem::at(Some(node.span()), format!("this table names {what}, but is empty")).help(help))
+fn one_key(node: &TomlNode, what: &str, help: &str) -> Result<(), Problem> {
+    match node.table().map(|table| table.entries.as_slice()) {
+        Some([]) => {
+            Err(Problem::at(Some(node.span.clone()), format!("this table must name {what}, but is empty"))
+                .help(help))
         }
-        (Some(first), Some(second)) => Err(Problem::at(
-            Some(second.span()),
-            format!("`{}` is {what} beside `{}`", second.get_ref(), first.get_ref()),
+        Some([first, second, ..]) => Err(Problem::at(
+            Some(second.key_span.clone()),
+            format!("`{}` is {what} beside `{}`", second.key, first.key),
         )
         .label("one too many")
         .help(help)),
@@ -181,24 +174,8 @@ fn one_key(node: &Node<'_>, what: &str, help: &str) -> Result<(), Problem> {
     }
 }
 
-fn first<'t>(axis: &Axis<'t>, texts: &'t [String]) -> Node<'t> {
-    match &axis.domain {
-        Domain::Grid(values) => values[0].clone(),
-        _ => Spanned::new(axis.span.clone(), number(&texts[0])),
-    }
-}
-
-pub(super) fn with_values<'s>(
-    document: &Document<'s>,
-    axes: &[Axis<'s>],
-    values: &[Node<'s>],
-) -> Document<'s> {
-    let pairs: Vec<_> = axes.iter().map(|axis| &axis.path).zip(values).collect();
-    document.with(&pairs)
-}
-
 /// Types and ranges of one choice of values.
-pub(super) fn check(document: &Document<'_>) -> Result<ExperimentSpec, Problem> {
+pub(super) fn check(document: &ExperimentDocument) -> Result<ExperimentSpec, Problem> {
     let spec: ExperimentSpec = document.typed()?;
     match violations(&spec).into_iter().next() {
         None => Ok(spec),
@@ -210,9 +187,9 @@ pub(super) fn check(document: &Document<'_>) -> Result<ExperimentSpec, Problem> 
 
 /// Groups of axes that move together: indices into `axes`.
 fn zip_groups(
-    document: &Document<'_>,
+    document: &ExperimentDocument,
     spec: &ExperimentSpec,
-    axes: &[Axis<'_>],
+    axes: &[Axis],
 ) -> Result<Vec<Vec<usize>>, Problem> {
     let mut groups: Vec<Vec<usize>> = Vec::new();
     for (at, names) in spec.search.zip.iter().enumerate() {
@@ -232,17 +209,17 @@ fn zip_groups(
             let again = group.iter().chain(groups.iter().flatten()).any(|axis| found.contains(axis));
             if again {
                 return Err(Problem::at(document.span_of(&path), format!("`{name}` is zipped twice"))
-                    .help("an axis moves with one group of axes"));
+                    .help("an axis belongs to at most one group"));
             }
             group.extend(found);
         }
         let lengths: Vec<usize> =
-            group.iter().map(|&axis| axes[axis].domain.grid().map_or(0, <[Node<'_>]>::len)).collect();
+            group.iter().map(|&axis| axes[axis].domain.grid().map_or(0, <[TomlNode]>::len)).collect();
         if lengths.iter().any(|&length| length == 0 || length != lengths[0]) {
             let path = ["search", "zip", &at.to_string()].map(str::to_string);
             return Err(Problem::at(
                 document.span_of(&path),
-                "axes that move together are grids of equal length",
+                "axes that move together must be grids of equal length",
             )
             .help(format!("their lengths are {lengths:?}")));
         }

@@ -1,60 +1,79 @@
 //! The experiment file: read strictly, with every error at its place, and expanded into trials.
 
 mod axis;
+mod base;
 mod claim;
 mod claim_check;
+mod claim_table;
+mod deserialize;
 mod document;
 mod duration;
 mod entry_space;
 mod expand;
 mod file;
 mod model;
+mod overrides;
 mod problem;
+mod resolved;
 mod run_spec;
 mod schema;
 mod search_check;
 mod size;
+mod source;
+mod tree;
 mod unread_check;
 mod validate;
 
 use std::path::Path;
+use std::sync::Arc;
 
 pub use claim::{Aggregate, ClaimPart, ClaimSpec, ClaimUnit, Conditions, Expectation, Tolerance};
 pub use duration::Span;
 pub use file::{
-    CleaningSpec, ColumnsSpec, ConformalSpec, DatasetSpec, EvaluationSpec, ExperimentSpec, Feature,
-    HUBER_DELTA, JudgedSteps, Loss, Metric, NextRequestSpec, ObjectivePart, ObjectiveSpec, Optimizer,
-    ReportSpec, ResourcesSpec, Schedule, SchedulerSpec, SearchSpec, SeriesSpec, SlurmSpec, SplitSpec,
-    Strategy, TaskSpec, TimestampUnit, TrainingSpec, UncertaintySpec, WindowLoadSpec,
+    ClaimCell, ClaimEntry, CleaningSpec, ColumnsSpec, ConformalSpec, DatasetSpec, EvaluationSpec,
+    ExperimentSpec, Feature, HUBER_DELTA, JudgedSteps, Loss, Metric, NextRequestSpec, ObjectivePart,
+    ObjectiveSpec, Optimizer, ReportSpec, ResourcesSpec, Schedule, SchedulerSpec, SearchSpec, SeriesSpec,
+    SlurmSpec, SplitSpec, Strategy, TaskSpec, TimestampUnit, TrainingSpec, UncertaintySpec, WindowLoadSpec,
 };
 pub use model::{
     BASELINES, BoostedTreesSpec, DlinearSpec, EnsembleSpec, EwmaSpec, FEWEST_STEPS, FilterUnits, GapFamily,
     KalmanSpec, LinearSpec, MOST_COMPONENTS, ModelSpec, MovingAverageSpec, NeuralPointProcessSpec,
-    OWN_LOOKBACK, Parameterless, ProphetSpec, RecurrentSpec, RenewalSpec, Season, SeasonalNaiveSpec,
-    Seasonality, Solver, TcnSpec, TsMixerSpec, Violation,
+    OWN_LOOKBACK, Parameterless, ProphetSpec, RecurrentSpec, RenewalSpec, Season, SeasonError,
+    SeasonalNaiveSpec, Seasonality, Solver, TcnSpec, TsMixerSpec,
 };
-pub use problem::{ExperimentError, Problem, Source};
+pub use problem::{ExperimentError, Problem};
 pub use run_spec::{Candidates, DataIdentity, Identity, RunSpec, lookup, run_label, setting_of};
 pub use schema::json_schema;
 pub use size::Bytes;
+pub use source::{BaseText, ExperimentText};
 
 use crate::search::{Dimension, Point};
-use document::Document;
-use expand::Expansion;
+use claim_table::placed_claims;
+use document::ExperimentDocument;
+use entry_space::TrialSpace;
+use expand::{Expansion, expand};
 
 /// A valid experiment, expanded into its trials.
 #[derive(Debug, Clone)]
 pub struct Experiment {
     /// The typed file, with the first value of every axis.
     pub spec: ExperimentSpec,
-    /// The text it was read from.
-    pub source: Source,
+    /// The texts that it was read from.
+    pub source: Arc<ExperimentText>,
+    /// The whole experiment as one file: the text of its file, or of one with a base a text that says the same without.
+    /// Overrides are not in it.
+    pub text: String,
     /// Every trial that depends on no result, in file order.
     pub trials: Vec<Trial>,
     /// Names of the axes, in file order.
     pub axes: Vec<String>,
     /// What `tpe` searches, trial by trial.
     pub searched: Vec<SearchedEntry>,
+    /// The reported results that it is held to, in file order; each cell of a table is one.
+    pub claims: Vec<ClaimSpec>,
+    /// The parsed file with its overrides.
+    document: ExperimentDocument,
+    space: TrialSpace,
 }
 
 /// A `[[models]]` entry whose trials `tpe` proposes.
@@ -76,54 +95,67 @@ pub struct Trial {
 }
 
 impl Experiment {
-    /// Reads an experiment file, with overrides of the form `PATH=VALUE`.
+    /// Reads an experiment file and the files that it derives from, with overrides of the form `PATH=VALUE`.
     ///
     /// # Errors
     /// An unreadable file, or anything in it that is not a valid experiment.
-    pub fn load(path: &Path, overrides: &[String]) -> anyhow::Result<Self> {
-        let bytes = std::fs::read(path).map_err(|error| {
-            anyhow::anyhow!("cannot read the experiment file {}: {error}", path.display())
-        })?;
+    pub fn load(path: &Path, overrides: &[String]) -> Result<Self, ExperimentError> {
+        let unreadable =
+            |reason: String| Problem::at(None, reason).within(&Arc::new(ExperimentText::unread(path)));
+        let bytes = std::fs::read(path)
+            .map_err(|error| unreadable(format!("cannot read the experiment file: {error}")))?;
         let text = String::from_utf8(bytes).map_err(|error| {
             let at = error.utf8_error().valid_up_to();
-            let nothing =
-                Source { path: path.display().to_string(), text: String::new(), overrides: Vec::new() };
-            Problem::at(None, format!("the experiment file is not UTF-8 text (byte {at})")).within(&nothing)
+            unreadable(format!("the experiment file is not UTF-8 text (byte {at})"))
         })?;
-        Ok(Self::parse(&path.display().to_string(), text, overrides)?)
+        Self::parse(&path.display().to_string(), text, overrides)
     }
 
-    /// Parses the text of an experiment file; `path` is only shown in errors.
+    /// Parses the text of an experiment file. Its path is shown in errors, and `base` is relative to it.
     ///
     /// # Errors
     /// Anything that is not a valid experiment, with its place.
     pub fn parse(path: &str, text: String, overrides: &[String]) -> Result<Self, ExperimentError> {
-        let source = Source { path: path.to_string(), text, overrides: overrides.to_vec() };
-        let document = Document::parse(&source)?;
-        let Expansion { spec, trials, axes, searched } =
-            expand::expand(&document).map_err(|problem| problem.within(&source))?;
-        let plain = Self::without_overrides(&source);
-        let mut possible = trials.clone();
-        possible.extend(expand::corners(&document, &searched).map_err(|problem| problem.within(&source))?);
-        claim_check::check_claims(&document, &spec.claims, &possible, plain.as_deref(), &axes)
-            .map_err(|problem| problem.within(&source))?;
-        Ok(Self { spec, source, trials, axes, searched })
+        let plain = ExperimentDocument::read(path, text, overrides)?;
+        let document = plain.with_overrides()?;
+        let text = plain.text();
+        Self::expanded(&plain, &document, text).map_err(|problem| problem.within(&document.source))
+    }
+
+    fn expanded(
+        plain: &ExperimentDocument,
+        document: &ExperimentDocument,
+        text: String,
+    ) -> Result<Self, Problem> {
+        // Trials do not depend on the claims, of which there may be many.
+        let expansion = expand(document.without("claims"))?;
+        let entries: Vec<ClaimEntry> = document.typed_key("claims")?.unwrap_or_default();
+        let claims = placed_claims(document, &entries)?;
+        let axes = expansion.axis_names();
+        if !claims.is_empty() {
+            let possible: Vec<Trial> = expansion.trials.iter().cloned().chain(expansion.corners()).collect();
+            let without_overrides = trials_of(plain);
+            claim_check::check_claims(document, &claims, &possible, &without_overrides, &axes)?;
+        }
+        let Expansion { spec, trials, searched, space } = expansion;
+        Ok(Self {
+            spec: ExperimentSpec { claims: entries, ..spec },
+            source: Arc::clone(&document.source),
+            text,
+            trials,
+            axes,
+            searched,
+            claims: claims.into_iter().map(|placed| placed.claim).collect(),
+            document: document.clone(),
+            space,
+        })
     }
 
     /// The trials at points of the space of a `[[models]]` entry. A point may be impossible: values that are possible
     /// one by one need not fit together.
-    ///
-    /// # Errors
-    /// A file that is not a valid experiment.
-    pub fn trials_at(
-        &self,
-        entry: usize,
-        points: &[Point],
-    ) -> Result<Vec<Result<Trial, ExperimentError>>, ExperimentError> {
-        let document = Document::parse(&self.source)?;
-        let trials = expand::trials_at(&document, entry, points);
-        let trials = trials.map_err(|problem| problem.within(&self.source))?;
-        Ok(trials.into_iter().map(|trial| trial.map_err(|problem| problem.within(&self.source))).collect())
+    pub fn trials_at(&self, entry: usize, points: &[Point]) -> Vec<Result<Trial, ExperimentError>> {
+        let trial = |point| self.space.trial(entry, point).map_err(|problem| problem.within(&self.source));
+        points.iter().map(trial).collect()
     }
 
     /// Why the plan cannot be divided over stores that do not know of each other, if it cannot.
@@ -137,30 +169,27 @@ impl Experiment {
 
     /// Trials that `tpe` might propose: one axis after the other at each of its choices or ends, so that whatever needs the
     /// most steps is among them.
-    ///
-    /// # Errors
-    /// A file that is not a valid experiment.
-    pub fn corners(&self) -> Result<Vec<Trial>, ExperimentError> {
-        let document = Document::parse(&self.source)?;
-        expand::corners(&document, &self.searched).map_err(|problem| problem.within(&self.source))
-    }
-
-    /// The trials of the file as it stands, where overrides change it; `None` where it is no experiment without them.
-    fn without_overrides(source: &Source) -> Option<Vec<Trial>> {
-        if source.overrides.is_empty() {
-            return None;
-        }
-        let plain = Source { overrides: Vec::new(), ..source.clone() };
-        let document = Document::parse(&plain).ok()?;
-        let Expansion { mut trials, searched, .. } = expand::expand(&document).ok()?;
-        trials.extend(expand::corners(&document, &searched).ok()?);
-        Some(trials)
+    pub fn corners(&self) -> Vec<Trial> {
+        self.searched.iter().flat_map(|searched| self.space.corners(searched.entry)).collect()
     }
 
     /// An error at a key of this file, for what only the data can tell.
     pub fn error_at(&self, path: &[&str], message: String, label: &str, help: String) -> ExperimentError {
-        let keys: Vec<String> = path.iter().map(ToString::to_string).collect();
-        let span = Document::parse(&self.source).ok().and_then(|document| document.span_of(&keys));
-        Problem::at(span, message).label(label).help(help).within(&self.source)
+        Problem::at(self.document.span_of(path), message).label(label).help(help).within(&self.source)
     }
+}
+
+/// The trials of the file as it stands, where overrides change it; none where it is no experiment without them.
+fn trials_of(plain: &ExperimentDocument) -> Vec<Trial> {
+    if plain.source.overrides.is_empty() {
+        return Vec::new();
+    }
+    expand(plain.without("claims")).map_or_else(
+        |_| Vec::new(),
+        |mut expansion| {
+            let corners: Vec<Trial> = expansion.corners().collect();
+            expansion.trials.extend(corners);
+            expansion.trials
+        },
+    )
 }

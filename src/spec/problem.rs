@@ -2,15 +2,18 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::sync::Arc;
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet, renderer::DecorStyle};
+
+use super::source::ExperimentText;
 
 /// One thing that is wrong, and where.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Problem {
     /// What is wrong, in one line.
     pub message: String,
-    /// Byte range in the [`Source`]; `None` when the problem has no single place.
+    /// Byte range in the [`ExperimentText`]; `None` when the problem has no single place.
     pub span: Option<Range<usize>>,
     /// Short text beside the caret.
     pub label: String,
@@ -39,41 +42,37 @@ impl Problem {
     }
 
     /// Binds the problem to its source, so that it can be shown.
-    pub fn within(self, source: &Source) -> ExperimentError {
-        ExperimentError(Box::new(Located { source: source.clone(), problem: self }))
+    pub fn within(self, source: &Arc<ExperimentText>) -> ExperimentError {
+        ExperimentError(Box::new(Located { source: Arc::clone(source), problem: self }))
     }
 }
 
-/// The text that an experiment was read from: the file, then one line for each `--set` of the command line.
+/// A value that is well-typed but impossible, by its path instead of its place.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Source {
-    /// The file's path as the user wrote it.
-    pub path: String,
-    /// The file's text.
-    pub text: String,
-    /// The overrides, in order.
-    pub overrides: Vec<String>,
+pub struct Violation {
+    /// Keys from the root, as in the file; within a model, from its table.
+    pub path: Vec<String>,
+    /// What is wrong with it.
+    pub message: String,
+    /// The remedy.
+    pub help: String,
 }
 
-impl Source {
-    /// Offset of override number `index` in the span space that file and overrides share.
-    pub fn override_offset(&self, index: usize) -> usize {
-        self.text.len() + 1 + self.overrides[..index].iter().map(|text| text.len() + 1).sum::<usize>()
-    }
-
-    /// The text, name and local span that a span points into.
-    fn locate(&self, span: &Range<usize>) -> (&str, String, Range<usize>) {
-        for (index, text) in self.overrides.iter().enumerate() {
-            let offset = self.override_offset(index);
-            if span.start >= offset && span.start <= offset + text.len() {
-                let end = (span.end - offset).min(text.len());
-                return (text, "--set".to_string(), span.start - offset..end);
-            }
-        }
-        let end = span.end.min(self.text.len());
-        (&self.text, self.path.clone(), span.start.min(end)..end)
+impl Violation {
+    /// A violation at a dotted path.
+    pub fn new(path: &str, message: impl Into<String>, help: impl Into<String>) -> Self {
+        let path = path.split('.').map(str::to_string).collect();
+        Self { path, message: message.into(), help: help.into() }
     }
 }
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Problem {}
 
 /// An invalid experiment, with the text it was read from.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,7 +80,7 @@ pub struct ExperimentError(Box<Located>);
 
 #[derive(Debug, Clone, PartialEq)]
 struct Located {
-    source: Source,
+    source: Arc<ExperimentText>,
     problem: Problem,
 }
 
@@ -97,13 +96,18 @@ impl ExperimentError {
                 self.0.problem.help.as_deref().map(|help| format!("\n  = help: {help}")).unwrap_or_default();
             return format!("error: {}\n --> {path}{help}", self.0.problem.message);
         };
-        let (text, path, local) = self.0.source.locate(span);
+        let (path, text, local) = self.0.source.locate(span);
         let local = one_line(text, local);
         let mut annotation = AnnotationKind::Primary.span(local);
         if !self.0.problem.label.is_empty() {
             annotation = annotation.label(&self.0.problem.label);
         }
         let mut group = title.element(Snippet::source(text).path(path).annotation(annotation));
+        if self.0.source.bases.iter().any(|base| base.path == path) {
+            // What the base says may be impossible only beside what the deriving file says.
+            let note = format!("{} derives from this file", self.0.source.path);
+            group = group.element(Level::NOTE.message(note));
+        }
         if let Some(help) = &self.0.problem.help {
             group = group.element(Level::HELP.message(help));
         }
@@ -131,14 +135,15 @@ mod tests {
 
     #[test]
     fn a_span_beyond_the_file_points_into_its_override() {
-        let source = Source {
+        let source = ExperimentText {
             path: "a.toml".into(),
             text: "name = 1".into(),
+            bases: Vec::new(),
             overrides: vec!["x.y=2".into(), "task.lookbak=3".into()],
         };
         let start = source.override_offset(1) + 5;
-        let error = Problem::at(Some(start..start + 7), "unknown key `lookbak`").within(&source);
-        let shown = error.render(false);
+        let problem = Problem::at(Some(start..start + 7), "unknown key `lookbak`");
+        let shown = problem.within(&Arc::new(source)).render(false);
         assert!(shown.contains("--set:1:6") && shown.contains("task.lookbak=3"), "{shown}");
     }
 }

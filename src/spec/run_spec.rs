@@ -100,22 +100,23 @@ impl RunSpec {
         }
     }
 
-    /// The resolved run as the JSON that the store keeps and that dotted paths such as `model.hidden` refer to.
+    /// The resolved run as the JSON that the store keeps and that dotted paths such as `model.hidden` refer to. Every table
+    /// of a file has a JSON form: its keys are strings, and its numbers are finite.
     pub fn params(&self) -> Value {
         let mut params = Map::new();
-        params.insert("dataset".into(), json_of(&self.dataset));
-        params.insert("split".into(), json_of(&self.split));
-        params.insert("task".into(), with_kind(json_of(&self.task)));
-        params.insert("model".into(), with_kind(json_of(&self.model)));
+        params.insert("dataset".into(), json!(self.dataset));
+        params.insert("split".into(), json!(self.split));
+        params.insert("task".into(), with_kind(json!(self.task)));
+        params.insert("model".into(), with_kind(json!(self.model)));
         if self.model.is_trained() {
-            params.insert("training".into(), json_of(&self.training));
+            params.insert("training".into(), json!(self.training));
         }
-        let mut evaluation = json_of(&self.evaluation);
+        let mut evaluation = json!(self.evaluation);
         if let (Some(batch), Value::Object(map)) = (self.evaluation_batch, &mut evaluation) {
             map.insert("batch_size".into(), json!(batch));
         }
         params.insert("evaluation".into(), evaluation);
-        params.insert("uncertainty".into(), json_of(&self.uncertainty));
+        params.insert("uncertainty".into(), json!(self.uncertainty));
         Value::Object(params)
     }
 
@@ -220,11 +221,6 @@ fn shown_value(value: &Value) -> String {
         }
         None => exact,
     }
-}
-
-fn json_of(value: &impl Serialize) -> Value {
-    // These are plain structs with string keys, which always have a JSON form.
-    serde_json::to_value(value).unwrap_or(Value::Null)
 }
 
 /// `{"lstm": {...}}` as `{"kind": "lstm", ...}`.

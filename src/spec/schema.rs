@@ -22,11 +22,40 @@ pub fn json_schema() -> String {
             }
         }
         definitions.insert("Axis".to_string(), axis_schema());
+        if let Some(claim) = definitions.get_mut("ClaimEntry") {
+            claim["if"] = json!({ "required": ["rows"] });
+            claim["then"] = json!({ "required": ["columns"] });
+            claim["else"] = json!({ "required": ["name", "metric"] });
+        }
     }
+    require_unless_derived(&mut schema);
     // Serialising a JSON value to text cannot fail.
     let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
     text.push('\n');
     text
+}
+
+/// What a file must give, it may instead take from its base. Lists are never merged, so what is in them stays required.
+fn require_unless_derived(schema: &mut Value) {
+    let mut take = |pointer: &str| {
+        let object = schema.pointer_mut(pointer).and_then(Value::as_object_mut);
+        object.and_then(|object| object.remove("required")).unwrap_or(json!([]))
+    };
+    let columns = json!({ "required": take("/definitions/ColumnsSpec") });
+    let dataset =
+        json!({ "required": take("/definitions/DatasetSpec"), "properties": { "columns": columns } });
+    let task = json!({ "properties": {
+        "next_request": { "required": take("/definitions/NextRequestSpec") },
+        "window_load": { "required": take("/definitions/WindowLoadSpec") },
+        "series": { "required": take("/definitions/SeriesSpec") },
+    } });
+    let mut root = take("");
+    if let Value::Array(keys) = &mut root {
+        keys.retain(|key| key != "name");
+    }
+    schema["required"] = json!(["name"]);
+    schema["if"] = json!({ "required": ["base"] });
+    schema["else"] = json!({ "required": root, "properties": { "dataset": dataset, "task": task } });
 }
 
 /// Definitions below `task`, `training` and `models`.
@@ -43,7 +72,6 @@ fn may_hold_axes(name: &str) -> bool {
         "AshaSpec",
         "MedianSpec",
         "SchedulerSpec",
-        "ClaimSpec",
         "UncertaintySpec",
         "ReportSpec",
         "ResourcesSpec",

@@ -1,6 +1,6 @@
-//! Keys that another key leaves without effect: whoever wrote them believes that they do something.
+//! Keys that have no effect because of another key: whoever wrote them believes that they do something.
 
-use super::document::Document;
+use super::document::ExperimentDocument;
 use super::file::{ExperimentSpec, Loss};
 use super::problem::Problem;
 use crate::spec::{DlinearSpec, LinearSpec, ModelSpec, NeuralPointProcessSpec, RecurrentSpec, Solver};
@@ -47,7 +47,7 @@ impl Reading {
 }
 
 impl KeysRead {
-    /// Takes up the file under some values of its axes.
+    /// Records the file under some values of its axes.
     pub(super) fn see(&mut self, spec: &ExperimentSpec) {
         self.rows |= spec.split.rows.is_some();
         self.loss.given |= spec.models.iter().any(ModelSpec::is_trained);
@@ -62,28 +62,25 @@ impl KeysRead {
     }
 
     /// Refuses the first key that nothing reads.
-    pub(super) fn check(&self, document: &Document<'_>) -> Result<(), Problem> {
-        let refuse = |path: &[&str], message: &str, help: &str| {
-            let path: Vec<String> = path.iter().map(ToString::to_string).collect();
-            match document.key_span_of(&path) {
-                Some(span) => Err(Problem::at(Some(span), message).help(help)),
-                None => Ok(()),
-            }
+    pub(super) fn check(&self, document: &ExperimentDocument) -> Result<(), Problem> {
+        let refuse = |path: &[&str], message: &str, help: &str| match document.key_span_of(path) {
+            Some(span) => Err(Problem::at(Some(span), message).help(help)),
+            None => Ok(()),
         };
         if self.rows {
             for key in ["train", "valid", "test"] {
                 refuse(
                     &["split", key],
-                    &format!("`{key}` has no effect: `rows` says how many steps each part has"),
-                    "give either rows, or train, valid and test",
+                    &format!("`{key}` has no effect: `rows` gives the steps of each part"),
+                    "keep rows, or keep train, valid and test",
                 )?;
             }
         }
         if self.loss.is_lost() {
             refuse(
                 &["training", "loss"],
-                "`loss` has no effect: no model of this file minimises it in training",
-                "leave it out, or add a model that does, such as models.lstm",
+                "`loss` has no effect: no model of this file minimises it",
+                "leave it out, or add a model that minimises it, such as models.lstm",
             )?;
         }
         if !self.huber {
@@ -98,15 +95,15 @@ impl KeysRead {
             if dropout.is_lost() {
                 refuse(
                     &["models", &index, kind, "dropout"],
-                    "`dropout` has no effect: it acts between layers, and there is one",
+                    "`dropout` has no effect: it acts between layers, and there is only one",
                     "give layers = 2 or more, or leave it out",
                 )?;
             }
             if ridge.is_lost() {
                 refuse(
                     &["models", &index, kind, "ridge"],
-                    "`ridge` has no effect: it belongs to the closed form",
-                    "set solver = \"least_squares\", or leave it out; training.weight_decay shrinks weights that are trained",
+                    "`ridge` has no effect: it belongs to solver = \"least_squares\"",
+                    "set solver = \"least_squares\", or leave it out; training.weight_decay penalises trained weights",
                 )?;
             }
         }

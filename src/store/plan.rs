@@ -121,7 +121,7 @@ async fn insert_experiment(
     .bind(&experiment.spec.name)
     .bind(&experiment.spec.description)
     .bind(&experiment.source.path)
-    .bind(&experiment.source.text)
+    .bind(&experiment.text)
     .bind(json!(experiment.source.overrides).to_string())
     .bind(json!(experiment.axes).to_string())
     .bind(objective.to_string())
@@ -130,7 +130,7 @@ async fn insert_experiment(
     .bind(json!(experiment.spec.report).to_string())
     .execute(&mut *connection)
     .await?;
-    insert_claims(connection, &experiment.spec.name, &experiment.spec.claims).await
+    insert_claims(connection, &experiment.spec.name, &experiment.claims).await
 }
 
 async fn insert_plan(connection: &mut SqliteConnection, record: &PlanRecord<'_>) -> sqlx::Result<()> {

@@ -3,11 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Which columns of a CSV, JSONL or Parquet file hold the requests, for files whose layout is not one that is known.
+/// Which columns of a CSV, JSONL or Parquet file hold the requests, for a file whose layout is not known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ColumnsSpec {
-    /// Column with the arrival of each request; the rows are in its order.
+    /// Column with the arrival time of each request; the rows must be in its order.
     pub timestamp: String,
     /// What `timestamp` holds.
     pub timestamp_unit: TimestampUnit,
@@ -23,7 +23,7 @@ pub struct ColumnsSpec {
     pub log_type: Option<String>,
 }
 
-/// What a column of timestamps holds. Numbers count from a midnight on; Unix time does.
+/// What a column of timestamps holds. Numbers count from some midnight, as Unix time does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum TimestampUnit {
     /// Seconds.

@@ -21,7 +21,7 @@ pub struct DatasetSpec {
     /// At most this many rows of the slice, from its start.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_rows: Option<usize>,
-    /// At most this many rows of the slice, from its end: the latest ones. Instead of `max_rows`.
+    /// At most this many rows of the slice, from its end; instead of `max_rows`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latest_rows: Option<usize>,
     /// Keep only requests to these models (the `Model` column of BurstGPT).
@@ -30,7 +30,7 @@ pub struct DatasetSpec {
     /// Keep only requests of these kinds (the `Log Type` column of BurstGPT).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_types: Option<Vec<String>>,
-    /// Which columns of the file hold what; only for a table of requests whose layout is not one that is known.
+    /// Which column of the file holds what; only for a table of requests in a layout that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<ColumnsSpec>,
     /// What is removed or repaired before anything is computed.

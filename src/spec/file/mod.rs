@@ -3,6 +3,7 @@
 //! The doc comments of these fields are the manual: `burstlab schema` turns them into the descriptions of the
 //! JSON Schema that editors show.
 
+mod claims;
 mod columns;
 mod dataset;
 mod scheduler;
@@ -13,9 +14,9 @@ mod training;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::claim::ClaimSpec;
 use super::model::ModelSpec;
 
+pub use claims::{ClaimCell, ClaimEntry};
 pub use columns::{ColumnsSpec, TimestampUnit};
 pub use dataset::{CleaningSpec, DatasetSpec};
 pub use scheduler::{SchedulerSpec, SlurmSpec};
@@ -27,9 +28,16 @@ pub use training::{HUBER_DELTA, Loss, Optimizer, Schedule, TrainingSpec};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExperimentSpec {
+    /// Another experiment file that this one derives from, by its path relative to this file. What is not given here comes
+    /// from it. Tables are merged key by key; everything else replaces what the base says as a whole: a value, a list such
+    /// as `models` or `claims`, an axis. Where a table holds exactly one of several (`task`, `search.pruner`,
+    /// `training.schedule`), another one replaces the base's. `name` and `description` are never taken from the base. A
+    /// base may have a base of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
     /// Name of the experiment: letters, digits, `-`, `_` and `.`; its results live under `results/<name>/`.
     pub name: String,
-    /// One sentence that says what the experiment is for; printed at the top of the report.
+    /// One sentence that says what the experiment is for; the report shows it at the top.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
     /// The trace and the slice of it that is used.
@@ -45,12 +53,12 @@ pub struct ExperimentSpec {
     /// How forecasts are judged.
     #[serde(default)]
     pub evaluation: EvaluationSpec,
-    /// How sure the forecasts are.
+    /// Intervals around the forecasts.
     #[serde(default)]
     pub uncertainty: UncertaintySpec,
     /// The models to compare; each `[[models]]` entry holds exactly one model table.
     pub models: Vec<ModelSpec>,
-    /// What the report assumes. Nothing here changes a result.
+    /// What the report assumes. It changes no result.
     #[serde(default)]
     pub report: ReportSpec,
     /// How the axes are searched.
@@ -59,9 +67,9 @@ pub struct ExperimentSpec {
     /// How the runs are placed on the machine.
     #[serde(default)]
     pub scheduler: SchedulerSpec,
-    /// Reported results that the experiment is held to.
+    /// Reported results that the experiment is held to, one by one or as tables.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub claims: Vec<ClaimSpec>,
+    pub claims: Vec<ClaimEntry>,
 }
 
 /// How the steps are divided: always in time order, by the time of the target, never shuffled.
@@ -70,15 +78,15 @@ pub struct ExperimentSpec {
 pub struct SplitSpec {
     /// Fraction of the steps for training.
     pub train: f64,
-    /// Fraction of the steps for validation: early stopping and model selection on its earlier half, calibration of the
-    /// intervals on its later half (see `uncertainty`).
+    /// Fraction of the steps for validation: the first half is for early stopping and model selection, the second for
+    /// calibration of the intervals (see `uncertainty`).
     pub valid: f64,
     /// Fraction of the steps for the final test.
     pub test: f64,
     /// Exact numbers of steps `[train, valid, test]`, instead of the fractions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows: Option<[usize; 3]>,
-    /// How many first targets of validation, of its later half and of test are left out.
+    /// How many targets are left out at the start of the validation part, of its second half, and of the test part.
     pub embargo: usize,
     /// Number of rolling origins: fold `k`, counted from 0, ends `folds - 1 - k` test lengths before the last fold.
     pub folds: usize,
@@ -136,7 +144,7 @@ impl Default for EvaluationSpec {
     }
 }
 
-/// How sure the forecasts are: intervals at 50, 80 and 95 % for every model, by conformal prediction.
+/// Intervals around the forecasts: at 50, 80 and 95 % for every model, by conformal prediction.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct UncertaintySpec {
@@ -148,28 +156,28 @@ pub struct UncertaintySpec {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ConformalSpec {
-    /// On the later half of the validation part, then adapted to every error that is known when a forecast is made
-    /// (Gibbs & Candès, NeurIPS 2021): holds its level when the traffic drifts.
+    /// On the second half of the validation part, then adapted to every error that is known when a forecast is made
+    /// (Gibbs & Candès, NeurIPS 2021): keeps its coverage when the traffic drifts.
     #[default]
     Adaptive,
-    /// On the later half of the validation part, once.
+    /// Once, on the second half of the validation part.
     Split,
-    /// No intervals: the whole validation part is for early stopping and selection, as in published protocols.
+    /// No intervals: early stopping and selection use the whole validation part, as in published protocols.
     None,
 }
 
 impl ConformalSpec {
-    /// Whether there are intervals, and so a later half of the validation part that is kept for them.
+    /// Whether there are intervals, and so a second half of the validation part that is kept for them.
     pub fn calibrates(self) -> bool {
         self != Self::None
     }
 }
 
-/// What the report assumes. Nothing here changes a result.
+/// What the report assumes. It changes no result.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReportSpec {
-    /// What a token costs, for the forecast of memory and GPUs. The defaults stand for a dense model of 70 billion
+    /// What a token costs, for the forecast of memory and GPUs. The defaults describe a dense model of 70 billion
     /// parameters with grouped-query attention in 16 bits, on GPUs of 80 GiB.
     pub resources: ResourcesSpec,
 }
@@ -180,7 +188,7 @@ pub struct ReportSpec {
 pub struct ResourcesSpec {
     /// Bytes of KV cache for each token: 2 x layers x key-value heads x head size x bytes of a number.
     pub kv_bytes_per_token: f64,
-    /// Seconds that a request's tokens stay in the cache, on average.
+    /// Seconds that the tokens of a request stay in the cache, on average.
     pub seconds_in_cache: f64,
     /// Bytes of the model's weights, held once for each replica.
     pub weights_gib: f64,

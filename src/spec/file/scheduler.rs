@@ -1,4 +1,4 @@
-//! The `[scheduler]` table of an experiment file: where its runs go, and what becomes of those that go wrong.
+//! The `[scheduler]` table of an experiment file: where its runs are placed, and what happens when one fails.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::spec::duration::Span;
 use crate::spec::size::Bytes;
 
-/// How the runs are placed on the machine. Nothing here changes a result.
+/// How the runs are placed on the machine. It changes no result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SchedulerSpec {
@@ -18,20 +18,19 @@ pub struct SchedulerSpec {
     pub threads_per_run: usize,
     /// Runs that share one GPU.
     pub runs_per_gpu: usize,
-    /// Main memory that one run may take, e.g. `"2GiB"`: no more runs go on at once than fit into what is available
-    /// when the sweep starts.
+    /// Main memory that one run may take, e.g. `"2GiB"`: only as many runs go on at once as fit into the memory that is
+    /// available when the sweep starts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory_per_run: Option<Bytes>,
     /// A run that takes longer is stopped and marked `timed_out`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<Span>,
-    /// Time between the request to end (SIGTERM) that a run gets when its time is up and the kill that follows.
+    /// Time that a run has to end after `timeout`, between SIGTERM and SIGKILL.
     pub grace: Span,
-    /// How often a run whose worker crashed or timed out is tried again. A run that was out of memory is tried once
-    /// more whatever this says, while nothing else runs.
+    /// How often a run is tried again after its worker crashed or timed out. Out-of-memory failures do not consume a
+    /// retry: such a run is tried once more while nothing else runs.
     pub retries: usize,
-    /// Pause before a run is tried again; it doubles with each further attempt, up to five minutes. Other runs go on
-    /// meanwhile.
+    /// Pause before a run is tried again; it doubles with each attempt, up to five minutes. Other runs go on meanwhile.
     pub backoff: Span,
     /// How `--engine slurm` hands the plan to Slurm.
     pub slurm: SlurmSpec,
@@ -54,11 +53,11 @@ impl Default for SchedulerSpec {
 }
 
 /// How `--engine slurm` hands the plan to Slurm: a job array whose tasks each run a part of the plan, and a last job
-/// that brings the parts together, runs what is left and writes the report.
+/// that merges the parts, runs what is left and writes the report.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SlurmSpec {
-    /// Slurm's partition (queue); by default the cluster's own default.
+    /// Slurm's partition (queue); by default the cluster's default partition.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub partition: Option<String>,
     /// Parts that the plan is divided into: the tasks of the job array.
@@ -69,9 +68,9 @@ pub struct SlurmSpec {
     /// Time limit of each job, e.g. `"4h"`; rounded up to whole minutes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<Span>,
-    /// CPUs of each job; it runs as many runs at once as `scheduler.threads_per_run` allows.
+    /// CPUs of each job; `scheduler.threads_per_run` decides how many runs share them.
     pub cpus: usize,
-    /// GPUs of each job; with `device = "auto"` the runs go to them.
+    /// GPUs of each job; with `device = "auto"` the runs use them.
     pub gpus: usize,
     /// Main memory of each job, e.g. `"8GiB"`.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,4 +1,4 @@
-//! The `[search]` table of an experiment file: how trials are chosen from the axes, repeated, judged and given up.
+//! The `[search]` table of an experiment file: how trials are chosen from the axes, repeated, compared and pruned.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -13,8 +13,8 @@ pub struct SearchSpec {
     pub strategy: Strategy,
     /// Trials for each model that has axes, under `random`, `sobol` and `tpe`.
     pub trials: usize,
-    /// Trials that `tpe` proposes at once, from the results of complete earlier batches only: a smaller batch learns
-    /// sooner, a larger one keeps more slots busy.
+    /// Trials that `tpe` proposes at once, from the results of complete earlier batches: a smaller batch learns sooner, a
+    /// larger one keeps more slots busy.
     pub batch: usize,
     /// Seed of the search's own draws under `random`, `sobol` and `tpe`; `seeds` are those of the runs.
     pub seed: u64,
@@ -24,7 +24,7 @@ pub struct SearchSpec {
     pub zip: Vec<Vec<String>>,
     /// What makes one trial better than another.
     pub objective: ObjectiveSpec,
-    /// How trials are given up early: at most one of `[search.pruner.asha]` and `[search.pruner.median]`.
+    /// How trials are pruned: at most one of `[search.pruner.asha]` and `[search.pruner.median]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pruner: Option<PrunerSpec>,
 }
@@ -52,7 +52,7 @@ pub enum Strategy {
     Grid,
     /// Independent draws from the axes.
     Random,
-    /// Points of a scrambled Sobol sequence, which covers the axes more evenly than independent draws.
+    /// Points of a scrambled Sobol sequence, which cover the axes more evenly than independent draws.
     Sobol,
     /// A tree-structured Parzen estimator: later batches of trials are proposed from the results of earlier ones.
     Tpe,
@@ -66,7 +66,7 @@ pub struct ObjectiveSpec {
     pub metric: Metric,
     /// A target's name, or `all` for the mean over the targets in scaled units.
     pub target: String,
-    /// The part it is measured on. Selecting on the test part is refused.
+    /// The part that it is measured on; never the test part.
     pub part: ObjectivePart,
 }
 
@@ -140,7 +140,7 @@ impl Metric {
 pub enum ObjectivePart {
     /// The training part.
     Train,
-    /// The validation part; its earlier half where the later one is kept for calibration.
+    /// The validation part; its first half where the second is kept for calibration.
     Valid,
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Where the Huber loss turns from squares to distances, in scaled units, unless an experiment says otherwise.
+/// Default of `training.huber_delta`: where the Huber loss turns from squares to distances, in scaled units.
 pub const HUBER_DELTA: f64 = 1.0;
 
 /// How models with parameters are trained, on the scaled targets.
@@ -14,12 +14,12 @@ pub const HUBER_DELTA: f64 = 1.0;
 pub struct TrainingSpec {
     /// What training minimises.
     pub loss: Loss,
-    /// Error in scaled units beyond which `loss = "huber"` counts distances instead of squares: 1 where it is left out.
-    /// Under another loss it is refused.
+    /// Error in scaled units beyond which `loss = "huber"` counts distances instead of squares; 1 by default. It is an error
+    /// under another loss.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub huber_delta: Option<f64>,
-    /// How much each target counts in the loss, by its name, relative to the others; a target that is not named has
-    /// weight 1, e.g. `target_weights = { gap_s = 3.0, request_tokens = 0.5 }`.
+    /// Weight of each target in the loss, by its name, relative to the others; a target that is not named has weight 1,
+    /// e.g. `target_weights = { gap_s = 3.0, request_tokens = 0.5 }`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub target_weights: BTreeMap<String, f64>,
     /// Passes over the training windows.
@@ -36,7 +36,7 @@ pub struct TrainingSpec {
     pub weight_decay: f64,
     /// How the learning rate changes from epoch to epoch.
     pub schedule: Schedule,
-    /// Stop after this many epochs without a better validation loss; the best weights are always restored.
+    /// Stop after this many epochs without a lower validation loss; the best weights are always restored.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub early_stopping_patience: Option<usize>,
     /// Scale each step's gradient down to at most this Euclidean norm over all parameters.
@@ -69,7 +69,7 @@ impl Default for TrainingSpec {
 pub enum Loss {
     /// Mean squared error: the model forecasts the mean of the scaled values.
     Mse,
-    /// Half the squared error up to `huber_delta`, growing like a distance beyond it: outliers count for less (Huber, "Robust
+    /// Half the squared error up to `huber_delta`, linear beyond it, so that outliers count for less (Huber, "Robust
     /// estimation of a location parameter", 1964).
     Huber,
     /// Mean pinball loss of the quantiles at 2.5, 10, 25, 50, 75, 90 and 97.5 %, each with a head of its own; the forecast

@@ -8,18 +8,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::spec::TaskSpec;
-pub use season::Season;
+pub use season::{Season, SeasonError};
 pub use tables::{
     BoostedTreesSpec, DlinearSpec, EnsembleSpec, EwmaSpec, FilterUnits, GapFamily, KalmanSpec, LinearSpec,
     MovingAverageSpec, NeuralPointProcessSpec, Parameterless, ProphetSpec, RecurrentSpec, RenewalSpec,
     SeasonalNaiveSpec, Seasonality, Solver, TcnSpec, TsMixerSpec,
 };
-pub use violations::Violation;
 
 /// Components that a mixture over gaps has at most.
 pub const MOST_COMPONENTS: usize = 8;
 
-/// Exponential smoothing is not chosen on fewer steps: with six, the criterion that chooses is not defined for a trend.
+/// Least lookback of `ets`: with six steps, the criterion that chooses its form is not defined for a trend.
 pub const FEWEST_STEPS: usize = 7;
 
 /// Kinds of the naive baselines that other models are measured against.
@@ -57,8 +56,8 @@ pub enum ModelSpec {
     SeasonalNaive(SeasonalNaiveSpec),
     /// The exponentially weighted mean of the last steps, on the transformed channels (Brown, 1956).
     Ewma(EwmaSpec),
-    /// Exponential smoothing, its form and weights chosen anew on each lookback (Hyndman et al., 2002); the lookback is
-    /// 7 steps or more, and a forecast takes some 15 µs of each.
+    /// Exponential smoothing whose form and weights are chosen on each lookback (Hyndman et al., 2002); the lookback must
+    /// have at least 7 steps, each of which costs a forecast about 15 µs.
     Ets(Parameterless),
     /// A trend of straight pieces and seasons in time (Taylor & Letham, 2018); for `window_load` and `series`.
     Prophet(ProphetSpec),
@@ -228,8 +227,7 @@ impl ModelSpec {
             }
             ModelSpec::MovingAverage(spec) => Some(spec.window),
             ModelSpec::SeasonalNaive(spec) => Some(spec.season.steps().unwrap_or(1)),
-            // What an ensemble reads, its members do, which are known once they are chosen. Prophet is told by one step where
-            // it stands in time.
+            // An ensemble reads what its members read, which are chosen later. Prophet needs one step to know the time.
             ModelSpec::Ensemble(_) | ModelSpec::Renewal(_) | ModelSpec::Prophet(_) => Some(1),
             ModelSpec::Ewma(_)
             | ModelSpec::Ets(_)

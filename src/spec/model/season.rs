@@ -30,29 +30,45 @@ impl Season {
     /// The length in steps of a task.
     ///
     /// # Errors
-    /// A length of time that is no whole, positive number of steps: because the steps of the task have no common
-    /// length, or because they do not divide it.
-    pub fn steps_of(self, task: &TaskSpec) -> Result<usize, String> {
-        let span = match self {
+    /// A length of time that is not a positive, whole number of steps.
+    pub fn steps_of(self, task: &TaskSpec) -> Result<usize, SeasonError> {
+        let season = match self {
             Season::Steps(steps) => return Ok(steps),
             Season::Time(span) => span,
         };
         match task {
             TaskSpec::WindowLoad(load) => {
-                let (season, window) = (span.0.as_nanos(), load.window.0.as_nanos());
-                let steps = season.checked_div(window).filter(|steps| *steps > 0 && steps * window == season);
+                let window = load.window;
+                let (season_ns, window_ns) = (season.0.as_nanos(), window.0.as_nanos());
+                let steps = season_ns.checked_div(window_ns);
                 steps
+                    .filter(|steps| *steps > 0 && steps * window_ns == season_ns)
                     .and_then(|steps| usize::try_from(steps).ok())
-                    .ok_or_else(|| format!("{span} is no whole number of windows of {}", load.window))
+                    .ok_or(SeasonError::BetweenWindows { season, window })
             }
-            TaskSpec::NextRequest(_) => {
-                Err(format!("{span} is no fixed number of steps: a step of this task is one request"))
-            }
-            TaskSpec::Series(_) => {
-                Err(format!("{span} is no fixed number of steps: the rows of a table may lie any time apart"))
-            }
+            TaskSpec::NextRequest(_) => Err(SeasonError::OfRequests(season)),
+            TaskSpec::Series(_) => Err(SeasonError::OfRows(season)),
         }
     }
+}
+
+/// A length of time that is not a number of steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SeasonError {
+    /// The windows do not divide it.
+    #[error("{season} is not a whole number of windows of {window}")]
+    BetweenWindows {
+        /// The length of the season.
+        season: Span,
+        /// The width of a window.
+        window: Span,
+    },
+    /// Requests arrive at any time.
+    #[error("{0} is not a fixed number of steps: a step of this task is one request")]
+    OfRequests(Span),
+    /// A table does not say how far apart its rows are.
+    #[error("{0} is not a fixed number of steps: the rows of a table may be any time apart")]
+    OfRows(Span),
 }
 
 impl Serialize for Season {
@@ -76,7 +92,7 @@ impl Visitor<'_> for SeasonVisitor {
     type Value = Season;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("a number of steps, or a length of time such as \"1d\",")
+        formatter.write_str("a number of steps or a length of time such as \"1d\"")
     }
 
     fn visit_u64<E: Error>(self, steps: u64) -> Result<Season, E> {

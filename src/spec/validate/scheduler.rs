@@ -1,0 +1,131 @@
+//! `[scheduler]` and `[report.resources]`: what is said of machines.
+
+use super::Check;
+use crate::spec::file::{ExperimentSpec, SlurmSpec};
+use crate::system::device::DeviceRequest;
+
+/// More threads than any machine would give one run.
+const MOST_THREADS: usize = 256;
+/// Tasks of a job array that Slurm takes by default (`MaxArraySize`).
+const MOST_PARTS: usize = 1_000;
+
+impl Check {
+    pub(super) fn report(&mut self, spec: &ExperimentSpec) {
+        let resources = &spec.report.resources;
+        for (key, value) in [
+            ("kv_bytes_per_token", resources.kv_bytes_per_token),
+            ("seconds_in_cache", resources.seconds_in_cache),
+            ("weights_gib", resources.weights_gib),
+            ("gpu_memory_gib", resources.gpu_memory_gib),
+            ("tokens_per_second", resources.tokens_per_second),
+        ] {
+            self.require(
+                value > 0.0 && value.is_finite(),
+                &format!("report.resources.{key}"),
+                format!("{key} must be positive and finite, got {value}"),
+                "give a positive number",
+            );
+        }
+        self.positive("report.resources.gpus_per_replica", resources.gpus_per_replica);
+        let usable = resources.usable_memory;
+        self.require(
+            usable > 0.0 && usable <= 1.0,
+            "report.resources.usable_memory",
+            format!("usable_memory must be above 0 and at most 1, got {usable}"),
+            "give the share of a GPU's memory that weights and cache may take",
+        );
+        let held = resources.gpus_per_replica as f64 * resources.gpu_memory_gib * usable;
+        self.require(
+            resources.weights_gib < held,
+            "report.resources.weights_gib",
+            format!("weights of {} GiB leave no memory for the cache", resources.weights_gib),
+            format!("the GPUs of a replica have {held:.0} GiB of usable memory; give it more GPUs"),
+        );
+    }
+
+    pub(super) fn scheduler(&mut self, spec: &ExperimentSpec) {
+        let scheduler = &spec.scheduler;
+        self.positive("scheduler.threads_per_run", scheduler.threads_per_run);
+        self.require(
+            scheduler.threads_per_run <= MOST_THREADS,
+            "scheduler.threads_per_run",
+            format!("threads_per_run must be at most {MOST_THREADS}, got {}", scheduler.threads_per_run),
+            "all slots share the machine's cores",
+        );
+        self.positive("scheduler.runs_per_gpu", scheduler.runs_per_gpu);
+        if let Err(message) = DeviceRequest::parse(&scheduler.device) {
+            self.require(false, "scheduler.device", message, "auto, cpu, cuda, cuda:0 or wgpu");
+        }
+        if let Some(timeout) = scheduler.timeout {
+            let positive = timeout.seconds() > 0.0;
+            self.require(
+                positive,
+                "scheduler.timeout",
+                "timeout must be longer than 0s",
+                "for example \"30min\"",
+            );
+        }
+        if let Some(memory) = scheduler.memory_per_run {
+            let positive = memory.0 > 0;
+            self.require(
+                positive,
+                "scheduler.memory_per_run",
+                "memory_per_run must be positive",
+                "for example \"2GiB\"",
+            );
+        }
+        self.slurm(&scheduler.slurm);
+    }
+
+    fn slurm(&mut self, slurm: &SlurmSpec) {
+        self.positive("scheduler.slurm.parts", slurm.parts);
+        self.require(
+            slurm.parts <= MOST_PARTS,
+            "scheduler.slurm.parts",
+            format!("parts must be at most {MOST_PARTS}, got {}", slurm.parts),
+            "each part is a task of the job array",
+        );
+        self.positive("scheduler.slurm.cpus", slurm.cpus);
+        if let Some(limit) = slurm.array_limit {
+            self.positive("scheduler.slurm.array_limit", limit);
+        }
+        if let Some(time) = slurm.time {
+            let positive = time.seconds() > 0.0;
+            self.require(
+                positive,
+                "scheduler.slurm.time",
+                "time must be longer than 0s",
+                "for example \"4h\"",
+            );
+        }
+        if let Some(memory) = slurm.memory {
+            let positive = memory.0 > 0;
+            self.require(
+                positive,
+                "scheduler.slurm.memory",
+                "memory must be positive",
+                "for example \"8GiB\"",
+            );
+        }
+        if let Some(partition) = &slurm.partition {
+            let plain = !partition.is_empty()
+                && !partition.starts_with('-')
+                && partition.chars().all(|c| c.is_ascii_alphanumeric() || "-_.,".contains(c));
+            self.require(
+                plain,
+                "scheduler.slurm.partition",
+                format!("`{partition}` is not the name of a partition"),
+                "`sinfo` lists the partitions; separate several by commas",
+            );
+        }
+        for (index, option) in slurm.options.iter().enumerate() {
+            let plain = option.starts_with("--") && !option.chars().any(char::is_control);
+            self.require(
+                plain,
+                &format!("scheduler.slurm.options.{index}"),
+                format!("`{}` is not an option of sbatch", option.escape_debug()),
+                "write its long name, as in \"--account=forecast\"",
+            );
+        }
+    }
+}
