@@ -6,7 +6,7 @@ mod common;
 
 use std::fmt::Write as _;
 
-use common::Lab;
+use common::{Lab, azure_excerpt};
 use serde_json::Value;
 
 /// Requests at whole milliseconds in a layout that no reader knows, compressed with gzip.
@@ -63,6 +63,65 @@ fn requests_of_any_layout_are_learnt_from_and_forecast() {
     let forecast: Value = serde_json::from_str(&outcome.stdout).unwrap();
     let gap_s = forecast["steps"][0]["gap_s"].as_f64();
     assert!(gap_s.is_some_and(|gap_s| (0.1..0.4).contains(&gap_s)), "{forecast}");
+}
+
+/// The Azure excerpt as a spreadsheet in Berlin would write it: semicolons, quotes, the local time, an index.
+fn azure_from_a_spreadsheet(lab: &Lab) -> std::path::PathBuf {
+    let text = std::fs::read_to_string(azure_excerpt()).unwrap();
+    let mut lines = text.lines();
+    let mut written = format!(";{}\n", lines.next().unwrap().replace(',', ";"));
+    for (row, line) in lines.enumerate() {
+        let [stamp, request, response] = line.split(',').collect::<Vec<_>>().try_into().unwrap();
+        // All of the excerpt lies in one hour.
+        let local = stamp.replacen(" 18:", " 19:", 1).replace('.', ",");
+        assert_ne!(local, stamp.replace('.', ","));
+        writeln!(written, "{row};{local}+01:00;\"{request}\";\"{response}\"").unwrap();
+    }
+    lab.file("azure.csv", &written)
+}
+
+const NEXT_REQUEST: &str = "[task.next_request]\nlookback = 12\n[training]\nepochs = 1\n[[models]]\n[models.mean]\n\
+                            [[models]]\n[models.dlinear]\nkernel = 5\n";
+
+#[test]
+fn a_trace_from_a_spreadsheet_gives_the_metrics_and_forecasts_of_the_original() {
+    let lab = Lab::new();
+    let path = azure_from_a_spreadsheet(&lab);
+    lab.run(&lab.azure("original", NEXT_REQUEST), &[]);
+    let rest =
+        |columns: &str| format!("name = \"sheet\"\n[dataset]\nsource = {path:?}\n{columns}{NEXT_REQUEST}");
+    lab.run(&lab.file("sheet.toml", &rest("")), &[]);
+    let values = |name: &str| -> Vec<u64> { lab.metrics(name).into_iter().map(|(_, value)| value).collect() };
+    let mut of_original = values("original");
+    let mut of_sheet = values("sheet");
+    // Runs are ordered by their names, which depend on the bytes of the file.
+    of_original.sort_unstable();
+    of_sheet.sort_unstable();
+    assert!(of_original.len() > 20);
+    assert_eq!(of_sheet, of_original);
+    let ids = || lab.query("select run_id from runs where experiment = 'sheet' order by 1");
+    let found = ids();
+    let given = "[dataset.columns]\nseparator = \";\"\ndecimal_comma = true\n";
+    lab.run(&lab.file("sheet.toml", &rest(given)), &[]);
+    assert_eq!(ids().len(), 2 * found.len(), "what is given enters the identity of a run");
+    let forecast = |trace: &str| {
+        let arguments =
+            ["predict", "--experiment", "sheet", "--trace", trace, "--steps", "3", "--format", "json"];
+        let outcome = lab.call(&arguments);
+        assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+        serde_json::from_str::<Value>(&outcome.stdout).unwrap()
+    };
+    let expected = forecast(path.to_str().unwrap());
+    let watched = lab
+        .command(&["predict", "--experiment", "sheet", "--trace", "-", "--watch", "--steps", "3"])
+        .stdin(std::fs::File::open(&path).unwrap())
+        .output()
+        .unwrap();
+    assert!(watched.status.success(), "{watched:?}");
+    let text = String::from_utf8(watched.stdout).unwrap();
+    let last: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!(last["steps"][0], expected["steps"][0]);
+    assert_eq!(last["last_s"], expected["last_s"]);
 }
 
 #[test]

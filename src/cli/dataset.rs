@@ -73,7 +73,8 @@ pub(super) struct SourceArgs {
     /// A file, or a name of the catalog
     source: String,
     /// A column of a file in a layout of its own, as in `[dataset.columns]`: timestamp=at, timestamp_unit=ms,
-    /// request_tokens=prompt, response_tokens=answer, llm=model, log_type=kind
+    /// request_tokens=prompt, response_tokens=answer, llm=model, log_type=kind; or how a CSV file is written:
+    /// separator=;, decimal_comma=true
     #[arg(long = "column", value_name = "ROLE=NAME")]
     columns: Vec<String>,
 }
@@ -106,7 +107,11 @@ impl SourceArgs {
             let (role, name) = column
                 .split_once('=')
                 .ok_or_else(|| usage(format!("`--column {column}` names no column; give ROLE=NAME")))?;
-            table.insert(role.to_string(), name.into());
+            let value = match (role, name.parse()) {
+                ("decimal_comma", Ok(decimal_comma)) => toml::Value::Boolean(decimal_comma),
+                _ => name.into(),
+            };
+            table.insert(role.to_string(), value);
         }
         let columns: ColumnsSpec = table.try_into().map_err(|error| {
             usage(format!("--column: {}", error.to_string().trim_end().replace('\n', " ")))

@@ -90,18 +90,6 @@ impl Column {
         }
     }
 
-    /// Takes up a number of up to 15 digits; false if it must not stand here.
-    pub fn push_digits(&mut self, digits: u64) -> bool {
-        match self {
-            // Every such number is a count; to ask so costs more than to read it.
-            Column::Numbers(Expect::Count | Expect::Number, values) => {
-                values.push(digits as f64);
-                true
-            }
-            column => column.push_number(digits as f64),
-        }
-    }
-
     /// Takes up a name or a date; false if it must not stand here.
     pub fn push_text(&mut self, text: &str) -> bool {
         match self {

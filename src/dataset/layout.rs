@@ -5,7 +5,7 @@ use super::locate::{Expect, shortened};
 use super::rows::Rows;
 use super::slice::SliceError;
 use super::trace::{Labels, RequestTrace, SeriesTrace, Trace, TraceError};
-use crate::spec::{ColumnsSpec, TimestampUnit};
+use crate::spec::{RequestColumns, TimestampUnit};
 use crate::text::nearest;
 
 const BURSTGPT: [&str; 5] = ["Timestamp", "Request tokens", "Response tokens", "Model", "Log Type"];
@@ -91,10 +91,12 @@ pub fn recognise(names: &[String], is_json: bool) -> Result<Layout, String> {
     {
         return Ok(Layout::Series { time: (start, TimestampUnit::Seconds), columns: vec![rate, cv] });
     }
+    // pandas writes the numbers of the rows as a first column without a name.
+    let index = usize::from(names.first().is_some_and(String::is_empty));
     let is_date = |name: &String| DATE_NAMES.iter().any(|date| name.eq_ignore_ascii_case(date));
     match names.iter().position(is_date) {
-        Some(date) if names.len() > 1 && !is_json => {
-            if let Some(at) = (0..names.len()).find(|&at| names[at].is_empty()) {
+        Some(date) if names.len() > 1 + index && !is_json => {
+            if let Some(at) = (index..names.len()).find(|&at| names[at].is_empty()) {
                 return Err(format!("column {} has no name", at + 1));
             }
             if let Some(at) = (1..names.len()).find(|&at| names[..at].contains(&names[at])) {
@@ -106,7 +108,7 @@ pub fn recognise(names: &[String], is_json: bool) -> Result<Layout, String> {
                         .into(),
                 );
             }
-            let columns = (0..names.len()).filter(|&column| column != date).collect();
+            let columns = (index..names.len()).filter(|&column| column != date).collect();
             Ok(Layout::Series { time: (date, TimestampUnit::DateTime), columns })
         }
         _ => Err(format!(
@@ -148,7 +150,7 @@ fn positions<const N: usize>(
 ///
 /// # Errors
 /// A column that is not there, with the nearest name, that is there twice, or that two keys name.
-pub fn mapped(names: &[String], columns: &ColumnsSpec) -> Result<Layout, SliceError> {
+pub fn mapped(names: &[String], columns: &RequestColumns) -> Result<Layout, SliceError> {
     refuse_shared_columns(columns)?;
     let position = |key: &'static str, wanted: &str| {
         let mut found = (0..names.len()).filter(|&at| names[at] == wanted);
@@ -183,7 +185,7 @@ pub fn mapped(names: &[String], columns: &ColumnsSpec) -> Result<Layout, SliceEr
 }
 
 /// Refuses a column that two keys name: it would be read for one of them only.
-fn refuse_shared_columns(columns: &ColumnsSpec) -> Result<(), SliceError> {
+fn refuse_shared_columns(columns: &RequestColumns) -> Result<(), SliceError> {
     let named = [
         ("timestamp", Some(&columns.timestamp)),
         ("request_tokens", Some(&columns.request_tokens)),

@@ -1,11 +1,10 @@
 //! A trace file as text: its header, its rows, and the line and column of whatever is wrong with it.
 
-use std::borrow::Cow;
-
 use super::clock::parse_nanoseconds;
-use super::records::{Malformed, Record, Records, fields};
+use super::dialect::{Decimal, Dialect};
+use super::records::{Malformed, Record, Records};
 use super::trace::TraceError;
-use crate::spec::TimestampUnit;
+use crate::spec::{ColumnsSpec, TimestampUnit};
 
 /// What a field must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,9 +44,13 @@ impl Expect {
     ///
     /// # Errors
     /// What is wrong with the text.
-    pub fn number(self, text: &str) -> Result<f64, String> {
-        let number = text.parse().ok().filter(|&value| self.holds(value));
-        number.ok_or_else(|| self.complaint(text))
+    pub fn number(self, text: &str, decimal: &mut Decimal) -> Result<f64, String> {
+        let text = text.trim_ascii();
+        let number = decimal.number(text);
+        number.filter(|&value| self.holds(value)).ok_or_else(|| {
+            let hint = if number.is_none() { decimal.hint(text) } else { "" };
+            format!("{}{hint}", self.complaint_about(text, number))
+        })
     }
 
     /// The nanoseconds of the clock that a text says, where a date must stand.
@@ -60,6 +63,11 @@ impl Expect {
 
     /// What is wrong with a text that is not accepted.
     pub fn complaint(self, text: &str) -> String {
+        self.complaint_about(text, text.parse().ok())
+    }
+
+    /// What is wrong with a text that is not accepted, and the number that it says, if it does.
+    fn complaint_about(self, text: &str, number: Option<f64>) -> String {
         if text.is_empty() {
             let expected = match self {
                 Expect::Name => "a name",
@@ -70,21 +78,21 @@ impl Expect {
             };
             return format!("the value is missing; {expected} is expected here");
         }
-        let fault = match (self, text.parse::<f64>()) {
+        let fault = match (self, number) {
             (Expect::DateTime | Expect::Name | Expect::Stamp(TimestampUnit::DateTime), _) => {
                 "is not a date and time such as 2023-11-16 18:15:46.6805900"
             }
-            (_, Err(_)) => "is not a number",
-            (_, Ok(value)) if !value.is_finite() => "is not a finite number",
-            (Expect::Stamp(_), Ok(value)) if value < 0.0 => {
+            (_, None) => "is not a number",
+            (_, Some(value)) if !value.is_finite() => "is not a finite number",
+            (Expect::Stamp(_), Some(value)) if value < 0.0 => {
                 "is negative; timestamps count from a midnight on"
             }
             (Expect::Stamp(TimestampUnit::Seconds), _) => {
                 "is too large for a number of seconds; divide milliseconds by 1000"
             }
             (Expect::Stamp(_), _) => "is too large for a time since a midnight in this unit",
-            (_, Ok(value)) if value < 0.0 => "is negative; a number of tokens is expected here",
-            (_, Ok(value)) if value.fract() != 0.0 => {
+            (_, Some(value)) if value < 0.0 => "is negative; a number of tokens is expected here",
+            (_, Some(value)) if value.fract() != 0.0 => {
                 "is not a whole number; a number of tokens is expected here"
             }
             _ => "is too large for a number of tokens",
@@ -110,6 +118,10 @@ pub struct TraceFile<'a> {
     header_line: usize,
     /// The names of the columns.
     pub header: Vec<String>,
+    /// How the file is written.
+    pub dialect: Dialect,
+    /// The text of the rows.
+    pub rows: &'a str,
     /// Whether the first record holds values, and the names come from elsewhere.
     headless: bool,
 }
@@ -119,27 +131,32 @@ impl<'a> TraceFile<'a> {
     ///
     /// # Errors
     /// Those, and a header that is malformed.
-    pub fn new(name: &'a str, bytes: &'a [u8]) -> Result<Self, TraceError> {
-        let mut file = Self { name, text: "", header_line: 1, header: Vec::new(), headless: false };
+    pub fn new(name: &'a str, bytes: &'a [u8], columns: Option<&ColumnsSpec>) -> Result<Self, TraceError> {
+        let dialect = Dialect::of("", columns);
+        let mut file =
+            Self { name, text: "", header_line: 1, header: Vec::new(), dialect, rows: "", headless: false };
         if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
             return Err(file.whole("the file is UTF-16; save it as UTF-8"));
         }
         if let Some(at) = memchr::memchr(0, bytes) {
             let message = "a NUL byte; the file is damaged, was cut while it was written, or is UTF-16";
-            return Err(file.at_byte(bytes, at, message));
+            return Err(file.at_byte(bytes, at, columns, message));
         }
         file.text = std::str::from_utf8(bytes)
             .map_err(|error| {
                 let message = "a byte that is not UTF-8; save the file as UTF-8";
-                file.at_byte(bytes, error.valid_up_to(), message)
+                file.at_byte(bytes, error.valid_up_to(), columns, message)
             })?
             .trim_start_matches('\u{feff}');
-        let header = match Records::of(file.text).next() {
+        file.dialect = dialect_of(file.text, columns);
+        let mut records = Records::of(file.text, file.dialect.separator);
+        let header = match records.next() {
             None => return Err(file.whole("the file is empty; a trace has a header and rows")),
             Some(record) => record.map_err(|malformed| file.malformed(&malformed))?,
         };
         file.header_line = header.line;
-        file.header = names(&header);
+        file.header = header.to_vec();
+        file.rows = records.rest();
         Ok(file)
     }
 
@@ -147,28 +164,16 @@ impl<'a> TraceFile<'a> {
     #[must_use]
     pub fn with_header(self, names: &[&str]) -> Self {
         let header = names.iter().map(ToString::to_string).collect();
-        Self { header, headless: true, ..self }
-    }
-
-    /// The text below the header, or all of it where there is none.
-    pub fn rows(&self) -> &'a str {
-        self.below_header().rest()
+        Self { header, headless: true, rows: self.text, ..self }
     }
 
     /// The records below the header, each with as many fields as that.
-    pub fn records(&self) -> impl Iterator<Item = Result<Record<'a>, TraceError>> {
-        self.below_header().map(|record| {
+    pub fn records(&self) -> impl Iterator<Item = Result<Record, TraceError>> {
+        let records = Records::of(self.text, self.dialect.separator).skip(usize::from(!self.headless));
+        records.map(|record| {
             let record = record.map_err(|malformed| self.malformed(&malformed))?;
-            if record.fields == self.header.len() { Ok(record) } else { Err(self.wrong_length(&record)) }
+            if record.len() == self.header.len() { Ok(record) } else { Err(self.wrong_length(&record)) }
         })
-    }
-
-    fn below_header(&self) -> Records<'a> {
-        let mut records = Records::of(self.text);
-        if !self.headless {
-            records.next();
-        }
-        records
     }
 
     /// An error about the file as a whole.
@@ -188,29 +193,19 @@ impl<'a> TraceFile<'a> {
 
     /// An error about a timestamp that is earlier than that of the row before, `row - 1`.
     pub fn backwards(&self, row: usize, column: usize) -> TraceError {
-        let mut stamps = self
-            .records()
-            .filter_map(Result::ok)
-            .skip(row - 1)
-            .map(|record| (record.line, fields(&record)[column].to_string()));
-        match (stamps.next(), stamps.next()) {
-            (Some((_, before)), Some((line, stamp))) => {
-                let message =
-                    format!("the timestamp goes back from `{before}` to `{stamp}`; sort the rows by it");
-                self.at_line(line, Some(column), &message)
+        let mut records = self.records().filter_map(Result::ok).skip(row - 1);
+        match (records.next(), records.next()) {
+            (Some(before), Some(record)) => {
+                let message = goes_back(before.field(column), record.field(column));
+                self.at_line(record.line, Some(column), &message)
             }
             _ => self.whole("a timestamp goes back in time; sort the rows by it"),
         }
     }
 
-    fn wrong_length(&self, record: &Record<'_>) -> TraceError {
-        let message = format!(
-            "{} {}, but the header has {}",
-            record.fields,
-            if record.fields == 1 { "field" } else { "fields" },
-            self.header.len()
-        );
-        self.at_line(record.line, Some(record.fields), &message)
+    fn wrong_length(&self, record: &Record) -> TraceError {
+        let message = wrong_length(record.len(), self.header.len());
+        self.at_line(record.line, Some(record.len()), &message)
     }
 
     fn malformed(&self, malformed: &Malformed) -> TraceError {
@@ -218,16 +213,17 @@ impl<'a> TraceFile<'a> {
     }
 
     /// An error at a byte of a file that is not, or not yet, known to be text.
-    fn at_byte(&self, bytes: &[u8], at: usize, message: &str) -> TraceError {
+    fn at_byte(&self, bytes: &[u8], at: usize, columns: Option<&ColumnsSpec>, message: &str) -> TraceError {
         let sound = String::from_utf8_lossy(&bytes[..at]);
+        let sound = sound.trim_start_matches('\u{feff}');
         let line = 1 + sound.matches('\n').count();
-        let header = Records::of(sound.trim_start_matches('\u{feff}')).next();
-        let (Some(Ok(header)), true) = (header, line > 1) else {
+        let separator = dialect_of(sound, columns).separator;
+        let (Some(Ok(header)), true) = (Records::of(sound, separator).next(), line > 1) else {
             return self.at_line(line, None, message);
         };
         let start = sound.rfind('\n').map_or(0, |newline| newline + 1);
-        let column = sound[start..].matches(',').count();
-        TraceError { column: names(&header).into_iter().nth(column), ..self.at_line(line, None, message) }
+        let column = sound[start..].matches(separator as char).count();
+        TraceError { column: header.to_vec().into_iter().nth(column), ..self.at_line(line, None, message) }
     }
 
     fn error(&self, line: Option<usize>, column: Option<usize>, message: &str) -> TraceError {
@@ -240,6 +236,18 @@ impl<'a> TraceFile<'a> {
     }
 }
 
-fn names(header: &Record<'_>) -> Vec<String> {
-    fields(header).into_iter().map(Cow::into_owned).collect()
+/// The dialect of a text whose first line that is not blank is the header.
+fn dialect_of(text: &str, columns: Option<&ColumnsSpec>) -> Dialect {
+    let header = text.lines().find(|line| !line.trim_ascii().is_empty());
+    Dialect::of(header.unwrap_or_default(), columns)
+}
+
+/// What is said about a row with too few or too many fields.
+pub fn wrong_length(found: usize, expected: usize) -> String {
+    format!("{found} {}, but the header has {expected}", if found == 1 { "field" } else { "fields" })
+}
+
+/// What is said about a timestamp that is earlier than the one before.
+pub fn goes_back(before: &str, stamp: &str) -> String {
+    format!("the timestamp goes back from `{before}` to `{stamp}`; sort the rows by it")
 }

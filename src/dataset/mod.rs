@@ -6,6 +6,7 @@ mod clean;
 mod clock;
 mod columns;
 mod csv_rows;
+mod dialect;
 mod fetch;
 mod inspect;
 mod json_lines;

@@ -93,11 +93,10 @@ fn unreadable(path: &Path, error: &std::io::Error) -> TraceError {
 /// As [`read_trace`].
 pub fn parse_trace(name: &str, bytes: &[u8]) -> Result<Trace, TraceError> {
     let bytes = unpack(name, bytes)?;
-    let rows = Rows::of(name, &bytes)?;
-    recognised(rows)
+    recognised(Rows::of(name, &bytes, None)?)
 }
 
-/// Reads a trace from bytes whose columns are named, if they are.
+/// Reads a trace from bytes whose columns and whose form are given, if they are.
 ///
 /// # Errors
 /// As [`read_trace_as`].
@@ -106,11 +105,11 @@ pub fn parse_trace_as(
     bytes: &[u8],
     columns: Option<&ColumnsSpec>,
 ) -> Result<Trace, PrepareError> {
-    let Some(columns) = columns else {
-        return parse_trace(name, bytes).map_err(PrepareError::Trace);
-    };
     let bytes = unpack(name, bytes).map_err(PrepareError::Trace)?;
-    let rows = Rows::of(name, &bytes).map_err(PrepareError::Trace)?;
-    let layout = mapped(rows.names(), columns).map_err(PrepareError::Slice)?;
-    layout.read(&rows).map_err(PrepareError::Trace)
+    let rows = Rows::of(name, &bytes, columns).map_err(PrepareError::Trace)?;
+    match columns.and_then(|columns| columns.requests.as_ref()) {
+        None => recognised(rows),
+        Some(requests) => mapped(rows.names(), requests).map_err(PrepareError::Slice)?.read(&rows),
+    }
+    .map_err(PrepareError::Trace)
 }

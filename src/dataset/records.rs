@@ -1,16 +1,35 @@
-//! The records of a CSV text with their line numbers: RFC 4180, strict about quotes.
+//! The records of a CSV text with their line numbers. The `csv` crate splits them into fields; it accepts quotes and
+//! carriage returns anywhere, so each record is first checked against RFC 4180.
 
-use std::borrow::Cow;
+use std::collections::VecDeque;
+
+use csv::{ReaderBuilder, StringRecord};
 
 /// One record: usually one line, more where a quoted field holds line ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Record<'a> {
+#[derive(Debug, Clone)]
+pub struct Record {
     /// The line it starts on, counted from 1.
     pub line: usize,
-    /// Its text, without its line end.
-    pub text: &'a str,
+    fields: StringRecord,
+    shape: Shape,
+}
+
+impl Record {
     /// Number of fields.
-    pub fields: usize,
+    pub fn len(&self) -> usize {
+        self.shape.fields
+    }
+
+    /// A field without its quotes, or without the spaces around it where it has none.
+    pub fn field(&self, at: usize) -> &str {
+        let field = self.fields.get(at).unwrap_or_default();
+        if self.shape.quoted.contains(&at) { field } else { field.trim_ascii() }
+    }
+
+    /// All fields.
+    pub fn to_vec(&self) -> Vec<String> {
+        (0..self.len()).map(|at| self.field(at).to_string()).collect()
+    }
 }
 
 /// A record that breaks the rules of CSV.
@@ -24,11 +43,13 @@ pub struct Malformed {
     pub message: &'static str,
 }
 
-/// Walks over the records of a text; blank lines are passed over.
-#[derive(Debug, Clone)]
-pub struct Records<'a> {
-    rest: &'a str,
-    line: usize,
+/// How a sound record is written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// Number of fields.
+    pub fields: usize,
+    /// Those in quotes.
+    quoted: Vec<usize>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -43,111 +64,153 @@ enum State {
     Closed,
 }
 
-impl<'a> Records<'a> {
-    /// The records of a whole text.
-    pub fn of(text: &'a str) -> Self {
-        Self { rest: text, line: 1 }
-    }
-
-    /// What is not yet walked over.
-    pub fn rest(&self) -> &'a str {
-        self.rest
-    }
-
-    /// The next line or quoted lines, blank or not.
-    fn scan(&mut self) -> Result<Record<'a>, Malformed> {
-        let bytes = self.rest.as_bytes();
-        let (first_line, mut line) = (self.line, self.line);
-        let (mut field, mut state) = (0, State::Start);
-        let (mut end, mut next) = (bytes.len(), bytes.len());
-        let malformed = |line, field, message| Malformed { line, field, message };
-        for (at, &byte) in bytes.iter().enumerate() {
+impl Shape {
+    /// Checks a record without its line end, which starts on a line of the file.
+    ///
+    /// # Errors
+    /// A quote or a carriage return that must not stand where it stands.
+    pub fn of(text: &str, separator: u8, first_line: usize) -> Result<Self, Malformed> {
+        if memchr::memchr2(b'"', b'\r', text.as_bytes()).is_none() {
+            let separators = text.bytes().filter(|&byte| byte == separator).count();
+            return Ok(Self { fields: separators + 1, quoted: Vec::new() });
+        }
+        let mut shape = Self { fields: 1, quoted: Vec::new() };
+        let (mut line, mut state) = (first_line, State::Start);
+        let malformed =
+            |line, shape: &Self, message| Err(Malformed { line, field: shape.fields - 1, message });
+        for byte in text.bytes() {
             state = match (state, byte) {
                 (State::Quoted, b'"') => State::Closed,
                 (State::Quoted, _) => {
                     line += usize::from(byte == b'\n');
                     State::Quoted
                 }
-                (State::Start | State::Closed, b'"') => State::Quoted,
-                (_, b',') => {
-                    field += 1;
+                (State::Start, b'"') => {
+                    shape.quoted.push(shape.fields - 1);
+                    State::Quoted
+                }
+                (State::Closed, b'"') => State::Quoted,
+                (_, byte) if byte == separator => {
+                    shape.fields += 1;
                     State::Start
-                }
-                (_, b'\r') if at + 1 == bytes.len() || bytes[at + 1] == b'\n' => {
-                    (end, next) = (at, at + 2);
-                    break;
-                }
-                (_, b'\n') => {
-                    (end, next) = (at, at + 1);
-                    break;
                 }
                 (_, b'\r') => {
                     let message = "a carriage return that no line feed follows; end lines with LF or CRLF";
-                    return Err(malformed(line, field, message));
+                    return malformed(line, &shape, message);
                 }
                 (State::Bare, b'"') => {
                     let message = "a quote inside a field; put the field in quotes and double this one";
-                    return Err(malformed(line, field, message));
+                    return malformed(line, &shape, message);
                 }
                 (State::Closed, _) => {
                     let message = "text behind a closing quote; double a quote that belongs to the field";
-                    return Err(malformed(line, field, message));
+                    return malformed(line, &shape, message);
                 }
                 (State::Start | State::Bare, _) => State::Bare,
             };
         }
         if state == State::Quoted {
             let message = "a quote that is opened in this record is never closed";
-            return Err(malformed(first_line, field, message));
+            return malformed(first_line, &shape, message);
         }
-        let text = &self.rest[..end];
-        self.rest = self.rest.get(next..).unwrap_or_default();
-        self.line = line + 1;
-        Ok(Record { line: first_line, text, fields: field + 1 })
+        Ok(shape)
     }
 }
 
-impl<'a> Iterator for Records<'a> {
-    type Item = Result<Record<'a>, Malformed>;
+/// Splits one record after the other.
+#[derive(Debug)]
+pub struct Splitter {
+    separator: u8,
+    reader: csv::Reader<VecDeque<u8>>,
+}
+
+impl Splitter {
+    /// Splits at a separator.
+    pub fn new(separator: u8) -> Self {
+        let mut builder = ReaderBuilder::new();
+        let reader =
+            builder.has_headers(false).flexible(true).delimiter(separator).from_reader(VecDeque::new());
+        Self { separator, reader }
+    }
+
+    /// Whether a line, without its line end, is blank.
+    pub fn is_blank(&self, text: &str) -> bool {
+        text.bytes().all(|byte| byte.is_ascii_whitespace() && byte != self.separator)
+    }
+
+    /// The fields of a record that is not blank, without its line end.
+    ///
+    /// # Errors
+    /// A quote or a carriage return that must not stand where it stands.
+    pub fn split(&mut self, text: &str, line: usize) -> Result<Record, Malformed> {
+        // The reader consumes a checked record whole and asks for no further line.
+        let shape = Shape::of(text, self.separator, line)?;
+        self.reader.get_mut().extend(text.bytes().chain([b'\n']));
+        let mut fields = StringRecord::new();
+        match self.reader.read_record(&mut fields) {
+            Ok(true) => Ok(Record { line, fields, shape }),
+            _ => Err(Malformed { line, field: 0, message: "this record cannot be read" }),
+        }
+    }
+}
+
+/// Walks over the records of a text; blank lines are passed over. Ends behind the first malformed record.
+pub struct Records<'a> {
+    rest: &'a str,
+    line: usize,
+    splitter: Splitter,
+}
+
+impl<'a> Records<'a> {
+    /// The records of a whole text.
+    pub fn of(text: &'a str, separator: u8) -> Self {
+        Self { rest: text, line: 1, splitter: Splitter::new(separator) }
+    }
+
+    /// The text below the last record.
+    pub fn rest(&self) -> &'a str {
+        self.rest
+    }
+
+    /// The next line, or the next lines up to one that ends outside of quotes.
+    fn take_lines(&mut self) -> &'a str {
+        let (mut end, mut quotes) = (0, 0);
+        for line in self.rest.split_inclusive('\n') {
+            end += line.len();
+            self.line += usize::from(line.ends_with('\n'));
+            quotes += memchr::memchr_iter(b'"', line.as_bytes()).count();
+            if quotes % 2 == 0 {
+                break;
+            }
+        }
+        let (lines, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        without_line_end(lines)
+    }
+}
+
+/// A line without its LF or CRLF.
+pub fn without_line_end(line: &str) -> &str {
+    let line = line.strip_suffix('\n').unwrap_or(line);
+    line.strip_suffix('\r').unwrap_or(line)
+}
+
+impl Iterator for Records<'_> {
+    type Item = Result<Record, Malformed>;
 
     fn next(&mut self) -> Option<Self::Item> {
         while !self.rest.is_empty() {
-            match self.scan() {
-                Ok(record) if record.text.trim_ascii().is_empty() => {}
-                Ok(record) => return Some(Ok(record)),
-                Err(malformed) => {
+            let line = self.line;
+            let text = self.take_lines();
+            if !self.splitter.is_blank(text) {
+                let record = self.splitter.split(text, line);
+                if record.is_err() {
                     self.rest = "";
-                    return Some(Err(malformed));
                 }
+                return Some(record);
             }
         }
         None
-    }
-}
-
-/// The fields of a record: quotes are taken off, spaces around a field without quotes too.
-pub fn fields<'a>(record: &Record<'a>) -> Vec<Cow<'a, str>> {
-    let mut fields = Vec::with_capacity(record.fields);
-    let (mut start, mut quoted) = (0, false);
-    for (at, byte) in record.text.bytes().enumerate() {
-        match byte {
-            b'"' => quoted = !quoted,
-            b',' if !quoted => {
-                fields.push(field(&record.text[start..at]));
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    fields.push(field(&record.text[start..]));
-    fields
-}
-
-fn field(text: &str) -> Cow<'_, str> {
-    match text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) {
-        Some(inside) if inside.contains('"') => Cow::Owned(inside.replace("\"\"", "\"")),
-        Some(inside) => Cow::Borrowed(inside),
-        None => Cow::Borrowed(text.trim_ascii()),
     }
 }
 
@@ -156,11 +219,12 @@ mod tests {
     use super::*;
 
     fn lines(text: &str) -> Vec<(usize, usize)> {
-        Records::of(text).map(|record| record.map(|record| (record.line, record.fields)).unwrap()).collect()
+        let records = Records::of(text, b',');
+        records.map(|record| record.map(|record| (record.line, record.len())).unwrap()).collect()
     }
 
     fn malformed(text: &str) -> (usize, usize) {
-        let malformed = Records::of(text).find_map(Result::err).unwrap();
+        let malformed = Records::of(text, b',').find_map(Result::err).unwrap();
         (malformed.line, malformed.field)
     }
 
@@ -168,6 +232,7 @@ mod tests {
     fn blank_lines_and_quoted_line_ends_count_as_lines() {
         let text = "a,b\n\n  \r\n\"x\ny\",1\r\nc,d";
         assert_eq!(lines(text), [(1, 2), (4, 2), (6, 2)]);
+        assert_eq!(lines("\r\n\na,b\r\n\r\nc,d\r\n"), [(3, 2), (5, 2)]);
     }
 
     #[test]
@@ -177,12 +242,26 @@ mod tests {
         assert_eq!(malformed("a,b\n1,2\"3\""), (2, 1));
         assert_eq!(malformed("a,b\r1,2\r"), (1, 1));
         assert_eq!(malformed("a\n \"b\""), (2, 0));
+        assert_eq!(malformed("\ra,b"), (1, 0));
     }
 
     #[test]
     fn fields_lose_their_quotes_and_the_spaces_around_them() {
         let text = "\"a\"\"b\",\"c,d\", e ,\"\",\" f \"";
-        let record = Records::of(text).next().unwrap().unwrap();
-        assert_eq!(fields(&record), ["a\"b", "c,d", "e", "", " f "]);
+        let record = Records::of(text, b',').next().unwrap().unwrap();
+        assert_eq!(record.to_vec(), ["a\"b", "c,d", "e", "", " f "]);
+        let record = Records::of("\t \" \t", b'\t').next().unwrap();
+        assert!(record.is_err());
+        let record = Records::of("\t\t", b'\t').next().unwrap().unwrap();
+        assert_eq!(record.to_vec(), ["", "", ""]);
+    }
+
+    #[test]
+    fn what_lies_below_a_record_begins_with_the_next_line() {
+        for text in ["a,b\r\nc", "a,b\nc", "\r\n\na,b\r\nc"] {
+            let mut records = Records::of(text, b',');
+            records.next();
+            assert_eq!(records.rest(), "c", "{text:?}");
+        }
     }
 }

@@ -5,11 +5,12 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use super::dialect::Decimal;
 use super::json_lines::{nanoseconds_of, number_of, object_keys, values_of};
 use super::layout::{Layout, mapped, recognise};
-use super::locate::{Expect, TraceFile};
+use super::locate::{Expect, TraceFile, goes_back, wrong_length};
 use super::prepare_error::PrepareError;
-use super::records::{Records, fields};
+use super::records::{Malformed, Record, Splitter, without_line_end};
 use super::trace::TraceError;
 use crate::spec::{ColumnsSpec, TimestampUnit};
 
@@ -39,12 +40,15 @@ pub enum Row<'a> {
 }
 
 /// Reads the rows of a trace.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct RowReader {
     name: String,
     /// The names of the columns, or the keys of the first object.
     header: Vec<String>,
-    is_json: bool,
+    /// What splits the lines of CSV; `None` for JSON lines.
+    csv: Option<Splitter>,
+    /// What separates the fractions of numbers.
+    decimal: Decimal,
     /// The column of time, and what it holds.
     time: (usize, TimestampUnit),
     /// The other columns that are read.
@@ -83,21 +87,23 @@ impl Stamp {
 }
 
 /// The fields of a row.
-enum Fields<'t> {
+enum Fields {
     /// All of them, by their positions in the header.
-    Text(Vec<Cow<'t, str>>),
+    Text(Record),
     /// Those that are read: the time, then the others.
     Json(Vec<Option<Value>>),
 }
 
-impl Fields<'_> {
+impl Fields {
     /// The time, which stands in column `at`.
-    fn stamp(&self, at: usize, unit: TimestampUnit) -> Result<Stamp, String> {
+    fn stamp(&self, at: usize, unit: TimestampUnit, decimal: &mut Decimal) -> Result<Stamp, String> {
         match (self, unit) {
-            (Fields::Text(fields), TimestampUnit::DateTime) => {
-                Expect::DateTime.nanoseconds(&fields[at]).map(Stamp::Date)
+            (Fields::Text(record), TimestampUnit::DateTime) => {
+                Expect::DateTime.nanoseconds(record.field(at)).map(Stamp::Date)
             }
-            (Fields::Text(fields), unit) => Expect::Stamp(unit).number(&fields[at]).map(Stamp::Number),
+            (Fields::Text(record), unit) => {
+                Expect::Stamp(unit).number(record.field(at), decimal).map(Stamp::Number)
+            }
             (Fields::Json(values), TimestampUnit::DateTime) => {
                 nanoseconds_of(values[0].as_ref()).map(Stamp::Date)
             }
@@ -108,9 +114,9 @@ impl Fields<'_> {
     }
 
     /// The number in column `at`, the one that is read as number `index` after the time.
-    fn number(&self, index: usize, at: usize, expect: Expect) -> Result<f64, String> {
+    fn number(&self, index: usize, at: usize, expect: Expect, decimal: &mut Decimal) -> Result<f64, String> {
         match self {
-            Fields::Text(fields) => expect.number(&fields[at]),
+            Fields::Text(record) => expect.number(record.field(at), decimal),
             Fields::Json(values) => number_of(values[index + 1].as_ref(), expect),
         }
     }
@@ -118,7 +124,7 @@ impl Fields<'_> {
     /// The time as it is written.
     fn time_text(&self, at: usize) -> Cow<'_, str> {
         match self {
-            Fields::Text(fields) => Cow::Borrowed(&fields[at]),
+            Fields::Text(record) => Cow::Borrowed(record.field(at)),
             Fields::Json(values) => Cow::Owned(values[0].as_ref().map(Value::to_string).unwrap_or_default()),
         }
     }
@@ -135,15 +141,16 @@ impl RowReader {
         let at_first = |message: String| {
             PrepareError::Trace(TraceError { file: name.to_string(), line: Some(1), column: None, message })
         };
-        let header = if is_json {
+        let (header, csv, decimal) = if is_json {
             let text = std::str::from_utf8(first)
                 .map_err(|_| at_first("a byte that is not UTF-8; save the file as UTF-8".to_string()))?;
-            object_keys(text.trim_ascii()).map_err(at_first)?
+            (object_keys(text.trim_ascii()).map_err(at_first)?, None, Decimal::Point)
         } else {
-            TraceFile::new(name, first).map_err(PrepareError::Trace)?.header
+            let file = TraceFile::new(name, first, columns).map_err(PrepareError::Trace)?;
+            (file.header, Some(Splitter::new(file.dialect.separator)), file.dialect.decimal)
         };
-        let layout = match columns {
-            Some(columns) => mapped(&header, columns).map_err(PrepareError::Slice)?,
+        let layout = match columns.and_then(|columns| columns.requests.as_ref()) {
+            Some(requests) => mapped(&header, requests).map_err(PrepareError::Slice)?,
             None => recognise(&header, is_json).map_err(at_first)?,
         };
         let (time, columns, requests) = match layout {
@@ -158,7 +165,8 @@ impl RowReader {
         Ok(Self {
             name: name.to_string(),
             header,
-            is_json,
+            csv,
+            decimal,
             time,
             columns,
             requests,
@@ -170,7 +178,7 @@ impl RowReader {
 
     /// Whether the first line is a row, to be given to [`RowReader::read`] like all others; else it is a header.
     pub fn begins_with_a_row(&self) -> bool {
-        self.is_json
+        self.csv.is_none()
     }
 
     /// Whether the rows are requests; else they are those of a numeric table.
@@ -184,10 +192,10 @@ impl RowReader {
     }
 
     /// Whether a line is the header once more, as a file begins that was rotated.
-    pub fn is_header(&self, text: &str) -> bool {
-        let record = Records::of(text).next();
-        !self.is_json
-            && record.is_some_and(|record| record.is_ok_and(|record| fields(&record) == self.header))
+    pub fn is_header(&mut self, text: &str) -> bool {
+        let text = without_line_end(text);
+        let csv = self.csv.as_mut().filter(|csv| !csv.is_blank(text));
+        csv.is_some_and(|csv| csv.split(text, 1).is_ok_and(|record| record.to_vec() == self.header))
     }
 
     /// Reads the row on line `line` of the file, counted from 1; `None` for a blank line.
@@ -196,8 +204,8 @@ impl RowReader {
     /// A row with too few or too many fields, with a value that must not stand there, or with a time before that of
     /// the row before it. Such a row changes nothing: the next one is read as if it were not there.
     pub fn read(&mut self, text: &str, line: usize) -> Result<Option<Row<'_>>, TraceError> {
-        let text = text.trim_ascii();
-        if text.is_empty() {
+        let text = without_line_end(text);
+        if self.csv.as_ref().map_or_else(|| text.trim_ascii().is_empty(), |csv| csv.is_blank(text)) {
             return Ok(None);
         }
         let error = |column: Option<usize>, message: String| TraceError {
@@ -206,41 +214,34 @@ impl RowReader {
             column: column.and_then(|column| self.header.get(column).cloned()),
             message,
         };
-        let fields = if self.is_json {
-            let columns = self.columns.iter().map(|&(column, _)| column);
-            let keys = std::iter::once(self.time.0).chain(columns);
-            let values = values_of(text, keys.map(|key| self.header[key].as_str()).collect());
-            Fields::Json(values.map_err(|message| error(None, message))?)
-        } else if text.contains('"') {
-            match Records::of(text).next() {
-                Some(Ok(record)) => Fields::Text(fields(&record)),
-                Some(Err(malformed)) => {
-                    return Err(error(Some(malformed.field), malformed.message.to_string()));
-                }
-                None => return Ok(None),
+        let mut decimal = self.decimal;
+        let fields = match &mut self.csv {
+            None => {
+                let columns = self.columns.iter().map(|&(column, _)| column);
+                let keys = std::iter::once(self.time.0).chain(columns);
+                let values =
+                    values_of(text.trim_ascii(), keys.map(|key| self.header[key].as_str()).collect());
+                Fields::Json(values.map_err(|message| error(None, message))?)
             }
-        } else {
-            Fields::Text(text.split(',').map(|field| Cow::Borrowed(field.trim_ascii())).collect())
+            Some(csv) => {
+                let malformed = |fault: Malformed| error(Some(fault.field), fault.message.to_string());
+                let record = csv.split(text, line).map_err(malformed)?;
+                if record.len() != self.header.len() {
+                    let message = wrong_length(record.len(), self.header.len());
+                    return Err(error(Some(record.len()), message));
+                }
+                Fields::Text(record)
+            }
         };
-        if let Fields::Text(own) = &fields
-            && own.len() != self.header.len()
-        {
-            let fields = if own.len() == 1 { "field" } else { "fields" };
-            let message = format!("{} {fields}, but the header has {}", own.len(), self.header.len());
-            return Err(error(Some(own.len()), message));
-        }
         let (at, unit) = self.time;
-        let stamp = fields.stamp(at, unit).map_err(|message| error(Some(at), message))?;
+        let stamp = fields.stamp(at, unit, &mut decimal).map_err(|message| error(Some(at), message))?;
         if let Some((_, before)) = self.last.as_ref().filter(|(last, _)| stamp < *last) {
-            let message = format!(
-                "the timestamp goes back from `{before}` to `{}`; sort the rows by it",
-                fields.time_text(at)
-            );
+            let message = goes_back(before, &fields.time_text(at));
             return Err(error(Some(at), message));
         }
         self.values.clear();
         for (index, &(column, expect)) in self.columns.iter().enumerate() {
-            let value = fields.number(index, column, expect);
+            let value = fields.number(index, column, expect, &mut decimal);
             let value = value.map_err(|message| error(Some(column), message))?;
             self.values.push(value);
         }
@@ -249,6 +250,7 @@ impl RowReader {
         *last = stamp;
         text.clear();
         text.push_str(&fields.time_text(at));
+        self.decimal = decimal;
         let time_s = stamp.since(first, unit);
         let clock_s = first.clock_s(unit) + time_s;
         Ok(Some(match (self.requests, self.values.as_slice()) {
@@ -266,6 +268,7 @@ mod tests {
 
     use super::*;
     use crate::dataset::{Trace, parse_trace, parse_trace_as};
+    use crate::spec::RequestColumns;
 
     const BURSTGPT: &str = "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n\
         5,ChatGPT,472,18,490,Conversation log\n\n45, \"GPT-4\" ,1087,230,1317,API log\n45,ChatGPT,0,0,0,API log\n";
@@ -314,14 +317,14 @@ mod tests {
     const MOONCAKE: &str = include_str!("../../tests/fixtures/mooncake.jsonl");
 
     fn chat(timestamp_unit: TimestampUnit) -> ColumnsSpec {
-        ColumnsSpec {
+        ColumnsSpec::from(RequestColumns {
             timestamp: "at".to_string(),
             timestamp_unit,
             request_tokens: "in".to_string(),
             response_tokens: "out".to_string(),
             llm: None,
             log_type: None,
-        }
+        })
     }
 
     #[test]

@@ -6,10 +6,11 @@ use super::json_lines::JsonLines;
 use super::locate::{Expect, TraceFile};
 use super::parquet::ParquetFile;
 use super::trace::TraceError;
+use crate::spec::ColumnsSpec;
 
 /// The rows of a trace file.
 pub enum Rows<'a> {
-    /// Comma-separated values.
+    /// Values that commas, semicolons or tabs separate.
     Csv(TraceFile<'a>),
     /// One JSON object on each line.
     JsonLines(JsonLines<'a>),
@@ -18,18 +19,18 @@ pub enum Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    /// Tells the format and reads the names of the columns.
+    /// Tells the format and reads the names of the columns; `columns` may say how a CSV file is written.
     ///
     /// # Errors
     /// A file without rows, or with a first row or a footer that cannot be understood.
-    pub fn of(name: &'a str, bytes: &'a [u8]) -> Result<Self, TraceError> {
+    pub fn of(name: &'a str, bytes: &'a [u8], columns: Option<&ColumnsSpec>) -> Result<Self, TraceError> {
         if bytes.starts_with(b"PAR1") {
             return ParquetFile::new(name, bytes).map(|file| Rows::Parquet(Box::new(file)));
         }
         if bytes.trim_ascii_start().starts_with(b"{") {
             return JsonLines::new(name, bytes).map(Rows::JsonLines);
         }
-        TraceFile::new(name, bytes).map(Rows::Csv)
+        TraceFile::new(name, bytes, columns).map(Rows::Csv)
     }
 
     /// The names of the columns.

@@ -1,7 +1,7 @@
-//! Reads a large plain CSV file piece by piece, and hashes it on the way: its text is never in memory as a whole.
+//! Reads a large plain CSV file block by block, and hashes it on the way: its text is never in memory as a whole.
 //!
-//! Whatever is not plain CSV, or not sound, is given up at once and left to the reader of whole files, which tells the
-//! format and finds the line and the column of what is wrong.
+//! Any file that is not plain CSV or has an error is left to the reader of whole files, which tells the format and finds
+//! the line and the column of the error.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -10,26 +10,27 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 
 use super::columns::Table;
-use super::csv_rows::PlainRows;
-use super::layout::{Layout, mapped, recognise};
+use super::csv_rows::{PIECE_BYTES, PlainRows};
+use super::layout::{mapped, recognise};
 use super::locate::TraceFile;
 use super::trace::Trace;
 use crate::spec::ColumnsSpec;
 use crate::text::hex;
 
-/// Bytes that are read at a time: few enough to stay in a core's cache until they are hashed and parsed.
-const PIECE_BYTES: usize = 1 << 19;
-/// Pieces that are parsed side by side, while as many are read.
-const PIECES_AT_ONCE: usize = 8;
+/// Smaller files are read at once.
+const SMALLEST: usize = 1 << 19;
+/// A header ends within so many bytes, or the file is read at once.
+const LONGEST_HEADER: u64 = 1 << 16;
 
-/// The trace of a plain file and the SHA-256 of its content; `None` for any other file, and for one that fits into a
-/// piece. A file that can be read only once, such as a pipe, is not touched.
+/// The trace of a plain file and the SHA-256 of its content; `None` for any other file, and for a small one. A file that
+/// can be read only once, such as a pipe, is not touched.
 pub fn read_plain_file(path: &Path, columns: Option<&ColumnsSpec>) -> Option<(Trace, String)> {
     let file = File::open(path).ok()?;
     let metadata = file.metadata().ok()?;
     let length = usize::try_from(metadata.len()).ok()?;
-    let in_pieces = metadata.is_file() && length > PIECE_BYTES;
-    in_pieces.then(|| read_plain(file, length, PIECE_BYTES, columns)).flatten()
+    (metadata.is_file() && length > SMALLEST)
+        .then(|| read_plain(file, length, PIECE_BYTES, columns))
+        .flatten()
 }
 
 fn read_plain(
@@ -38,103 +39,37 @@ fn read_plain(
     piece_bytes: usize,
     columns: Option<&ColumnsSpec>,
 ) -> Option<(Trace, String)> {
-    let mut pieces = Pieces { file, piece_bytes, hash: Sha256::new(), rest: Vec::new(), whole: false };
-    let mut wave = Vec::new();
-    let mut next = Vec::new();
-    pieces.read(&mut wave).ok()?;
-    let (layout, header, mut rows) = begin(wave.first_mut()?, columns)?;
-    // The pieces of one wave are parsed while those of the next are read.
-    while !wave.is_empty() {
-        let (sound, read) = rayon::join(
-            || {
-                let texts = wave.iter().map(|piece| plain_text(piece.content()));
-                texts.collect::<Option<Vec<_>>>().is_some_and(|texts| rows.take(&texts, length))
-            },
-            || pieces.read(&mut next),
-        );
-        read.ok().filter(|()| sound)?;
-        std::mem::swap(&mut wave, &mut next);
-    }
-    let table = Table::of(rows.into_columns());
+    let mut file = Hashed { file, hash: Sha256::new() };
+    let mut head = Vec::new();
+    file.by_ref().take(LONGEST_HEADER).read_to_end(&mut head).ok()?;
+    // A character may be cut at the end of the head, a line is not.
+    let whole = memchr::memrchr(b'\n', &head)? + 1;
+    let is_csv = !head.trim_ascii_start().starts_with(b"{");
+    let begin = TraceFile::new("", &head[..whole], columns).ok().filter(|_| is_csv)?;
+    let layout = match columns.and_then(|columns| columns.requests.as_ref()) {
+        Some(requests) => mapped(&begin.header, requests).ok()?,
+        None => recognise(&begin.header, false).ok()?,
+    };
+    let rows = PlainRows::new(begin.header.len(), begin.dialect, &layout.wanted(), piece_bytes);
+    let first_rows = &head[whole - begin.rows.len()..];
+    let table = Table::of(rows.read(first_rows.chain(&mut file), length)?);
     if table.is_empty() {
         return None;
     }
-    Some((layout.trace(table, &header).ok()?, hex(&pieces.hash.finalize())))
+    Some((layout.trace(table, &begin.header).ok()?, hex(&file.hash.finalize())))
 }
 
-/// Reads the header off the first piece.
-fn begin(first: &mut Piece, columns: Option<&ColumnsSpec>) -> Option<(Layout, Vec<String>, PlainRows)> {
-    let is_csv = !first.content().trim_ascii_start().starts_with(b"{");
-    let file = TraceFile::new("", first.content()).ok().filter(|_| is_csv)?;
-    let layout = match columns {
-        Some(columns) => mapped(&file.header, columns).ok()?,
-        None => recognise(&file.header, false).ok()?,
-    };
-    let rows = PlainRows::new(file.header.len(), &layout.wanted());
-    let (header, rows_bytes) = (file.header.clone(), file.rows().len());
-    first.start = first.end - rows_bytes;
-    Some((layout, header, rows))
-}
-
-/// Text whose fields are what stands between commas.
-fn plain_text(bytes: &[u8]) -> Option<&str> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    memchr::memchr2(b'"', 0, bytes).is_none().then_some(text)
-}
-
-/// A part of a file that ends with a row.
-#[derive(Default)]
-struct Piece {
-    bytes: Vec<u8>,
-    start: usize,
-    end: usize,
-}
-
-impl Piece {
-    fn content(&self) -> &[u8] {
-        &self.bytes[self.start..self.end]
-    }
-}
-
-/// A file in pieces.
-struct Pieces<F> {
+/// A file that is hashed as it is read.
+struct Hashed<F> {
     file: F,
-    piece_bytes: usize,
     hash: Sha256,
-    /// The beginning of a row whose end is not read yet.
-    rest: Vec<u8>,
-    whole: bool,
 }
 
-impl<F: Read> Pieces<F> {
-    /// Reads the next pieces into buffers that were used before; none at the end of the file.
-    fn read(&mut self, wave: &mut Vec<Piece>) -> io::Result<()> {
-        let mut count = 0;
-        while count < PIECES_AT_ONCE && !self.whole {
-            if wave.len() == count {
-                wave.push(Piece::default());
-            }
-            self.read_piece(&mut wave[count])?;
-            count += usize::from(wave[count].end > 0);
-        }
-        wave.truncate(count);
-        Ok(())
-    }
-
-    fn read_piece(&mut self, piece: &mut Piece) -> io::Result<()> {
-        piece.bytes.clear();
-        piece.bytes.append(&mut self.rest);
-        let known = piece.bytes.len();
-        self.file.by_ref().take(self.piece_bytes as u64).read_to_end(&mut piece.bytes)?;
-        let read = &piece.bytes[known..];
-        self.hash.update(read);
-        self.whole = read.is_empty();
-        // A row that is longer than a piece is read in several.
-        let end =
-            if self.whole { Some(known) } else { memchr::memrchr(b'\n', read).map(|at| known + at + 1) };
-        (piece.start, piece.end) = (0, end.unwrap_or(0));
-        self.rest.extend_from_slice(&piece.bytes[piece.end..]);
-        Ok(())
+impl<F: Read> Read for Hashed<F> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.hash.update(&buffer[..read]);
+        Ok(read)
     }
 }
 
@@ -178,7 +113,7 @@ mod tests {
         assert!(streamed(&format!("{HEADER}\n{good}"), 100).is_some());
         for bad in [
             "4,ChatGPT,472,18,490,API log\n",
-            "5,\"ChatGPT\",472,18,490,API log\n",
+            "5,\"Chat\nGPT\",472,18,490,API log\n",
             "5,ChatGPT,472,18,490\n",
             "5,ChatGPT,x,18,490,API log\n",
             "5,Chat\0GPT,472,18,490,API log\n",

@@ -110,15 +110,6 @@ impl Labels {
         self.codes.push(code);
     }
 
-    /// Appends a row of one of the first few names, if the text begins with it and what follows ends a name; returns its
-    /// length.
-    pub fn push_known(&mut self, text: &[u8], ends: impl Fn(&[u8]) -> bool) -> Option<usize> {
-        let begins = |name: &String| text.strip_prefix(name.as_bytes()).is_some_and(&ends);
-        let code = self.names.iter().take(COMPARED).position(begins)?;
-        self.codes.push(code as u32);
-        Some(self.names[code].len())
-    }
-
     /// The code of a name that was there before.
     fn code(&self, name: &str) -> Option<u32> {
         let early = self.names.iter().take(COMPARED).position(|known| known == name);

@@ -32,8 +32,9 @@ pub use duration::Span;
 pub use file::{
     ClaimCell, ClaimEntry, CleaningSpec, ColumnsSpec, ConformalSpec, DatasetSpec, EvaluationSpec,
     ExperimentSpec, Feature, HUBER_DELTA, JudgedSteps, Loss, Metric, NextRequestSpec, ObjectivePart,
-    ObjectiveSpec, Optimizer, ReportSpec, ResourcesSpec, Schedule, SchedulerSpec, SearchSpec, SeriesSpec,
-    SlurmSpec, SplitSpec, Strategy, TaskSpec, TimestampUnit, TrainingSpec, UncertaintySpec, WindowLoadSpec,
+    ObjectiveSpec, Optimizer, ReportSpec, RequestColumns, ResourcesSpec, Schedule, SchedulerSpec, SearchSpec,
+    Separator, SeriesSpec, SlurmSpec, SplitSpec, Strategy, TaskSpec, TimestampUnit, TrainingSpec,
+    UncertaintySpec, WindowLoadSpec,
 };
 pub use model::{
     BASELINES, BoostedTreesSpec, DlinearSpec, EnsembleSpec, EwmaSpec, FEWEST_STEPS, FilterUnits, GapFamily,

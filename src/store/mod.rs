@@ -251,5 +251,5 @@ fn identity(path: &Path) -> Option<(u64, u64)> {
 
 /// Now, as the store writes it: RFC 3339 in UTC, to the millisecond.
 pub(crate) fn now() -> String {
-    humantime::format_rfc3339_millis(std::time::SystemTime::now()).to_string()
+    format!("{:.3}", jiff::Timestamp::now())
 }

@@ -241,6 +241,12 @@ fn columns_are_named_on_the_command_line_as_in_an_experiment_file() {
     };
     let facts: serde_json::Value = serde_json::from_slice(&with(&columns).stdout).unwrap();
     assert_eq!((&facts["rows"], &facts["span_s"]), (&2.into(), &1.5.into()));
+    let facts_of_file = facts;
+    std::fs::write(&file, "at\tprompt\tanswer\n0\t10\t2\n1500,0\t20\t3\n").unwrap();
+    let written = ["separator=tab", "decimal_comma=true"];
+    let facts: serde_json::Value =
+        serde_json::from_slice(&with(&[&columns[..], &written].concat()).stdout).unwrap();
+    assert_eq!(facts, facts_of_file);
     let message = |columns: &[&str]| {
         let output = with(columns);
         assert_eq!(output.status.code(), Some(2), "{output:?}");
@@ -248,5 +254,7 @@ fn columns_are_named_on_the_command_line_as_in_an_experiment_file() {
     };
     assert_snapshot!(message(&["timestamp=when", columns[1], columns[2], columns[3]]), @"error: the file has no column `when`; it has: at, prompt, answer");
     assert_snapshot!(message(&columns[..3]), @"error: --column: missing field `response_tokens`");
+    assert!(message(&["decimal_comma=maybe"]).starts_with("error: --column: invalid type: string \"maybe\""));
+    assert!(message(&["separator=|"]).starts_with("error: --column: unknown variant `|`"));
     assert_snapshot!(message(&["timestamp"]), @"error: `--column timestamp` names no column; give ROLE=NAME");
 }

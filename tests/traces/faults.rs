@@ -96,7 +96,7 @@ fn a_header_without_rows() {
 #[test]
 fn an_unknown_header() {
     assert_snapshot!(error("when,what\n1,2\n"), @"trace.csv:1: the header `when,what` is not one that is known; known are BurstGPT (Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type), Azure (TIMESTAMP,ContextTokens,GeneratedTokens), Mooncake (JSON lines with timestamp, input_length, output_length), ServeGen clients (start_s,rate_rps,cv,family,a,b) and numeric tables with a column `date`; name the columns of other requests in [dataset.columns]");
-    assert_snapshot!(error(BURSTGPT.replace(',', ";")), @"trace.csv:1: the header `Timestamp;Model;Request tokens;Response tokens;Total tokens;Log Type` is not one that is known; known are BurstGPT (Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type), Azure (TIMESTAMP,ContextTokens,GeneratedTokens), Mooncake (JSON lines with timestamp, input_length, output_length), ServeGen clients (start_s,rate_rps,cv,family,a,b) and numeric tables with a column `date`; name the columns of other requests in [dataset.columns]");
+    assert_snapshot!(error(BURSTGPT.replace(',', "|")), @"trace.csv:1: the header `Timestamp|Model|Request tokens|Response tokens|Total tokens|Log Type` is not one that is known; known are BurstGPT (Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type), Azure (TIMESTAMP,ContextTokens,GeneratedTokens), Mooncake (JSON lines with timestamp, input_length, output_length), ServeGen clients (start_s,rate_rps,cv,family,a,b) and numeric tables with a column `date`; name the columns of other requests in [dataset.columns]");
 }
 
 #[test]

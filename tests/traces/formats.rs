@@ -5,7 +5,7 @@ use std::io::Write;
 use burstlab::dataset::{
     ColumnValues, NamedColumn, RequestTrace, TableFile, Trace, parse_trace, parse_trace_as, write_table,
 };
-use burstlab::spec::{ColumnsSpec, TimestampUnit};
+use burstlab::spec::{ColumnsSpec, RequestColumns, TimestampUnit};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use insta::assert_snapshot;
@@ -26,14 +26,14 @@ fn read(bytes: &[u8], columns: Option<&ColumnsSpec>) -> RequestTrace {
 }
 
 fn columns(timestamp: &str, timestamp_unit: TimestampUnit) -> ColumnsSpec {
-    ColumnsSpec {
+    ColumnsSpec::from(RequestColumns {
         timestamp: timestamp.to_string(),
         timestamp_unit,
         request_tokens: "in".to_string(),
         response_tokens: "out".to_string(),
         llm: None,
         log_type: None,
-    }
+    })
 }
 
 fn gzip(text: &str) -> Vec<u8> {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burstlab::dataset::{RequestTrace, SeriesTrace, Trace, parse_trace, parse_trace_as};
-use burstlab::spec::{ColumnsSpec, TimestampUnit};
+use burstlab::spec::{ColumnsSpec, RequestColumns, TimestampUnit};
 use insta::assert_snapshot;
 
 use crate::{AZURE, requests};
@@ -61,14 +61,14 @@ fn a_time_zone_and_a_date_in_the_wrong_place_are_refused() {
     let refused = |name: &str| parse_trace("t.parquet", &bytes(name)).unwrap_err().to_string();
     assert_snapshot!(refused("azure-pandas-berlin"), @r#"t.parquet: column "TIMESTAMP": the times belong to the time zone Europe/Berlin; convert them to UTC, or to clock times without a zone"#);
     let mapped = |timestamp: &str, request_tokens: &str, unit: TimestampUnit| {
-        let columns = ColumnsSpec {
+        let columns = ColumnsSpec::from(RequestColumns {
             timestamp: timestamp.to_string(),
             timestamp_unit: unit,
             request_tokens: request_tokens.to_string(),
             response_tokens: "GeneratedTokens".to_string(),
             llm: None,
             log_type: None,
-        };
+        });
         parse_trace_as("t.parquet", &bytes("azure-pandas-ns"), Some(&columns)).unwrap_err().to_string()
     };
     assert_snapshot!(mapped("TIMESTAMP", "ContextTokens", TimestampUnit::Milliseconds), @r#"t.parquet: column "TIMESTAMP": the column holds values of type datetime; numbers are expected, or set timestamp_unit = "datetime""#);

@@ -1,12 +1,23 @@
-//! `[dataset.columns]`: which column of a table of requests holds what.
+//! `[dataset.columns]`: which column of a table of requests holds what, and how a CSV file is written.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Which columns of a CSV, JSONL or Parquet file hold the requests, for a file whose layout is not known.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+/// Which columns of the file hold the requests, and how its text is written.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "ColumnsTable", into = "ColumnsTable")]
 pub struct ColumnsSpec {
+    /// The columns that hold the requests; without them the layout must be one that is known.
+    pub requests: Option<RequestColumns>,
+    /// What separates the fields of a CSV file; without it, the header decides.
+    pub separator: Option<Separator>,
+    /// Whether the numbers of a CSV file have a decimal comma; without it, the separator and the numbers decide.
+    pub decimal_comma: Option<bool>,
+}
+
+/// The columns of a table of requests whose layout is not one that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestColumns {
     /// Column with the arrival time of each request; the rows must be in its order.
     pub timestamp: String,
     /// What `timestamp` holds.
@@ -16,11 +27,117 @@ pub struct ColumnsSpec {
     /// Column with the generated tokens of each request.
     pub response_tokens: String,
     /// Column with the name of the LLM, for `dataset.llms`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub llm: Option<String>,
     /// Column with the kind of each request, for `dataset.log_types`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_type: Option<String>,
+}
+
+impl From<RequestColumns> for ColumnsSpec {
+    fn from(requests: RequestColumns) -> Self {
+        Self { requests: Some(requests), ..Self::default() }
+    }
+}
+
+/// Which columns of a CSV, JSONL or Parquet file hold the requests, for files whose layout is not one that is known, and
+/// how a CSV file is written. The first four keys come together, or not at all.
+#[derive(Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(rename = "ColumnsSpec")]
+struct ColumnsTable {
+    /// Column with the arrival time of each request; the rows must be in its order.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp: Option<String>,
+    /// What `timestamp` holds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timestamp_unit: Option<TimestampUnit>,
+    /// Column with the prompt tokens of each request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_tokens: Option<String>,
+    /// Column with the generated tokens of each request.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_tokens: Option<String>,
+    /// Column with the name of the LLM, for `dataset.llms`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    llm: Option<String>,
+    /// Column with the kind of each request, for `dataset.log_types`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    log_type: Option<String>,
+    /// What separates the fields of a CSV file. By default a comma, or a semicolon or tab where the header has no comma.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    separator: Option<Separator>,
+    /// Whether the numbers of a CSV file have a decimal comma, as in `3,5`. By default they have a decimal point where
+    /// commas separate the fields, and otherwise whichever of the two comes first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    decimal_comma: Option<bool>,
+}
+
+impl TryFrom<ColumnsTable> for ColumnsSpec {
+    type Error = String;
+
+    fn try_from(table: ColumnsTable) -> Result<Self, String> {
+        let ColumnsTable {
+            timestamp, timestamp_unit, request_tokens, response_tokens, llm, log_type, ..
+        } = table;
+        let names_any =
+            [&timestamp, &request_tokens, &response_tokens, &llm, &log_type].into_iter().any(Option::is_some);
+        let missing = |key| move || format!("missing field `{key}`");
+        let requests = if names_any || timestamp_unit.is_some() {
+            Some(RequestColumns {
+                timestamp: timestamp.ok_or_else(missing("timestamp"))?,
+                timestamp_unit: timestamp_unit.ok_or_else(missing("timestamp_unit"))?,
+                request_tokens: request_tokens.ok_or_else(missing("request_tokens"))?,
+                response_tokens: response_tokens.ok_or_else(missing("response_tokens"))?,
+                llm,
+                log_type,
+            })
+        } else {
+            None
+        };
+        Ok(Self { requests, separator: table.separator, decimal_comma: table.decimal_comma })
+    }
+}
+
+impl From<ColumnsSpec> for ColumnsTable {
+    fn from(spec: ColumnsSpec) -> Self {
+        let ColumnsSpec { requests, separator, decimal_comma } = spec;
+        let named =
+            |name: fn(&RequestColumns) -> &String| requests.as_ref().map(|requests| name(requests).clone());
+        Self {
+            timestamp: named(|requests| &requests.timestamp),
+            timestamp_unit: requests.as_ref().map(|requests| requests.timestamp_unit),
+            request_tokens: named(|requests| &requests.request_tokens),
+            response_tokens: named(|requests| &requests.response_tokens),
+            llm: requests.as_ref().and_then(|requests| requests.llm.clone()),
+            log_type: requests.as_ref().and_then(|requests| requests.log_type.clone()),
+            separator,
+            decimal_comma,
+        }
+    }
+}
+
+/// What separates the fields of a CSV file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Separator {
+    /// `,`
+    #[serde(rename = ",")]
+    Comma,
+    /// `;`
+    #[serde(rename = ";")]
+    Semicolon,
+    /// A tab; `tab` stands for it where it is hard to write.
+    #[serde(rename = "\t", alias = "tab")]
+    Tab,
+}
+
+impl Separator {
+    /// The character.
+    pub fn byte(self) -> u8 {
+        match self {
+            Separator::Comma => b',',
+            Separator::Semicolon => b';',
+            Separator::Tab => b'\t',
+        }
+    }
 }
 
 /// What a column of timestamps holds. Numbers count from some midnight, as Unix time does.
@@ -38,7 +155,8 @@ pub enum TimestampUnit {
     /// Nanoseconds.
     #[serde(rename = "ns")]
     Nanoseconds,
-    /// A date and time such as `2023-11-16 18:15:46.6805900` or `2024-05-12T00:00:00Z`, or Parquet's timestamps and dates.
+    /// A date and time such as `2023-11-16 18:15:46.6805900` or `2024-05-12T01:00:00+01:00`, or Parquet's timestamps and
+    /// dates. Times with a UTC offset are converted to UTC.
     #[serde(rename = "datetime")]
     DateTime,
 }
@@ -64,5 +182,33 @@ impl TimestampUnit {
             TimestampUnit::Nanoseconds => "nanoseconds",
             TimestampUnit::DateTime => "dates",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_given_leaves_no_trace_in_the_identity_of_a_run() {
+        let text =
+            r#"{"timestamp":"at","timestamp_unit":"ms","request_tokens":"in","response_tokens":"out"}"#;
+        let spec: ColumnsSpec = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&spec).unwrap(), text);
+        let text = r#"{"separator":";","decimal_comma":true}"#;
+        let spec: ColumnsSpec = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&spec).unwrap(), text);
+        assert_eq!(spec.requests, None);
+    }
+
+    #[test]
+    fn the_columns_of_requests_are_named_together_or_not_at_all() {
+        let error = |text: &str| toml::from_str::<ColumnsSpec>(text).unwrap_err().message().to_string();
+        assert_eq!(error("timestamp_unit = \"s\""), "missing field `timestamp`");
+        assert_eq!(error("separator = \"tab\"\nllm = \"x\""), "missing field `timestamp`");
+        assert!(error("seperator = \";\"").starts_with("unknown field `seperator`, expected one of"));
+        assert!(error("separator = \"|\"").starts_with("unknown variant `|`"));
+        let tab: ColumnsSpec = toml::from_str("separator = \"tab\"").unwrap();
+        assert_eq!(tab, toml::from_str("separator = \"\\t\"").unwrap());
     }
 }

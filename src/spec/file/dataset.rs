@@ -30,7 +30,8 @@ pub struct DatasetSpec {
     /// Keep only requests of these kinds (the `Log Type` column of BurstGPT).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log_types: Option<Vec<String>>,
-    /// Which column of the file holds what; only for a table of requests in a layout that is not known.
+    /// Which columns of the file hold what, for a table of requests whose layout is not one that is known, and how a CSV
+    /// file is written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub columns: Option<ColumnsSpec>,
     /// What is removed or repaired before anything is computed.

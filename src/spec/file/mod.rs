@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::model::ModelSpec;
 
 pub use claims::{ClaimCell, ClaimEntry};
-pub use columns::{ColumnsSpec, TimestampUnit};
+pub use columns::{ColumnsSpec, RequestColumns, Separator, TimestampUnit};
 pub use dataset::{CleaningSpec, DatasetSpec};
 pub use scheduler::{SchedulerSpec, SlurmSpec};
 pub use search::{Metric, ObjectivePart, ObjectiveSpec, SearchSpec, Strategy};
