@@ -149,7 +149,11 @@ fn no_more_runs_go_on_at_once_than_fit_into_memory() {
     let available_mib = burstlab::system::memory::available_bytes().unwrap() >> 20;
     let each = format!("scheduler.memory_per_run=\"{}MiB\"", available_mib * 2 / 3);
     let outcome = lab.run(&file, &["--slots", "2", "--set", &each]);
-    assert!(outcome.stderr.contains("memory for 1 run at once, not 2: each may take"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("memory suffices for 1 run at once, not 2: each may use"),
+        "{}",
+        outcome.stderr
+    );
     assert!(outcome.stderr.contains("2 runs on 1 slot"), "{}", outcome.stderr);
 
     let path = file.to_str().unwrap();

@@ -121,7 +121,7 @@ fn a_setting_that_an_override_leaves_out_is_not_run() {
     let file = with_claims(&lab, &claims);
     let outcome = lab.run(&file, &["--set", "task.next_request.horizon=1"]);
     assert!(outcome.stdout.contains("2 claims: 1 reproduced, 1 not run"), "{}", outcome.stdout);
-    assert!(outcome.stdout.contains("no run of it is planned here"), "{}", outcome.stdout);
+    assert!(outcome.stdout.contains("no planned run matches it"), "{}", outcome.stdout);
     // What neither the file nor the override plans is still a mistake.
     let wrong = with_claims(&lab, &claim("three", "\"task.horizon\" = 3", "at_least = 0"));
     let outcome = lab.call(&["run", wrong.to_str().unwrap(), "--set", "task.next_request.horizon=1"]);

@@ -46,31 +46,31 @@ fn help_names_every_command() {
     assert_snapshot!(outcome.stdout, @r#"
     Batch experiments that forecast LLM-serving workload.
 
-    Exit codes: 0 all well, 2 usage or invalid experiment, 3 some run failed, 4 a claim was refuted, 5 interrupted or a budget spent, 1 anything else.
+    Exit codes: 0 success, 2 wrong usage or invalid experiment, 3 a run failed, 4 a claim was refuted, 5 interrupted or a budget used up, 1 any other error.
 
-    Results go to results/ (moved by BURSTLAB_RESULTS).
+    Results are written to results/ (change it with BURSTLAB_RESULTS).
 
-    Traces are looked for in dataset/ (moved by BURSTLAB_DATASET).
+    Traces are read from dataset/ (change it with BURSTLAB_DATASET).
 
-    Prepared data of large traces are kept in ~/.cache/burstlab/prepared (moved by BURSTLAB_CACHE, which may say off).
+    Prepared data of large traces are cached in ~/.cache/burstlab/prepared (change it with BURSTLAB_CACHE, or set that to off).
 
     Usage: burstlab <COMMAND>
 
     Commands:
-      run      Run experiments: plan, skip what is done, run the rest, write the report
+      run      Run experiments: plan, skip finished runs, run the rest, write the report
       runs     List runs
       show     Show everything about one run
-      watch    Show how a running sweep stands, until it ends
-      explain  Explain why a run ran, was skipped, retried, pruned, failed, or waits
+      watch    Show the progress of a sweep until it ends
+      explain  Explain why a run ran, was skipped, retried or pruned, failed, or is waiting
       compare  Print the leaderboard of an experiment
-      claims   Hold reported results against reproduced ones
-      query    Ask the store with read-only SQL
-      export   Write runs with their parameters and metrics as one CSV or Parquet table
+      claims   Compare reported results with reproduced ones
+      query    Query the store with read-only SQL
+      export   Export runs with their parameters and metrics as one CSV or Parquet table
       report   Write the report of an experiment again
-      merge    Bring stores from other machines into this one
+      merge    Merge stores from other machines into this one
       gc       Remove the files of runs that no experiment plans any more
       predict  Forecast the next steps of a trace with a saved model
-      dataset  Traces: list, fetch, inspect, synthesise
+      dataset  List, fetch, inspect, clean and synthesise traces
       schema   Print the JSON Schema of the experiment file
       help     Print this message or the help of the given subcommand(s)
 
@@ -88,7 +88,7 @@ fn help_of_run_names_every_flag() {
     let help = Lab::new().call(&["run", "--help"]).stdout;
     let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
     assert_snapshot!(lines.join("\n"), @r#"
-    Run experiments: plan, skip what is done, run the rest, write the report
+    Run experiments: plan, skip finished runs, run the rest, write the report
 
     Usage: burstlab run [OPTIONS] <PATH>...
 
@@ -98,28 +98,28 @@ fn help_of_run_names_every_flag() {
 
     Options:
           --dry-run
-              Print the plan and run nothing
+              Print the plan without running anything
 
           --slots <N>
-              Runs at the same time; by default as many as the cores or GPUs carry
+              Number of concurrent runs; by default as many as the cores or GPUs allow
 
           --device <DEVICE>
-              auto, cpu, cuda, cuda:0 or wgpu, instead of the experiment's
+              Device instead of the experiment's: auto, cpu, cuda, cuda:0 or wgpu
 
           --set <PATH=VALUE>
-              Set a key of the experiment file, e.g. training.epochs=3 or models.lstm.hidden=64
+              Override a key of the experiment file, e.g. training.epochs=3 or models.lstm.hidden=64
 
           --fail-fast
               Stop at the first run that fails
 
           --force
-              Run everything once more, even what is done
+              Run everything again, including finished runs
 
           --partition <I/N>
-              Run one of several stable shares of the plan, e.g. 2/4; `burstlab merge` brings their stores together
+              Run one of N fixed parts of the plan, e.g. 2/4; `burstlab merge` combines the stores of the parts
 
           --engine <ENGINE>
-              Who runs the plan: this machine, or a Slurm cluster
+              Where the plan runs: on this machine, or on a Slurm cluster
 
               Possible values:
               - local: Worker processes on this machine
@@ -128,16 +128,16 @@ fn help_of_run_names_every_flag() {
               [default: local]
 
           --max-runs <N>
-              Start at most N runs, finish them, and leave the rest to the same command
+              Start at most N runs, finish them, and stop; the same command continues later
 
           --max-time <DURATION>
-              Start nothing new after this time, e.g. 90min or 8h, finish what runs, and leave the rest to the same command
+              Start no run after this time, e.g. 90min or 8h, finish the running ones, and stop; the same command continues later
 
           --format <FORMAT>
-              How the outcome is printed
+              Output format
 
               Possible values:
-              - human: For people
+              - human: Text for people
               - json:  One JSON document
 
               [default: human]

@@ -64,7 +64,7 @@ fn compare_judges_the_winner_against_the_baseline_and_the_runner_up() {
     lab.run(&lab.azure("judge", MODELS), &[]);
     let text = lab.call(&["compare", "judge"]).stdout;
     assert!(text.contains("Against the runner-up"), "{text}");
-    assert!(text.contains("caution: 2 seeds only"), "{text}");
+    assert!(text.contains("caution: only 2 seeds"), "{text}");
     let boards: Value =
         serde_json::from_str(&lab.call(&["compare", "judge", "--format", "json"]).stdout).unwrap();
     let models = boards[0]["models"].as_array().unwrap();
@@ -94,7 +94,7 @@ fn the_report_shows_intervals_errors_loads_and_resources() {
         "Intervals",
         "within 80 %",
         "skill (CRPS)",
-        "Where the errors are",
+        "Errors by hour, burst state and size",
         "By hour of the day",
         "skill (MAE)",
     ] {

@@ -253,5 +253,5 @@ fn a_large_trace_is_prepared_once_and_a_torn_or_stale_copy_is_never_used() {
     let outcome =
         lab.command(&["run", file.to_str().unwrap()]).env("BURSTLAB_CACHE", &blocked).output().unwrap();
     let stderr = String::from_utf8(outcome.stderr).unwrap();
-    assert!(outcome.status.success() && stderr.contains("every worker prepares the data anew"), "{stderr}");
+    assert!(outcome.status.success() && stderr.contains("every worker prepares them again"), "{stderr}");
 }

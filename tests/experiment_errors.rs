@@ -1164,7 +1164,7 @@ fn a_search_without_a_mistake_is_accepted() {
     );
     let outcome = lab.call(&["run", "e.toml", "--dry-run"]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
-    assert!(outcome.stdout.contains("1 more trials are proposed later"), "{}", outcome.stdout);
+    assert!(outcome.stdout.contains("1 further trial will be proposed"), "{}", outcome.stdout);
 }
 
 #[test]

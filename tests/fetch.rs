@@ -328,7 +328,7 @@ fn a_file_without_a_known_hash_is_kept_and_said_to_be_unverified() {
     assert_eq!(code, Some(0), "{message}");
     let message = message.replace(&bench.folder.path().display().to_string(), "FOLDER");
     insta::assert_snapshot!(message, @"
-    warning: unverified: the catalog knows no hash of mooncake-toolagent; what is in FOLDER/mooncake/toolagent_trace.jsonl has SHA-256 6f90caf91bd7362f38cdd423e205c1738dd29f3ff95e6db3cc2b0eafc806547a: compare it with a copy that you trust
+    warning: unverified: the catalog has no hash of mooncake-toolagent; FOLDER/mooncake/toolagent_trace.jsonl has the SHA-256 6f90caf91bd7362f38cdd423e205c1738dd29f3ff95e6db3cc2b0eafc806547a: compare it with a copy that you trust
     licence: Apache-2.0
     cite: Qin et al., Mooncake: Trading More Storage for Less Computation, FAST 2025
     ");

@@ -29,11 +29,11 @@ fn files_of_runs_that_no_experiment_plans_are_removed_and_their_metrics_stay() {
     assert_eq!(folders(&lab), 3, "a dry run removes nothing");
     let done = lab.call(&["gc"]);
     assert_eq!(done.code, 0, "{}", done.stderr);
-    assert!(done.stderr.contains("the files of 1 runs"), "{}", done.stderr);
+    assert!(done.stderr.contains("the files of 1 run,"), "{}", done.stderr);
     assert_eq!(folders(&lab), 2);
     // Planned again, it is the only one to run, and it has the same metrics.
     let again = lab.run(&lab.azure("sweep", &SWEEP.replace("WINDOWS", "[2, 3, 4]")), &[]);
-    assert!(again.stderr.contains("1 runs on 1 slot (2 of 3 are done already)"), "{}", again.stderr);
+    assert!(again.stderr.contains("1 run on 1 slot (2 of 3 are done already)"), "{}", again.stderr);
     assert_eq!(lab.metrics("sweep"), metrics);
 }
 

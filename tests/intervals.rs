@@ -233,7 +233,7 @@ fn a_trace_too_short_for_a_backtest_has_no_interval_beyond_the_horizon_and_predi
         "json",
     ]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("no interval beyond step 2"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("no intervals beyond step 2"), "{}", outcome.stderr);
     let forecast: Value = serde_json::from_str(&outcome.stdout).unwrap();
     assert!(forecast["steps"][1].get("gap_s_intervals").is_some());
     assert!(forecast["steps"][2].get("gap_s_intervals").is_none());

@@ -80,11 +80,7 @@ fn shares_of_a_plan_merge_into_what_one_machine_would_have_done() {
         let partition = format!("{}/3", index + 1);
         let outcome = share.run(&file, &["--partition", &partition]);
         assert!(outcome.stderr.contains(&format!("partition {partition} has")), "{}", outcome.stderr);
-        assert!(
-            outcome.stdout.contains("bring the stores together with `burstlab merge`"),
-            "{}",
-            outcome.stdout
-        );
+        assert!(outcome.stdout.contains("combine the stores with `burstlab merge`"), "{}", outcome.stdout);
         done_in_shares += share.scalar("select count(*) from runs where status = 'done'").as_u64().unwrap();
         assert_eq!(share.scalar("select count(*) from runs"), RUNS, "each store knows the whole plan");
     }
@@ -239,9 +235,9 @@ fn a_run_that_comes_without_files_runs_again() {
     std::fs::remove_dir_all(there.results().join("runs").join(run.as_str().unwrap())).unwrap();
     let outcome = here.call(&["merge", there.results().to_str().unwrap()]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("1 runs came without files"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("1 run came without files"), "{}", outcome.stderr);
     let rest = here.run(&file, &[]);
-    assert!(rest.stderr.contains("1 runs on 1 slot (8 of 9 are done already)"), "{}", rest.stderr);
+    assert!(rest.stderr.contains("1 run on 1 slot (8 of 9 are done already)"), "{}", rest.stderr);
     assert_eq!(here.metrics("shared"), there.metrics("shared"));
 }
 

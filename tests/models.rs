@@ -966,5 +966,5 @@ fn the_last_step_of_a_forecast_can_be_judged_alone() {
     assert!(mse("all", "temperature") > 1.0);
     assert!(mse("last", "load") > 1e-6, "the load has noise");
     let report = std::fs::read_to_string(lab.results().join("last/report.md")).unwrap();
-    assert!(report.contains("only the last step of its horizon is judged"));
+    assert!(report.contains("only the last step of each forecast's horizon is judged"));
 }

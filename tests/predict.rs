@@ -349,7 +349,11 @@ fn a_file_shorter_than_the_lookback_says_what_it_waits_for() {
     assert!(messages.contains("the first forecast follows after 5 more steps"), "{messages}");
     let outcome = piped(lab, &lines[..9].join("\n"), &["--experiment", "azure"]);
     assert_eq!((outcome.code, outcome.stdout.as_str()), (0, ""));
-    assert!(outcome.stderr.contains("5 more steps were needed for a forecast"), "{}", outcome.stderr);
+    assert!(
+        outcome.stderr.contains("the trace ended 5 steps before the first forecast"),
+        "{}",
+        outcome.stderr
+    );
 }
 
 #[test]
@@ -411,7 +415,7 @@ fn rows_of_another_kind_and_no_rows_at_all_are_refused() {
             "rows",
             "this is a trace of requests",
         ),
-        ("", "azure", "standard input: there is no trace: not even a header"),
+        ("", "azure", "standard input: the trace is empty"),
     ] {
         // A header that is wrong is no row to be passed over.
         let outcome = piped(lab, text, &["--experiment", experiment, "--skip-bad-rows"]);
@@ -458,8 +462,11 @@ fn what_watch_cannot_do_is_a_usage_error() {
     let lab = trained();
     let trace = azure_excerpt();
     for (arguments, message) in [
-        (vec!["--trace", "-"], "standard input is read with --watch"),
-        (vec!["--trace", trace.to_str().unwrap(), "--watch", "--format", "csv"], "one JSON document a line"),
+        (vec!["--trace", "-"], "standard input needs --watch"),
+        (
+            vec!["--trace", trace.to_str().unwrap(), "--watch", "--format", "csv"],
+            "one JSON document per line",
+        ),
         (vec!["--trace", trace.to_str().unwrap(), "--from-start"], "--watch"),
         (vec!["--trace", "nowhere.csv", "--watch"], "there is no file nowhere.csv"),
     ] {
@@ -637,7 +644,7 @@ fn a_model_without_a_distribution_of_requests_generates_none() {
         (
             "unsure",
             azure_excerpt(),
-            "has no intervals, and so no distribution to draw from; train it with uncertainty",
+            "has no intervals, and therefore no distribution to draw from; train it with uncertainty",
         ),
         ("load", burstgpt(lab), "only a model of the task next_request can generate requests"),
     ] {

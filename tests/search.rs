@@ -146,11 +146,7 @@ fn a_given_up_run_stays_so_under_the_same_search_and_runs_under_another() {
     let file = lab.azure("search", &with);
     let outcome = lab.run(&file, &["--slots", "2"]);
     assert!(outcome.stderr.contains("1 done, 2 pruned in"), "{}", outcome.stderr);
-    assert!(
-        outcome.stdout.contains("2 of 3 runs were given up early by the search (pruned)"),
-        "{}",
-        outcome.stdout
-    );
+    assert!(outcome.stdout.contains("2 of 3 runs were pruned by the search"), "{}", outcome.stdout);
     assert!(!outcome.stdout.contains("not done"), "{}", outcome.stdout);
 
     let again = lab.run(&file, &[]);
@@ -161,7 +157,7 @@ fn a_given_up_run_stays_so_under_the_same_search_and_runs_under_another() {
 
     let pruned = &lab.query("select run_id from runs where status = 'pruned' limit 1")[0]["run_id"];
     let (text_of, json) = explain(&lab, pruned);
-    assert!(text_of.contains("The search gave it up at epoch 1: validation loss "), "{text_of}");
+    assert!(text_of.contains("The search pruned it at epoch 1: validation loss "), "{text_of}");
     assert!(text_of.contains("earlier run") && text_of.contains("at this epoch allow"), "{text_of}");
     assert_eq!(json["status"], "pruned");
     assert_eq!(json["attempts"].as_array().unwrap().len(), 2);
@@ -201,7 +197,7 @@ fn a_shared_store_changes_no_verdict() {
     }
     let run_id = &shared.query("select run_id from runs where experiment = 'whole' limit 1")[0]["run_id"];
     let (text, json) = explain(&shared, run_id);
-    assert!(text.contains("search: found it at its end at "), "{text}");
+    assert!(text.contains("search: found it finished at "), "{text}");
     assert!(text.contains("whole: ran it"), "{text}");
     assert_eq!(json["experiments"][0]["role"], "shared");
     assert_eq!(json["experiments"][1]["role"], "ran");
@@ -242,7 +238,7 @@ fn an_earlier_run_that_crashes_never_locks_those_that_wait_for_it() {
     kill(busy, "STOP");
     let waiting = &lab.query("select run_id from events where kind = 'waiting' limit 1")[0]["run_id"];
     let (text, _) = explain(&lab, waiting);
-    assert!(text.contains("It waits at a rung, epoch 1: for the losses of "), "{text}");
+    assert!(text.contains("It is waiting at a rung, epoch 1: for the losses of "), "{text}");
     kill(busy, "KILL");
     let output = sweep.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
@@ -276,7 +272,7 @@ fn a_second_supervisor_is_kept_from_a_search_that_learns() {
     assert!(codes == [0, 1] || codes == [0, 0], "{outcomes:?}");
     for output in outcomes.iter().filter(|output| output.status.code() == Some(1)) {
         let said = String::from_utf8_lossy(&output.stderr);
-        assert!(said.contains("another burstlab is at the search `search`"), "{said}");
+        assert!(said.contains("another burstlab process is running the search `search`"), "{said}");
     }
     let statuses = |lab: &Lab| lab.query("select run_id, status from runs order by 1");
     assert_eq!(statuses(&lab), statuses(&one));
@@ -291,7 +287,7 @@ fn a_budget_of_runs_stops_cleanly_and_the_same_command_goes_on() {
     let first = lab.call(&["run", path, "--slots", "2", "--max-runs", "5"]);
     assert_eq!(first.code, 5, "{}", first.stderr);
     assert!(
-        first.stderr.contains("--max-runs is spent; the same command goes on with the rest"),
+        first.stderr.contains("--max-runs is used up; the same command continues with the rest"),
         "{}",
         first.stderr
     );
@@ -301,7 +297,7 @@ fn a_budget_of_runs_stops_cleanly_and_the_same_command_goes_on() {
     let open = &lab.query("select run_id from runs where status = 'planned' limit 1")[0]["run_id"];
     let (text, _) = explain(&lab, open);
     assert!(
-        text.contains("ended before it came to it, since as many runs were started as --max-runs allows"),
+        text.contains("ended before reaching it, because as many runs were started as --max-runs allows"),
         "{text}"
     );
     lab.run(&file, &["--slots", "2"]);
@@ -320,7 +316,7 @@ fn a_budget_of_time_finishes_what_runs() {
     let file = lab.azure("slow", text);
     let outcome = lab.call(&["run", file.to_str().unwrap(), "--slots", "1", "--max-time", "300ms"]);
     assert_eq!(outcome.code, 5, "{}", outcome.stderr);
-    assert!(outcome.stderr.contains("--max-time is spent"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("--max-time is used up"), "{}", outcome.stderr);
     let done = lab.scalar("select count(*) from runs where status = 'done'").as_i64().unwrap();
     assert!((1..6).contains(&done), "{done} runs are done");
     assert_eq!(lab.scalar("select count(*) from attempts where status <> 'done'"), 0, "nothing was cut off");
@@ -356,12 +352,12 @@ fn a_run_that_was_skipped_is_explained() {
     lab.run(&file, &[]);
     let run_id = lab.query("select run_id from runs")[0]["run_id"].clone();
     let (text, json) = explain(&lab, &run_id);
-    assert!(text.contains("It is done: 1 attempt, the last ended well in"), "{text}");
+    assert!(text.contains("It is done: 1 attempt, of which the last succeeded in"), "{text}");
     assert!(
-        text.contains("small: ran it; found it at its end at ") && text.contains("and skipped it"),
+        text.contains("small: ran it; found it finished at ") && text.contains("and skipped it"),
         "{text}"
     );
-    assert!(json["next"].as_str().unwrap().contains("--force runs it once more"), "{json}");
+    assert!(json["next"].as_str().unwrap().contains("--force runs it again"), "{json}");
     let unknown = lab.call(&["explain", "ffffffff"]);
     assert_eq!(unknown.code, 1);
     assert!(unknown.stderr.contains("no run `ffffffff`"), "{}", unknown.stderr);

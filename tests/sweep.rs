@@ -60,7 +60,7 @@ fn the_same_file_again_runs_nothing_and_a_deleted_run_runs_alone() {
     let run_id = lab.scalar("select run_id from runs where model = 'lstm' limit 1");
     delete_run(&lab, run_id.as_str().unwrap());
     let third = lab.run(&file, &[]);
-    assert!(third.stderr.contains("1 runs on 1 slot (8 of 9 are done already)"), "{}", third.stderr);
+    assert!(third.stderr.contains("1 run on 1 slot (8 of 9 are done already)"), "{}", third.stderr);
     assert_eq!(lab.metrics("small"), first, "the deleted run came back bit by bit");
 }
 

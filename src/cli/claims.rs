@@ -1,4 +1,4 @@
-//! `burstlab claims`: reported against reproduced.
+//! `burstlab claims`: reported results beside reproduced ones.
 
 use std::path::PathBuf;
 
@@ -8,20 +8,19 @@ use serde_json::json;
 use super::OutputFormat;
 use super::console::Console;
 use super::exit_code::Exit;
-use crate::compare::claims::{Judgement, judge, tally, to_json};
+use crate::compare::claims::{self, Judgement};
 use crate::files::write_whole;
-use crate::report::claims;
+use crate::report::claims::{claims_text, junit};
 use crate::store::{Store, results_folder};
-use crate::text::table;
 
 #[derive(Debug, Args)]
 pub(super) struct ClaimsArgs {
-    /// Name of the experiment; all that have claims without it
+    /// Name of the experiment; by default all experiments with claims
     experiment: Option<String>,
     /// Also write the verdicts as a JUnit XML file
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// How they are printed
+    /// Output format
     #[arg(long, value_enum, default_value = "human")]
     format: OutputFormat,
 }
@@ -34,52 +33,31 @@ pub(super) fn claims(args: &ClaimsArgs, console: Console) -> anyhow::Result<Exit
     };
     let mut judged = Vec::new();
     for name in names {
-        let judgements = judge(&mut store, &name)?;
+        let judgements = claims::judge(&mut store, &name)?;
         judged.push((name, judgements));
     }
     if let Some(path) = &args.junit {
-        write_whole(path, claims::junit(&judged).as_bytes())?;
+        write_whole(path, junit(&judged).as_bytes())?;
     }
     match args.format {
         OutputFormat::Json => {
             let list: Vec<_> = judged
                 .iter()
-                .map(|(name, judgements)| json!({ "experiment": name, "claims": to_json(judgements) }))
+                .map(
+                    |(name, judgements)| json!({ "experiment": name, "claims": claims::to_json(judgements) }),
+                )
                 .collect();
             console.result(&json!(list).to_string());
         }
         OutputFormat::Human => {
             if judged.iter().all(|(_, judgements)| judgements.is_empty()) {
-                console
-                    .note("no experiment here has claims; an experiment file states them under [[claims]]");
+                console.note("no experiment here has claims; experiment files state them under [[claims]]");
             }
             for (name, judgements) in judged.iter().filter(|(_, judgements)| !judgements.is_empty()) {
-                console.result(&format!("{name}\n{}", to_text(judgements)));
+                console.result(&format!("{name}\n{}", claims_text(judgements)));
             }
         }
     }
     let surprise = judged.iter().any(|(_, judgements)| judgements.iter().any(Judgement::is_surprise));
     Ok(if surprise { Exit::Refuted } else { Exit::Ok })
-}
-
-/// The claims as a table for the terminal, with what is to be said about them.
-pub(super) fn to_text(judgements: &[Judgement]) -> String {
-    let list = claims::table(judgements);
-    let headers: Vec<&str> = list.headers.iter().map(String::as_str).collect();
-    let rows: Vec<Vec<String>> = list
-        .rows
-        .iter()
-        .map(|row| {
-            let marked = |cell: &crate::report::Cell| match cell.marks.as_slice() {
-                [] => cell.text.clone(),
-                marks => format!("{} ({})", cell.text, marks.join(", ")),
-            };
-            row.cells.iter().map(marked).collect()
-        })
-        .collect();
-    let numeric: Vec<usize> = (list.text_columns..headers.len()).collect();
-    let mut lines = vec![table(&headers, &rows, &numeric)];
-    lines.extend(claims::reasons(judgements));
-    lines.push(tally(judgements));
-    lines.join("\n")
 }

@@ -9,13 +9,13 @@ use crate::engine::local::{Progress, Spent};
 use crate::plan::Run;
 use crate::spec::ExperimentError;
 use crate::store::{RunResult, Status};
-use crate::text::number;
+use crate::text::{counted, number};
 use crate::train::Epoch;
 
-/// Held while lines are handed over.
+/// Held while lines are written, so that an interrupt does not cut one.
 static LINES: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
-/// What the program may print, and how.
+/// The terminal: whether it shows colours and progress bars.
 #[derive(Debug, Clone, Copy)]
 pub struct Console {
     colour: bool,
@@ -32,11 +32,11 @@ impl Console {
 
     /// A result, on standard output.
     pub fn result(self, text: &str) {
-        // A reader that has closed the pipe, as `head` does, has all it wants.
+        // A reader that has closed the pipe, as `head` does, needs nothing more.
         let _ = writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n'));
     }
 
-    /// Lines of results, handed over at once and whole.
+    /// Whole lines of results, written at once.
     ///
     /// # Errors
     /// A standard output that is closed or full.
@@ -50,7 +50,7 @@ impl Console {
         out.flush()
     }
 
-    /// Waits until the lines that are being handed over are whole, but not for a reader that has stopped reading.
+    /// Waits until the lines that are being written are complete, but not for a reader that has stopped reading.
     pub fn finish_lines(self) {
         for _ in 0..100 {
             if LINES.try_lock().is_ok() {
@@ -60,19 +60,19 @@ impl Console {
         }
     }
 
-    /// A view that replaces the one before on a terminal, and follows it elsewhere.
+    /// A view that replaces the previous one on a terminal, and is printed after it elsewhere.
     pub fn frame(self, text: &str) {
-        // Home and clear to the end: unlike clearing everything first, this does not flicker.
+        // Moving the cursor home and clearing to the end does not flicker, unlike clearing everything first.
         let over = if std::io::stdout().is_terminal() { "\u{1b}[H\u{1b}[J" } else { "" };
         let _ = writeln!(std::io::stdout(), "{over}{text}");
     }
 
-    /// A remark, on standard error.
+    /// A note, on standard error.
     pub fn note(self, text: &str) {
         let _ = writeln!(std::io::stderr(), "{text}");
     }
 
-    /// An error, on standard error; one in an experiment file is shown with its place.
+    /// An error, on standard error; an error in an experiment file is shown with its place.
     pub fn error(self, error: &anyhow::Error) {
         match error.downcast_ref::<ExperimentError>() {
             Some(error) => self.note(&error.render(self.colour)),
@@ -105,16 +105,16 @@ pub fn bytes(count: u64) -> String {
     indicatif::BinaryBytes(count).to_string()
 }
 
-/// Shows how a download goes, until it is dropped.
+/// The progress of a download; dropping it removes the bar.
 pub struct DownloadProgress(ProgressBar);
 
 impl DownloadProgress {
-    /// So many bytes are there, of so many where that is known.
+    /// Shows the bytes downloaded so far, of a total where that is known.
     pub fn at(&self, bytes: u64, total: Option<u64>) {
         if let Some(total) = total {
             self.0.set_length(total);
         }
-        // A resumed download starts from what is there, not from nothing: its speed must not count that.
+        // The speed of a resumed download must not count the bytes that are there from before.
         let resumed = self.0.position() == 0;
         self.0.set_position(bytes);
         if resumed {
@@ -129,7 +129,7 @@ impl Drop for DownloadProgress {
     }
 }
 
-/// Shows how a sweep goes.
+/// The progress of a sweep.
 pub struct SweepProgress {
     console: Console,
     started: Instant,
@@ -153,7 +153,7 @@ impl SweepProgress {
     fn line(&self, text: &str) {
         match &self.bars {
             Some(bars) => {
-                // The bars can only fail to print when the terminal is gone.
+                // Printing above the bars can only fail when the terminal is gone.
                 let _ = bars.all.println(text);
             }
             None => self.console.note(text),
@@ -175,7 +175,7 @@ impl SweepProgress {
         format!("[{:>width$}/{}]", self.finished, self.total)
     }
 
-    /// Takes the bars off the terminal.
+    /// Removes the bars and returns the seconds since the start.
     pub fn finish(self) -> f64 {
         if let Some(bars) = &self.bars {
             for bar in &bars.slots {
@@ -208,7 +208,7 @@ impl Bars {
     }
 }
 
-/// The run as a progress line names it.
+/// The title of a run in progress lines.
 fn title(run: &Run) -> String {
     let seed = run.seed.map_or(String::new(), |seed| format!(" seed={seed}"));
     let fold = if run.spec.split.folds > 1 { format!(" fold={}", run.fold) } else { String::new() };
@@ -255,10 +255,13 @@ impl Progress for SweepProgress {
 
     fn spent(&mut self, spent: Spent, running: usize) {
         let budget = match spent {
-            Spent::Runs => "as many runs as allowed were started",
-            Spent::Time => "the time is up",
+            Spent::Runs => "--max-runs is reached",
+            Spent::Time => "--max-time is over",
         };
-        self.line(&format!("{budget}: {running} running runs are finished, nothing new is started"));
+        self.line(&format!(
+            "{budget}: {} still running will be finished, and none will be started",
+            counted(running, "run")
+        ));
     }
 
     fn planned(&mut self, runs: usize) {
@@ -270,7 +273,8 @@ impl Progress for SweepProgress {
 
     fn stopping(&mut self, running: usize) {
         self.line(&format!(
-            "stopping: {running} running runs are finished first; press Ctrl-C again to stop them now"
+            "stopping: {} still running will be finished first; press Ctrl-C again to stop now",
+            counted(running, "run")
         ));
     }
 }

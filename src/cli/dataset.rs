@@ -1,4 +1,4 @@
-//! `burstlab dataset`: what traces there are, and what is in one.
+//! `burstlab dataset`: lists, fetches, inspects, cleans and synthesises traces.
 
 use std::fs::Permissions;
 use std::io::{BufWriter, Write};
@@ -8,17 +8,16 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::{Args, Subcommand};
 
-use super::cleaning::{CleanArgs, clean};
+use super::clean::{CleanArgs, clean};
 use super::console::Console;
 use super::exit_code::Exit;
-use super::inspection::{facts_of, inspection_text, shape_of};
 use super::{OutputFormat, usage};
 use crate::dataset::{
-    Fetched, PrepareError, SYNTHETIC, Source, Trace, catalog, dataset_folder, fetch, find_source, inspect,
-    read_trace_as, synthetic,
+    Fetched, PrepareError, SYNTHETIC, Trace, TraceSource, catalog, dataset_folder, fetch, find_source,
+    inspect, read_trace_as, synthetic,
 };
 use crate::files::write_whole;
-use crate::report::inspection_page;
+use crate::report::{inspection_page, inspection_text};
 use crate::spec::ColumnsSpec;
 use crate::text::{nearest, table};
 
@@ -30,9 +29,9 @@ pub(super) struct DatasetArgs {
 
 #[derive(Debug, Subcommand)]
 enum DatasetCommand {
-    /// The catalog, and what of it is on this machine
+    /// List the catalog, and which of its traces are on this machine
     List,
-    /// Download a trace of the catalog into the dataset folder, and check that it is the published file
+    /// Download a trace of the catalog into the dataset folder, and verify that it is the published file
     Fetch {
         /// Its name in the catalog
         name: String,
@@ -40,18 +39,18 @@ enum DatasetCommand {
         #[arg(long, hide = true)]
         url: Option<String>,
     },
-    /// What is in a trace: rows, span, gaps, tokens, bursts, load over time, and what cleaning would change
+    /// Show the contents of a trace: rows, span, gaps, tokens, bursts, load over time, and what cleaning would change
     Inspect {
         #[command(flatten)]
         source: SourceArgs,
-        /// How it is printed
+        /// Output format
         #[arg(long, value_enum, default_value = "human")]
         format: OutputFormat,
         /// Also write a page with plots to this file
         #[arg(long, value_name = "FILE")]
         html: Option<PathBuf>,
     },
-    /// Write a cleaned copy of a trace of requests, and say what was dropped and moved
+    /// Write a cleaned copy of a trace of requests, and report what was dropped and moved
     Clean(CleanArgs),
     /// Write the synthetic BurstGPT-like trace as CSV
     Synth {
@@ -61,16 +60,16 @@ enum DatasetCommand {
         /// The file to write
         #[arg(long)]
         out: PathBuf,
-        /// Seed; the built-in trace has the default one
+        /// Random seed; the built-in trace uses the default
         #[arg(long, default_value_t = synthetic::DEFAULT_SEED)]
         seed: u64,
     },
 }
 
-/// A trace, and what its columns are.
+/// A trace and the roles of its columns.
 #[derive(Debug, Args)]
 pub(super) struct SourceArgs {
-    /// A file, or a name of the catalog
+    /// A file, or a name in the catalog
     source: String,
     /// A column of a file in a layout of its own, as in `[dataset.columns]`: timestamp=at, timestamp_unit=ms,
     /// request_tokens=prompt, response_tokens=answer, llm=model, log_type=kind; or how a CSV file is written:
@@ -80,13 +79,13 @@ pub(super) struct SourceArgs {
 }
 
 impl SourceArgs {
-    /// Finds and reads the trace; also returns the path it was read from.
+    /// Finds and reads the trace; also returns its path.
     pub(super) fn read(&self) -> anyhow::Result<(PathBuf, Trace)> {
         let path = match find_source(&self.source) {
-            Ok(Source::File(path)) => path,
-            Ok(Source::Synthetic) => {
+            Ok(TraceSource::File(path)) => path,
+            Ok(TraceSource::Synthetic) => {
                 return Err(usage(format!(
-                    "`{SYNTHETIC}` has no file; write one with `burstlab dataset synth`"
+                    "`{SYNTHETIC}` is not a file; write one with `burstlab dataset synth`"
                 )));
             }
             Err(missing) => return Err(usage(format!("{}; {}", missing.message, missing.help))),
@@ -129,9 +128,7 @@ pub(super) fn dataset(args: &DatasetArgs, console: Console) -> anyhow::Result<Ex
             let file = path.display().to_string();
             let inspection = inspect(&trace);
             if let Some(page) = html {
-                let text =
-                    inspection_page(&file, &shape_of(&inspection), &facts_of(&inspection), &inspection)?;
-                write_whole(page, text.as_bytes())?;
+                write_whole(page, inspection_page(&file, &inspection)?.as_bytes())?;
                 console.note(&format!("wrote {}", page.display()));
             }
             match format {
@@ -154,7 +151,7 @@ fn list(console: Console) -> anyhow::Result<()> {
         "built in".to_string(),
         "-".to_string(),
         "-".to_string(),
-        "Synthetic, imitates published statistics of BurstGPT".to_string(),
+        "Synthetic; imitates published statistics of BurstGPT".to_string(),
     ]];
     for entry in catalog()? {
         let present = dataset_folder().join(&entry.file).is_file();
@@ -166,9 +163,9 @@ fn list(console: Console) -> anyhow::Result<()> {
             entry.title,
         ]);
     }
-    console.result(&table(&["name", "status", "MB", "licence", "what it is"], &rows, &[2]));
-    console
-        .note(&format!("files are looked for in {} (moved by BURSTLAB_DATASET)", dataset_folder().display()));
+    console.result(&table(&["name", "status", "MB", "licence", "description"], &rows, &[2]));
+    let folder = dataset_folder();
+    console.note(&format!("files are read from {} (change it with BURSTLAB_DATASET)", folder.display()));
     Ok(())
 }
 
@@ -192,7 +189,7 @@ fn fetch_by_name(name: &str, url: Option<&str>, console: Console) -> anyhow::Res
     drop(bar);
     match fetched? {
         Fetched::AlreadyHere(path) => {
-            console.note(&format!("{} is here already and is the published file", path.display()));
+            console.note(&format!("{} is already here and is the published file", path.display()));
         }
         Fetched::Downloaded(path) => console.note(&format!(
             "downloaded {} ({})\nlicence: {}\ncite: {}",
@@ -202,8 +199,8 @@ fn fetch_by_name(name: &str, url: Option<&str>, console: Console) -> anyhow::Res
             entry.citation
         )),
         Fetched::Unverified(path, sha256) => console.note(&format!(
-            "warning: unverified: the catalog knows no hash of {}; what is in {} has SHA-256 {sha256}: compare it with \
-             a copy that you trust\nlicence: {}\ncite: {}",
+            "warning: unverified: the catalog has no hash of {}; {} has the SHA-256 {sha256}: compare it with a copy that \
+             you trust\nlicence: {}\ncite: {}",
             entry.name,
             path.display(),
             entry.licence,
@@ -213,11 +210,11 @@ fn fetch_by_name(name: &str, url: Option<&str>, console: Console) -> anyhow::Res
     Ok(())
 }
 
-/// Writes under a temporary name first: a file that is there is whole.
+/// Writes under a temporary name first, so that a file with the final name is complete.
 fn synthesise(rows: u64, seed: u64, out: &Path) -> anyhow::Result<()> {
     let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let failed = || format!("cannot write {}", out.display());
-    // A temporary file is for its owner only, but this one becomes a file like any other.
+    // Temporary files are private to their owner, but this one becomes an ordinary file.
     let draft = tempfile::Builder::new()
         .permissions(Permissions::from_mode(0o666))
         .tempfile_in(folder)

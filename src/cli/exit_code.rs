@@ -1,4 +1,4 @@
-//! Exit codes: what a script may rely on.
+//! Exit codes, which scripts may rely on.
 
 use std::process::ExitCode;
 
@@ -6,18 +6,18 @@ use std::process::ExitCode;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
-    /// All well.
+    /// Success.
     Ok = 0,
-    /// Anything that no other code names: a damaged store, a full disk.
+    /// Any other error: a damaged store, a full disk.
     Other = 1,
     /// Wrong usage or an invalid experiment; nothing was run.
     Usage = 2,
-    /// Some run failed; the others are recorded.
+    /// A run failed; the others are recorded.
     RunFailed = 3,
-    /// A claim was refuted that was not expected to be. A failed run (3) or an interrupt (5) comes first: a claim is
-    /// judged when all its runs are done, so those say more.
+    /// A claim was refuted that was not expected to be. A failed run (3) or an interrupt (5) takes precedence, since a claim
+    /// is only judged once all its runs are done.
     Refuted = 4,
-    /// Stopped by the user or by a spent budget; what had finished is recorded.
+    /// Stopped by the user or by a budget that is used up; finished runs are recorded.
     Interrupted = 5,
 }
 

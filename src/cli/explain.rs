@@ -1,4 +1,4 @@
-//! `burstlab explain`: why a run ran, was skipped, retried, pruned, failed, or waits.
+//! `burstlab explain`: why a run ran, was skipped, retried or pruned, failed, or is waiting.
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -8,18 +8,19 @@ use super::console::Console;
 use super::exit_code::Exit;
 use crate::spec::run_label;
 use crate::store::{AttemptRow, EventRow, PlanningRow, Status, Store, results_folder};
+use crate::text::counted;
 
 #[derive(Debug, Args)]
 pub(super) struct ExplainArgs {
-    /// The run's identity, or its first characters
+    /// ID of the run, or its first characters
     run: String,
-    /// How it is printed
+    /// Output format
     #[arg(long, value_enum, default_value = "human")]
     format: OutputFormat,
 }
 
-/// What the store knows of how a run came to stand where it stands.
-struct History {
+/// The history of a run in the store.
+struct RunHistory {
     run_id: String,
     label: String,
     seed: Option<i64>,
@@ -29,11 +30,11 @@ struct History {
     attempts: Vec<AttemptRow>,
     plannings: Vec<PlanningRow>,
     events: Vec<EventRow>,
-    /// Experiments that a living supervisor is at work on.
-    at_work: Vec<String>,
+    /// Experiments that a live supervisor is running.
+    running_experiments: Vec<String>,
 }
 
-/// One experiment's part in it.
+/// The role of an experiment for the run.
 struct Role {
     experiment: String,
     kind: &'static str,
@@ -43,7 +44,7 @@ struct Role {
 pub(super) fn explain(args: &ExplainArgs, console: Console) -> anyhow::Result<Exit> {
     let mut store = Store::open_read_only(&results_folder())?;
     let run_id = store.resolve_run(&args.run)?;
-    let history = History::read(&mut store, run_id)?;
+    let history = RunHistory::read(&mut store, run_id)?;
     match args.format {
         OutputFormat::Human => console.result(&history.to_text()),
         OutputFormat::Json => console.result(&history.to_json().to_string()),
@@ -51,16 +52,16 @@ pub(super) fn explain(args: &ExplainArgs, console: Console) -> anyhow::Result<Ex
     Ok(Exit::Ok)
 }
 
-impl History {
+impl RunHistory {
     fn read(store: &mut Store, run_id: String) -> anyhow::Result<Self> {
         let record = store.run_record(&run_id)?;
         let plannings = store.plannings_of_run(&run_id)?;
         let mut axes: Vec<String> = Vec::new();
-        let mut at_work = Vec::new();
+        let mut running_experiments = Vec::new();
         for planning in &plannings {
             axes.extend(serde_json::from_str::<Vec<String>>(&store.experiment(&planning.experiment)?.axes)?);
             if store.is_at_work(&planning.experiment)? {
-                at_work.push(planning.experiment.clone());
+                running_experiments.push(planning.experiment.clone());
             }
         }
         axes.sort();
@@ -75,36 +76,36 @@ impl History {
             events: store.events_of_run(&run_id)?,
             run_id,
             plannings,
-            at_work,
+            running_experiments,
         })
     }
 
-    /// Why it stands where it stands, in one sentence.
+    /// The reason for its status, in one sentence.
     fn why(&self) -> String {
         let last = self.attempts.last();
-        let error = last.and_then(|attempt| attempt.error.as_deref()).unwrap_or("for an unknown reason");
+        let error = last.and_then(|attempt| attempt.error.as_deref()).unwrap_or("no error was recorded");
         let count = self.attempts.len();
-        let attempts = if count == 1 { "1 attempt".to_string() } else { format!("{count} attempts") };
+        let attempts = counted(count, "attempt");
         match self.status {
             Status::Done => {
                 let wall = last
                     .and_then(|attempt| attempt.wall_s)
                     .map_or(String::new(), |s| format!(" in {s:.2} s"));
                 match last {
-                    // A further attempt that fails takes nothing from a run that is done.
+                    // A finished run stays done when a later attempt fails.
                     Some(attempt) if attempt.status != "done" => format!(
-                        "It is done from an earlier attempt; the last of {attempts} ended as {}: {error}.",
+                        "It is done since an earlier attempt; the last of {attempts} ended as {}: {error}.",
                         attempt.status
                     ),
-                    _ => format!("It is done: {attempts}, the last ended well{wall}."),
+                    _ => format!("It is done: {attempts}, of which the last succeeded{wall}."),
                 }
             }
             Status::Pruned => match self.last_event("pruned") {
-                Some(event) => format!("The search gave it up at {}.", event.detail),
-                None => "The search gave it up.".to_string(),
+                Some(event) => format!("The search pruned it at {}.", event.detail),
+                None => "The search pruned it.".to_string(),
             },
             Status::Failed => format!("It failed after {attempts}: {error}."),
-            Status::TimedOut => format!("It ran out of time, after {attempts}: it {error}."),
+            Status::TimedOut => format!("It timed out after {attempts}: it {error}."),
             Status::Interrupted => format!("It was interrupted: {error}."),
             Status::Running => self.why_running(),
             Status::Planned => self.why_planned(),
@@ -113,11 +114,11 @@ impl History {
 
     fn why_running(&self) -> String {
         if !self.attempts.last().is_some_and(|attempt| attempt.alive) {
-            return "It was running when its supervisor died; nobody is at it.".to_string();
+            return "It was running when its supervisor died, and nothing is running it now.".to_string();
         }
         match self.events.last() {
-            Some(event) if event.kind == "waiting" => format!("It waits at a rung, {}.", event.detail),
-            _ => "A worker is at it.".to_string(),
+            Some(event) if event.kind == "waiting" => format!("It is waiting at a rung, {}.", event.detail),
+            _ => "A worker is running it.".to_string(),
         }
     }
 
@@ -127,17 +128,17 @@ impl History {
             .iter()
             .map(|planning| {
                 let PlanningRow { experiment, stopped, open, .. } = planning;
-                if self.at_work.contains(experiment) {
-                    let others = if *open == 1 { "1 other run" } else { &format!("{open} other runs") };
+                if self.running_experiments.contains(experiment) {
+                    let others = if *open == 1 { "1 other run is" } else { &format!("{open} other runs are") };
                     if self.is_ensemble {
-                        format!("`{experiment}` is at work: it waits for the runs of its members, {others} are open")
+                        format!("`{experiment}` is running, and it waits for the runs of its members; {others} left")
                     } else {
-                        format!("`{experiment}` is at work and has not come to it yet, {others} are open")
+                        format!("`{experiment}` is running but has not reached it yet; {others} left")
                     }
                 } else if let Some(stopped) = stopped {
-                    format!("the sweep of `{experiment}` ended before it came to it, since {stopped}")
+                    format!("the sweep of `{experiment}` ended before reaching it, because {stopped}")
                 } else {
-                    format!("no sweep of `{experiment}` is at work")
+                    format!("no sweep of `{experiment}` is running")
                 }
             })
             .collect();
@@ -147,12 +148,12 @@ impl History {
         format!("It has not started: {}.", reasons.join("; "))
     }
 
-    /// What the next command will do about it.
+    /// What happens to it next.
     fn next(&self) -> &'static str {
         match self.status {
-            Status::Done => "The same command skips it; --force runs it once more.",
+            Status::Done => "The same command skips it; --force runs it again.",
             Status::Pruned => {
-                "The same search leaves it alone; another search, or --force, runs it from its beginning."
+                "The same search skips it; another search, or --force, runs it from the beginning."
             }
             Status::Running if self.attempts.last().is_some_and(|attempt| attempt.alive) => {
                 "Other sweeps wait for its result instead of running it too."
@@ -166,7 +167,7 @@ impl History {
         self.events.iter().rev().find(|event| event.kind == kind)
     }
 
-    /// What each experiment has to do with it.
+    /// The role of each experiment.
     fn roles(&self) -> Vec<Role> {
         self.plannings
             .iter()
@@ -182,11 +183,11 @@ impl History {
                 let found = ended && finished.is_some_and(|finished| finished < planned_at.as_str());
                 let (kind, text) = match (ran, found) {
                     (true, true) => {
-                        ("ran", format!("ran it; found it at its end at {planned_at} and skipped it"))
+                        ("ran", format!("ran it; found it finished at {planned_at} and skipped it"))
                     }
                     (true, false) => ("ran", "ran it".to_string()),
                     (false, true) => {
-                        ("shared", format!("found it at its end at {planned_at} and uses that result"))
+                        ("shared", format!("found it finished at {planned_at} and uses that result"))
                     }
                     (false, false) if ended => ("shared", "uses the result of another sweep".to_string()),
                     (false, false) => ("plans", "plans it".to_string()),
@@ -226,7 +227,7 @@ impl History {
             }
         }
         if !self.events.is_empty() {
-            lines.extend([String::new(), "what happened".to_string()]);
+            lines.extend([String::new(), "events".to_string()]);
             lines.extend(
                 self.events
                     .iter()

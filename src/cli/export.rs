@@ -13,12 +13,13 @@ use crate::dataset::{ColumnValues, NamedColumn, TableFile, write_table};
 use crate::files::write_whole;
 use crate::spec::lookup;
 use crate::store::{MetricRow, RunFilter, RunRow, Store, results_folder};
+use crate::text::counted;
 
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
-    /// Name of the experiment; all of them without it
+    /// Name of the experiment; by default all experiments
     experiment: Option<String>,
-    /// A .csv or .parquet file; without it CSV goes to standard output
+    /// A .csv or .parquet file; by default CSV on standard output
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }
@@ -41,7 +42,12 @@ pub(super) fn export(args: &ExportArgs, console: Console) -> anyhow::Result<Exit
     match &args.output {
         Some(path) => {
             write_whole(path, &bytes)?;
-            console.note(&format!("{} runs in {} columns: {}", runs.len(), columns.len(), path.display()));
+            console.note(&format!(
+                "wrote {} in {} to {}",
+                counted(runs.len(), "run"),
+                counted(columns.len(), "column"),
+                path.display()
+            ));
         }
         None => console.result(&String::from_utf8_lossy(&bytes)),
     }
@@ -52,11 +58,14 @@ fn format_of(path: &Path) -> anyhow::Result<TableFile> {
     match path.extension().and_then(|end| end.to_str()) {
         Some("csv") => Ok(TableFile::Csv),
         Some("parquet") => Ok(TableFile::Parquet),
-        _ => Err(usage(format!("cannot tell the format of {}; name it .csv or .parquet", path.display()))),
+        _ => Err(usage(format!(
+            "cannot tell the format of {} from its name; let it end in .csv or .parquet",
+            path.display()
+        ))),
     }
 }
 
-/// What the view `runs` holds, then a column for each parameter and for each metric.
+/// The columns of the view `runs`, then one for each parameter and one for each metric.
 fn columns(runs: &[RunRow], metrics: &[MetricRow]) -> Vec<NamedColumn> {
     let mut columns = run_columns(runs);
     columns.extend(parameter_columns(runs));

@@ -12,16 +12,17 @@ use super::console::{Console, bytes};
 use super::exit_code::Exit;
 use crate::files;
 use crate::store::{Store, results_folder, run_folder, saved_file};
+use crate::text::counted;
 
 #[derive(Debug, Args)]
 pub(super) struct GcArgs {
-    /// Remove also the files of this experiment's runs, as far as no other experiment plans them
+    /// Also remove the files of this experiment's runs, unless another experiment plans them
     #[arg(long)]
     experiment: Option<String>,
-    /// Show what would be removed, and remove nothing
+    /// Show what would be removed without removing it
     #[arg(long)]
     dry_run: bool,
-    /// How the outcome is printed
+    /// Output format
     #[arg(long, value_enum, default_value = "human")]
     format: OutputFormat,
 }
@@ -30,7 +31,7 @@ pub(super) fn gc(args: &GcArgs, console: Console) -> anyhow::Result<Exit> {
     let results = results_folder();
     let mut store = Store::open_read_only(&results)?;
     if let Some(name) = &args.experiment {
-        // A name that is misspelt must not look like an experiment without files.
+        // A misspelt name must not look like an experiment without files.
         store.experiment(name)?;
     }
     let kept = store.planned_or_running(args.experiment.as_deref())?;
@@ -56,8 +57,8 @@ pub(super) fn gc(args: &GcArgs, console: Console) -> anyhow::Result<Exit> {
             }
             let done = if args.dry_run { "would be removed" } else { "were removed" };
             console.note(&format!(
-                "the files of {} runs, {}, {done}; what the store says of them stays",
-                removed.len(),
+                "the files of {}, {}, {done}; the store keeps what it recorded about them",
+                counted(removed.len(), "run"),
                 bytes(total)
             ));
         }
@@ -70,7 +71,7 @@ pub(super) fn gc(args: &GcArgs, console: Console) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// The runs that have a folder, in order; drafts of living workers are nobody's business.
+/// The runs that have a folder, in order; the drafts of live workers are left alone.
 fn runs_with_files(results: &Path) -> anyhow::Result<Vec<String>> {
     let folder = results.join("runs");
     if !folder.is_dir() {
@@ -95,7 +96,7 @@ fn size_of(folder: &Path) -> u64 {
         .sum()
 }
 
-/// The file that makes a run count as saved goes first: what is left of a removal that was interrupted is no run.
+/// Removes the files of a run, first the one that makes it count as saved: an interrupted removal leaves no saved run.
 fn remove(results: &Path, run: &str) -> anyhow::Result<()> {
     let folder: PathBuf = run_folder(results, run);
     let saved = saved_file(results, run);

@@ -1,4 +1,4 @@
-//! `burstlab merge`: stores from other machines into this one.
+//! `burstlab merge`: merges stores from other machines into this one.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,13 +12,14 @@ use super::console::Console;
 use super::exit_code::Exit;
 use crate::files;
 use crate::store::{Merged, Store, has_files, results_folder, run_folder, store_at};
+use crate::text::counted;
 
 #[derive(Debug, Args)]
 pub(super) struct MergeArgs {
-    /// Other stores: their burstlab.db, or their results folders
+    /// Other stores: their burstlab.db files or their results folders
     #[arg(required = true, value_name = "STORE")]
     stores: Vec<PathBuf>,
-    /// How the outcome is printed
+    /// Output format
     #[arg(long, value_enum, default_value = "human")]
     format: OutputFormat,
 }
@@ -28,46 +29,46 @@ pub(super) fn merge(args: &MergeArgs, console: Console) -> anyhow::Result<Exit> 
     let others = args.stores.iter().map(|path| store_at(path)).collect::<anyhow::Result<Vec<_>>>()?;
     let mut store = Store::open(&results)?;
     let mut exit = Exit::Ok;
-    let mut told = Vec::new();
+    let mut documents = Vec::new();
     for other in &others {
         let same = |path: &Path| path.canonicalize().ok();
         ensure!(same(other) != same(store.path()), "{} cannot be merged into itself", other.display());
-        let outcome = bring_in(&mut store, other, &results)
+        let outcome = merge_one(&mut store, other, &results)
             .with_context(|| format!("cannot merge {} into {}", other.display(), results.display()))?;
         if !outcome.merged.conflicts.is_empty() {
             exit = Exit::Other;
         }
         match args.format {
-            OutputFormat::Human => tell(other, &outcome, console),
-            OutputFormat::Json => told.push(to_json(other, &outcome)),
+            OutputFormat::Human => print(other, &outcome, console),
+            OutputFormat::Json => documents.push(to_json(other, &outcome)),
         }
     }
     if args.format == OutputFormat::Json {
-        console.result(&json!(told).to_string());
+        console.result(&json!(documents).to_string());
     }
     store.close()?;
     Ok(exit)
 }
 
-/// What a merge did to the store and to the files.
-struct Outcome {
+/// What a merge changed in the store and in the files.
+struct MergeOutcome {
     merged: Merged,
-    /// Finished runs that came without files.
+    /// Finished runs whose files are missing in the other store.
     without_files: usize,
 }
 
-fn bring_in(store: &mut Store, other: &Path, results: &Path) -> anyhow::Result<Outcome> {
+fn merge_one(store: &mut Store, other: &Path, results: &Path) -> anyhow::Result<MergeOutcome> {
     let folder = tempfile::Builder::new().prefix("burstlab-merge-").tempdir();
-    let folder = folder.context("cannot make a temporary folder")?;
+    let folder = folder.context("cannot create a temporary folder")?;
     Store::snapshot(other, folder.path())?;
     let lacking = store.attach(&folder.path().join("burstlab.db"), |run| has_files(results, run))?;
-    // As after a run, the files come first: what the store calls done has its files.
+    // As after a run, the files come first, so that every run that the store calls done has its files.
     let theirs = other.parent().unwrap_or(Path::new("."));
     let mut without_files = 0;
     if !lacking.is_empty() {
         let runs = results.join("runs");
         std::fs::create_dir_all(&runs)
-            .with_context(|| format!("cannot make the folder {}", runs.display()))?;
+            .with_context(|| format!("cannot create the folder {}", runs.display()))?;
     }
     for run in &lacking {
         if has_files(theirs, run) {
@@ -76,11 +77,11 @@ fn bring_in(store: &mut Store, other: &Path, results: &Path) -> anyhow::Result<O
             without_files += 1;
         }
     }
-    Ok(Outcome { merged: store.merge()?, without_files })
+    Ok(MergeOutcome { merged: store.merge()?, without_files })
 }
 
-fn tell(other: &Path, outcome: &Outcome, console: Console) {
-    let Outcome { merged, without_files } = outcome;
+fn print(other: &Path, outcome: &MergeOutcome, console: Console) {
+    let MergeOutcome { merged, without_files } = outcome;
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     for (_, status) in &merged.adopted {
         *counts.entry(status).or_default() += 1;
@@ -88,27 +89,29 @@ fn tell(other: &Path, outcome: &Outcome, console: Console) {
     let counts: Vec<String> = counts.iter().map(|(status, count)| format!("{count} {status}")).collect();
     let taken = match merged.adopted.len() {
         0 => "nothing new".to_string(),
-        runs => format!("{runs} runs ({})", counts.join(", ")),
+        runs => format!("{} ({})", counted(runs, "run"), counts.join(", ")),
     };
     console.result(&format!("{}: {taken}, {} known already", other.display(), merged.known));
     if *without_files > 0 {
-        console
-            .note(&format!("{without_files} runs came without files; they run again where they are planned"));
+        console.note(&format!(
+            "{} came without files and will run again where planned",
+            counted(*without_files, "run")
+        ));
     }
     for name in &merged.superseded {
         console.note(&format!(
-            "the stores have different files of the experiment `{name}`; the one that ran last stands"
+            "the stores have different versions of the experiment file `{name}`; the one that ran last is kept"
         ));
     }
     for run in &merged.conflicts {
         console.note(&format!(
-            "conflict: run {run} has other metrics in {} than here; those here stay",
+            "conflict: run {run} has other metrics in {} than here; those here are kept",
             other.display()
         ));
     }
 }
 
-fn to_json(other: &Path, outcome: &Outcome) -> serde_json::Value {
+fn to_json(other: &Path, outcome: &MergeOutcome) -> serde_json::Value {
     let runs: Vec<_> = outcome
         .merged
         .adopted

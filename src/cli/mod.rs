@@ -1,23 +1,23 @@
-//! The command line: what can be asked, and which module answers.
+//! The command line: the commands, and the module of each.
 #![expect(clippy::doc_markdown, reason = "clap shows these comments as help, where backticks are noise")]
 
 mod claims;
-mod cleaning;
+mod clean;
 pub mod console;
 mod dataset;
 pub mod exit_code;
 mod explain;
 mod export;
-mod follow;
 mod gc;
-mod inspection;
-mod job;
 mod merge;
-mod outcome;
+mod planned_experiment;
 mod predict;
+mod predict_watch;
 mod query;
 mod report;
 mod run;
+mod run_experiment;
+mod run_output;
 mod runs;
 mod show;
 mod slurm;
@@ -39,14 +39,14 @@ use exit_code::Exit;
 
 /// Batch experiments that forecast LLM-serving workload.
 ///
-/// Exit codes: 0 all well, 2 usage or invalid experiment, 3 some run failed, 4 a claim was refuted,
-/// 5 interrupted or a budget spent, 1 anything else.
+/// Exit codes: 0 success, 2 wrong usage or invalid experiment, 3 a run failed, 4 a claim was refuted,
+/// 5 interrupted or a budget used up, 1 any other error.
 ///
-/// Results go to results/ (moved by BURSTLAB_RESULTS).
+/// Results are written to results/ (change it with BURSTLAB_RESULTS).
 ///
-/// Traces are looked for in dataset/ (moved by BURSTLAB_DATASET).
+/// Traces are read from dataset/ (change it with BURSTLAB_DATASET).
 ///
-/// Prepared data of large traces are kept in ~/.cache/burstlab/prepared (moved by BURSTLAB_CACHE, which may say off).
+/// Prepared data of large traces are cached in ~/.cache/burstlab/prepared (change it with BURSTLAB_CACHE, or set that to off).
 #[derive(Debug, Parser)]
 #[command(name = "burstlab", version)]
 struct Cli {
@@ -56,48 +56,48 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run experiments: plan, skip what is done, run the rest, write the report
+    /// Run experiments: plan, skip finished runs, run the rest, write the report
     Run(run::RunArgs),
     /// List runs
     Runs(runs::RunsArgs),
     /// Show everything about one run
     Show(show::ShowArgs),
-    /// Show how a running sweep stands, until it ends
+    /// Show the progress of a sweep until it ends
     Watch(watch::WatchArgs),
-    /// Explain why a run ran, was skipped, retried, pruned, failed, or waits
+    /// Explain why a run ran, was skipped, retried or pruned, failed, or is waiting
     Explain(explain::ExplainArgs),
     /// Print the leaderboard of an experiment
     Compare(report::CompareArgs),
-    /// Hold reported results against reproduced ones
+    /// Compare reported results with reproduced ones
     Claims(claims::ClaimsArgs),
-    /// Ask the store with read-only SQL
+    /// Query the store with read-only SQL
     Query(query::QueryArgs),
-    /// Write runs with their parameters and metrics as one CSV or Parquet table
+    /// Export runs with their parameters and metrics as one CSV or Parquet table
     Export(export::ExportArgs),
     /// Write the report of an experiment again
     Report(report::ReportArgs),
-    /// Bring stores from other machines into this one
+    /// Merge stores from other machines into this one
     Merge(merge::MergeArgs),
     /// Remove the files of runs that no experiment plans any more
     Gc(gc::GcArgs),
     /// Forecast the next steps of a trace with a saved model
     Predict(predict::PredictArgs),
-    /// Traces: list, fetch, inspect, synthesise
+    /// List, fetch, inspect, clean and synthesise traces
     Dataset(dataset::DatasetArgs),
     /// Print the JSON Schema of the experiment file
     Schema,
     /// Serve runs to a supervisor over standard input and output
     #[command(hide = true)]
     Worker {
-        /// Where to compute
+        /// The device to compute on
         placement: String,
     },
 }
 
-/// How a table is printed.
+/// Output format of a table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum TableFormat {
-    /// For people.
+    /// Text for people.
     Table,
     /// A JSON list of objects.
     Json,
@@ -105,10 +105,10 @@ enum TableFormat {
     Csv,
 }
 
-/// How a result is printed.
+/// Output format of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum OutputFormat {
-    /// For people.
+    /// Text for people.
     Human,
     /// One JSON document.
     Json,
@@ -126,7 +126,7 @@ pub fn call(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Exit {
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
         Err(message) => {
-            // Help and version come this way too; they are no error and go to standard output.
+            // Help and version arrive here too; they are not errors and go to standard output.
             let _ = message.print();
             return if message.use_stderr() { Exit::Usage } else { Exit::Ok };
         }
@@ -168,31 +168,32 @@ fn dispatch(command: Command, console: Console) -> anyhow::Result<Exit> {
             Ok(Exit::Ok)
         }
         Command::Worker { placement } => {
-            let placement = Placement::parse(&placement).context("not a placement")?;
+            let placement = Placement::parse(&placement)
+                .with_context(|| format!("`{placement}` is not a placement such as cpu or cuda:0"))?;
             serve(&placement)?;
             Ok(Exit::Ok)
         }
     }
 }
 
-/// What to do about an error of the store or of another file.
+/// The remedy for an error of the store or of another file, if one is known.
 fn remedy(error: &anyhow::Error) -> Option<String> {
     let file = || error.chain().find_map(|cause| files::remedy(cause.downcast_ref::<std::io::Error>()?));
     let path = store::results_folder().join("burstlab.db");
     store::remedy(error, &path).or_else(|| file().map(str::to_string))
 }
 
-/// Something that the user asked for and cannot have; the message says what to ask instead.
+/// A request that cannot be fulfilled; the message says what to request instead.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct UsageError(String);
 
-/// A usage error as the general kind.
+/// A [`UsageError`] as a general error.
 fn usage(message: impl Into<String>) -> anyhow::Error {
     UsageError(message.into()).into()
 }
 
-/// A file that must be there.
-fn existing_file(path: &Path) -> anyhow::Result<()> {
+/// Refuses a path that is not a file.
+fn require_file(path: &Path) -> anyhow::Result<()> {
     if path.is_file() { Ok(()) } else { Err(usage(format!("there is no file {}", path.display()))) }
 }

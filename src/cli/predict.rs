@@ -1,4 +1,4 @@
-//! `burstlab predict`: the next steps of a trace, from a saved model.
+//! `burstlab predict`: forecasts the next steps of a trace with a saved model.
 
 use std::path::{Path, PathBuf};
 
@@ -6,44 +6,45 @@ use clap::{Args, ValueEnum};
 
 use super::console::Console;
 use super::exit_code::Exit;
-use super::{existing_file, follow, usage};
+use super::predict_watch::predict_watch;
+use super::{require_file, usage};
 use crate::dataset::read_trace_as;
 use crate::files::write_whole;
 use crate::model::intervals::interval;
-use crate::predict::{Document, Predictor, to_burstgpt, to_mooncake};
+use crate::predict::{ForecastDocument, Predictor, to_burstgpt, to_mooncake};
 use crate::store::results_folder;
 use crate::text::{number, table};
 
-/// Index of the interval that people are shown, in [`crate::model::intervals::LEVELS`].
+/// Position of the interval in the table, among [`crate::model::intervals::LEVELS`].
 const EIGHTY: usize = 1;
 
 #[derive(Debug, Args)]
 pub(super) struct PredictArgs {
-    /// The model of this run
+    /// Use the model of this run
     #[arg(long, conflicts_with = "experiment", required_unless_present = "experiment")]
     run: Option<String>,
-    /// The model of this experiment that is best on validation
+    /// Use the model of this experiment that is best on validation
     #[arg(long)]
     experiment: Option<String>,
-    /// The trace whose next steps are forecast; `-` is standard input, with --watch
+    /// The trace to forecast; `-` reads standard input and needs --watch
     #[arg(long, value_name = "FILE")]
     pub(super) trace: PathBuf,
-    /// How many steps
+    /// Number of steps
     #[arg(long, default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) steps: u32,
-    /// How they are printed; --watch prints one JSON document a line
+    /// Output format; --watch always prints one JSON document per line
     #[arg(long, value_enum)]
     format: Option<PredictFormat>,
-    /// Go on with the rows that are added to the file, or that come on standard input: a forecast after each new step
+    /// Keep reading rows as they are added to the file or arrive on standard input, and forecast after each new step
     #[arg(long)]
     watch: bool,
-    /// With --watch, forecast after each of the rows that are in the file already, too
+    /// With --watch, also forecast after each row that is already in the file
     #[arg(long, requires = "watch")]
     pub(super) from_start: bool,
-    /// With --watch, pass over malformed rows with a message instead of ending at the first
+    /// With --watch, skip malformed rows with a message instead of stopping at the first
     #[arg(long, requires = "watch")]
     pub(super) skip_bad_rows: bool,
-    /// Instead of a forecast, sample the next N requests from the model's distribution, as a trace that can be replayed
+    /// Instead of a forecast, sample the next N requests from the model's distribution, as a trace for replay
     #[arg(
         long,
         value_name = "N",
@@ -52,13 +53,13 @@ pub(super) struct PredictArgs {
         requires = "out"
     )]
     generate: Option<u32>,
-    /// With --generate, where the trace goes
+    /// With --generate, the file to write
     #[arg(long, value_name = "FILE", requires = "generate")]
     out: Option<PathBuf>,
-    /// With --generate, its layout
+    /// With --generate, the layout of the trace
     #[arg(long = "as", value_enum, default_value = "burstgpt", requires = "generate")]
     layout: TraceLayout,
-    /// With --generate, the seed: the same one gives the same trace
+    /// With --generate, the random seed: the same seed gives the same trace
     #[arg(long, default_value = "0", requires = "generate")]
     seed: u64,
 }
@@ -72,10 +73,10 @@ enum TraceLayout {
     Mooncake,
 }
 
-/// How forecasts are printed.
+/// Output format of forecasts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum PredictFormat {
-    /// For people.
+    /// A table for people.
     Human,
     /// One JSON document.
     Json,
@@ -84,7 +85,7 @@ enum PredictFormat {
 }
 
 impl PredictArgs {
-    /// Whether the rows come on standard input.
+    /// Whether the rows are read from standard input.
     pub(super) fn reads_input(&self) -> bool {
         self.trace == Path::new("-")
     }
@@ -101,15 +102,17 @@ impl PredictArgs {
 
 pub(super) fn predict(args: &PredictArgs, console: Console) -> anyhow::Result<Exit> {
     if !args.reads_input() {
-        existing_file(&args.trace)?;
+        require_file(&args.trace)?;
     } else if !args.watch {
-        return Err(usage("standard input is read with --watch; name a file, or add --watch"));
+        return Err(usage("standard input needs --watch; name a file, or add --watch"));
     }
     if args.watch {
         if matches!(args.format, Some(PredictFormat::Human | PredictFormat::Csv)) {
-            return Err(usage("--watch prints one JSON document a line; leave --format away, or give json"));
+            return Err(usage(
+                "--watch prints one JSON document per line; omit --format, or use --format json",
+            ));
         }
-        return follow::follow(args, args.load()?.best(), console);
+        return predict_watch(args, args.load()?.best(), console);
     }
     let predictor = args.load()?;
     let model = predictor.best();
@@ -123,7 +126,7 @@ pub(super) fn predict(args: &PredictArgs, console: Console) -> anyhow::Result<Ex
         write_whole(out, text.as_bytes())?;
         let last_s = requests.last().map_or(0.0, |request| request.arrival_s);
         console.note(&format!(
-            "{}: {count} requests over {last_s:.3} s, sampled from the {} of run {} with seed {}",
+            "wrote {count} requests over {last_s:.3} s to {}, sampled from the {} of run {} with seed {}",
             out.display(),
             model.saved().spec.model.kind(),
             model.saved().run_id,
@@ -134,20 +137,20 @@ pub(super) fn predict(args: &PredictArgs, console: Console) -> anyhow::Result<Ex
     let forecast = model.forecast(&trace, args.steps as usize)?;
     if model.offsets().is_some() && forecast.steps.iter().any(|step| step.bounds.is_empty()) {
         console.note(&format!(
-            "no interval beyond step {}: the trace is too short for a backtest of forecasts that are fed back",
+            "no intervals beyond step {}: the trace is too short for the backtest that they come from",
             model.saved().spec.task.horizon()
         ));
     }
-    let document = Document { model, forecast: &forecast };
+    let document = ForecastDocument { model, forecast: &forecast };
     match args.format.unwrap_or(PredictFormat::Human) {
-        PredictFormat::Human => console.result(&for_people(&document)),
+        PredictFormat::Human => console.result(&to_text(&document)),
         PredictFormat::Json => console.result(&serde_json::to_string(&document)?),
         PredictFormat::Csv => console.result(&document.to_csv()),
     }
     Ok(Exit::Ok)
 }
 
-fn for_people(document: &Document<'_>) -> String {
+fn to_text(document: &ForecastDocument<'_>) -> String {
     let (saved, forecast) = (document.model.saved(), document.forecast);
     let has_intervals = forecast.steps.iter().any(|step| !step.bounds.is_empty());
     let headers: Vec<String> = ["step".to_string(), format!("{} (s)", forecast.time_name)]

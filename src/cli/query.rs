@@ -1,4 +1,4 @@
-//! `burstlab query`: read-only SQL on the store.
+//! `burstlab query`: queries the store with read-only SQL.
 
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -7,13 +7,13 @@ use super::TableFormat;
 use super::console::Console;
 use super::exit_code::Exit;
 use crate::store::{Cell, Store, results_folder};
-use crate::text::{number, table};
+use crate::text::{csv, number, table};
 
 #[derive(Debug, Args)]
 pub(super) struct QueryArgs {
     /// One SQL statement, e.g. "select model, count(*) from runs group by 1"
     sql: String,
-    /// How the result is printed
+    /// Output format
     #[arg(long, value_enum, default_value = "table")]
     format: TableFormat,
 }
@@ -32,7 +32,7 @@ pub(super) fn query(args: &QueryArgs, console: Console) -> anyhow::Result<Exit> 
                 })
                 .collect();
             let rows: Vec<Vec<String>> =
-                result.rows.iter().map(|row| row.iter().map(for_people).collect()).collect();
+                result.rows.iter().map(|row| row.iter().map(rounded).collect()).collect();
             console.result(&table(&headers, &rows, &numeric));
         }
         TableFormat::Json => {
@@ -55,7 +55,7 @@ pub(super) fn query(args: &QueryArgs, console: Console) -> anyhow::Result<Exit> 
     Ok(Exit::Ok)
 }
 
-/// A JSON object has each name once: the second `run_id` of a join becomes `run_id_2`.
+/// Distinct names for the fields of a JSON object: the second `run_id` of a join becomes `run_id_2`.
 fn distinct_names(columns: &[String]) -> Vec<String> {
     let mut names: Vec<String> = Vec::with_capacity(columns.len());
     for column in columns {
@@ -70,7 +70,7 @@ fn distinct_names(columns: &[String]) -> Vec<String> {
     names
 }
 
-fn for_people(cell: &Cell) -> String {
+fn rounded(cell: &Cell) -> String {
     match cell {
         Cell::Real(value) => number(*value),
         Cell::Null => "-".to_string(),
@@ -95,19 +95,4 @@ fn to_json(cell: &Cell) -> Value {
         Cell::Real(value) => json!(value),
         other => json!(exact(other)),
     }
-}
-
-/// Comma-separated values (RFC 4180, but with plain newlines).
-pub(super) fn csv(header: &[String], rows: impl Iterator<Item = Vec<String>>) -> String {
-    let quoted = |field: &String| {
-        if field.contains([',', '"', '\n', '\r']) {
-            format!("\"{}\"", field.replace('"', "\"\""))
-        } else {
-            field.clone()
-        }
-    };
-    let line = |fields: &[String]| fields.iter().map(quoted).collect::<Vec<_>>().join(",");
-    let mut lines = vec![line(header)];
-    lines.extend(rows.map(|row| line(&row)));
-    lines.join("\n")
 }

@@ -1,36 +1,54 @@
-//! `burstlab report` and `burstlab compare`: what came of an experiment.
+//! `burstlab report` and `burstlab compare`: the results of an experiment.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::OutputFormat;
 use super::console::Console;
 use super::exit_code::Exit;
 use crate::compare::Comparison;
-use crate::report::{PlotSet, write};
+use crate::report::{PlotSet, terminal_text, write};
 use crate::store::{Store, results_folder};
 
 #[derive(Debug, Args)]
 pub(super) struct ReportArgs {
     /// Name of the experiment
     experiment: String,
-    /// Which plots it has: leaderboard, forecasts and residuals, or all
+    /// Which plots the report has
     #[arg(long, value_enum, default_value = "full")]
-    plots: PlotSet,
+    plots: ReportPlots,
+}
+
+/// Which plots a report has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ReportPlots {
+    /// The leaderboard, the forecasts beside the observed values, and their residuals.
+    Simple,
+    /// All plots.
+    Full,
+}
+
+impl From<ReportPlots> for PlotSet {
+    fn from(plots: ReportPlots) -> Self {
+        match plots {
+            ReportPlots::Simple => Self::Simple,
+            ReportPlots::Full => Self::Full,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
 pub(super) struct CompareArgs {
     /// Name of the experiment
     experiment: String,
-    /// How it is printed
+    /// Output format
     #[arg(long, value_enum, default_value = "human")]
     format: OutputFormat,
 }
 
 pub(super) fn report(args: &ReportArgs, console: Console) -> anyhow::Result<Exit> {
     let results = results_folder();
-    let comparison = Comparison::read(&mut Store::open_read_only(&results)?, &args.experiment)?;
-    let written = write(&comparison, &results, args.plots)?;
+    let comparison = Comparison::read(&mut Store::open_read_only(&results)?, &results, &args.experiment)?;
+    let written = write(&comparison, &results, args.plots.into())?;
     for path in written.all() {
         console.result(&path.display().to_string());
     }
@@ -38,9 +56,10 @@ pub(super) fn report(args: &ReportArgs, console: Console) -> anyhow::Result<Exit
 }
 
 pub(super) fn compare(args: &CompareArgs, console: Console) -> anyhow::Result<Exit> {
-    let comparison = Comparison::read(&mut Store::open_read_only(&results_folder())?, &args.experiment)?;
+    let results = results_folder();
+    let comparison = Comparison::read(&mut Store::open_read_only(&results)?, &results, &args.experiment)?;
     match args.format {
-        OutputFormat::Human => console.result(&comparison.to_text()),
+        OutputFormat::Human => console.result(&terminal_text(&comparison)),
         OutputFormat::Json => console.result(&comparison.to_json().to_string()),
     }
     Ok(Exit::Ok)

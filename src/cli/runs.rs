@@ -10,7 +10,7 @@ use super::exit_code::Exit;
 use super::{TableFormat, usage};
 use crate::spec::{ModelSpec, lookup};
 use crate::store::{RunFilter, RunRow, Status, Store, results_folder};
-use crate::text::{nearest, number, table};
+use crate::text::{csv, nearest, number, table};
 
 #[derive(Debug, Args)]
 pub(super) struct RunsArgs {
@@ -23,16 +23,16 @@ pub(super) struct RunsArgs {
     /// Only runs with this status: planned, running, done, failed, timed_out, pruned, interrupted
     #[arg(long)]
     status: Option<String>,
-    /// Only runs with this parameter, e.g. model.hidden=64; may be given several times
+    /// Only runs with this parameter, e.g. model.hidden=64; can be repeated
     #[arg(long = "where", value_name = "PATH=VALUE")]
     conditions: Vec<String>,
-    /// The metric to show and sort by: NAME, PART.NAME or PART.NAME.TARGET, e.g. test.mae.response_tokens
+    /// Metric to show and sort by: NAME, PART.NAME or PART.NAME.TARGET, e.g. test.mae.response_tokens
     #[arg(long, default_value = "valid.mse")]
     sort: String,
-    /// At most this many
+    /// Show at most this many runs
     #[arg(long)]
     limit: Option<usize>,
-    /// How the list is printed
+    /// Output format
     #[arg(long, value_enum, default_value = "table")]
     format: TableFormat,
 }
@@ -42,7 +42,7 @@ pub(super) fn runs(args: &RunsArgs, console: Console) -> anyhow::Result<Exit> {
         && Status::parse(status).is_none()
     {
         return Err(usage(format!(
-            "`{status}` is not a status; there are planned, running, done, failed, timed_out, pruned, interrupted"
+            "`{status}` is not a status; use planned, running, done, failed, timed_out, pruned or interrupted"
         )));
     }
     let kinds = ModelSpec::KINDS;
@@ -50,7 +50,10 @@ pub(super) fn runs(args: &RunsArgs, console: Console) -> anyhow::Result<Exit> {
         && !kinds.contains(&model.as_str())
     {
         let hint = nearest(model, kinds).map_or(String::new(), |near| format!("did you mean `{near}`? "));
-        return Err(usage(format!("`{model}` is not a model; {hint}there are {}", kinds.join(", "))));
+        return Err(usage(format!(
+            "`{model}` is not a model kind; {hint}the kinds are {}",
+            kinds.join(", ")
+        )));
     }
     let conditions =
         args.conditions.iter().map(|text| condition(text)).collect::<anyhow::Result<Vec<_>>>()?;
@@ -69,7 +72,7 @@ pub(super) fn runs(args: &RunsArgs, console: Console) -> anyhow::Result<Exit> {
         conditions,
     })?;
     let values = sort.values(&mut store, &runs)?;
-    // The best first; runs without the metric come last, in the order of their plans.
+    // The best run comes first; runs without the metric come last, in the order of their plans.
     let sign = if crate::stats::lower_is_better(&sort.name) { 1.0 } else { -1.0 };
     runs.sort_by(|a, b| {
         let value = |run: &RunRow| values.get(&run.run_id).map_or(f64::INFINITY, |value| sign * value);
@@ -78,7 +81,7 @@ pub(super) fn runs(args: &RunsArgs, console: Console) -> anyhow::Result<Exit> {
     runs.truncate(args.limit.unwrap_or(usize::MAX));
     match args.format {
         TableFormat::Table => {
-            console.result(&people_table(&runs, &values, &sort));
+            console.result(&runs_table(&runs, &values, &sort));
         }
         TableFormat::Json => {
             let list: Vec<Value> = runs.iter().map(|run| to_json(run, &values, &sort)).collect();
@@ -88,7 +91,7 @@ pub(super) fn runs(args: &RunsArgs, console: Console) -> anyhow::Result<Exit> {
             let mut header = COLUMNS.map(str::to_string).to_vec();
             header.push(sort.title());
             let rows = runs.iter().map(|run| cells(run, &values));
-            console.result(&super::query::csv(&header, rows));
+            console.result(&csv(&header, rows));
         }
     }
     Ok(Exit::Ok)
@@ -104,7 +107,7 @@ fn condition(text: &str) -> anyhow::Result<(String, String)> {
     }
 }
 
-/// A parameter that no run has is a typo, not an empty answer.
+/// Refuses a parameter that no run has: it is a typo, and must not look like an empty answer.
 fn require_parameter(store: &mut Store, path: &str) -> anyhow::Result<()> {
     let all = store.runs(&RunFilter::default())?;
     if all.is_empty() || all.iter().any(|run| lookup(&run.params, path).is_some()) {
@@ -128,7 +131,7 @@ pub(super) fn paths(params: &Value) -> Vec<String> {
     fields.iter().flat_map(below).collect()
 }
 
-/// The metric that a list is sorted by.
+/// The metric that the list is sorted by.
 struct SortKey {
     part: String,
     name: String,
@@ -176,7 +179,7 @@ impl SortKey {
     }
 }
 
-fn people_table(runs: &[RunRow], values: &HashMap<String, f64>, sort: &SortKey) -> String {
+fn runs_table(runs: &[RunRow], values: &HashMap<String, f64>, sort: &SortKey) -> String {
     let title = sort.title();
     let headers: Vec<&str> = COLUMNS.into_iter().chain([title.as_str(), "model parameters"]).collect();
     let rows: Vec<Vec<String>> = runs
@@ -192,7 +195,7 @@ fn people_table(runs: &[RunRow], values: &HashMap<String, f64>, sort: &SortKey) 
     table(&headers, &rows, &[3, 4, 7, 8])
 }
 
-/// What [`cells`] holds, but for the metric at its end.
+/// The columns of [`cells`], without the metric at the end.
 const COLUMNS: [&str; 8] = ["run_id", "experiment", "model", "seed", "fold", "status", "device", "wall_s"];
 
 fn cells(run: &RunRow, values: &HashMap<String, f64>) -> Vec<String> {
@@ -209,7 +212,7 @@ fn cells(run: &RunRow, values: &HashMap<String, f64>) -> Vec<String> {
     ]
 }
 
-/// `hidden=64 layers=1` of the model.
+/// The parameters of the model, such as `hidden=64 layers=1`.
 fn parameters(params: &Value) -> String {
     let Some(Value::Object(model)) = params.get("model") else {
         return String::new();

@@ -13,15 +13,15 @@ use crate::text::{number, table};
 
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
-    /// The run's identity, or its first characters
+    /// ID of the run, or its first characters
     run: String,
-    /// How it is printed
+    /// Output format
     #[arg(long, value_enum, default_value = "human")]
     format: OutputFormat,
 }
 
-/// What the store and the disk know of a run.
-struct Known {
+/// The records and the files of a run.
+struct RunDetails {
     run: RunRow,
     experiments: Vec<String>,
     metrics: Vec<MetricRow>,
@@ -39,10 +39,10 @@ pub(super) fn show(args: &ShowArgs, console: Console) -> anyhow::Result<Exit> {
     let experiments = runs.iter().map(|run| run.experiment.clone()).collect();
     let Some(run) = runs.into_iter().next() else {
         anyhow::bail!(
-            "run {run_id} belongs to no experiment any more; its metrics are still in the table `metrics`"
+            "run {run_id} no longer belongs to an experiment; its metrics are still in the table `metrics`"
         );
     };
-    let known = Known {
+    let details = RunDetails {
         run,
         experiments,
         metrics: store.metrics_of_run(&run_id)?,
@@ -51,15 +51,15 @@ pub(super) fn show(args: &ShowArgs, console: Console) -> anyhow::Result<Exit> {
         folder: run_folder(&results, &run_id),
     };
     match args.format {
-        OutputFormat::Human => console.result(&to_text(&known)?),
-        OutputFormat::Json => console.result(&to_json(&known).to_string()),
+        OutputFormat::Human => console.result(&to_text(&details)?),
+        OutputFormat::Json => console.result(&to_json(&details).to_string()),
     }
     Ok(Exit::Ok)
 }
 
-fn to_json(known: &Known) -> Value {
-    let run = &known.run;
-    let metrics: Vec<Value> = known
+fn to_json(details: &RunDetails) -> Value {
+    let run = &details.run;
+    let metrics: Vec<Value> = details
         .metrics
         .iter()
         .map(|metric| {
@@ -67,7 +67,7 @@ fn to_json(known: &Known) -> Value {
                     "value": metric.value })
         })
         .collect();
-    let breakdowns: Vec<Value> = known
+    let breakdowns: Vec<Value> = details
         .breakdowns
         .iter()
         .map(|row| {
@@ -75,26 +75,26 @@ fn to_json(known: &Known) -> Value {
                     "name": row.name, "value": row.value, "forecasts": row.forecasts })
         })
         .collect();
-    let events: Vec<Value> = known
+    let events: Vec<Value> = details
         .events
         .iter()
         .map(|event| json!({ "at": event.at, "kind": event.kind, "detail": event.detail }))
         .collect();
     json!({
-        "run_id": run.run_id, "experiments": known.experiments, "model": run.model, "seed": run.seed,
+        "run_id": run.run_id, "experiments": details.experiments, "model": run.model, "seed": run.seed,
         "fold": run.fold, "status": run.status.as_str(), "device": run.device, "params": run.params,
         "wall_s": run.wall_s, "started_at": run.started_at, "finished_at": run.finished_at,
         "peak_rss_bytes": run.peak_rss_bytes, "attempts": run.attempts, "git_commit": run.git_commit,
         "dataset_sha256": run.dataset_sha256, "leak_verdict": run.leak_verdict, "error": run.error,
-        "metrics": metrics, "breakdowns": breakdowns, "events": events, "folder": known.folder,
+        "metrics": metrics, "breakdowns": breakdowns, "events": events, "folder": details.folder,
     })
 }
 
-fn to_text(known: &Known) -> anyhow::Result<String> {
-    let run = &known.run;
+fn to_text(details: &RunDetails) -> anyhow::Result<String> {
+    let run = &details.run;
     let optional = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_string());
-    let mut facts = vec![
-        ("experiments", known.experiments.join(", ")),
+    let mut entries = vec![
+        ("experiments", details.experiments.join(", ")),
         ("model", run.model.clone()),
         ("status", run.status.as_str().to_string()),
         ("seed", run.seed.map_or("none".to_string(), |seed| seed.to_string())),
@@ -110,30 +110,30 @@ fn to_text(known: &Known) -> anyhow::Result<String> {
         ("split", run.leak_verdict.clone()),
         (
             "files",
-            if known.folder.is_dir() { known.folder.display().to_string() } else { "none".to_string() },
+            if details.folder.is_dir() { details.folder.display().to_string() } else { "none".to_string() },
         ),
     ];
     if let Some(error) = &run.error {
-        facts.push(("error", error.clone()));
+        entries.push(("error", error.clone()));
     }
-    let facts: Vec<String> = facts.iter().map(|(name, value)| format!("{name:>12}  {value}")).collect();
-    let mut text = format!("run {}\n{}\n\nparameters\n", run.run_id, facts.join("\n"));
+    let entries: Vec<String> = entries.iter().map(|(name, value)| format!("{name:>12}  {value}")).collect();
+    let mut text = format!("run {}\n{}\n\nparameters\n", run.run_id, entries.join("\n"));
     text.push_str(&serde_json::to_string_pretty(&run.params)?);
-    if !known.metrics.is_empty() {
+    if !details.metrics.is_empty() {
         text.push_str("\n\nmetrics\n");
-        text.push_str(&metric_table(&known.metrics, &crate::stats::NAMES));
+        text.push_str(&metric_table(&details.metrics, &crate::stats::NAMES));
     }
     let is_interval = |metric: &&MetricRow| crate::stats::INTERVAL_NAMES.contains(&metric.name.as_str());
-    let intervals: Vec<MetricRow> = known.metrics.iter().filter(is_interval).cloned().collect();
+    let intervals: Vec<MetricRow> = details.metrics.iter().filter(is_interval).cloned().collect();
     if !intervals.is_empty() {
         text.push_str("\n\nintervals\n");
         text.push_str(&metric_table(&intervals, &crate::stats::INTERVAL_NAMES));
     }
-    if !known.breakdowns.is_empty() {
+    if !details.breakdowns.is_empty() {
         text.push_str("\n\ntest errors by hour, burst state before the forecast, and request tokens\n");
-        text.push_str(&breakdown_table(&known.breakdowns));
+        text.push_str(&breakdown_table(&details.breakdowns));
     }
-    let log: Vec<String> = known
+    let log: Vec<String> = details
         .events
         .iter()
         .map(|event| format!("{}  {:<11} {}", event.at, event.kind, event.detail))

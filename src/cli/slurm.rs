@@ -1,4 +1,4 @@
-//! `burstlab run --engine slurm`: which parts of a plan have something to run, and their way to Slurm.
+//! `burstlab run --engine slurm`: which parts of a plan have runs left, and their submission to Slurm.
 
 use std::collections::HashSet;
 use std::path::{Path, absolute};
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::OutputFormat;
 use super::console::Console;
-use super::job::Job;
+use super::planned_experiment::PlannedExperiment;
 use super::run::RunArgs;
 use crate::dataset::dataset_folder;
 use crate::engine::slurm::{self, Scripts};
@@ -16,19 +16,19 @@ use crate::plan::Partition;
 use crate::spec::Experiment;
 use crate::store::{Status, Store, has_files, results_folder};
 
-/// Hands one planned experiment to Slurm, or shows what would be handed over.
-pub(super) fn hand_over(job: &Job, args: &RunArgs, console: Console) -> anyhow::Result<()> {
-    let Job { sweep, class, .. } = job;
+/// Submits one planned experiment to Slurm, or prints the scripts that would be submitted.
+pub(super) fn submit(planned: &PlannedExperiment, args: &RunArgs, console: Console) -> anyhow::Result<()> {
+    let PlannedExperiment { sweep, class, .. } = planned;
     let experiment = &sweep.experiment;
     let spec = &experiment.spec;
     let name = &spec.name;
     let slurm_spec = &spec.scheduler.slurm;
-    let results = absolute(results_folder()).context("cannot tell where the results folder is")?;
+    let results = absolute(results_folder()).context("cannot find the results folder")?;
     let folder = slurm::folder(&results, name);
     if !args.dry_run
         && let Some(jobs) = slurm::under_way(&folder)?
     {
-        console.note(&format!("{name}: job {} is still under way; nothing is handed over", jobs.last));
+        console.note(&format!("{name}: job {} has not ended yet, so nothing is submitted", jobs.last));
         return Ok(());
     }
     let here = if args.force { HashSet::new() } else { finished(name, &results)? };
@@ -51,10 +51,10 @@ pub(super) fn hand_over(job: &Job, args: &RunArgs, console: Console) -> anyhow::
     let scripts = Scripts {
         experiment: name,
         slurm: slurm_spec,
-        program: &std::env::current_exe().context("cannot find this program's own file")?,
+        program: &std::env::current_exe().context("cannot find the path of this program")?,
         results: &results,
-        dataset: &absolute(dataset_folder()).context("cannot tell where the folder of traces is")?,
-        working: &std::env::current_dir().context("cannot tell the current folder")?,
+        dataset: &absolute(dataset_folder()).context("cannot find the dataset folder")?,
+        working: &std::env::current_dir().context("cannot find the current folder")?,
         folder: folder.clone(),
         arguments: arguments(experiment, class, args),
         part_arguments: if args.force { vec!["--force".to_string()] } else { Vec::new() },
@@ -66,18 +66,18 @@ pub(super) fn hand_over(job: &Job, args: &RunArgs, console: Console) -> anyhow::
     }
     let jobs = slurm::submit(&scripts)?;
     if args.format == OutputFormat::Json {
-        let handed_over = json!({
+        let submitted = json!({
             "experiment": name, "array_job": jobs.array, "parts": scripts.parts, "last_job": jobs.last,
             "folder": folder,
         });
-        console.result(&handed_over.to_string());
+        console.result(&submitted.to_string());
         return Ok(());
     }
     let array = jobs.array.map_or("every part is done".to_string(), |array| {
         format!("job array {array} runs {} of {} parts", scripts.parts.len(), slurm_spec.parts)
     });
     console.result(&format!(
-        "{name}: {array}; job {} then merges, runs what is left and writes {}\nlogs: {}",
+        "{name}: {array}; then job {} merges the stores, runs what is left and writes {}\nlogs: {}",
         jobs.last,
         results.join(name).join("report.html").display(),
         folder.join("logs").display()
@@ -85,7 +85,7 @@ pub(super) fn hand_over(job: &Job, args: &RunArgs, console: Console) -> anyhow::
     Ok(())
 }
 
-/// Runs of an experiment that are finished in one results folder; none where there is no store yet.
+/// Finished runs of an experiment in one results folder; none where there is no store yet.
 fn finished(name: &str, results: &Path) -> anyhow::Result<HashSet<String>> {
     if !results.join("burstlab.db").is_file() {
         return Ok(HashSet::new());
@@ -98,7 +98,7 @@ fn finished(name: &str, results: &Path) -> anyhow::Result<HashSet<String>> {
     Ok(finished.map(|(run, _)| run).collect())
 }
 
-/// What follows `burstlab run` in every job: the same plan, on the same class of device, on the CPUs that the job has.
+/// The arguments of `burstlab run` in every job: the same plan on the same device class, with the CPUs that the job has.
 fn arguments(experiment: &Experiment, class: &str, args: &RunArgs) -> Vec<String> {
     let scheduler = &experiment.spec.scheduler;
     let mut arguments = vec![experiment.source.path.clone(), "--device".to_string(), class.to_string()];

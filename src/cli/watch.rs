@@ -1,4 +1,4 @@
-//! `burstlab watch`: how a running sweep stands, from the store alone.
+//! `burstlab watch`: the progress of a sweep, read from the store.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,17 +12,17 @@ use crate::text::{counted, duration, number};
 
 /// Cells of the progress bar.
 const BAR: usize = 32;
-/// Errors are cut after this many characters: the frame must stay readable, `burstlab show` has the rest.
+/// Errors are cut after this many characters, so that the frame stays readable; `burstlab show` prints them whole.
 const ERROR_LENGTH: usize = 100;
 
 #[derive(Debug, Args)]
 pub(super) struct WatchArgs {
     /// Name of the experiment
     experiment: String,
-    /// Time between two looks, e.g. 500ms or 5s
+    /// Time between updates, e.g. 500ms or 5s
     #[arg(long, default_value = "1s", value_parser = humantime::parse_duration)]
     interval: Duration,
-    /// Look once and end
+    /// Print the progress once and exit
     #[arg(long)]
     once: bool,
 }
@@ -30,7 +30,7 @@ pub(super) struct WatchArgs {
 pub(super) fn watch(args: &WatchArgs, console: Console) -> anyhow::Result<Exit> {
     let mut shown = String::new();
     loop {
-        // Opened anew for each look and closed at once: a watcher never holds a snapshot that the writer must keep.
+        // The store is opened for each update and closed at once, so that no snapshot is held that the writer must keep.
         let frame = Frame::read(&mut Store::open_read_only(&results_folder())?, &args.experiment)?;
         let text = frame.to_text(SystemTime::now());
         if text != shown {
@@ -44,7 +44,7 @@ pub(super) fn watch(args: &WatchArgs, console: Console) -> anyhow::Result<Exit> 
     }
 }
 
-/// What is shown of one moment.
+/// The state of a sweep at one moment.
 struct Frame {
     experiment: String,
     axes: Vec<String>,
@@ -53,10 +53,16 @@ struct Frame {
     counts: Vec<(Status, usize)>,
     running: Vec<LiveRun>,
     ended: Vec<LiveRun>,
-    /// Objective of the best run so far, and that run.
-    best: Option<(f64, String)>,
+    /// The best run so far.
+    best: Option<BestRun>,
     /// Mean seconds of a finished run.
     mean_wall_s: Option<f64>,
+}
+
+/// The run with the best objective so far.
+struct BestRun {
+    label: String,
+    objective: f64,
 }
 
 impl Frame {
@@ -75,7 +81,7 @@ impl Frame {
         let best = match best {
             Some((run_id, value)) => {
                 let params = store.params_of_run(run_id)?;
-                Some((*value, run_label(&params, &axes)))
+                Some(BestRun { label: run_label(&params, &axes), objective: *value })
             }
             None => None,
         };
@@ -97,7 +103,7 @@ impl Frame {
         self.counts.iter().find(|(known, _)| *known == status).map_or(0, |(_, count)| *count)
     }
 
-    /// Nothing runs and nothing is left to run.
+    /// Whether nothing is running and nothing is left to run.
     fn is_over(&self) -> bool {
         self.count(Status::Planned) + self.count(Status::Running) == 0
     }
@@ -117,10 +123,10 @@ impl Frame {
             vec![format!("{}  {bar}  {}: {}", self.experiment, counted(total, "run"), counts.join(", "))];
         lines.extend(self.running.iter().map(|run| self.running_line(run, now)));
         if self.running.is_empty() && !self.is_over() {
-            lines.push("nothing is running: start or go on with `burstlab run`".to_string());
+            lines.push("nothing is running: start or continue with `burstlab run`".to_string());
         }
         lines.extend(self.ended.iter().map(|run| self.ended_line(run)));
-        if let Some((value, label)) = &self.best {
+        if let Some(BestRun { label, objective: value }) = &self.best {
             let objective = &self.objective;
             let what = format!("{} {}", objective.part.as_str(), objective.metric.as_str());
             lines.push(format!("   best  {label}: {what} {}", number(*value)));
@@ -131,7 +137,7 @@ impl Frame {
         lines.join("\n")
     }
 
-    /// Seconds left, if the next runs take as long as the last ones.
+    /// Seconds left if the next runs take as long as the last ones.
     fn left_s(&self) -> Option<f64> {
         let waiting = self.count(Status::Planned) as f64;
         let slots = self.running.len() as f64;
@@ -149,7 +155,7 @@ impl Frame {
             format!("  epoch {epoch}{epochs}  validation loss {}", number(loss))
         });
         let dead =
-            if run.alive { "" } else { "  its supervisor is gone; the next `burstlab run` takes it up" };
+            if run.alive { "" } else { "  its supervisor is gone; the next `burstlab run` runs it again" };
         format!("running  {}  {}{elapsed}{epoch}{dead}", self.title(run), run.device)
     }
 

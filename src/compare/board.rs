@@ -1,35 +1,48 @@
-//! The leaderboard of one setting: the trial that stands for each model, and how far it is from the others.
+//! The leaderboard of one setting: the chosen trial of each model, and how far it is from the others.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use super::comparison::{Objectives, tells_trials_apart};
-use super::significance::{Difference, WindowLosses};
-use crate::spec::{BASELINES, ObjectiveSpec, lookup, run_label};
+use super::grouping::group_by;
+use super::significance::{Difference, Significance};
+use super::window_losses::WindowLosses;
+use crate::spec::BASELINES;
+use crate::spec::{ObjectiveSpec, lookup, run_label};
 use crate::stats::holm;
-use crate::store::{BreakdownRow, MetricRow, RunRow, SavedRun, Status, Store};
+use crate::store::SavedRun;
+use crate::store::{BreakdownRow, MetricRow, RunRow, Status, Store};
 
 /// The leaderboard of one setting.
 #[derive(Debug, Clone)]
 pub struct Board {
     /// What tells this setting from the others, e.g. `horizon 96`; empty if there is only one.
     pub title: String,
-    /// The models, best on the test part first.
+    /// The models, the lowest test error first.
     pub rows: Vec<BoardRow>,
-    /// Number of trials that were tried, over all models.
+    /// Number of trials over all models.
     pub trials: usize,
-    /// Lookbacks of the trained models; a naive baseline has one of its own.
+    /// Lookbacks of the trained models; a naive baseline has its own.
     pub lookbacks: Vec<u64>,
-    /// A run that stands for its model, with its files: what the data card is read from.
-    pub card: Option<SavedRun>,
-    /// Names and units of the targets.
-    pub targets: Vec<(String, String)>,
+    /// The files of one of the chosen runs, from which the data card is read; `None` where all are gone.
+    pub saved_run: Option<SavedRun>,
+    /// The targets; empty where the files are gone.
+    pub targets: Vec<Target>,
+}
+
+/// A forecast quantity.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Its name, such as `gap_s`.
+    pub name: String,
+    /// Its unit; empty where it has none, or where the files that hold it are gone.
+    pub unit: String,
 }
 
 /// One model with the trial that is best on validation.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct BoardRow {
-    /// Name of the contender: the kind of the model, and how it is solved if that is not by training.
+    /// Name under which it competes: the kind of the model, and how it is solved if that is not by training.
     pub model: String,
     /// Kind of the model.
     pub kind: String,
@@ -41,7 +54,7 @@ pub struct BoardRow {
     pub trials: usize,
     /// Runs of the chosen trial, over seeds and folds.
     pub run_ids: Vec<String>,
-    /// Distinct seeds among those that are; 0 for a model without randomness.
+    /// Distinct seeds of these runs; 0 for a model without randomness.
     pub seeds: usize,
     /// The objective on validation.
     pub valid: f64,
@@ -49,22 +62,49 @@ pub struct BoardRow {
     pub test: MeanSpread,
     /// `1 - error / error of the best baseline`; `None` for that baseline itself.
     pub skill: Option<f64>,
-    /// Difference to the best baseline, window by window.
-    pub difference: Option<Difference>,
-    /// The difference's p-value after Holm's correction over the models of the board.
-    pub p_value: Option<f64>,
-    /// Difference to the model with the lowest error, window by window; `None` for that model itself. That of the
-    /// second row is the one of the winner and its runner-up.
+    /// Difference to the best baseline; `None` for that baseline itself, and where it could not be measured.
+    pub against_baseline: Option<Difference>,
+    /// Difference to the model with the lowest error; `None` for that model itself, and where it could not be measured.
+    /// In the second row it compares the winner with its runner-up.
     pub against_best: Option<Difference>,
-    /// That difference's p-value after Holm's correction over the models of the board.
-    pub p_best: Option<f64>,
-    /// Mean of the objective's metric over the seeds of each fold, on the test part.
-    pub folds: Vec<(i64, f64)>,
-    /// Test errors by hour, burst state and size, means over the runs; only of the best model and of the best
-    /// baseline.
+    /// Test error in each fold, the mean over seeds.
+    pub folds: Vec<FoldError>,
+    /// Test errors by hour, burst state and size, the means over runs; only of the best model and of the best baseline.
     pub breakdowns: Vec<BreakdownRow>,
-    /// Every metric of the test part: `(target, unit, name)`.
-    pub metrics: BTreeMap<(String, String, String), MeanSpread>,
+    /// Every metric of the test part.
+    pub metrics: BTreeMap<MetricKey, MeanSpread>,
+}
+
+/// The test error of a model in one fold.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct FoldError {
+    /// The fold.
+    pub fold: i64,
+    /// The objective's metric, the mean over the seeds.
+    pub error: f64,
+}
+
+/// Which metric of the test part.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MetricKey {
+    /// A target, or `all`.
+    pub target: String,
+    /// `original` or `scaled`.
+    pub unit: String,
+    /// Name of the metric, such as `mae`.
+    pub name: String,
+}
+
+impl MetricKey {
+    /// A metric of one target in original units.
+    pub fn original(target: &str, name: &str) -> Self {
+        Self { target: target.to_string(), unit: "original".to_string(), name: name.to_string() }
+    }
+
+    /// A metric over all targets in scaled units.
+    pub fn all_scaled(name: &str) -> Self {
+        Self { target: "all".to_string(), unit: "scaled".to_string(), name: name.to_string() }
+    }
 }
 
 /// Mean over runs, and standard deviation over seeds.
@@ -76,13 +116,22 @@ pub struct MeanSpread {
     pub spread: Option<f64>,
 }
 
+/// One value of a run with the run's seed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct SeededValue {
+    /// `None` for a model without randomness.
+    pub(super) seed: Option<i64>,
+    /// The value.
+    pub(super) value: f64,
+}
+
 impl MeanSpread {
-    /// Values of runs, each given with its seed: the mean of a seed's folds first, then mean and spread over seeds, so
-    /// that what differs between folds is no spread.
-    pub(super) fn over_seeds(values: &[(Option<i64>, f64)]) -> Self {
+    /// Averages the folds of each seed first, then takes mean and spread over seeds: differences between folds do not
+    /// count as spread.
+    pub(super) fn over_seeds(values: impl IntoIterator<Item = SeededValue>) -> Self {
         let mut seeds: BTreeMap<Option<i64>, Vec<f64>> = BTreeMap::new();
-        for (seed, value) in values {
-            seeds.entry(*seed).or_default().push(*value);
+        for SeededValue { seed, value } in values {
+            seeds.entry(seed).or_default().push(value);
         }
         let means: Vec<f64> = seeds.values().map(|own| own.iter().sum::<f64>() / own.len() as f64).collect();
         Self::of(&means)
@@ -98,42 +147,43 @@ impl MeanSpread {
     }
 }
 
+impl BoardRow {
+    /// The verdict on the difference to the best baseline.
+    pub fn significance_against_baseline(&self) -> Significance {
+        Significance::of(self.against_baseline.as_ref())
+    }
+
+    /// The verdict on the difference to the model with the lowest error.
+    pub fn significance_against_best(&self) -> Significance {
+        Significance::of(self.against_best.as_ref())
+    }
+
+    /// Mean of a metric of one target in original units.
+    pub fn original(&self, target: &str, name: &str) -> Option<f64> {
+        self.metrics.get(&MetricKey::original(target, name)).map(|value| value.mean)
+    }
+}
+
 impl Board {
     /// The board of the runs of one setting, the lowest test error first.
     pub(super) fn new(title: String, runs: &[&RunRow], objectives: &Objectives, axes: &[String]) -> Self {
-        let mut contenders: Vec<(String, Vec<&RunRow>)> = Vec::new();
-        for run in runs {
-            let name = contender(run);
-            match contenders.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, own)) => own.push(run),
-                None => contenders.push((name, vec![run])),
-            }
-        }
-        let mut trials = 0;
-        let mut rows: Vec<BoardRow> = Vec::new();
-        for (name, own) in contenders {
-            if let Some(row) = best_trial(name, &own, objectives, axes) {
-                trials += row.trials;
-                rows.push(row);
-            }
-        }
-        rows.sort_by(|a, b| a.test.mean.total_cmp(&b.test.mean));
-        let mut lookbacks: Vec<u64> = runs
-            .iter()
-            .filter(|run| run.params.get("training").is_some())
-            .filter_map(|run| lookup(&run.params, "task.lookback")?.as_u64())
+        let contenders = group_by(runs.iter().copied(), |run| contender(run));
+        let mut rows: Vec<BoardRow> = contenders
+            .into_iter()
+            .filter_map(|(model, runs)| best_trial(model, runs, objectives, axes))
             .collect();
-        lookbacks.sort_unstable();
-        lookbacks.dedup();
-        Self { title, rows, trials, lookbacks, card: None, targets: Vec::new() }
+        rows.sort_by(|a, b| a.test.mean.total_cmp(&b.test.mean));
+        let trials = rows.iter().map(|row| row.trials).sum();
+        let lookbacks = lookbacks(runs.iter().copied());
+        Self { title, rows, trials, lookbacks, saved_run: None, targets: Vec::new() }
     }
 
-    /// Reads the data card from the files of a run that stands for its model.
+    /// Reads the files of one of the chosen runs.
     pub(super) fn read_files(&mut self, results: &Path) {
         let mut run_ids = self.rows.iter().flat_map(|row| &row.run_ids);
-        self.card = run_ids.find_map(|run_id| SavedRun::read(results, run_id).ok());
-        let targets = self.card.iter().flat_map(SavedRun::targets);
-        self.targets = targets.map(|target| (target.name, target.unit)).collect();
+        self.saved_run = run_ids.find_map(|run_id| SavedRun::read(results, run_id).ok());
+        let targets = self.saved_run.iter().flat_map(SavedRun::targets);
+        self.targets = targets.map(|target| Target { name: target.name, unit: target.unit }).collect();
     }
 
     /// The best naive baseline on the test part: the hardest comparison for every other model.
@@ -141,33 +191,25 @@ impl Board {
         self.rows.iter().find(|row| row.baseline)
     }
 
-    /// Reads the breakdowns of the best model and of the best baseline: nobody looks at those of the others.
+    /// The fewest blocks of dependent windows that a difference to the best baseline was resampled from.
+    pub fn fewest_blocks(&self) -> Option<usize> {
+        self.rows
+            .iter()
+            .filter_map(|row| row.against_baseline.as_ref())
+            .map(|difference| difference.blocks)
+            .min()
+    }
+
+    /// Reads the breakdowns of the best model and of the best baseline; those of the other models are not shown.
     pub(super) fn read_breakdowns(&mut self, store: &mut Store) -> anyhow::Result<()> {
         let first = |baseline| self.rows.iter().position(|row| row.baseline == baseline);
         for index in [first(false), first(true)].into_iter().flatten() {
             let Some(row) = self.rows.get_mut(index) else { continue };
-            let mut means: Vec<(BreakdownRow, usize)> = Vec::new();
+            let mut all = Vec::new();
             for run_id in &row.run_ids {
-                for found in store.breakdowns_of_run(run_id)? {
-                    let same = |(known, _): &&mut (BreakdownRow, usize)| {
-                        (&known.dimension, &known.bucket, &known.target, &known.unit, &known.name)
-                            == (&found.dimension, &found.bucket, &found.target, &found.unit, &found.name)
-                    };
-                    match means.iter_mut().find(same) {
-                        Some((known, runs)) => {
-                            known.value += found.value;
-                            known.forecasts = known.forecasts.max(found.forecasts);
-                            *runs += 1;
-                        }
-                        None => means.push((found, 1)),
-                    }
-                }
+                all.extend(store.breakdowns_of_run(run_id)?);
             }
-            row.breakdowns = means
-                .into_iter()
-                .map(|(row, runs)| BreakdownRow { value: row.value / runs as f64, ..row })
-                .collect();
-            row.breakdowns.sort_by(|a, b| (&a.bucket, &a.target).cmp(&(&b.bucket, &b.target)));
+            row.breakdowns = mean_breakdowns(all);
         }
         Ok(())
     }
@@ -176,54 +218,71 @@ impl Board {
     pub(super) fn measure_differences(&mut self, results: &Path, objective: &ObjectiveSpec) {
         let losses: Vec<Option<WindowLosses>> =
             self.rows.iter().map(|row| WindowLosses::read(results, &row.run_ids, objective)).collect();
-        if let Some(at) = self.rows.iter().position(|row| row.baseline) {
-            let error = self.rows[at].test.mean;
-            for (index, row) in self.rows.iter_mut().enumerate().filter(|(index, _)| *index != at) {
+        let difference = |own: usize, reference: usize| {
+            Difference::measure(losses[own].as_ref()?, losses[reference].as_ref()?)
+        };
+        if let Some(reference) = self.rows.iter().position(|row| row.baseline) {
+            let error = self.rows[reference].test.mean;
+            for (index, row) in self.rows.iter_mut().enumerate().filter(|(index, _)| *index != reference) {
                 row.skill = (error > 0.0).then(|| 1.0 - row.test.mean / error);
-                row.difference = difference(losses[index].as_ref(), losses[at].as_ref());
+                row.against_baseline = difference(index, reference);
             }
         }
-        for (row, own) in self.rows.iter_mut().zip(&losses).skip(1) {
-            row.against_best = difference(own.as_ref(), losses[0].as_ref());
+        for (index, row) in self.rows.iter_mut().enumerate().skip(1) {
+            row.against_best = difference(index, 0);
         }
-        correct(&mut self.rows, |row| row.difference.as_ref(), |row, p_value| row.p_value = Some(p_value));
-        correct(&mut self.rows, |row| row.against_best.as_ref(), |row, p_value| row.p_best = Some(p_value));
+        correct(self.rows.iter_mut().filter_map(|row| row.against_baseline.as_mut()));
+        correct(self.rows.iter_mut().filter_map(|row| row.against_best.as_mut()));
     }
 }
 
-fn difference(own: Option<&WindowLosses>, reference: Option<&WindowLosses>) -> Option<Difference> {
-    own?.minus(reference?)
+/// Applies Holm's correction over some differences.
+fn correct<'a>(differences: impl Iterator<Item = &'a mut Difference>) {
+    let differences: Vec<&mut Difference> = differences.collect();
+    let p_values: Vec<f64> = differences.iter().map(|difference| difference.p_value).collect();
+    for (difference, corrected) in differences.into_iter().zip(holm(&p_values)) {
+        difference.holm_p_value = corrected;
+    }
 }
 
-/// Holm's correction over the rows that were compared.
-fn correct(
-    rows: &mut [BoardRow],
-    compared: impl Fn(&BoardRow) -> Option<&Difference>,
-    set: impl Fn(&mut BoardRow, f64),
-) {
-    let found: Vec<(usize, f64)> = rows
-        .iter()
-        .enumerate()
-        .filter_map(|(index, row)| compared(row).map(|difference| (index, difference.p_value)))
-        .collect();
-    let raw: Vec<f64> = found.iter().map(|(_, p_value)| *p_value).collect();
-    for ((index, _), adjusted) in found.iter().zip(holm(&raw)) {
-        set(&mut rows[*index], adjusted);
-    }
+/// The mean over runs of each breakdown, in the order of buckets and targets.
+fn mean_breakdowns(all: Vec<BreakdownRow>) -> Vec<BreakdownRow> {
+    let groups = group_by(all, |row| {
+        [&row.dimension, &row.bucket, &row.target, &row.unit, &row.name].map(String::clone)
+    });
+    let means = groups.into_iter().filter_map(|(_, rows)| {
+        let value = rows.iter().map(|row| row.value).sum::<f64>() / rows.len() as f64;
+        let forecasts = rows.iter().map(|row| row.forecasts).max()?;
+        Some(BreakdownRow { value, forecasts, ..rows.into_iter().next()? })
+    });
+    let mut means: Vec<BreakdownRow> = means.collect();
+    means.sort_by(|a, b| (&a.bucket, &a.target).cmp(&(&b.bucket, &b.target)));
+    means
 }
 
 /// Mean and spread of every metric over the runs of a trial.
 pub(super) fn mean_metrics(
     metrics: Vec<MetricRow>,
     seeds: &HashMap<&str, Option<i64>>,
-) -> BTreeMap<(String, String, String), MeanSpread> {
-    let mut all = BTreeMap::new();
+) -> BTreeMap<MetricKey, MeanSpread> {
+    let mut all: BTreeMap<MetricKey, Vec<SeededValue>> = BTreeMap::new();
     for metric in metrics {
         let seed = seeds.get(metric.run_id.as_str()).copied().flatten();
-        let values: &mut Vec<_> = all.entry((metric.target, metric.unit, metric.name)).or_default();
-        values.push((seed, metric.value));
+        let key = MetricKey { target: metric.target, unit: metric.unit, name: metric.name };
+        all.entry(key).or_default().push(SeededValue { seed, value: metric.value });
     }
-    all.into_iter().map(|(key, values)| (key, MeanSpread::over_seeds(&values))).collect()
+    all.into_iter().map(|(key, values)| (key, MeanSpread::over_seeds(values))).collect()
+}
+
+/// Lookbacks of the trained models among some runs, in increasing order.
+pub(crate) fn lookbacks<'a>(runs: impl Iterator<Item = &'a RunRow>) -> Vec<u64> {
+    let mut lookbacks: Vec<u64> = runs
+        .filter(|run| run.params.get("training").is_some())
+        .filter_map(|run| lookup(&run.params, "task.lookback")?.as_u64())
+        .collect();
+    lookbacks.sort_unstable();
+    lookbacks.dedup();
+    lookbacks
 }
 
 /// The name under which a run competes. A closed form and a training of the same model are two contenders: choosing
@@ -235,39 +294,53 @@ fn contender(run: &RunRow) -> String {
     }
 }
 
-/// The trial of a contender whose mean objective over seeds and folds is lowest on validation. A trial that lacks runs
-/// stands back behind all that are whole: a lucky seed that happened to finish is no better model.
-fn best_trial(model: String, runs: &[&RunRow], objectives: &Objectives, axes: &[String]) -> Option<BoardRow> {
-    let mut trials: Vec<Vec<&RunRow>> = Vec::new();
-    let mut places: HashMap<String, usize> = HashMap::new();
-    for run in runs {
-        let place = *places.entry(run.params.to_string()).or_insert(trials.len());
-        if place == trials.len() {
-            trials.push(Vec::new());
-        }
-        trials[place].push(run);
-    }
-    let count = trials.len();
-    let scored = trials.into_iter().filter_map(|members| {
-        let total = members.len();
-        let done: Vec<(&RunRow, f64)> = members
-            .into_iter()
+/// A trial with its runs that are done.
+struct TrialRuns<'a> {
+    /// The runs that are done and have an objective.
+    done: Vec<&'a RunRow>,
+    /// How many runs the trial has.
+    planned: usize,
+    /// Mean objective on the part that trials are chosen on.
+    valid: f64,
+}
+
+impl<'a> TrialRuns<'a> {
+    /// `None` where no run is done.
+    fn new(runs: &[&'a RunRow], objectives: &Objectives) -> Option<Self> {
+        let scored = runs
+            .iter()
             .filter(|run| run.status == Status::Done)
-            .filter_map(|run| Some((run, *objectives.chosen.get(&run.run_id)?)))
-            .collect();
-        let values: Vec<f64> = done.iter().map(|(_, value)| *value).collect();
-        let members: Vec<&RunRow> = done.into_iter().map(|(run, _)| run).collect();
-        (!values.is_empty()).then(|| (MeanSpread::of(&values).mean, total, members))
-    });
-    let (valid, total, members) = scored.min_by(|(a, a_total, a_done), (b, b_total, b_done)| {
-        (a_total - a_done.len()).cmp(&(b_total - b_done.len())).then(a.total_cmp(b))
-    })?;
-    let mut label = run_label(&members[0].params, axes.iter().filter(|axis| tells_trials_apart(axis)));
-    if members.len() < total {
-        label = format!("{label} ({} of {total} runs)", members.len());
+            .filter_map(|run| Some((*run, *objectives.chosen.get(&run.run_id)?)));
+        let (done, values): (Vec<&RunRow>, Vec<f64>) = scored.unzip();
+        (!done.is_empty()).then(|| Self { planned: runs.len(), valid: MeanSpread::of(&values).mean, done })
+    }
+
+    fn missing(&self) -> usize {
+        self.planned - self.done.len()
+    }
+}
+
+/// The trial of a contender whose mean objective over seeds and folds is lowest on validation. Incomplete trials rank
+/// behind all complete ones: a lucky seed that happened to finish does not make a better model.
+fn best_trial(
+    model: String,
+    runs: Vec<&RunRow>,
+    objectives: &Objectives,
+    axes: &[String],
+) -> Option<BoardRow> {
+    let trials = group_by(runs, |run| run.params.to_string());
+    let count = trials.len();
+    let chosen = trials
+        .iter()
+        .filter_map(|(_, runs)| TrialRuns::new(runs, objectives))
+        .min_by(|a, b| a.missing().cmp(&b.missing()).then(a.valid.total_cmp(&b.valid)))?;
+    let first = chosen.done.first()?;
+    let mut label = run_label(&first.params, axes.iter().filter(|axis| tells_trials_apart(axis)));
+    if chosen.missing() > 0 {
+        label = format!("{label} ({} of {} runs)", chosen.done.len(), chosen.planned);
     }
     let test: Vec<(&RunRow, f64)> =
-        members.iter().filter_map(|run| Some((*run, *objectives.test.get(&run.run_id)?))).collect();
+        chosen.done.iter().filter_map(|run| Some((*run, *objectives.test.get(&run.run_id)?))).collect();
     if test.is_empty() {
         return None;
     }
@@ -275,26 +348,28 @@ fn best_trial(model: String, runs: &[&RunRow], objectives: &Objectives, axes: &[
     for (run, value) in &test {
         folds.entry(run.fold).or_default().push(*value);
     }
-    let test: Vec<(Option<i64>, f64)> = test.into_iter().map(|(run, value)| (run.seed, value)).collect();
-    let mut seeds: Vec<i64> = members.iter().filter_map(|run| run.seed).collect();
+    let mut seeds: Vec<i64> = chosen.done.iter().filter_map(|run| run.seed).collect();
     seeds.sort_unstable();
     seeds.dedup();
     Some(BoardRow {
         model,
         label,
-        baseline: BASELINES.contains(&members[0].model.as_str()),
-        kind: members[0].model.clone(),
+        baseline: BASELINES.contains(&first.model.as_str()),
+        kind: first.model.clone(),
         trials: count,
-        run_ids: members.iter().map(|run| run.run_id.clone()).collect(),
+        run_ids: chosen.done.iter().map(|run| run.run_id.clone()).collect(),
         seeds: seeds.len(),
-        valid,
-        test: MeanSpread::over_seeds(&test),
+        valid: chosen.valid,
+        test: MeanSpread::over_seeds(
+            test.iter().map(|(run, value)| SeededValue { seed: run.seed, value: *value }),
+        ),
         skill: None,
-        difference: None,
-        p_value: None,
+        against_baseline: None,
         against_best: None,
-        p_best: None,
-        folds: folds.into_iter().map(|(fold, values)| (fold, MeanSpread::of(&values).mean)).collect(),
+        folds: folds
+            .into_iter()
+            .map(|(fold, values)| FoldError { fold, error: MeanSpread::of(&values).mean })
+            .collect(),
         breakdowns: Vec::new(),
         metrics: BTreeMap::new(),
     })

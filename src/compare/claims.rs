@@ -1,4 +1,4 @@
-//! Judges claims by the runs that are done.
+//! Judges the claims of an experiment by its finished runs.
 
 use std::collections::HashMap;
 
@@ -6,62 +6,63 @@ use serde_json::{Value, json};
 
 use crate::compare::MeanSpread;
 use crate::spec::{ClaimSpec, Expectation};
-use crate::store::{RunFilter, RunRow, Store, VerdictRecord};
+use crate::store::{RunFilter, RunRow, Status, Store, VerdictRecord};
+use crate::text::counted;
 
-/// What became of a claim.
+/// Whether a claim was reproduced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// The value is one that the claim accepts.
+pub enum ClaimVerdict {
+    /// The claim accepts the value.
     Reproduced,
-    /// It is not.
+    /// The claim does not accept the value.
     Refuted,
-    /// Some run that it rests on is not done, so that nothing can be said.
+    /// A run that the claim depends on is not done, so that it cannot be judged.
     NotRun,
 }
 
-impl Verdict {
+impl ClaimVerdict {
     /// The verdict as the store writes it.
     pub fn as_str(self) -> &'static str {
         match self {
-            Verdict::Reproduced => "reproduced",
-            Verdict::Refuted => "refuted",
-            Verdict::NotRun => "not_run",
+            ClaimVerdict::Reproduced => "reproduced",
+            ClaimVerdict::Refuted => "refuted",
+            ClaimVerdict::NotRun => "not_run",
         }
     }
 
-    /// The verdict as people read it.
+    /// The verdict as reports show it.
     pub fn title(self) -> &'static str {
         match self {
-            Verdict::Reproduced => "REPRODUCED",
-            Verdict::Refuted => "REFUTED",
-            Verdict::NotRun => "NOT RUN",
+            ClaimVerdict::Reproduced => "REPRODUCED",
+            ClaimVerdict::Refuted => "REFUTED",
+            ClaimVerdict::NotRun => "NOT RUN",
         }
     }
 }
 
-/// A claim with its verdict and what it rests on.
+/// A claim with its verdict and the values that it was judged by.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Judgement {
     /// The claim.
     pub claim: ClaimSpec,
-    /// What became of it.
-    pub verdict: Verdict,
-    /// What the finished runs gave, taken together.
+    /// Its verdict.
+    pub verdict: ClaimVerdict,
+    /// Aggregate over the finished runs.
     pub value: Option<f64>,
     /// Standard deviation over the finished runs.
     pub spread: Option<f64>,
     /// Lowest and highest of the finished runs.
     pub range: Option<(f64, f64)>,
-    /// Runs that are done.
+    /// Finished runs.
     pub runs: usize,
-    /// Runs that it rests on.
+    /// Runs that the claim depends on.
     pub planned: usize,
     /// Why it was not judged.
     pub note: Option<String>,
 }
 
 impl Judgement {
-    /// Distance from the reported value, or by how much a bound is missed; positive is above.
+    /// Distance from the reported value, or from the bound that is missed; positive is above.
     pub fn difference(&self) -> Option<f64> {
         let value = self.value?;
         if let Some(reported) = self.claim.reported {
@@ -71,27 +72,27 @@ impl Judgement {
         match (lowest.is_finite(), highest.is_finite()) {
             (true, false) => Some(value - lowest),
             (false, true) => Some(value - highest),
-            // Between two bounds: how far outside of them.
+            // Two bounds: the distance to the interval between them.
             _ => Some(value - value.clamp(lowest, highest)),
         }
     }
 
-    /// Refuted though nobody said that it would be: what exit code 4 is for.
+    /// Refuted, and not expected to be: the condition of exit code 4.
     pub fn is_surprise(&self) -> bool {
-        self.verdict == Verdict::Refuted && self.claim.expect.is_none()
+        self.verdict == ClaimVerdict::Refuted && self.claim.expect.is_none()
     }
 
-    /// A known miss, as announced.
+    /// Refuted as the experiment file expects.
     pub fn is_known_miss(&self) -> bool {
-        self.verdict == Verdict::Refuted && self.claim.expect == Some(Expectation::Refuted)
+        self.verdict == ClaimVerdict::Refuted && self.claim.expect == Some(Expectation::Refuted)
     }
 
-    /// The claim held though a miss was announced: the announcement is out of date.
+    /// Reproduced although the experiment file expects a miss: `expect` is out of date.
     pub fn is_better_than_expected(&self) -> bool {
-        self.verdict == Verdict::Reproduced && self.claim.expect == Some(Expectation::Refuted)
+        self.verdict == ClaimVerdict::Reproduced && self.claim.expect == Some(Expectation::Refuted)
     }
 
-    /// The verdict as the store keeps it.
+    /// The verdict as a row of the store.
     pub fn record(&self) -> VerdictRecord {
         VerdictRecord {
             verdict: self.verdict.as_str(),
@@ -108,7 +109,7 @@ impl Judgement {
 /// # Errors
 /// A store that cannot be read.
 pub fn judge(store: &mut Store, experiment: &str) -> anyhow::Result<Vec<Judgement>> {
-    // Without claims nothing else need be read.
+    // Without claims, nothing else has to be read.
     if store.claims(experiment)?.is_empty() {
         return Ok(Vec::new());
     }
@@ -117,7 +118,7 @@ pub fn judge(store: &mut Store, experiment: &str) -> anyhow::Result<Vec<Judgemen
     judge_runs(store, experiment, &runs)
 }
 
-/// Judges every claim of an experiment by runs that were read already.
+/// Judges every claim of an experiment by runs that are already in memory.
 ///
 /// # Errors
 /// A store that cannot be read.
@@ -143,13 +144,13 @@ fn judge_one(claim: ClaimSpec, runs: &[RunRow], values: &HashMap<String, f64>) -
     let value = claim.aggregate.of(&found);
     let several = matched.iter().any(|run| run.params != matched[0].params);
     let note = if matched.is_empty() {
-        Some("no run of it is planned here".to_string())
+        Some("no planned run matches it".to_string())
     } else if several {
-        Some("it matches several settings here".to_string())
+        Some("it matches runs of several settings".to_string())
     } else if found.len() < matched.len() {
-        let unfinished = matched.iter().filter(|run| run.status != crate::store::Status::Done).count();
+        let unfinished = matched.iter().filter(|run| run.status != Status::Done).count();
         Some(if unfinished == 0 {
-            format!("its runs have no {} of {}", claim.metric, claim.target)
+            format!("its runs have no metric {} of {}", claim.metric, claim.target)
         } else {
             format!("{} of its {} runs are done", matched.len() - unfinished, matched.len())
         })
@@ -160,12 +161,12 @@ fn judge_one(claim: ClaimSpec, runs: &[RunRow], values: &HashMap<String, f64>) -
     let verdict = match value {
         Some(value) if note.is_none() => {
             if value >= lowest && value <= highest {
-                Verdict::Reproduced
+                ClaimVerdict::Reproduced
             } else {
-                Verdict::Refuted
+                ClaimVerdict::Refuted
             }
         }
-        _ => Verdict::NotRun,
+        _ => ClaimVerdict::NotRun,
     };
     let value = value.filter(|_| !several);
     Judgement {
@@ -188,15 +189,14 @@ pub fn tally(judgements: &[Judgement]) -> String {
     let count =
         |holds: fn(&Judgement) -> bool| judgements.iter().filter(|judgement| holds(judgement)).count();
     let parts = [
-        (count(|judgement| judgement.verdict == Verdict::Reproduced), "reproduced"),
+        (count(|judgement| judgement.verdict == ClaimVerdict::Reproduced), "reproduced"),
         (count(Judgement::is_surprise), "refuted"),
         (count(Judgement::is_known_miss), "refuted as expected"),
-        (count(|judgement| judgement.verdict == Verdict::NotRun), "not run"),
+        (count(|judgement| judgement.verdict == ClaimVerdict::NotRun), "not run"),
     ];
     let parts: Vec<String> =
         parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
-    let plural = if judgements.len() == 1 { "" } else { "s" };
-    format!("{} claim{plural}: {}", judgements.len(), parts.join(", "))
+    format!("{}: {}", counted(judgements.len(), "claim"), parts.join(", "))
 }
 
 /// The judgements as JSON.
@@ -220,11 +220,11 @@ pub fn to_json(judgements: &[Judgement]) -> Value {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use super::*;
     use crate::compare::test_fixtures;
 
-    pub(crate) fn claim(more: &str) -> ClaimSpec {
+    fn claim(more: &str) -> ClaimSpec {
         toml::from_str(&format!("name = \"c\"\nmetric = \"mse\"\n{more}")).unwrap()
     }
 
@@ -239,19 +239,19 @@ pub(super) mod tests {
     #[test]
     fn the_mean_over_seeds_is_held_against_the_tolerance() {
         let near = judged("reported = 0.5\ntolerance = \"10%\"", &[0.4, 0.52]);
-        assert_eq!((near.verdict, near.runs), (Verdict::Reproduced, 2));
+        assert_eq!((near.verdict, near.runs), (ClaimVerdict::Reproduced, 2));
         assert!((near.difference().unwrap() + 0.04).abs() < 1e-12);
         let far = judged("reported = 0.5\ntolerance = 0.01", &[0.4, 0.52]);
         assert!(far.is_surprise());
         let best = judged("reported = 0.5\ntolerance = 0.03\naggregate = \"max\"", &[0.4, 0.52]);
-        assert_eq!(best.verdict, Verdict::Reproduced);
+        assert_eq!(best.verdict, ClaimVerdict::Reproduced);
     }
 
     #[test]
     fn a_bound_holds_on_its_own_side() {
-        assert_eq!(judged("at_most = 0.5", &[0.5]).verdict, Verdict::Reproduced);
-        assert_eq!(judged("at_most = 0.5", &[0.51]).verdict, Verdict::Refuted);
-        assert_eq!(judged("at_least = 0.5", &[0.51]).verdict, Verdict::Reproduced);
+        assert_eq!(judged("at_most = 0.5", &[0.5]).verdict, ClaimVerdict::Reproduced);
+        assert_eq!(judged("at_most = 0.5", &[0.51]).verdict, ClaimVerdict::Refuted);
+        assert_eq!(judged("at_least = 0.5", &[0.51]).verdict, ClaimVerdict::Reproduced);
         assert_eq!(judged("at_least = 0.1\nat_most = 0.2", &[0.5]).difference(), Some(0.3));
     }
 
@@ -260,14 +260,14 @@ pub(super) mod tests {
         let runs = test_fixtures::comparison().runs;
         let open =
             judge_one(claim("at_most = 9\nwhere = { model.kind = \"dlinear\" }"), &runs, &HashMap::new());
-        assert_eq!((open.verdict, open.runs, open.planned), (Verdict::NotRun, 0, 2));
+        assert_eq!((open.verdict, open.runs, open.planned), (ClaimVerdict::NotRun, 0, 2));
         assert_eq!(open.note.as_deref(), Some("0 of its 2 runs are done"));
         let none = judge_one(claim("at_most = 9\nwhere = { model.kind = \"gru\" }"), &runs, &HashMap::new());
-        assert_eq!(none.note.as_deref(), Some("no run of it is planned here"));
+        assert_eq!(none.note.as_deref(), Some("no planned run matches it"));
     }
 
     #[test]
-    fn an_announced_miss_is_no_surprise() {
+    fn an_expected_miss_is_not_a_surprise() {
         let miss = judged("at_most = 0.1\nexpect = \"refuted\"\nreason = \"r\"", &[0.5]);
         assert!(miss.is_known_miss() && !miss.is_surprise());
         let hit = judged("at_most = 0.9\nexpect = \"refuted\"\nreason = \"r\"", &[0.5]);

@@ -1,31 +1,34 @@
-//! The comparison: which trial of each model stands for it, how well it does on the test part, and against what.
+//! The comparison of an experiment's models: the chosen trial of each, its test errors, and its differences to the others.
 
 use std::collections::HashMap;
+use std::path::Path;
 
 use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::board::{Board, mean_metrics};
 use super::claims::{self, Judgement};
+use super::grouping::group_by;
+use super::significance::Difference;
 use crate::spec::{ObjectiveSpec, lookup, run_label, setting_of};
-use crate::store::{EpochRow, ExperimentRow, RunFilter, RunRow, Status, Store, results_folder};
+use crate::store::{EpochRow, ExperimentRow, RunFilter, RunRow, Status, Store};
 
 /// Everything that a report shows.
 #[derive(Debug, Clone)]
 pub struct Comparison {
     /// The experiment.
     pub experiment: ExperimentRow,
-    /// What trials are chosen by, on validation.
+    /// The metric that trials are chosen by, on validation.
     pub objective: ObjectiveSpec,
-    /// All its runs.
+    /// All runs of the experiment.
     pub runs: Vec<RunRow>,
-    /// One leaderboard for each setting (data, split, horizon): errors of different settings do not compare.
+    /// One leaderboard for each setting (data, split, horizon): errors of different settings are not comparable.
     pub boards: Vec<Board>,
-    /// Epochs of the runs that stand for their models.
+    /// Epochs of the runs of the chosen trials.
     pub epochs: Vec<EpochRow>,
-    /// Every run that is done with its objective, board by board, the best on validation first.
+    /// Every finished run with its objective, board by board, the best on validation first.
     pub scored: Vec<ScoredRun>,
-    /// Its claims, judged.
+    /// The claims of the experiment with their verdicts.
     pub claims: Vec<Judgement>,
 }
 
@@ -46,65 +49,64 @@ pub struct ScoredRun {
     pub valid: Option<f64>,
     /// The objective's metric on the test part.
     pub test: Option<f64>,
-    /// Seconds that it took.
+    /// Wall time in seconds.
     pub wall_s: Option<f64>,
 }
 
 impl Comparison {
-    /// Computes the comparison from the store.
+    /// Computes the comparison of an experiment from the store and from the files of its runs below `results`.
     ///
     /// # Errors
     /// A store or an experiment that cannot be read.
-    pub fn read(store: &mut Store, name: &str) -> anyhow::Result<Self> {
+    pub fn read(store: &mut Store, results: &Path, name: &str) -> anyhow::Result<Self> {
         let experiment = store.experiment(name)?;
         let objective: ObjectiveSpec =
-            serde_json::from_str(&experiment.objective).context("damaged objective in the store")?;
+            serde_json::from_str(&experiment.objective).context("the store holds a damaged objective")?;
         let axes: Vec<String> =
-            serde_json::from_str(&experiment.axes).context("damaged axes in the store")?;
+            serde_json::from_str(&experiment.axes).context("the store holds damaged axes")?;
         let runs = store.runs(&RunFilter { experiment: Some(name.to_string()), ..RunFilter::default() })?;
         let objectives = Objectives::read(store, name, &objective)?;
-        let mut settings = by_setting(&runs);
-        settings.retain(|(_, members)| members.iter().any(|run| run.status == Status::Done));
+        let mut settings = group_by(&runs, |run| setting_of(&run.params).to_string());
+        settings.retain(|(_, runs)| runs.iter().any(|run| run.status == Status::Done));
         let titles = titles(&settings, &axes);
         let mut boards: Vec<Board> = settings
             .iter()
             .zip(titles)
-            .map(|((_, members), title)| Board::new(title, members, &objectives, &axes))
+            .map(|((_, runs), title)| Board::new(title, runs, &objectives, &axes))
             .collect();
         let seeds: HashMap<&str, Option<i64>> =
             runs.iter().map(|run| (run.run_id.as_str(), run.seed)).collect();
         for row in boards.iter_mut().flat_map(|board| &mut board.rows) {
             row.metrics = mean_metrics(store.metrics_of_runs(&row.run_ids, "test")?, &seeds);
         }
-        let results = results_folder();
         for board in &mut boards {
-            board.read_files(&results);
-            board.measure_differences(&results, &objective);
+            board.read_files(results);
+            board.measure_differences(results, &objective);
             board.read_breakdowns(store)?;
         }
-        let shown: Vec<String> =
+        let chosen: Vec<String> =
             boards.iter().flat_map(|board| &board.rows).flat_map(|row| &row.run_ids).cloned().collect();
-        let epochs = store.epochs_of_runs(&shown)?;
+        let epochs = store.epochs_of_runs(&chosen)?;
         let scored = settings
             .iter()
             .enumerate()
-            .flat_map(|(board, (_, members))| scored_runs(board, members, &objectives, &axes))
+            .flat_map(|(board, (_, runs))| scored_runs(board, runs, &objectives, &axes))
             .collect();
         let claims = claims::judge_runs(store, name, &runs)?;
         Ok(Self { experiment, objective, runs, boards, epochs, scored, claims })
     }
 
-    /// Runs that are neither done nor given up by the search.
+    /// Runs that are neither done nor pruned.
     pub fn unfinished(&self) -> impl Iterator<Item = &RunRow> {
         self.runs.iter().filter(|run| run.status != Status::Done && run.status != Status::Pruned)
     }
 
-    /// Runs that the search gave up early: no failures, and no candidates.
+    /// Runs that the search pruned: they count neither as failures nor as candidates.
     pub fn pruned(&self) -> impl Iterator<Item = &RunRow> {
         self.runs.iter().filter(|run| run.status == Status::Pruned)
     }
 
-    /// `mse of all targets in scaled units`: what the leaderboard is sorted by.
+    /// The metric that the leaderboard is sorted by, such as `mse of all targets in scaled units`.
     pub fn objective_title(&self) -> String {
         let objective = &self.objective;
         let target = if objective.target == "all" { "all targets" } else { &objective.target };
@@ -114,6 +116,7 @@ impl Comparison {
     /// The leaderboards as JSON.
     pub fn to_json(&self) -> Value {
         let objective = &self.objective;
+        let p_value = |difference: Option<&Difference>| difference.map(|difference| difference.holm_p_value);
         let boards: Vec<Value> = self
             .boards
             .iter()
@@ -126,7 +129,8 @@ impl Comparison {
                             "model": row.model, "label": row.label, "baseline": row.baseline, "trials": row.trials,
                             "seeds": row.seeds, "run_ids": row.run_ids, "valid": row.valid,
                             "test": row.test.mean, "test_spread": row.test.spread, "skill": row.skill,
-                            "p_value": row.p_value, "p_value_against_best": row.p_best,
+                            "p_value": p_value(row.against_baseline.as_ref()),
+                            "p_value_against_best": p_value(row.against_best.as_ref()),
                         })
                     })
                     .collect();
@@ -138,7 +142,7 @@ impl Comparison {
     }
 }
 
-/// The objective of every finished run. A sweep of many runs has millions of metrics: only these are read of all runs.
+/// The objective of every finished run. It is the only metric that is read for all runs: a large sweep has millions.
 pub(super) struct Objectives {
     /// On the part that trials are chosen on.
     pub(super) chosen: HashMap<String, f64>,
@@ -154,21 +158,6 @@ impl Objectives {
         };
         Ok(Self { chosen: on(objective.part.as_str())?, test: on("test")? })
     }
-}
-
-/// Runs by what makes their errors comparable, in the order in which they are planned.
-fn by_setting(runs: &[RunRow]) -> Vec<(Value, Vec<&RunRow>)> {
-    let mut settings: Vec<(Value, Vec<&RunRow>)> = Vec::new();
-    let mut places: HashMap<String, usize> = HashMap::new();
-    for run in runs {
-        let setting = setting_of(&run.params);
-        let place = *places.entry(setting.to_string()).or_insert(settings.len());
-        if place == settings.len() {
-            settings.push((setting, Vec::new()));
-        }
-        settings[place].1.push(run);
-    }
-    settings
 }
 
 /// The runs of one board with their objectives, the best on validation first.
@@ -192,13 +181,14 @@ fn scored_runs(board: usize, runs: &[&RunRow], objectives: &Objectives, axes: &[
     scored
 }
 
-/// Settings are told apart by the axes that they differ in.
-fn titles(settings: &[(Value, Vec<&RunRow>)], axes: &[String]) -> Vec<String> {
+/// The title of each setting: the axes in which the settings differ.
+fn titles(settings: &[(String, Vec<&RunRow>)], axes: &[String]) -> Vec<String> {
+    let settings: Vec<Value> = settings.iter().map(|(_, runs)| setting_of(&runs[0].params)).collect();
     settings
         .iter()
-        .map(|(setting, _)| {
+        .map(|setting| {
             let differing = axes.iter().filter(|axis| {
-                let values: Vec<_> = settings.iter().map(|(other, _)| lookup(other, axis)).collect();
+                let values: Vec<_> = settings.iter().map(|other| lookup(other, axis)).collect();
                 values.iter().any(|value| *value != values[0])
             });
             let parts = differing.filter_map(|axis| {
@@ -210,7 +200,7 @@ fn titles(settings: &[(Value, Vec<&RunRow>)], axes: &[String]) -> Vec<String> {
         .collect()
 }
 
-/// Other axes tell settings apart.
-pub fn tells_trials_apart(axis: &str) -> bool {
+/// Whether an axis distinguishes trials of one setting; every other axis distinguishes settings.
+pub(crate) fn tells_trials_apart(axis: &str) -> bool {
     axis.starts_with("model.") || axis.starts_with("training.") || axis == "task.lookback"
 }

@@ -3,10 +3,17 @@
 mod board;
 pub mod claims;
 mod comparison;
+mod grouping;
+mod predictions;
 mod significance;
 #[cfg(test)]
 pub(crate) mod test_fixtures;
+mod window_losses;
 
-pub use board::{Board, BoardRow, MeanSpread};
-pub use comparison::{Comparison, ScoredRun, tells_trials_apart};
-pub use significance::FEW_BLOCKS;
+pub(crate) use board::lookbacks;
+pub use board::{Board, BoardRow, FoldError, MeanSpread, MetricKey, Target};
+pub(crate) use comparison::tells_trials_apart;
+pub use comparison::{Comparison, ScoredRun};
+pub(crate) use grouping::{distinct, group_by};
+pub(crate) use predictions::predictions_of_run;
+pub use significance::{Difference, FEWEST_BLOCKS, SIGNIFICANCE_LEVEL, Significance};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::board::{Board, BoardRow, MeanSpread};
-use super::claims::{Judgement, Verdict};
+use super::board::{Board, BoardRow, FoldError, MeanSpread, MetricKey};
+use super::claims::{ClaimVerdict, Judgement};
 use super::comparison::{Comparison, ScoredRun};
 use super::significance::Difference;
 use crate::spec::{ClaimSpec, ObjectiveSpec};
@@ -43,12 +43,12 @@ pub fn comparison() -> Comparison {
     }
 }
 
-/// A claim that holds, a known miss with a reason, and one that nothing is known of.
+/// A claim that is reproduced, one that is refuted as expected, and one whose runs are not done.
 fn claims() -> Vec<Judgement> {
     let claim = |name: &str, more: &str| -> ClaimSpec {
         toml::from_str(&format!("name = \"{name}\"\nmetric = \"mse\"\n{more}")).unwrap()
     };
-    let judged = |claim: ClaimSpec, verdict: Verdict, value: f64, note: Option<String>| Judgement {
+    let judged = |claim: ClaimSpec, verdict: ClaimVerdict, value: f64, note: Option<String>| Judgement {
         claim,
         verdict,
         value: note.is_none().then_some(value),
@@ -61,19 +61,19 @@ fn claims() -> Vec<Judgement> {
     vec![
         judged(
             claim("LSTM <in print>", "reported = 0.7\ntolerance = \"4%\""),
-            Verdict::Reproduced,
+            ClaimVerdict::Reproduced,
             0.71,
             None,
         ),
         judged(
             claim("Linear", "at_most = 0.5\nexpect = \"refuted\"\nreason = \"it stops early & often\""),
-            Verdict::Refuted,
+            ClaimVerdict::Refuted,
             0.6,
             None,
         ),
         judged(
             claim("Absent", "at_most = 0.5"),
-            Verdict::NotRun,
+            ClaimVerdict::NotRun,
             0.0,
             Some("2 of its 5 runs are done".into()),
         ),
@@ -118,7 +118,7 @@ fn board(title: &str) -> Board {
         ],
         trials: 2,
         lookbacks: vec![20],
-        card: None,
+        saved_run: None,
         targets: Vec::new(),
     }
 }
@@ -128,7 +128,7 @@ fn row(model: &str, label: &str, run_id: &str, value: f64) -> BoardRow {
     let error = MeanSpread { mean: value, spread: (!baseline).then_some(0.01) };
     let names =
         ["mae", "rmse", "coverage_50", "coverage_80", "coverage_95", "width_80", "winkler_80", "crps"];
-    let metrics = names.map(|name| (("gap_s".to_string(), "original".to_string(), name.to_string()), error));
+    let metrics = names.map(|name| (MetricKey::original("gap_s", name), error));
     BoardRow {
         model: model.to_string(),
         kind: model.to_string(),
@@ -140,29 +140,26 @@ fn row(model: &str, label: &str, run_id: &str, value: f64) -> BoardRow {
         valid: value,
         test: error,
         skill: (!baseline).then_some(0.3),
-        difference: (!baseline).then_some(Difference {
-            mean: -0.3,
-            lower: -0.4,
-            upper: -0.2,
-            p_value: 0.002,
-            loss: "mse",
-            blocks: 40,
-        }),
-        p_value: (!baseline).then_some(0.002),
-        against_best: baseline.then_some(Difference {
-            mean: 0.3,
-            lower: 0.2,
-            upper: 0.4,
-            p_value: 0.002,
-            loss: "mse",
-            blocks: 40,
-        }),
-        p_best: baseline.then_some(0.002),
-        folds: vec![(0, value), (1, value + 0.1)],
+        against_baseline: (!baseline).then(|| difference(-0.3)),
+        against_best: baseline.then(|| difference(0.3)),
+        folds: vec![FoldError { fold: 0, error: value }, FoldError { fold: 1, error: value + 0.1 }],
         breakdowns: [("mae", value), ("bias", 0.1), ("coverage_80", 0.79)]
             .map(|(name, value)| breakdown(run_id, name, value))
             .to_vec(),
         metrics: BTreeMap::from(metrics),
+    }
+}
+
+/// A significant difference of this mean.
+fn difference(mean: f64) -> Difference {
+    Difference {
+        mean,
+        lower: mean - 0.1,
+        upper: mean + 0.1,
+        p_value: 0.001,
+        holm_p_value: 0.002,
+        loss: "mse",
+        blocks: 40,
     }
 }
 

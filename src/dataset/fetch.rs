@@ -45,7 +45,7 @@ pub fn fetch(
             File::open(&path).and_then(sha256).with_context(|| format!("cannot read {}", path.display()))?;
         return published(entry, path, sha256);
     }
-    let mut part = Part::open(&path)?;
+    let mut part = PartialDownload::open(&path)?;
     if !part.is_whole(entry)? {
         let downloaded = download(entry, url, &path, &mut part, progress);
         if downloaded.is_err() && part.length()? == 0 {
@@ -74,7 +74,7 @@ fn download(
     entry: &CatalogEntry,
     url: &str,
     path: &Path,
-    part: &mut Part,
+    part: &mut PartialDownload,
     progress: &mut dyn FnMut(u64, Option<u64>),
 ) -> anyhow::Result<()> {
     let by_hand = format!("or download the file by hand to {} and fetch again to check it", path.display());
@@ -146,13 +146,13 @@ fn status_text(status: u16) -> String {
     StatusCode::from_u16(status).map_or_else(|_| status.to_string(), |status| status.to_string())
 }
 
-/// The file that takes what arrives; it is locked, so that two downloads never mix.
-struct Part {
+/// The file that a download is written to; it is locked, so that two downloads never mix.
+struct PartialDownload {
     path: PathBuf,
     file: File,
 }
 
-impl Part {
+impl PartialDownload {
     fn open(path: &Path) -> anyhow::Result<Self> {
         let mut name = path.as_os_str().to_owned();
         name.push(".part");

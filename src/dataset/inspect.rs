@@ -1,25 +1,25 @@
-//! What is in a trace, before anyone forecasts it.
+//! Statistics of a trace, to look at before forecasting it.
 
 use serde::Serialize;
 
 use super::pattern::ArrivalPattern;
-use super::profile::Course;
+use super::profile::ColumnProfile;
 use super::trace::{RequestTrace, SeriesTrace, Trace};
-use super::traffic::LoadFacts;
+use super::traffic::TrafficProfile;
 
-/// Facts about a trace.
+/// Statistics of a trace.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Inspection {
     /// A trace of requests.
-    Requests(Box<RequestFacts>),
+    Requests(Box<RequestStatistics>),
     /// A numeric table.
-    Series(SeriesFacts),
+    Series(SeriesStatistics),
 }
 
-/// Facts about requests.
+/// Statistics of a trace of requests.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct RequestFacts {
+pub struct RequestStatistics {
     /// Number of requests.
     pub rows: usize,
     /// Seconds from the first to the last request.
@@ -48,9 +48,9 @@ pub struct RequestFacts {
     pub request_tokens: Distribution,
     /// Generated tokens.
     pub response_tokens: Distribution,
-    /// Requests by LLM, where the trace says it.
+    /// Requests by LLM, where the trace has that column.
     pub llms: Vec<(String, usize)>,
-    /// Requests by kind, where the trace says it.
+    /// Requests by kind, where the trace has that column.
     pub log_types: Vec<(String, usize)>,
     /// Histogram of the gaps; none with fewer than two requests.
     pub arrivals: Option<ArrivalPattern>,
@@ -58,11 +58,12 @@ pub struct RequestFacts {
     pub request_tokens_counts: TokenCounts,
     /// Histogram of the generated tokens.
     pub response_tokens_counts: TokenCounts,
-    /// The load over time; none for a trace that is shorter than two minutes or longer than three years.
-    pub load: Option<LoadFacts>,
+    /// The traffic over time; `None` for a trace that is shorter than two minutes or longer than three years.
+    #[serde(rename = "load")]
+    pub traffic: Option<TrafficProfile>,
 }
 
-/// How many requests have how many tokens: bin `i` starts at `10^(i/8)`, none at all are counted apart.
+/// Histogram of tokens: bin `i` starts at `10^(i/8)`, and requests without tokens are counted separately.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct TokenCounts {
     /// Requests with no token.
@@ -96,9 +97,9 @@ impl TokenCounts {
     }
 }
 
-/// Facts about a numeric table.
+/// Statistics of a numeric table.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SeriesFacts {
+pub struct SeriesStatistics {
     /// Number of rows.
     pub rows: usize,
     /// Seconds from the first to the last row.
@@ -107,8 +108,9 @@ pub struct SeriesFacts {
     pub step_s: Distribution,
     /// Each column's name and values.
     pub columns: Vec<(String, Distribution)>,
-    /// The first eight columns over time.
-    pub courses: Vec<Course>,
+    /// The profiles of the first eight columns.
+    #[serde(rename = "courses")]
+    pub profiles: Vec<ColumnProfile>,
 }
 
 /// Moments and quantiles.
@@ -131,7 +133,7 @@ pub struct Distribution {
 }
 
 impl Distribution {
-    /// Of no values at all every figure is NaN, which JSON writes as null.
+    /// The distribution of some values; without values, every figure is NaN, which JSON writes as null.
     pub(super) fn of(values: &[f64]) -> Self {
         let mut sorted = values.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -154,7 +156,7 @@ impl Distribution {
     }
 }
 
-/// Looks at a trace.
+/// Computes the statistics of a trace.
 pub fn inspect(trace: &Trace) -> Inspection {
     match trace {
         Trace::Requests(trace) => Inspection::Requests(Box::new(inspect_requests(trace))),
@@ -162,7 +164,7 @@ pub fn inspect(trace: &Trace) -> Inspection {
     }
 }
 
-fn inspect_requests(trace: &RequestTrace) -> RequestFacts {
+fn inspect_requests(trace: &RequestTrace) -> RequestStatistics {
     let gaps = differences(&trace.arrival_s);
     let gap_s = Distribution::of(&gaps);
     let share = |count: usize| count as f64 / gaps.len() as f64;
@@ -174,7 +176,7 @@ fn inspect_requests(trace: &RequestTrace) -> RequestFacts {
             && trace.log_type.repeats(row)
     };
     let zero = |row: usize| trace.request_tokens[row] == 0.0 || trace.response_tokens[row] == 0.0;
-    RequestFacts {
+    RequestStatistics {
         rows: trace.len(),
         span_s: trace.arrival_s.last().copied().unwrap_or(0.0),
         failed: trace.response_tokens.iter().filter(|&&tokens| tokens == 0.0).count(),
@@ -194,16 +196,16 @@ fn inspect_requests(trace: &RequestTrace) -> RequestFacts {
         arrivals: ArrivalPattern::of(trace),
         request_tokens_counts: TokenCounts::of(&trace.request_tokens),
         response_tokens_counts: TokenCounts::of(&trace.response_tokens),
-        load: LoadFacts::of(trace),
+        traffic: TrafficProfile::of(trace),
     }
 }
 
-fn inspect_series(trace: &SeriesTrace) -> SeriesFacts {
+fn inspect_series(trace: &SeriesTrace) -> SeriesStatistics {
     let step_s = Distribution::of(&differences(&trace.time_s));
-    SeriesFacts {
+    SeriesStatistics {
         rows: trace.time_s.len(),
         span_s: trace.time_s.last().copied().unwrap_or(0.0),
-        courses: Course::of_each(trace, step_s.p50),
+        profiles: ColumnProfile::of_each(trace, step_s.p50),
         step_s,
         columns: trace
             .names
@@ -229,22 +231,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn facts_count_failures_duplicates_and_bursts() {
+    fn statistics_count_failures_duplicates_and_bursts() {
         let trace = RequestTrace {
             arrival_s: vec![0.0, 0.0, 0.005, 20.005],
             request_tokens: vec![10.0, 0.0, 30.0, 40.0],
             response_tokens: vec![1.0, 0.0, 3.0, 0.0],
             ..RequestTrace::default()
         };
-        let facts = inspect_requests(&trace);
-        assert_eq!((facts.failed, facts.zero_tokens, facts.repeated_timestamps), (2, 2, 1));
+        let statistics = inspect_requests(&trace);
+        assert_eq!((statistics.failed, statistics.zero_tokens, statistics.repeated_timestamps), (2, 2, 1));
         assert!(
-            (facts.burst_share - 2.0 / 3.0).abs() < 1e-12 && (facts.sparse_share - 1.0 / 3.0).abs() < 1e-12
+            (statistics.burst_share - 2.0 / 3.0).abs() < 1e-12
+                && (statistics.sparse_share - 1.0 / 3.0).abs() < 1e-12
         );
-        assert_eq!(facts.request_tokens.p50, 10.0);
-        assert_eq!((facts.repeated_requests, facts.gaps_above_1_h), (0, 0));
-        assert_eq!(facts.request_tokens_counts.zero, 1);
-        assert_eq!(facts.request_tokens_counts.counts.iter().sum::<usize>(), 3);
+        assert_eq!(statistics.request_tokens.p50, 10.0);
+        assert_eq!((statistics.repeated_requests, statistics.gaps_above_1_h), (0, 0));
+        assert_eq!(statistics.request_tokens_counts.zero, 1);
+        assert_eq!(statistics.request_tokens_counts.counts.iter().sum::<usize>(), 3);
     }
 
     #[test]

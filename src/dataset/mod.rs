@@ -37,15 +37,17 @@ mod unpack;
 mod values;
 mod windows;
 
-pub use catalog::{CatalogEntry, MissingSource, SYNTHETIC, Source, catalog, dataset_folder, find_source};
+pub use catalog::{
+    CatalogEntry, MissingSource, SYNTHETIC, TraceSource, catalog, dataset_folder, find_source,
+};
 pub use clean::{CleanFile, Dropped, dropped, write_requests};
 pub use fetch::{Fetched, fetch};
-pub use inspect::{Distribution, Inspection, RequestFacts, SeriesFacts, TokenCounts, inspect};
+pub use inspect::{Distribution, Inspection, RequestStatistics, SeriesStatistics, TokenCounts, inspect};
 pub use pattern::{ArrivalPattern, BurstState};
 pub use predictions::{PredictionTable, read_predictions, write_predictions};
 pub use prepare::{Loader, Prepared, TargetSeries};
 pub use prepare_error::PrepareError;
-pub use profile::{Course, MOST_COURSES, Place};
+pub use profile::{ColumnProfile, MOST_PROFILES, ProfileBin};
 pub use read::{parse_trace, parse_trace_as, read_trace, read_trace_as};
 pub use row_reader::{Row, RowReader};
 pub use scale::{ChannelScale, Scaler};
@@ -55,6 +57,6 @@ pub use steps::{Channel, Steps, TaskError, Transform, steps_of};
 pub(crate) use steps::{MOST_WINDOWS, REQUESTS, TABLE, push_request};
 pub use table::{ColumnValues, NamedColumn, TableFile, write_table};
 pub use trace::{Labels, RequestTrace, SeriesTrace, Trace, TraceError};
-pub use traffic::{LoadFacts, is_profile};
+pub use traffic::{TrafficProfile, is_profile};
 pub use values::{MappedFile, MappedValues, Values};
 pub use windows::{ScaledSteps, StepTimes, Windows};

@@ -1,4 +1,4 @@
-//! `predictions.parquet`: what a run forecast on validation and test beside what came, in original units.
+//! `predictions.parquet`: the forecasts of a run on validation and test beside the observed values, in original units.
 
 use std::ops::Range;
 use std::path::Path;
@@ -28,9 +28,9 @@ pub struct PredictionTable {
     pub ahead: Vec<u32>,
     /// Names of the targets.
     pub targets: Vec<String>,
-    /// What came, for each target, in original units.
+    /// The observed values of each target, in original units.
     pub actual: Vec<Vec<f64>>,
-    /// What was forecast, for each target, in original units.
+    /// The forecasts of each target, in original units.
     pub forecast: Vec<Vec<f64>>,
     /// For each target the calibrated quantiles at the levels of [`QUANTILES`], in original units; NaN outside the test
     /// part, and empty where the run has no intervals.
@@ -69,6 +69,16 @@ impl PredictionTable {
             }
         }
         table
+    }
+
+    /// The rows of the test part.
+    pub fn test_rows(&self) -> impl Iterator<Item = usize> {
+        (0..self.part.len()).filter(|&row| self.part[row] == "test")
+    }
+
+    /// The rows of the test part that are one step ahead.
+    pub fn test_rows_one_ahead(&self) -> impl Iterator<Item = usize> {
+        self.test_rows().filter(|&row| self.ahead[row] == 1)
     }
 
     /// Adds the quantiles of one target, in original units for each test window and step ahead; targets come in order.

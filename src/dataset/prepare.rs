@@ -10,7 +10,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::cache::{Cache, SMALLEST_SOURCE, open};
-use super::catalog::{Source, find_source};
+use super::catalog::{TraceSource, find_source};
 use super::pattern::ArrivalPattern;
 use super::prepare_error::PrepareError;
 use super::read::{hash_file, read_hashed};
@@ -222,7 +222,7 @@ impl ScaledSteps {
 #[derive(Default)]
 pub struct Loader {
     /// Where each source is; asked once, since a plan asks for every run.
-    sources: HashMap<String, Source>,
+    sources: HashMap<String, TraceSource>,
     traces: HashMap<String, (Arc<Trace>, String)>,
     /// The SHA-256 of files that were found prepared, and not read.
     hashes: HashMap<PathBuf, String>,
@@ -316,7 +316,7 @@ impl Loader {
 
     /// SHA-256 of a large file whose prepared data may be found; `None` of any other source.
     fn hash_unread(&mut self, spec: &DatasetSpec) -> Result<Option<String>, PrepareError> {
-        let Source::File(path) = self.find(spec)? else { return Ok(None) };
+        let TraceSource::File(path) = self.find(spec)? else { return Ok(None) };
         if let Some(hash) = self.hashes.get(&path) {
             return Ok(Some(hash.clone()));
         }
@@ -329,7 +329,7 @@ impl Loader {
         Ok(Some(hash))
     }
 
-    fn find(&mut self, spec: &DatasetSpec) -> Result<Source, PrepareError> {
+    fn find(&mut self, spec: &DatasetSpec) -> Result<TraceSource, PrepareError> {
         if let Some(known) = self.sources.get(&spec.source) {
             return Ok(known.clone());
         }
@@ -342,7 +342,7 @@ impl Loader {
         let source = self.find(spec)?;
         let key = match &source {
             // The generator is endless: how much of it is needed depends on the slice.
-            Source::Synthetic => json!([
+            TraceSource::Synthetic => json!([
                 spec.source,
                 spec.end,
                 spec.max_rows,
@@ -353,17 +353,17 @@ impl Loader {
                 spec.columns
             ])
             .to_string(),
-            Source::File(path) => json!([path.display().to_string(), spec.columns]).to_string(),
+            TraceSource::File(path) => json!([path.display().to_string(), spec.columns]).to_string(),
         };
         if let Some(loaded) = self.traces.get(&key) {
             return Ok(loaded.clone());
         }
         let (trace, hash) = match source {
-            Source::Synthetic => {
+            TraceSource::Synthetic => {
                 let hash = hex(&Sha256::digest(synthetic::IDENTITY.as_bytes()));
                 (Trace::Requests(generate(spec).map_err(PrepareError::Slice)?), hash)
             }
-            Source::File(path) => read_hashed(&path, spec.columns.as_ref())?,
+            TraceSource::File(path) => read_hashed(&path, spec.columns.as_ref())?,
         };
         let loaded = (Arc::new(trace), hash);
         self.traces.insert(key, loaded.clone());

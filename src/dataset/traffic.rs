@@ -1,4 +1,4 @@
-//! The load of a trace over time: minute by minute, by hour of the day, by day of the week.
+//! The traffic of a trace over time: minute by minute, by hour of the day, by day of the week.
 
 use serde::Serialize;
 
@@ -7,15 +7,15 @@ use super::trace::RequestTrace;
 
 /// Longer traces than this are damaged, or count in another unit.
 const MOST_MINUTES: usize = 3 * 366 * 24 * 60;
-/// Lags of the autocorrelations that are told, in minutes: up to an hour, and a day.
+/// Most lags of the autocorrelations, in minutes; a lag of a day is computed besides.
 const LAGS: usize = 60;
 const DAY_MINUTES: usize = 1_440;
-/// Parts of the trace that its course is told in, at most.
+/// Most parts of the profile over time.
 const MOST_PARTS: usize = 200;
 
-/// The load over time.
+/// The traffic over time.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct LoadFacts {
+pub struct TrafficProfile {
     /// Requests in each whole minute.
     pub requests_per_minute: Distribution,
     /// Prompt and generated tokens in each whole minute.
@@ -28,7 +28,7 @@ pub struct LoadFacts {
     pub tokens_autocorrelation: Vec<f64>,
     /// Both at a lag of one day, if the trace is longer than two.
     pub daily_autocorrelation: Option<(f64, f64)>,
-    /// Mean requests an hour by hour of the day; none for hours that the trace does not reach.
+    /// Mean requests an hour by hour of the day; `None` for hours that the trace does not cover.
     pub by_hour: Vec<Option<f64>>,
     /// Mean requests a day by day of the week, from the first midnight's day on (a Monday where the date is known).
     pub by_weekday: Vec<Option<f64>>,
@@ -38,15 +38,15 @@ pub struct LoadFacts {
     pub over_time: Vec<f64>,
 }
 
-impl LoadFacts {
-    /// The load of a trace; `None` where it is shorter than two minutes or longer than three years.
+impl TrafficProfile {
+    /// The traffic of a trace; `None` where it is shorter than two minutes or longer than three years.
     pub(super) fn of(trace: &RequestTrace) -> Option<Self> {
         let span_s = trace.arrival_s.last().copied()?;
         let minutes = (span_s / 60.0) as usize;
         if !(2..=MOST_MINUTES).contains(&minutes) {
             return None;
         }
-        // The last minute is not over.
+        // The last minute is not complete.
         let (mut requests, mut tokens) = (vec![0.0; minutes], vec![0.0; minutes]);
         for (row, arrival_s) in trace.arrival_s.iter().enumerate() {
             let minute = (arrival_s / 60.0) as usize;
@@ -82,25 +82,25 @@ impl LoadFacts {
     }
 }
 
-/// Whether a profile has more than one place to compare.
+/// Whether a profile has more than one bin to compare.
 pub fn is_profile(values: &[Option<f64>]) -> bool {
     values.iter().flatten().count() > 1
 }
 
-/// Mean requests in one period by its place in a cycle of `places`: each minute belongs to the place it starts in.
-fn profile(requests: &[f64], clock_s: f64, period_s: f64, places: usize) -> Vec<Option<f64>> {
-    let mut sums = vec![(0.0, 0.0); places];
+/// Mean requests in one period by its position in a cycle of `bins`: each minute belongs to the bin that it starts in.
+fn profile(requests: &[f64], clock_s: f64, period_s: f64, bins: usize) -> Vec<Option<f64>> {
+    let mut sums = vec![(0.0, 0.0); bins];
     for (minute, count) in requests.iter().enumerate() {
-        let place = place_of(clock_s + minute as f64 * 60.0, period_s, places);
-        sums[place].0 += count;
-        sums[place].1 += 60.0;
+        let bin = bin_of(clock_s + minute as f64 * 60.0, period_s, bins);
+        sums[bin].0 += count;
+        sums[bin].1 += 60.0;
     }
     sums.into_iter().map(|(count, seconds)| (seconds > 0.0).then(|| count / seconds * period_s)).collect()
 }
 
-/// Which of the `places` of a cycle, each `period_s` long, a clock time lies in; the clock may stand before its midnight.
-pub(super) fn place_of(clock_s: f64, period_s: f64, places: usize) -> usize {
-    (clock_s / period_s).floor().rem_euclid(places as f64) as usize % places
+/// The bin of a cycle of `bins`, each `period_s` long, that a clock time lies in; the clock may be before its midnight.
+pub(super) fn bin_of(clock_s: f64, period_s: f64, bins: usize) -> usize {
+    (clock_s / period_s).floor().rem_euclid(bins as f64) as usize % bins
 }
 
 /// The distances of a series from its mean.
@@ -112,7 +112,7 @@ impl Deviations {
         Self(values.iter().map(|value| value - mean).collect())
     }
 
-    /// Autocovariance at a lag over the variance, both divided by n; 0 for a constant series, which repeats nothing.
+    /// Autocovariance at a lag over the variance, both divided by n; 0 for a constant series.
     fn autocorrelation(&self, lag: usize) -> f64 {
         let variance: f64 = self.0.iter().map(|value| value * value).sum();
         let covariance: f64 = self.0.iter().zip(&self.0[lag..]).map(|(early, late)| early * late).sum();
@@ -147,32 +147,32 @@ mod tests {
 
     #[test]
     fn the_profile_of_a_day_knows_the_clock() {
-        let facts = LoadFacts::of(&trace(3)).unwrap();
-        assert_eq!(facts.by_hour[6..10], [Some(60.0), Some(180.0), Some(60.0), None]);
-        assert_eq!(facts.by_weekday[1], None);
-        assert_eq!((facts.tokens_per_minute.min, facts.tokens_per_minute.max), (20.0, 60.0));
-        assert_eq!(facts.daily_autocorrelation, None);
+        let traffic = TrafficProfile::of(&trace(3)).unwrap();
+        assert_eq!(traffic.by_hour[6..10], [Some(60.0), Some(180.0), Some(60.0), None]);
+        assert_eq!(traffic.by_weekday[1], None);
+        assert_eq!((traffic.tokens_per_minute.min, traffic.tokens_per_minute.max), (20.0, 60.0));
+        assert_eq!(traffic.daily_autocorrelation, None);
     }
 
     #[test]
     fn what_repeats_every_two_hours_is_correlated_with_itself_a_day_later() {
-        let facts = LoadFacts::of(&trace(72)).unwrap();
-        let (requests, tokens) = facts.daily_autocorrelation.unwrap();
+        let traffic = TrafficProfile::of(&trace(72)).unwrap();
+        let (requests, tokens) = traffic.daily_autocorrelation.unwrap();
         assert!((requests - 2.0 / 3.0).abs() < 0.01 && requests == tokens, "{requests}");
-        assert!(facts.requests_autocorrelation[59] < -0.9, "an hour later all is the other way round");
-        assert_eq!(facts.over_time.len(), (72 * 60_usize).div_ceil(facts.part_minutes));
-        assert_eq!(facts.empty_minutes, 0.0);
+        assert!(traffic.requests_autocorrelation[59] < -0.9, "an hour later all is the other way round");
+        assert_eq!(traffic.over_time.len(), (72 * 60_usize).div_ceil(traffic.part_minutes));
+        assert_eq!(traffic.empty_minutes, 0.0);
     }
 
     #[test]
     fn a_short_trace_and_an_endless_one_have_no_load() {
-        assert_eq!(LoadFacts::of(&RequestTrace::default()), None);
+        assert_eq!(TrafficProfile::of(&RequestTrace::default()), None);
         let endless = RequestTrace {
             arrival_s: vec![0.0, 1e11],
             request_tokens: vec![1.0; 2],
             response_tokens: vec![1.0; 2],
             ..RequestTrace::default()
         };
-        assert_eq!(LoadFacts::of(&endless), None);
+        assert_eq!(TrafficProfile::of(&endless), None);
     }
 }

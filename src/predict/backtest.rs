@@ -1,20 +1,20 @@
-//! Intervals for steps beyond a model's horizon, where it is fed its own forecasts: from how far off it was when the same
-//! was done at earlier steps of the trace.
+//! Intervals for steps beyond a model's horizon, where it is fed its own forecasts: from the errors of the same procedure at
+//! earlier steps of the trace.
 
 use super::history::Past;
 use super::saved_model::SavedModel;
 use super::{ForecastStep, roll};
 use crate::stats::{QUANTILES, signed_quantile};
 
-/// More origins would make the wait longer than the intervals better.
+/// More origins would cost time without improving the intervals much.
 const MOST_ORIGINS: usize = 200;
-/// Forecast steps over all origins; the origins become fewer when many steps are asked for.
+/// Forecast steps over all origins; there are fewer origins when many steps are requested.
 const MOST_STEPS: usize = 8_000;
-/// So few errors leave the ends of a 95 % interval at the largest of them.
+/// With fewer errors, the ends of a 95 % interval would be the largest of them.
 const FEWEST_ORIGINS: usize = 39;
 
-/// Gives intervals to the steps that have none. In scaled units a bound is the forecast plus the quantile of the errors
-/// at that many steps, and never nearer to the forecast than at the step before: errors do not shrink on the way.
+/// Adds intervals to the steps that have none. In scaled units, a bound is the forecast plus the quantile of the errors at
+/// that many steps ahead, and never closer to the forecast than at the previous step: errors do not shrink with the horizon.
 pub(super) fn widen(model: &SavedModel, history: &Past<'_>, steps: &mut [ForecastStep]) {
     let saved = model.saved();
     let first = saved.spec.task.horizon();

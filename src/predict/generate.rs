@@ -21,9 +21,9 @@ pub struct SampledRequest {
 impl SavedModel {
     /// Samples the next `count` requests after a trace, the same for the same seed.
     ///
-    /// Each request is drawn from the distribution that the model's calibrated quantiles describe, and is then part of
-    /// the past of the next one. A draw is the quantile at a uniformly random level, each quantity by itself: linear
-    /// between the known quantiles on the model's scale, and beyond the outermost two on the line through them.
+    /// Each request is drawn from the distribution that the model's calibrated quantiles describe, and then belongs to the
+    /// history of the next one. Each quantity is drawn independently as the quantile at a uniformly random level: linear
+    /// between the known quantiles on the model's scale, and extrapolated beyond the outermost two.
     ///
     /// # Errors
     /// A model of another task or without intervals, and those of [`SavedModel::forecast`].
@@ -31,12 +31,12 @@ impl SavedModel {
         let task = &self.saved().spec.task;
         ensure!(
             matches!(task, TaskSpec::NextRequest(_)),
-            "only a model of the task next_request can generate requests; this one was trained for {}",
+            "only a model of the task next_request can generate requests, but this one was trained for {}",
             task.kind()
         );
         ensure!(
             self.offsets().is_some(),
-            "run {} has no intervals, and so no distribution to draw from; train it with uncertainty.conformal = \
+            "run {} has no intervals, and therefore no distribution to draw from; train it with uncertainty.conformal = \
              \"adaptive\" or \"split\"",
             self.saved().run_id
         );
@@ -48,7 +48,7 @@ impl SavedModel {
         for _ in 0..count {
             let step = roll(self, &history, 1, true).swap_remove(0);
             let [gap_s, request_tokens, response_tokens] = self.draw(&step, &mut stream);
-            // What is written is what the next request follows on.
+            // The history continues with the rounded values, since these are written.
             let tokens = [request_tokens, response_tokens].map(|tokens| tokens.round().max(1.0));
             history.push_forecast(&[gap_s, tokens[0], tokens[1]]);
             arrival_s += gap_s;

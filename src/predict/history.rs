@@ -1,4 +1,4 @@
-//! What a forecast reads: the last steps of a trace, to which steps are added as they come or as they are forecast.
+//! The last steps of a trace, which a forecast reads; observed and forecast steps are added to them.
 
 use anyhow::{bail, ensure};
 
@@ -8,14 +8,14 @@ use crate::dataset::{
 use crate::spec::{Feature, TaskSpec};
 use crate::store::SavedRun;
 
-/// Steps beside the lookback that are kept: the features look that far back.
+/// Steps that are kept beyond the lookback, since the features look that far back.
 const MARGIN: usize = 16;
-/// Steps that are kept beyond those needed, so that the older ones are seldom moved out.
+/// Further steps that are kept, so that old ones are rarely removed.
 const SLACK: usize = 4_096;
 
-/// The last steps that are known, on the scale of a model.
+/// The last known steps, on the scale of a model.
 #[derive(Debug, Clone)]
-pub(super) struct History<'a> {
+pub(super) struct StepHistory<'a> {
     saved: &'a SavedRun,
     steps: ScaledSteps,
     /// Time of each step, in seconds since the trace's first row.
@@ -24,18 +24,18 @@ pub(super) struct History<'a> {
     clock_s: f64,
     /// Time of the last step, in seconds since the trace's first row.
     last_s: f64,
-    /// Seconds from one step to the next, where that is fixed and known.
+    /// Seconds from one step to the next, where that is constant and known.
     step_s: Option<f64>,
-    /// The requests behind the steps: the one before the first of them, then one for each.
+    /// The requests of the steps, after the one that precedes the first of them.
     requests: Option<RequestTrace>,
-    /// How many last steps a forecast reads.
+    /// Number of last steps that a forecast reads.
     needed: usize,
     /// The channels of one step.
     values: Vec<f64>,
 }
 
-impl<'a> History<'a> {
-    /// Nothing is known yet; `lookback` is that of the model.
+impl<'a> StepHistory<'a> {
+    /// A history without a step; `lookback` is that of the model.
     pub(super) fn empty(saved: &'a SavedRun, lookback: usize) -> Self {
         let (step_s, requests) = match &saved.spec.task {
             TaskSpec::WindowLoad(load) => (Some(load.window.seconds()), None),
@@ -56,7 +56,7 @@ impl<'a> History<'a> {
         }
     }
 
-    /// How many steps are at hand.
+    /// Number of steps.
     pub(super) fn len(&self) -> usize {
         self.steps.len()
     }
@@ -66,12 +66,12 @@ impl<'a> History<'a> {
         self.last_s
     }
 
-    /// Whether it is known when the next step will be, for tasks whose steps follow a clock.
+    /// Whether the time of the next step is known.
     pub(super) fn knows_its_clock(&self) -> bool {
         self.requests.is_some() || self.step_s.is_some()
     }
 
-    /// The window of the next steps.
+    /// The window that forecasts the next steps.
     pub(super) fn next_window(&self) -> Windows<'_> {
         let origin = self.steps.len();
         let times = StepTimes { time_s: &self.times_s, clock_s: self.clock_s };
@@ -83,12 +83,12 @@ impl<'a> History<'a> {
         }
     }
 
-    /// When the step after one at `last_s` is, given its forecast.
+    /// Time of the step after one at `last_s`, given its forecast.
     pub(super) fn next_s(&self, last_s: f64, values: &[f64]) -> f64 {
         last_s + if self.requests.is_some() { values[0] } else { self.step_s.unwrap_or(0.0) }
     }
 
-    /// The clock at the trace's first row.
+    /// Sets the clock time of the trace's first row.
     pub(super) fn set_clock(&mut self, clock_s: f64) {
         self.clock_s = clock_s;
         if let Some(requests) = &mut self.requests {
@@ -107,7 +107,7 @@ impl<'a> History<'a> {
         self.forget();
     }
 
-    /// Moves the arrivals of the last requests, as far back as they are kept.
+    /// Changes the arrivals of the last requests, as far as they are kept.
     pub(super) fn move_last(&mut self, arrivals_s: impl ExactSizeIterator<Item = f64>) {
         let Some(requests) = &mut self.requests else { return };
         let count = arrivals_s.len().min(requests.len());
@@ -147,19 +147,19 @@ impl<'a> History<'a> {
         self.forget();
     }
 
-    /// Takes a forecast for what happened.
+    /// Adds a forecast as if it were observed.
     pub(super) fn push_forecast(&mut self, values: &[f64]) {
         let time_s = self.next_s(self.last_s, values);
         if self.requests.is_some() {
             return self.push_request(time_s, values[1], values[2]);
         }
-        // The time of a forecast row follows from the step, not the step from it: it is rounded.
+        // The rounded time of a forecast row must not change the step that it was computed from.
         let step_s = self.step_s;
         self.push_step(time_s, values);
         self.step_s = step_s;
     }
 
-    /// Lets go of what no forecast reads any more.
+    /// Removes the steps that no forecast reads any more.
     fn forget(&mut self) {
         if self.steps.len() < self.needed + SLACK {
             return;
@@ -230,9 +230,9 @@ impl<'a> Past<'a> {
         Ok(Self { saved, lookback, steps, requests, clock_s, step_s })
     }
 
-    /// What was known before step `origin`, as far back as a forecast reads.
-    pub(super) fn before(&self, origin: usize) -> History<'a> {
-        let mut history = History::empty(self.saved, self.lookback);
+    /// The history before step `origin`, as far back as a forecast reads.
+    pub(super) fn before(&self, origin: usize) -> StepHistory<'a> {
+        let mut history = StepHistory::empty(self.saved, self.lookback);
         let channels = self.steps.channels.len();
         let first = origin.saturating_sub(history.needed);
         for values in self.steps.values[first * channels..origin * channels].chunks_exact(channels) {

@@ -1,14 +1,14 @@
-//! Asks saved models for the next steps of a trace: once, or step by step while the trace grows.
+//! Forecasts the next steps of a trace with saved models: once, or step by step while the trace grows.
 //!
-//! A [`Predictor`] holds the saved models of an experiment; each [`SavedModel`] can be asked by itself, and a [`Watch`]
+//! A [`Predictor`] holds the saved models of an experiment; each [`SavedModel`] can also be used by itself, and a [`Watch`]
 //! follows a trace row by row.
 
 mod backtest;
+mod document;
 mod generate;
 mod history;
-mod lines;
+mod line_reader;
 mod predictor;
-mod print;
 mod saved_model;
 mod watch;
 
@@ -18,20 +18,20 @@ use crate::dataset::Channel;
 use crate::model::intervals::Base;
 use crate::stats::QUANTILES;
 
+pub use document::ForecastDocument;
 pub use generate::{SampledRequest, to_burstgpt, to_mooncake};
-use history::History;
-pub use lines::{Event, Lines};
+use history::StepHistory;
+pub use line_reader::{LineEvent, LineReader};
 pub use predictor::{Interval, Predictor, RequestForecast};
-pub use print::Document;
 pub use saved_model::SavedModel;
 pub use watch::Watch;
 
 /// The next steps of a trace.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Forecast {
-    /// What is forecast, in the order of [`ForecastStep::values`].
+    /// The targets, in the order of [`ForecastStep::values`].
     pub targets: Arc<[Channel]>,
-    /// What [`ForecastStep::time_s`] is: `arrival_s` or `start_s`.
+    /// Name of [`ForecastStep::time_s`]: `arrival_s` or `start_s`.
     pub time_name: &'static str,
     /// Time of the last known step, in seconds since the trace's first row.
     pub last_s: f64,
@@ -42,21 +42,22 @@ pub struct Forecast {
 /// One forecast step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ForecastStep {
-    /// When it happens, in seconds since the trace's first row.
+    /// Time of the step, in seconds since the trace's first row.
     pub time_s: f64,
     /// The targets in original units. Gaps, counts and tokens are never below zero.
     pub values: Vec<f64>,
-    /// For each target the quantiles at the levels of [`QUANTILES`], in original units; empty where there are none.
+    /// For each target the quantiles at the levels of [`QUANTILES`], in original units; empty without intervals.
     pub bounds: Vec<[f64; QUANTILES.len()]>,
 }
 
-/// Forecasts `count` steps after a history; those within the model's horizon get their intervals if they are wanted.
-fn roll(model: &SavedModel, history: &History<'_>, count: usize, with_bounds: bool) -> Vec<ForecastStep> {
+/// Forecasts `count` steps after a history. Beyond its horizon, the model is fed its own forecasts. With `with_bounds`, the
+/// steps within the horizon get intervals.
+fn roll(model: &SavedModel, history: &StepHistory<'_>, count: usize, with_bounds: bool) -> Vec<ForecastStep> {
     let saved = model.saved();
     let targets = saved.target_count();
     // A request cannot arrive before the last one, and no count is negative.
     let lowest = if saved.spec.task.kind() == "series" { f64::NEG_INFINITY } else { 0.0 };
-    let mut fed: Option<History<'_>> = None;
+    let mut fed: Option<StepHistory<'_>> = None;
     let mut steps: Vec<ForecastStep> = Vec::with_capacity(count);
     let mut last_s = history.last_s();
     loop {

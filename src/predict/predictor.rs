@@ -1,4 +1,4 @@
-//! The saved models of an experiment, asked together.
+//! The saved models of an experiment.
 
 use std::path::Path;
 
@@ -11,14 +11,14 @@ use crate::model::intervals::{LEVELS, interval};
 use crate::spec::TaskSpec;
 use crate::store::{Store, results_folder};
 
-/// Saved models, ready to be asked for the next steps of a trace.
+/// Saved models, ready to forecast the next steps of a trace.
 ///
-/// Opened once, it can be asked any number of times; it reads files only while it is opened. Every forecast is the
-/// model's own: none is replaced by a statistic of the recent past.
+/// It reads files only while it is opened and can then forecast any number of times. Every forecast comes from the model
+/// itself: none is replaced by a statistic of the recent past.
 ///
 /// # Example
 ///
-/// A tiny model is trained first; then every model of the experiment forecasts what follows the trace.
+/// First a tiny model is trained; then every model of the experiment forecasts how the trace continues.
 ///
 /// ```standalone_crate
 /// use burstlab::dataset::{Trace, read_trace};
@@ -35,7 +35,7 @@ use crate::store::{Store, results_folder};
 /// # std::fs::copy(excerpt, "trace.csv")?;
 /// # std::fs::write("tiny.toml", "name = \"tiny\"\n[dataset]\nsource = \"trace.csv\"\n[task.next_request]\n\
 /// #     lookback = 8\n[training]\nepochs = 1\n[[models]]\n[models.dlinear]\nkernel = 3\n[[models]]\n[models.mean]\n")?;
-/// // The same as `burstlab run tiny.toml`: results go to results/, or to where BURSTLAB_RESULTS points.
+/// // The same as `burstlab run tiny.toml`: results are written to results/, or to where BURSTLAB_RESULTS points.
 /// burstlab::cli::call(["burstlab", "run", "tiny.toml"]);
 ///
 /// let predictor = Predictor::load("tiny")?;
@@ -71,20 +71,20 @@ pub struct RequestForecast {
     pub model: String,
     /// The run that trained it.
     pub run_id: String,
-    /// When it arrives, in seconds since the first row of the history (the first that cleaning keeps).
+    /// Its arrival, in seconds since the first row of the history that cleaning keeps.
     pub arrival_s: f64,
-    /// Seconds between the request before it and its arrival; never below zero.
+    /// Seconds since the previous request; never below zero.
     pub gap_s: f64,
     /// Its prompt tokens, not rounded; never below zero.
     pub request_tokens: f64,
     /// The tokens that will be generated for it, not rounded; never below zero.
     pub response_tokens: f64,
-    /// Its intervals, narrowest first: at 50, 80 and 95 %. Empty where the model has none: its experiment asks for none,
-    /// or the history is too short for a backtest of steps beyond the model's horizon.
+    /// Its intervals at 50, 80 and 95 %, the narrowest first. Empty if the experiment has no intervals, or if the history is
+    /// too short for the backtest of steps beyond the model's horizon.
     pub intervals: Vec<Interval>,
 }
 
-/// Bounds between which a share of what comes is to lie, each quantity by itself, in the units of the forecast.
+/// Bounds that contain a share of the observed values, for each quantity by itself, in the units of the forecast.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
     /// The share, in percent.
@@ -119,14 +119,13 @@ impl Predictor {
         Self::load_from(&results_folder(), experiment)
     }
 
-    /// Opens one model of each kind of an experiment, the best on validation first: of the trial that is best on
-    /// validation, the run that is.
+    /// Opens one model of each kind of an experiment, the best on validation first: the best run of the best trial.
     ///
     /// # Errors
-    /// An experiment that is not there, has no finished run, or has several settings, whose errors do not compare; a
+    /// An experiment that does not exist, has no finished run, or has several settings, whose errors are not comparable; a
     /// model whose files are missing or damaged.
     pub fn load_from(results: &Path, experiment: &str) -> anyhow::Result<Self> {
-        let runs = ranked_runs(&mut Store::open_read_only(results)?, experiment)?;
+        let runs = ranked_runs(results, experiment)?;
         let models = runs.iter().map(|run_id| SavedModel::open(results, run_id));
         Ok(Self { models: models.collect::<anyhow::Result<_>>()? })
     }
@@ -136,11 +135,11 @@ impl Predictor {
     /// # Errors
     /// As [`Predictor::load_from`].
     pub fn load_best(results: &Path, experiment: &str) -> anyhow::Result<Self> {
-        let runs = ranked_runs(&mut Store::open_read_only(results)?, experiment)?;
+        let runs = ranked_runs(results, experiment)?;
         Ok(Self { models: vec![SavedModel::open(results, &runs[0])?] })
     }
 
-    /// Opens the model of one run, named by its id or by the beginning of it.
+    /// Opens the model of one run, given by its ID or the beginning of it.
     ///
     /// # Errors
     /// No such run, several of them, or one without files.
@@ -182,7 +181,7 @@ impl Predictor {
         let task = &self.best().saved().spec.task;
         ensure!(
             matches!(task, TaskSpec::NextRequest(_)),
-            "these models were trained for the task {}, not for next_request; ask predict_steps",
+            "these models were trained for the task {}, not for next_request; use predict_steps",
             task.kind()
         );
         let forecasts = self.models.iter().zip(self.predict_steps(history, count)?);
@@ -195,7 +194,7 @@ impl Predictor {
     /// # Errors
     /// A trace of the wrong kind, one that is shorter than a model's lookback, or a count of 0.
     pub fn predict_steps(&self, history: &Trace, count: usize) -> anyhow::Result<Vec<Forecast>> {
-        ensure!(count > 0, "there is nothing to forecast in 0 steps");
+        ensure!(count > 0, "the number of steps must be at least 1");
         self.models.iter().map(|model| model.forecast(history, count)).collect()
     }
 }
@@ -224,14 +223,14 @@ fn requests(model: &SavedModel, forecast: &Forecast) -> Vec<RequestForecast> {
     steps.collect()
 }
 
-/// The runs that stand for the models of an experiment, the best on validation first; at least one.
-fn ranked_runs(store: &mut Store, experiment: &str) -> anyhow::Result<Vec<String>> {
-    let comparison = Comparison::read(store, experiment)?;
+/// The best run of each model of an experiment, the best on validation first; at least one.
+fn ranked_runs(results: &Path, experiment: &str) -> anyhow::Result<Vec<String>> {
+    let comparison = Comparison::read(&mut Store::open_read_only(results)?, results, experiment)?;
     let board = match comparison.boards.as_slice() {
         [] => bail!("the experiment `{experiment}` has no finished run"),
         [board] => board,
         several => bail!(
-            "the experiment `{experiment}` has {} settings ({}), whose errors do not compare; name a run with --run \
+            "the experiment `{experiment}` has {} settings ({}), whose errors are not comparable; choose a run with --run \
              (burstlab runs --experiment {experiment} lists them)",
             several.len(),
             several.iter().map(|board| board.title.as_str()).collect::<Vec<_>>().join("; ")

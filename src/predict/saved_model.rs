@@ -1,4 +1,4 @@
-//! One saved model, ready to be asked.
+//! One saved model, ready to forecast.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::spec::{DatasetSpec, TaskSpec};
 use crate::store::SavedRun;
 use crate::train::ComputeDevice;
 
-/// A model that a run left, with all that is needed to ask it.
+/// The trained model of a run, with everything that its forecasts need.
 pub struct SavedModel {
     saved: SavedRun,
     forecaster: Box<dyn Forecaster>,
@@ -33,17 +33,17 @@ impl SavedModel {
         Ok(Self { saved, forecaster, offsets, targets })
     }
 
-    /// What the run saved beside its parameters.
+    /// What the run saved besides its parameters.
     pub fn saved(&self) -> &SavedRun {
         &self.saved
     }
 
-    /// The model itself, which knows scaled units only.
+    /// The model itself, which works in scaled units.
     pub fn forecaster(&self) -> &dyn Forecaster {
         self.forecaster.as_ref()
     }
 
-    /// What makes bounds of its forecasts; `None` where the run has no intervals.
+    /// The offsets of its intervals; `None` where the run has none.
     pub fn offsets(&self) -> Option<&SavedOffsets> {
         self.offsets.as_ref()
     }
@@ -53,15 +53,15 @@ impl SavedModel {
         &self.targets
     }
 
-    /// How many past steps it reads.
+    /// Number of past steps that it reads.
     pub fn lookback(&self) -> usize {
         self.forecaster.lookback()
     }
 
     /// Forecasts the next `count` steps. A model that forecasts fewer at once is fed its own forecasts.
     ///
-    /// The trace is cleaned as in training. Steps within the model's horizon have the intervals that its run ended
-    /// with. Those of later steps come from a backtest on the given trace: they have none where it is too short for one.
+    /// The trace is cleaned as in training. Steps within the model's horizon have the intervals that its run ended with. The
+    /// intervals of later steps come from a backtest on the given trace; without enough steps for one, they have none.
     ///
     /// # Errors
     /// A trace of the wrong kind, or one that is shorter than the model's lookback.
@@ -75,29 +75,20 @@ impl SavedModel {
         Ok(Forecast { targets: self.targets.clone(), time_name: self.time_name(), last_s, steps })
     }
 
-    /// Begins to follow a trace row by row, forecasting `count` steps after each.
+    /// Starts following a trace row by row, with a forecast of `count` steps after each.
     pub fn watch(&self, count: usize) -> Watch<'_> {
         Watch::new(self, count)
     }
 
-    /// The steps of a trace that is cleaned as in training. The slice of the experiment is not taken again: the trace
-    /// given is the one to go on from.
+    /// The steps of a trace, which is cleaned as in training but not sliced: the forecast continues the given trace.
     pub(super) fn past(&self, trace: &Trace) -> anyhow::Result<Past<'_>> {
-        let cleaning = DatasetSpec {
-            start: None,
-            end: None,
-            max_rows: None,
-            latest_rows: None,
-            llms: None,
-            log_types: None,
-            ..self.saved.spec.dataset.clone()
-        };
-        let (trace, _) =
-            slice(trace, &cleaning).map_err(|error| anyhow::anyhow!("{}; {}", error.message, error.help))?;
+        let DatasetSpec { source, columns, cleaning, .. } = self.saved.spec.dataset.clone();
+        let (trace, _) = slice(trace, &DatasetSpec::whole(source, columns, cleaning))
+            .map_err(|error| anyhow::anyhow!("{}; {}", error.message, error.help))?;
         Past::new(&self.saved, self.lookback(), trace.into_owned())
     }
 
-    /// What the time of a step is called.
+    /// Name of a step's time.
     pub(super) fn time_name(&self) -> &'static str {
         if matches!(self.saved.spec.task, TaskSpec::NextRequest(_)) { "arrival_s" } else { "start_s" }
     }

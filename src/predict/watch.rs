@@ -1,48 +1,62 @@
-//! Follows a trace row by row: each row is cleaned, turned into steps and scaled once, and each new step is forecast from.
+//! Follows a trace row by row: each row is cleaned, turned into steps and scaled once, and each new step allows a forecast.
 
 use anyhow::bail;
 
-use super::history::{History, require_channels};
+use super::history::{StepHistory, require_channels};
 use super::{Forecast, SavedModel, roll};
 use crate::dataset::{MOST_WINDOWS, REQUESTS, Row, RowReader, TABLE, TaskError};
 use crate::spec::{Span, TaskSpec};
 
-/// What is known of a trace so far, and the model that is asked after each step.
+/// The known part of a trace, and the model that forecasts after each step.
 ///
-/// A forecast is the one that [`SavedModel::forecast`] gives for the trace up to the same row, with the intervals that
-/// the run ended with; steps beyond the model's horizon have none, since a backtest after every row would take longer
-/// than most rows.
+/// A forecast equals that of [`SavedModel::forecast`] for the trace up to the same row, with the intervals that the run
+/// ended with. Steps beyond the model's horizon have no intervals: a backtest after every row would take too long.
 pub struct Watch<'a> {
     model: &'a SavedModel,
-    history: History<'a>,
+    history: StepHistory<'a>,
     count: usize,
-    rows: Rows,
+    rows: RowSteps,
 }
 
-/// What becomes of the rows.
-enum Rows {
+/// How rows become steps.
+enum RowSteps {
     Requests { cleaning: Cleaning, windows: Option<OpenWindow> },
     Readings,
 }
 
-/// The cleaning of a trace whose end is open.
+/// The cleaning of a trace that is still growing.
 struct Cleaning {
     drop_zero_tokens: bool,
     spread_s: Option<f64>,
     /// The first request that is kept, in seconds since the trace's first row.
     first_s: Option<f64>,
-    /// The last timestamp, and how many requests share it so far.
+    /// The last timestamp.
     shared_s: f64,
+    /// How many requests share it so far.
     shared: usize,
 }
 
-/// A window that requests are counted in, and the requests whose arrival may still be moved.
+/// The window that requests are counted in, and the requests whose arrival may still change.
 struct OpenWindow {
     width_s: f64,
     number: usize,
     sums: [f64; 3],
-    /// Request and response tokens of the requests that share the last timestamp, where these are spread.
-    held: Vec<(f64, f64)>,
+    /// The requests that share the last timestamp, where these are spread.
+    held: Vec<Tokens>,
+}
+
+/// The tokens of a request.
+#[derive(Clone, Copy)]
+struct Tokens {
+    request: f64,
+    response: f64,
+}
+
+/// A window that has ended.
+struct EndedWindow {
+    start_s: f64,
+    /// Requests, request tokens and response tokens.
+    sums: [f64; 3],
 }
 
 impl<'a> Watch<'a> {
@@ -60,34 +74,34 @@ impl<'a> Watch<'a> {
             TaskSpec::NextRequest(_) | TaskSpec::Series(_) => None,
         };
         let rows = match &spec.task {
-            TaskSpec::Series(_) => Rows::Readings,
-            TaskSpec::NextRequest(_) | TaskSpec::WindowLoad(_) => Rows::Requests { cleaning, windows },
+            TaskSpec::Series(_) => RowSteps::Readings,
+            TaskSpec::NextRequest(_) | TaskSpec::WindowLoad(_) => RowSteps::Requests { cleaning, windows },
         };
-        Self { model, history: History::empty(model.saved(), model.lookback()), count, rows }
+        Self { model, history: StepHistory::empty(model.saved(), model.lookback()), count, rows }
     }
 
-    /// Checks that rows below a header are such as the model knows.
+    /// Checks that the rows below a header suit the model.
     ///
     /// # Errors
     /// Rows of another kind, or a numeric table with other columns.
     pub fn accept(&self, rows: &RowReader) -> anyhow::Result<()> {
         match (&self.rows, rows.reads_requests()) {
-            (Rows::Requests { .. }, true) => Ok(()),
-            (Rows::Readings, false) => require_channels(self.model.saved(), rows.names()),
-            (Rows::Requests { .. }, false) => bail!(TaskError::Kind(TABLE)),
-            (Rows::Readings, true) => bail!(TaskError::Kind(REQUESTS)),
+            (RowSteps::Requests { .. }, true) => Ok(()),
+            (RowSteps::Readings, false) => require_channels(self.model.saved(), rows.names()),
+            (RowSteps::Requests { .. }, false) => bail!(TaskError::Kind(TABLE)),
+            (RowSteps::Readings, true) => bail!(TaskError::Kind(REQUESTS)),
         }
     }
 
     /// How many more steps are needed before the first forecast.
-    pub fn lacking(&self) -> usize {
+    pub fn missing_steps(&self) -> usize {
         let unknown = usize::from(!self.history.knows_its_clock() && self.history.len() > 0);
         self.model.lookback().saturating_sub(self.history.len()).max(unknown)
     }
 
     /// The steps that follow the last known one; `None` while the history is shorter than the model's lookback.
     pub fn forecast(&self) -> Option<Forecast> {
-        (self.lacking() == 0 && self.history.len() > 0).then(|| Forecast {
+        (self.missing_steps() == 0 && self.history.len() > 0).then(|| Forecast {
             targets: self.model.targets().clone(),
             time_name: self.model.time_name(),
             last_s: self.history.last_s(),
@@ -95,8 +109,8 @@ impl<'a> Watch<'a> {
         })
     }
 
-    /// Takes up a row; calls `on_step` after each step that it completes: none for a request that is dropped or whose
-    /// window goes on, several where windows without a request lie in between.
+    /// Adds a row and calls `on_step` after each step that it completes: none for a request that is dropped or whose window
+    /// is not over, several where windows without a request lie in between.
     ///
     /// # Errors
     /// Those of `on_step`, and a gap of more windows than a trace may have.
@@ -114,7 +128,7 @@ impl<'a> Watch<'a> {
                 on_step(self)
             }
             Row::Request { arrival_s, clock_s, request_tokens, response_tokens } => {
-                let Rows::Requests { cleaning, windows } = &mut self.rows else { return Ok(()) };
+                let RowSteps::Requests { cleaning, windows } = &mut self.rows else { return Ok(()) };
                 if cleaning.drop_zero_tokens && (request_tokens <= 0.0 || response_tokens <= 0.0) {
                     return Ok(());
                 }
@@ -123,12 +137,13 @@ impl<'a> Watch<'a> {
                 }
                 let arrival_s = arrival_s - *cleaning.first_s.get_or_insert(arrival_s);
                 if windows.is_some() {
-                    return self.push_to_window(arrival_s, (request_tokens, response_tokens), on_step);
+                    let tokens = Tokens { request: request_tokens, response: response_tokens };
+                    return self.push_to_window(arrival_s, tokens, on_step);
                 }
                 let before = cleaning.admit(arrival_s);
-                if let Some((shared, step_s)) = before.moved {
+                if let Some(Respread { requests, step_s }) = before.moved {
                     let first_s = before.shared_s;
-                    self.history.move_last((0..shared).map(move |rank| first_s + rank as f64 * step_s));
+                    self.history.move_last((0..requests).map(move |rank| first_s + rank as f64 * step_s));
                 }
                 self.history.push_request(before.arrival_s, request_tokens, response_tokens);
                 on_step(self)
@@ -136,21 +151,21 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Counts a request into its window, after those before it are complete.
+    /// Counts a request in its window, after completing the windows before it.
     fn push_to_window(
         &mut self,
         arrival_s: f64,
-        tokens: (f64, f64),
+        tokens: Tokens,
         on_step: &mut dyn FnMut(&Self) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        let Rows::Requests { cleaning, windows: Some(window) } = &mut self.rows else { return Ok(()) };
+        let RowSteps::Requests { cleaning, windows: Some(window) } = &mut self.rows else { return Ok(()) };
         let spreads = cleaning.spread_s.is_some();
         let mut complete = Vec::new();
         if spreads {
             let before = cleaning.admit(arrival_s);
-            if before.begins_anew {
-                // Only now it is known how far apart the requests of the timestamp before may lie.
-                let step_s = before.moved.map_or(cleaning.spread_s.unwrap_or(0.0), |(_, step_s)| step_s);
+            if before.is_first {
+                // Only now is it known how far apart the requests of the previous timestamp may be.
+                let step_s = before.moved.map_or(cleaning.spread_s.unwrap_or(0.0), |moved| moved.step_s);
                 for (rank, tokens) in std::mem::take(&mut window.held).into_iter().enumerate() {
                     window.reach(before.shared_s + rank as f64 * step_s, &mut complete)?;
                     window.add(tokens);
@@ -162,7 +177,7 @@ impl<'a> Watch<'a> {
             window.reach(arrival_s, &mut complete)?;
             window.add(tokens);
         }
-        for (start_s, sums) in complete {
+        for EndedWindow { start_s, sums } in complete {
             self.history.push_step(start_s, &sums);
             on_step(self)?;
         }
@@ -170,34 +185,41 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// Where a request is put, and what that moves.
+/// The arrival of a request, and how it changes the arrivals before it.
 struct Admitted {
     arrival_s: f64,
-    /// The timestamp before it.
+    /// The previous timestamp.
     shared_s: f64,
     /// Whether it is the first of its timestamp.
-    begins_anew: bool,
-    /// So many requests of the timestamp before lie closer together than was known, by this step.
-    moved: Option<(usize, f64)>,
+    is_first: bool,
+    /// Set where the requests of the previous timestamp are closer together than assumed.
+    moved: Option<Respread>,
+}
+
+/// A new spread of the requests of one timestamp.
+struct Respread {
+    requests: usize,
+    step_s: f64,
 }
 
 impl Cleaning {
-    /// Spreads requests that share a timestamp as a whole trace is spread that ends here.
+    /// Spreads requests that share a timestamp as in a whole trace that ends here.
     fn admit(&mut self, arrival_s: f64) -> Admitted {
         let shared_s = self.shared_s;
         let Some(step_s) = self.spread_s else {
-            return Admitted { arrival_s, shared_s, begins_anew: true, moved: None };
+            return Admitted { arrival_s, shared_s, is_first: true, moved: None };
         };
         if arrival_s == shared_s {
             self.shared += 1;
             let arrival_s = shared_s + (self.shared - 1) as f64 * step_s;
-            return Admitted { arrival_s, shared_s, begins_anew: false, moved: None };
+            return Admitted { arrival_s, shared_s, is_first: false, moved: None };
         }
         let room_s = arrival_s - shared_s;
         let within_s = step_s.min(room_s / self.shared as f64);
-        let moved = (self.shared > 1 && within_s < step_s).then_some((self.shared, within_s));
+        let moved = (self.shared > 1 && within_s < step_s)
+            .then_some(Respread { requests: self.shared, step_s: within_s });
         (self.shared_s, self.shared) = (arrival_s, 1);
-        Admitted { arrival_s, shared_s, begins_anew: true, moved }
+        Admitted { arrival_s, shared_s, is_first: true, moved }
     }
 }
 
@@ -207,21 +229,21 @@ impl OpenWindow {
     }
 
     /// Completes the windows that end before a time, in order.
-    fn reach(&mut self, arrival_s: f64, complete: &mut Vec<(f64, [f64; 3])>) -> anyhow::Result<()> {
+    fn reach(&mut self, arrival_s: f64, complete: &mut Vec<EndedWindow>) -> anyhow::Result<()> {
         let ended = (arrival_s / self.width_s).floor();
         if ended - self.number as f64 > MOST_WINDOWS as f64 {
             bail!(TaskError::Window(ended));
         }
         while self.number < ended as usize {
-            complete.push((self.number as f64 * self.width_s, self.sums));
+            complete.push(EndedWindow { start_s: self.number as f64 * self.width_s, sums: self.sums });
             self.sums = [0.0; 3];
             self.number += 1;
         }
         Ok(())
     }
 
-    fn add(&mut self, (request_tokens, response_tokens): (f64, f64)) {
-        for (sum, value) in self.sums.iter_mut().zip([1.0, request_tokens, response_tokens]) {
+    fn add(&mut self, tokens: Tokens) {
+        for (sum, value) in self.sums.iter_mut().zip([1.0, tokens.request, tokens.response]) {
             *sum += value;
         }
     }

@@ -1,33 +1,33 @@
-//! The data card: what the numbers of a report were measured on, in words.
+//! The data card of a report: the data, the task, the split and the intervals that the numbers rest on.
 
 use serde_json::Value;
 
-use crate::compare::Comparison;
+use crate::compare::{Comparison, distinct, lookbacks};
 use crate::dataset::{Removed, SYNTHETIC, Transform, catalog};
 use crate::spec::{ConformalSpec, DatasetSpec, Span, SplitSpec, UncertaintySpec, lookup, setting_of};
 use crate::store::{RunRow, SavedRun};
-use crate::text::{counted, distinct, grouped};
+use crate::text::{counted, grouped};
 
-/// Different values up to this length stand in one line, longer ones each with the title of its setting.
+/// Different values up to this length share a line; longer ones are listed with the titles of their settings.
 const SHORT_VALUE: usize = 20;
 
-/// One fact with its value, or with one value for each setting. Code in a value stands in backticks.
+/// One entry of a card, with one value or with one for each setting. Code in a value is in backticks.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Fact {
-    /// What it is about.
+pub struct CardEntry {
+    /// The label.
     pub label: &'static str,
     /// The values.
     pub values: Vec<String>,
 }
 
-impl Fact {
-    /// A fact with one value.
+impl CardEntry {
+    /// An entry with one value.
     pub fn new(label: &'static str, value: impl Into<String>) -> Self {
         Self { label, values: vec![value.into()] }
     }
 }
 
-/// What a setting's card is read from: its title, one of its runs, and that run's files if they are still there.
+/// The sources of a setting's card: its title, one of its runs, and that run's files if they are still there.
 struct Setting<'a> {
     title: &'a str,
     run: &'a RunRow,
@@ -35,15 +35,15 @@ struct Setting<'a> {
     lookbacks: Vec<u64>,
 }
 
-/// The data card: facts that all settings share have one value, the others one for each setting.
-pub fn data_card(comparison: &Comparison) -> Vec<Fact> {
-    let cards: Vec<(&str, Vec<Fact>)> =
-        settings(comparison).iter().map(|setting| (setting.title, facts_of(setting))).collect();
-    let mut merged: Vec<Fact> = Vec::new();
-    for (_, facts) in &cards {
-        for fact in facts {
-            if merged.iter().all(|known| known.label != fact.label) {
-                merged.push(merge(fact.label, &cards));
+/// The data card: entries that all settings share have one value, the others one for each setting.
+pub fn data_card(comparison: &Comparison) -> Vec<CardEntry> {
+    let cards: Vec<(&str, Vec<CardEntry>)> =
+        settings(comparison).iter().map(|setting| (setting.title, entries_of(setting))).collect();
+    let mut merged: Vec<CardEntry> = Vec::new();
+    for (_, entries) in &cards {
+        for entry in entries {
+            if merged.iter().all(|known| known.label != entry.label) {
+                merged.push(merge(entry.label, &cards));
             }
         }
     }
@@ -69,7 +69,7 @@ fn settings(comparison: &Comparison) -> Vec<Setting<'_>> {
             Some(Setting {
                 title: &board.title,
                 run,
-                saved: board.card.as_ref(),
+                saved: board.saved_run.as_ref(),
                 lookbacks: board.lookbacks.clone(),
             })
         })
@@ -79,32 +79,24 @@ fn settings(comparison: &Comparison) -> Vec<Setting<'_>> {
             title: "",
             run,
             saved: None,
-            lookbacks: lookbacks(comparison, run),
+            lookbacks: lookbacks_of_setting(comparison, run),
         }));
     }
     settings
 }
 
-/// Lookbacks of the trained models in the setting of a run, of which none is done yet.
-fn lookbacks(comparison: &Comparison, run: &RunRow) -> Vec<u64> {
+/// Lookbacks of the trained models in the setting of a run.
+fn lookbacks_of_setting(comparison: &Comparison, run: &RunRow) -> Vec<u64> {
     let setting = setting_of(&run.params);
-    let mut lookbacks: Vec<u64> = comparison
-        .runs
-        .iter()
-        .filter(|other| other.params.get("training").is_some() && setting_of(&other.params) == setting)
-        .filter_map(|other| lookup(&other.params, "task.lookback")?.as_u64())
-        .collect();
-    lookbacks.sort_unstable();
-    lookbacks.dedup();
-    lookbacks
+    lookbacks(comparison.runs.iter().filter(|other| setting_of(&other.params) == setting))
 }
 
-fn merge(label: &'static str, cards: &[(&str, Vec<Fact>)]) -> Fact {
+fn merge(label: &'static str, cards: &[(&str, Vec<CardEntry>)]) -> CardEntry {
     let found: Vec<(&str, &String)> = cards
         .iter()
-        .filter_map(|(title, facts)| {
-            let fact = facts.iter().find(|fact| fact.label == label)?;
-            Some((*title, fact.values.first()?))
+        .filter_map(|(title, entries)| {
+            let entry = entries.iter().find(|entry| entry.label == label)?;
+            Some((*title, entry.values.first()?))
         })
         .collect();
     let different = distinct(found.iter().map(|(_, value)| (*value).clone()));
@@ -115,43 +107,43 @@ fn merge(label: &'static str, cards: &[(&str, Vec<Fact>)]) -> Fact {
     } else {
         found.iter().map(|(title, value)| format!("{title}: {value}")).collect()
     };
-    Fact { label, values }
+    CardEntry { label, values }
 }
 
-fn facts_of(setting: &Setting<'_>) -> Vec<Fact> {
+fn entries_of(setting: &Setting<'_>) -> Vec<CardEntry> {
     let params = &setting.run.params;
-    let mut facts = Vec::new();
+    let mut entries = Vec::new();
     let dataset = part::<DatasetSpec>(params, "dataset");
     if let Some(dataset) = &dataset {
-        facts.push(Fact::new("Source", source(&dataset.source)));
+        entries.push(CardEntry::new("Source", source(&dataset.source)));
     }
     match setting.saved {
         Some(saved) => {
             let rows = format!("{} read", grouped(saved.removed.read));
-            facts.push(Fact::new("Rows", rows));
-            facts.push(Fact::new("Left out", left_out(&saved.removed, &saved.spec.dataset)));
-            facts.push(Fact::new("Steps", grouped(saved.steps)));
+            entries.push(CardEntry::new("Rows", rows));
+            entries.push(CardEntry::new("Left out", left_out(&saved.removed, &saved.spec.dataset)));
+            entries.push(CardEntry::new("Steps", grouped(saved.steps)));
         }
-        None => facts.extend(dataset.as_ref().map(|dataset| Fact::new("Slice", slice(dataset)))),
+        None => entries.extend(dataset.as_ref().map(|dataset| CardEntry::new("Slice", slice(dataset)))),
     }
-    facts.extend(task(params, setting.saved));
+    entries.extend(task(params, setting.saved));
     let horizon = lookup(params, "task.horizon").and_then(Value::as_u64);
-    facts.extend(horizon.map(|horizon| Fact::new("Horizon", counted(horizon as usize, "step"))));
-    facts.push(Fact::new("Lookback", lookback(&setting.lookbacks)));
+    entries.extend(horizon.map(|horizon| CardEntry::new("Horizon", counted(horizon as usize, "step"))));
+    entries.push(CardEntry::new("Lookback", lookback(&setting.lookbacks)));
     if let Some(saved) = setting.saved {
-        facts.push(Fact::new("Scaled units", scaling(saved)));
+        entries.push(CardEntry::new("Scaled units", scaling(saved)));
     }
     if let Some(split) = part::<SplitSpec>(params, "split") {
-        facts.push(Fact::new("Split", parts(&split)));
-        facts.push(Fact::new("Embargo", counted(split.embargo, "step")));
-        facts.push(Fact::new("Folds", folds(&split)));
+        entries.push(CardEntry::new("Split", parts(&split)));
+        entries.push(CardEntry::new("Embargo", counted(split.embargo, "step")));
+        entries.push(CardEntry::new("Folds", folds(&split)));
     }
     if let Some(uncertainty) = part::<UncertaintySpec>(params, "uncertainty") {
-        facts.push(Fact::new("Intervals", intervals(uncertainty.conformal)));
+        entries.push(CardEntry::new("Intervals", intervals(uncertainty.conformal)));
     }
-    facts.push(Fact::new("Leak check", setting.run.leak_verdict.clone()));
-    facts.push(Fact::new("SHA-256", format!("`{}`", setting.run.dataset_sha256)));
-    facts
+    entries.push(CardEntry::new("Leak check", setting.run.leak_verdict.clone()));
+    entries.push(CardEntry::new("SHA-256", format!("`{}`", setting.run.dataset_sha256)));
+    entries
 }
 
 fn part<T: serde::de::DeserializeOwned>(params: &Value, key: &str) -> Option<T> {
@@ -160,7 +152,7 @@ fn part<T: serde::de::DeserializeOwned>(params: &Value, key: &str) -> Option<T> 
 
 fn source(name: &str) -> String {
     if name == SYNTHETIC {
-        return format!("`{name}`, generated by burstlab: no row of it is real");
+        return format!("`{name}`, generated by burstlab: none of its rows is real");
     }
     let entries = catalog().unwrap_or_default();
     match entries.iter().find(|entry| entry.name == name) {
@@ -188,7 +180,7 @@ fn slice(dataset: &DatasetSpec) -> String {
     if parts.is_empty() { "the whole trace".to_string() } else { parts.join("; ") }
 }
 
-/// `9 days`, `1 ms`: a length of time with a space before each unit.
+/// A length of time with a space before each unit, such as `9 d` or `1 ms`.
 fn spaced(span: Span) -> String {
     let mut text = String::new();
     for character in span.to_string().chars() {
@@ -207,18 +199,20 @@ fn left_out(removed: &Removed, dataset: &DatasetSpec) -> String {
     }
     if let Some(step) = dataset.cleaning.spread_duplicate_timestamps {
         parts.push(format!(
-            "{} kept with their timestamp moved, to spread duplicates by {}",
+            "{} kept with a moved timestamp, since duplicates are spread by {}",
             grouped(removed.spread),
             spaced(step)
         ));
     }
     if let Some(quantile) = dataset.cleaning.clip_quantile {
-        parts.push(format!("inputs (never targets) clipped above the {quantile} quantile of training"));
+        parts.push(format!(
+            "inputs, but never targets, clipped above the {quantile} quantile of the training part"
+        ));
     }
     parts.join("; ")
 }
 
-fn task(params: &Value, saved: Option<&SavedRun>) -> Vec<Fact> {
+fn task(params: &Value, saved: Option<&SavedRun>) -> Vec<CardEntry> {
     let kind = lookup(params, "task.kind").and_then(Value::as_str).unwrap_or_default();
     let window = lookup(params, "task.window").and_then(Value::as_str).unwrap_or_default();
     let meaning = match kind {
@@ -226,14 +220,14 @@ fn task(params: &Value, saved: Option<&SavedRun>) -> Vec<Fact> {
         "window_load" => format!("one step is a window of {window}"),
         _ => "one step is one row of the table".to_string(),
     };
-    let mut facts = vec![Fact::new("Task", format!("`{kind}`: {meaning}"))];
+    let mut entries = vec![CardEntry::new("Task", format!("`{kind}`: {meaning}"))];
     if let Some(saved) = saved {
         let named = |name: &str, unit: &str| {
             if unit.is_empty() { format!("`{name}`") } else { format!("`{name}` ({unit})") }
         };
         let targets = saved.targets();
         let names: Vec<String> = targets.iter().map(|target| named(&target.name, &target.unit)).collect();
-        facts.push(Fact::new("Targets", names.join(", ")));
+        entries.push(CardEntry::new("Targets", names.join(", ")));
         let further: Vec<String> = saved
             .scaler
             .channels
@@ -242,14 +236,14 @@ fn task(params: &Value, saved: Option<&SavedRun>) -> Vec<Fact> {
             .map(|scale| named(&scale.channel.name, &scale.channel.unit))
             .collect();
         if !further.is_empty() {
-            facts.push(Fact::new("Further inputs", further.join(", ")));
+            entries.push(CardEntry::new("Further inputs", further.join(", ")));
         }
     }
-    facts
+    entries
 }
 
 fn lookback(lookbacks: &[u64]) -> String {
-    let baselines = "naive baselines look back as far as each needs";
+    let baselines = "each naive baseline has its own lookback";
     if lookbacks.is_empty() {
         return baselines.to_string();
     }
@@ -257,7 +251,7 @@ fn lookback(lookbacks: &[u64]) -> String {
     format!("{} steps; {baselines}", list.join(", "))
 }
 
-/// What scaled units are: the transforms of the targets.
+/// The transforms that lead to scaled units.
 fn scaling(saved: &SavedRun) -> String {
     let targets = saved.targets();
     let named = |wanted: Transform| -> Vec<&str> {
@@ -272,11 +266,11 @@ fn scaling(saved: &SavedRun) -> String {
         count if count == targets.len() => Some(format!("every target is {what}")),
         _ => Some(format!("{}: {what}", names.join(", "))),
     };
-    let statistics = "with mean and deviation of the training steps";
+    let statistics = "with the mean and the standard deviation of the training steps";
     [
         sentence(named(Transform::Log1p), &format!("log-transformed, ln(1 + x), then z-scored {statistics}")),
         sentence(named(Transform::Identity), &format!("z-scored {statistics}")),
-        sentence(named(Transform::Raw), "left as it is"),
+        sentence(named(Transform::Raw), "not scaled"),
     ]
     .into_iter()
     .flatten()
@@ -303,11 +297,15 @@ fn parts(split: &SplitSpec) -> String {
 }
 
 fn intervals(conformal: ConformalSpec) -> String {
-    let halves = "the validation part's earlier half stops, selects and weights, its later half calibrates";
+    let halves = "the first half of the validation part serves early stopping, selection and ensemble weights, the second \
+                  half calibration";
     match conformal {
-        ConformalSpec::Adaptive => format!("conformal, adapted to each known error; {halves}"),
+        ConformalSpec::Adaptive => format!("conformal, adapted after each known error; {halves}"),
         ConformalSpec::Split => format!("conformal, calibrated once; {halves}"),
-        ConformalSpec::None => "none: the whole validation part stops, selects and weights".to_string(),
+        ConformalSpec::None => {
+            "none: the whole validation part serves early stopping, selection and ensemble weights"
+                .to_string()
+        }
     }
 }
 
@@ -315,5 +313,5 @@ fn folds(split: &SplitSpec) -> String {
     if split.folds <= 1 {
         return "1: a single split".to_string();
     }
-    format!("{} rolling origins; errors are means over them", split.folds)
+    format!("{} rolling origins; errors are averaged over them", split.folds)
 }

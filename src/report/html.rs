@@ -1,15 +1,18 @@
-//! The report as one self-contained page: no script, no font, no image from elsewhere, and readable without its script.
+//! The report as one self-contained page, which loads nothing from elsewhere and is readable without its script.
 
 use maud::{Markup, PreEscaped, html};
 
-use super::data_card::{Fact, data_card, is_synthetic};
+use super::board_sections::sections;
+use super::claims;
+use super::data_card::{CardEntry, data_card, is_synthetic};
 use super::figures::{BoardFigures, Captioned, MOST_TARGETS};
+use super::headline::headline;
+use super::notes;
 use super::page::page;
-use super::sections::sections;
-use super::tables::{self, Cell, ReportTable, Row};
-use super::{claims, notes};
+use super::reproduction::{reproduction, run_counts};
+use super::tables::{self, ReportTable, RunTable, TableCell, TableRow};
 use crate::compare::claims::tally;
-use crate::compare::{Board, Comparison};
+use crate::compare::{Board, Comparison, Target};
 use crate::text::counted;
 
 const SCRIPT: &str = include_str!("report.js");
@@ -37,7 +40,7 @@ pub fn render(comparison: &Comparison, figures: &[BoardFigures]) -> String {
 
 fn header(comparison: &Comparison) -> Markup {
     let metric = comparison.objective_title();
-    let unfinished = tables::unfinished_runs(comparison).0;
+    let unfinished = tables::unfinished_runs(comparison).table;
     html! {
         header {
             p.kind { "burstlab experiment" }
@@ -47,20 +50,20 @@ fn header(comparison: &Comparison) -> Markup {
             }
             div.headline {
                 @if comparison.boards.is_empty() {
-                    p { "No run is done: there is nothing to compare." }
+                    p { "No run is done, so there is nothing to compare." }
                 }
                 @for board in &comparison.boards {
                     p {
                         @if !board.title.is_empty() { strong { (board.title) ": " } }
-                        (board.headline(&metric))
+                        (headline(board, &metric))
                     }
                 }
-                p.tried { (notes::what_was_tried(comparison)) }
+                p.tried { (run_counts(comparison)) }
             }
             @if is_synthetic(comparison) {
                 p.caution {
-                    strong { "The data are synthetic: no row of them is real. " }
-                    "They show that the tool works and how models compare on such traffic, and nothing about any real service."
+                    strong { "The data are synthetic: none of the rows is real. " }
+                    "They show that the tool works and how models compare on such traffic, but nothing about a real service."
                 }
             }
             nav aria-label="Sections" {
@@ -78,11 +81,11 @@ fn header(comparison: &Comparison) -> Markup {
 }
 
 fn data_section(comparison: &Comparison) -> Markup {
-    let facts = data_card(comparison);
+    let entries = data_card(comparison);
     html! {
         h2 id="data" { "Data" }
-        @if facts.is_empty() { p { "No run is planned, so no data have been looked at." } }
-        @else { (fact_list(&facts)) }
+        @if entries.is_empty() { p { "No run is planned, so no data have been read." } }
+        @else { (card(&entries)) }
     }
 }
 
@@ -103,11 +106,11 @@ fn boards_section(comparison: &Comparison, figures: &[BoardFigures]) -> Markup {
         } @else {
             @for board in &comparison.boards { (leaderboard(comparison, board)) }
         }
-        (notes(&notes::reading_notes(comparison)))
+        (note_list(&notes::reading_notes(comparison)))
         @for (index, board) in comparison.boards.iter().enumerate() {
             @if comparison.boards.len() > 1 {
                 h2 id={ "board-" (index) } { (board.title) }
-                p { (board.headline(&comparison.objective_title())) }
+                p { (headline(board, &comparison.objective_title())) }
                 (leaderboard(comparison, board))
             }
             (board_details(board, figures.get(index)))
@@ -131,7 +134,7 @@ fn board_details(board: &Board, figures: Option<&BoardFigures>) -> Markup {
     let missing = figures.map_or(&[][..], |figures| &figures.missing);
     html! {
         @if !targets.is_empty() {
-            h3 { "Errors by target " small { "test part, original units, mean over runs; the best of each column is bold; skill is against the naive baseline with the lowest MAE" } }
+            h3 { "Errors by target " small { "test part, original units, mean over runs; the best of each column is bold; skill is relative to the naive baseline with the lowest MAE" } }
             @for target in shown { (target_table(board, target)) }
             @if !folded.is_empty() {
                 details {
@@ -154,14 +157,16 @@ fn board_details(board: &Board, figures: Option<&BoardFigures>) -> Markup {
     }
 }
 
-fn target_table(board: &Board, (name, unit): &(String, String)) -> Markup {
+fn target_table(board: &Board, target: &Target) -> Markup {
+    let Target { name, unit } = target;
     html! {
         p { code { (name) } @if !unit.is_empty() { ", in " (unit) } }
         (table(&tables::errors(board, name), &format!("Errors of {name}")))
     }
 }
 
-fn figure(Captioned { plot, caption }: &Captioned) -> Markup {
+fn figure(captioned: &Captioned) -> Markup {
+    let Captioned { plot, caption } = captioned;
     html! {
         figure {
             div.scroll tabindex="0" role="group" aria-label=(plot.title) { (PreEscaped(&plot.svg)) }
@@ -183,8 +188,8 @@ fn claims_section(comparison: &Comparison) -> Markup {
     html! {
         h2 id="claims" { "Claims" }
         p {
-            "Reported results against what these runs gave: the mean over seeds and folds (or what the claim asks for), "
-            "± their standard deviation. " (tally(&comparison.claims)) "."
+            "Reported results beside those of these runs: the mean over seeds and folds, or the aggregate that the claim names, "
+            "± the standard deviation. " (tally(&comparison.claims)) "."
         }
         (filterable_table(&claims::table(&comparison.claims), "Claims"))
         ul.notes { @for sentence in claims::reasons(&comparison.claims) { li { (prose(&sentence)) } } }
@@ -192,22 +197,22 @@ fn claims_section(comparison: &Comparison) -> Markup {
 }
 
 fn runs_section(comparison: &Comparison) -> Markup {
-    let (runs, folded) = tables::scored_runs(comparison);
+    let RunTable { table: runs, folded } = tables::scored_runs(comparison);
     if runs.rows.is_empty() {
         return html! {};
     }
     html! {
         h2 id="runs" { "All runs" }
-        p { "Every finished run, the best on validation first. Runs of a trial that stands for its model are dark, the others grey." }
+        p { "Every finished run, the best on validation first. Runs of the trial that represents its model are dark, the others grey." }
         (filterable_table(&runs, "All runs"))
         @if folded > 0 {
-            p { (counted(folded, "more run")) " folded; " code { "burstlab runs --experiment " (comparison.experiment.name) } " lists all." }
+            p { (counted(folded, "more run")) " not shown; " code { "burstlab runs --experiment " (comparison.experiment.name) } " lists all." }
         }
     }
 }
 
 fn unfinished_section(comparison: &Comparison) -> Markup {
-    let (runs, folded) = tables::unfinished_runs(comparison);
+    let RunTable { table: runs, folded } = tables::unfinished_runs(comparison);
     let all = comparison.unfinished().count();
     if all == 0 {
         return html! {};
@@ -216,9 +221,9 @@ fn unfinished_section(comparison: &Comparison) -> Markup {
     html! {
         h2 id="unfinished" { "Runs that are not done" }
         @if !runs.rows.is_empty() { (filterable_table(&runs, "Runs that are not done")) }
-        @if folded > 0 { p { (counted(folded, "more run")) " folded." } }
+        @if folded > 0 { p { (counted(folded, "more run")) " not shown." } }
         @if not_started > 0 {
-            p { (counted(not_started, "run")) " not started yet. The command below goes on where it stopped." }
+            p { (counted(not_started, "run")) " not started yet. The command below continues where it stopped." }
         }
     }
 }
@@ -228,7 +233,7 @@ fn reproduce_section(comparison: &Comparison) -> Markup {
     html! {
         h2 id="reproduce" { "Reproduce" }
         pre { code { (experiment.command) } }
-        (fact_list(&notes::reproduction(comparison)))
+        (card(&reproduction(comparison)))
         details {
             summary { "The experiment file" }
             pre { code { (experiment.text) } }
@@ -236,28 +241,28 @@ fn reproduce_section(comparison: &Comparison) -> Markup {
     }
 }
 
-fn fact_list(facts: &[Fact]) -> Markup {
+fn card(entries: &[CardEntry]) -> Markup {
     html! {
         dl {
-            @for fact in facts {
-                dt { (fact.label) }
-                dd { @for value in &fact.values { p { (prose(value)) } } }
+            @for entry in entries {
+                dt { (entry.label) }
+                dd { @for value in &entry.values { p { (prose(value)) } } }
             }
         }
     }
 }
 
-/// Cautions stand out; the other notes are a quiet list.
-fn notes(notes: &[String]) -> Markup {
-    let (cautions, quiet): (Vec<&String>, Vec<&String>) =
+/// Notes as a list, with cautions set apart.
+fn note_list(notes: &[String]) -> Markup {
+    let (cautions, others): (Vec<&String>, Vec<&String>) =
         notes.iter().partition(|note| note.starts_with("Caution:"));
     html! {
-        ul.notes { @for note in quiet { li { (prose(note)) } } }
+        ul.notes { @for note in others { li { (prose(note)) } } }
         @for note in cautions { p.caution { (prose(note)) } }
     }
 }
 
-/// Text whose code stands in backticks.
+/// Text with its code, which is in backticks, as markup.
 fn prose(text: &str) -> Markup {
     html! {
         @for (index, piece) in text.split('`').enumerate() {
@@ -267,15 +272,15 @@ fn prose(text: &str) -> Markup {
 }
 
 fn table(table: &ReportTable, caption: &str) -> Markup {
-    set_table(table, caption, false)
+    render_table(table, caption, false)
 }
 
-/// A table that the page's script gives a filter.
+/// A table that the page's script can filter.
 fn filterable_table(table: &ReportTable, caption: &str) -> Markup {
-    set_table(table, caption, true)
+    render_table(table, caption, true)
 }
 
-fn set_table(table: &ReportTable, caption: &str, filter: bool) -> Markup {
+fn render_table(table: &ReportTable, caption: &str, filter: bool) -> Markup {
     let class = |index: usize| {
         if index < table.text_columns {
             (table.headers[index] == "error").then_some("wide")
@@ -301,7 +306,7 @@ fn set_table(table: &ReportTable, caption: &str, filter: bool) -> Markup {
     }
 }
 
-fn row_class(row: &Row) -> Option<&'static str> {
+fn row_class(row: &TableRow) -> Option<&'static str> {
     match (row.winner, row.baseline) {
         (true, true) => Some("winner baseline"),
         (true, false) => Some("winner"),
@@ -310,7 +315,7 @@ fn row_class(row: &Row) -> Option<&'static str> {
     }
 }
 
-fn cell_content(cell: &Cell) -> Markup {
+fn cell_content(cell: &TableCell) -> Markup {
     html! {
         @if cell.best { b { (cell.text) } } @else { (cell.text) }
         @for mark in &cell.marks { span.mark { (mark) } }
@@ -346,11 +351,11 @@ mod tests {
         let comparison = test_fixtures::comparison();
         let page = rendered(&comparison);
         for board in &comparison.boards {
-            let headline = board.headline(&comparison.objective_title());
-            assert!(page.contains(&headline), "{headline}");
+            let text = headline(board, &comparison.objective_title());
+            assert!(page.contains(&text), "{text}");
             assert!(board.rows.iter().all(|row| page.contains(&row.label)));
         }
-        assert!(page.contains("no row of them is real"));
+        assert!(page.contains("none of the rows is real"));
         assert!(page.contains("drop_last"));
     }
 

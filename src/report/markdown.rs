@@ -1,12 +1,15 @@
 //! The report as GitHub Markdown, for pasting.
 
-use super::data_card::{Fact, data_card, is_synthetic};
+use super::board_sections::sections;
+use super::claims;
+use super::data_card::{CardEntry, data_card, is_synthetic};
 use super::figures::BoardFigures;
-use super::sections::sections;
-use super::tables::{self, Cell, ReportTable};
-use super::{claims, notes};
-use crate::compare::Comparison;
+use super::headline::headline;
+use super::notes;
+use super::reproduction::{reproduction, run_counts};
+use super::tables::{self, ReportTable, RunTable, TableCell};
 use crate::compare::claims::tally;
+use crate::compare::{Comparison, Target};
 use crate::text::counted;
 
 /// Renders the report; the plots are linked by their paths beside it.
@@ -16,9 +19,9 @@ pub fn render(comparison: &Comparison, figures: &[BoardFigures]) -> String {
     headlines(comparison, &mut lines);
     lines.push("## Data".to_string());
     if is_synthetic(comparison) {
-        lines.push("**The data are synthetic: no row of them is real.**".to_string());
+        lines.push("**The data are synthetic: none of the rows is real.**".to_string());
     }
-    lines.push(fact_table(&data_card(comparison)));
+    lines.push(card(&data_card(comparison)));
     boards(comparison, figures, &mut lines);
     claims_section(comparison, &mut lines);
     unfinished(comparison, &mut lines);
@@ -31,13 +34,13 @@ pub fn render(comparison: &Comparison, figures: &[BoardFigures]) -> String {
 fn headlines(comparison: &Comparison, lines: &mut Vec<String>) {
     let metric = comparison.objective_title();
     if comparison.boards.is_empty() {
-        lines.push("**No run is done: there is nothing to compare.**".to_string());
+        lines.push("**No run is done, so there is nothing to compare.**".to_string());
     }
     for board in &comparison.boards {
         let title = if board.title.is_empty() { String::new() } else { format!("{}: ", board.title) };
-        lines.push(format!("**{title}{}**", board.headline(&metric)));
+        lines.push(format!("**{title}{}**", headline(board, &metric)));
     }
-    lines.push(notes::what_was_tried(comparison));
+    lines.push(run_counts(comparison));
 }
 
 fn boards(comparison: &Comparison, figures: &[BoardFigures], lines: &mut Vec<String>) {
@@ -58,10 +61,10 @@ fn boards(comparison: &Comparison, figures: &[BoardFigures], lines: &mut Vec<Str
             let metric = comparison.objective.metric.as_str();
             lines.push(table(&tables::leaderboard(board, metric)));
         }
-        for (name, unit) in tables::targets(board) {
+        for Target { name, unit } in tables::targets(board) {
             let unit = if unit.is_empty() { String::new() } else { format!(" in {unit}") };
             lines.push(format!(
-                "Test errors of `{name}`{unit}; skill is against the naive baseline with the lowest MAE:"
+                "Test errors of `{name}`{unit}; skill is relative to the naive baseline with the lowest MAE:"
             ));
             lines.push(table(&tables::errors(board, &name)));
         }
@@ -107,13 +110,13 @@ fn unfinished(comparison: &Comparison, lines: &mut Vec<String>) {
     if all == 0 {
         return;
     }
-    let (runs, folded) = tables::unfinished_runs(comparison);
+    let RunTable { table: runs, folded } = tables::unfinished_runs(comparison);
     lines.push("## Runs that are not done".to_string());
     if !runs.rows.is_empty() {
         lines.push(table(&runs));
     }
     if folded > 0 {
-        lines.push(format!("{} folded.", counted(folded, "more run")));
+        lines.push(format!("{} not shown.", counted(folded, "more run")));
     }
     let not_started = all - runs.rows.len() - folded;
     if not_started > 0 {
@@ -125,7 +128,7 @@ fn reproduce(comparison: &Comparison, lines: &mut Vec<String>) {
     let experiment = &comparison.experiment;
     lines.push("## Reproduce".to_string());
     lines.push(fenced("sh", &experiment.command));
-    lines.push(fact_table(&notes::reproduction(comparison)));
+    lines.push(card(&reproduction(comparison)));
     lines.push(format!(
         "<details><summary>The experiment file</summary>\n\n{}\n\n</details>",
         fenced("toml", &experiment.text)
@@ -141,13 +144,13 @@ fn fenced(language: &str, text: &str) -> String {
     format!("{fence}{language}\n{}\n{fence}", text.trim_end())
 }
 
-fn fact_table(facts: &[Fact]) -> String {
-    if facts.is_empty() {
+fn card(entries: &[CardEntry]) -> String {
+    if entries.is_empty() {
         return String::new();
     }
-    let rows = facts.iter().map(|fact| {
-        let values: Vec<String> = fact.values.iter().map(|value| escaped(value)).collect();
-        format!("| {} | {} |", fact.label, values.join("<br>"))
+    let rows = entries.iter().map(|entry| {
+        let values: Vec<String> = entry.values.iter().map(|value| escaped(value)).collect();
+        format!("| {} | {} |", entry.label, values.join("<br>"))
     });
     let head = ["| | |".to_string(), "|---|---|".to_string()];
     head.into_iter().chain(rows).collect::<Vec<_>>().join("\n")
@@ -169,7 +172,7 @@ fn table(table: &ReportTable) -> String {
     lines.join("\n")
 }
 
-fn cell_text(cell: &Cell, strong: bool) -> String {
+fn cell_text(cell: &TableCell, strong: bool) -> String {
     let mut text = escaped(&cell.text);
     if (strong || cell.best) && text != "-" {
         text = format!("**{text}**");
@@ -180,8 +183,8 @@ fn cell_text(cell: &Cell, strong: bool) -> String {
     text
 }
 
-/// Text that stays within its cell: a bar would end it, a line break the table. Code in backticks is left as it is, but
-/// for its bars, which end a cell even there.
+/// Text escaped for a cell: a bar would end the cell, a line break the table. In code, which is in backticks, only bars
+/// are escaped.
 fn escaped(text: &str) -> String {
     let text = text.lines().collect::<Vec<_>>().join("<br>");
     let pieces = text.split('`').enumerate().map(|(index, piece)| {

@@ -1,20 +1,28 @@
 //! Reports: one comparison, computed once from the store, written as text, Markdown, HTML and plots.
 
+mod board_sections;
+mod cells;
 pub mod claims;
 mod data_card;
 mod figures;
+mod forecast_figures;
+mod headline;
 mod html;
 mod hyperparameters;
-mod inspection;
+mod inspection_page;
+mod inspection_summary;
+mod inspection_text;
 mod markdown;
 mod notes;
 mod page;
 pub mod plot;
-mod sections;
+mod reproduction;
+mod resources;
 mod tables;
-mod text;
+mod terminal;
 mod text_report;
-mod traffic;
+mod token_load;
+mod traffic_figures;
 mod uncertainty;
 
 use std::path::{Path, PathBuf};
@@ -22,26 +30,28 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use rayon::prelude::*;
 
+use crate::compare::Comparison;
 use plot::Plot;
 
-use crate::compare::Comparison;
-
-pub use inspection::inspection_page;
-pub use tables::{Cell, ReportTable, Row};
+pub use headline::headline;
+pub use inspection_page::inspection_page;
+pub use inspection_text::inspection_text;
+pub use tables::{ReportTable, TableCell, TableRow};
+pub use terminal::terminal_text;
 
 /// Which plots a report has.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum PlotSet {
-    /// The leaderboard, forecasts beside what came, and their residuals.
+    /// The leaderboard, the forecasts beside the observed values, and their residuals.
     Simple,
-    /// All of them.
+    /// All plots.
     #[default]
     Full,
 }
 
 /// The files of a report.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Written {
+pub struct ReportFiles {
     /// The self-contained page.
     pub html: PathBuf,
     /// The Markdown text.
@@ -52,7 +62,7 @@ pub struct Written {
     pub plots: Vec<PathBuf>,
 }
 
-impl Written {
+impl ReportFiles {
     /// Every file, the page first.
     pub fn all(&self) -> impl Iterator<Item = &PathBuf> {
         [&self.html, &self.markdown, &self.text].into_iter().chain(&self.plots)
@@ -62,15 +72,15 @@ impl Written {
 /// Writes the report of an experiment below `results/<experiment>/`.
 ///
 /// # Errors
-/// A folder that cannot be written.
-pub fn write(comparison: &Comparison, results: &Path, plots: PlotSet) -> anyhow::Result<Written> {
+/// A folder or a file that cannot be written, or a plot that cannot be painted.
+pub fn write(comparison: &Comparison, results: &Path, plots: PlotSet) -> anyhow::Result<ReportFiles> {
     let folder = results.join(&comparison.experiment.name);
     std::fs::create_dir_all(&folder)
-        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        .with_context(|| format!("cannot create the folder {}", folder.display()))?;
     let figures = figures::draw(comparison, results, plots);
     let plots: Vec<&Plot> =
         figures.iter().flat_map(|board| &board.plots).map(|figure| &figure.plot).collect();
-    // Painting pixels takes longer than all the rest of a report.
+    // Painting the pixels takes longer than the rest of the report.
     let pixels = plots.par_iter().map(|plot| plot.png()).collect::<anyhow::Result<Vec<_>>>()?;
     let drawn: Vec<(String, &[u8])> = plots
         .iter()
@@ -79,7 +89,7 @@ pub fn write(comparison: &Comparison, results: &Path, plots: PlotSet) -> anyhow:
             [(format!("{}.svg", plot.name), plot.svg.as_bytes()), (format!("{}.png", plot.name), png)]
         })
         .collect();
-    let written = Written {
+    let written = ReportFiles {
         html: folder.join("report.html"),
         markdown: folder.join("report.md"),
         text: folder.join("report.txt"),

@@ -1,10 +1,10 @@
-//! What every page of this program begins with: it is self-contained, and asks nothing of the network.
+//! The frame of every page: self-contained, without any request to the network.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 const STYLE: &str = include_str!("report.css");
 
-/// A whole page. `script` is the page's own, if it has one; no other runs, whatever the body may hold.
+/// A whole page. Only `script` can run, whatever the body contains.
 pub(super) fn page(title: &str, script: Option<&str>, body: &Markup) -> String {
     let scripts = if script.is_some() { "script-src 'unsafe-inline'; " } else { "" };
     let policy = format!("default-src 'none'; style-src 'unsafe-inline'; {scripts}img-src data:");

@@ -1,9 +1,9 @@
-// What the page does beyond showing: sort and filter tables, tell what is under the pointer, switch light and dark.
+// The page's behaviour: tables that sort and filter, tooltips in plots, and a switch between light and dark.
 (function () {
   "use strict";
   var root = document.documentElement;
 
-  // Light or dark: the system's choice until the reader makes one.
+  // Light or dark: the system's setting until the reader chooses.
   var toggle = document.createElement("button");
   var dark = window.matchMedia("(prefers-color-scheme: dark)").matches;
   function paint() {
@@ -20,7 +20,7 @@
   paint();
   document.querySelector("header").prepend(toggle);
 
-  // The number that a cell shows first; times count in seconds, what is no number comes last.
+  // The first number of a cell; times are converted to seconds, and text that is not a number sorts last.
   function numeric(text) {
     var times = text.match(/^([\d.]+) (h|min|s)( ([\d.]+) (min|s))?$/);
     if (times) {
@@ -41,7 +41,7 @@
     rows.sort(function (a, b) {
       var x = number ? numeric(key(a)) : key(a);
       var y = number ? numeric(key(b)) : key(b);
-      // A missing value is last in either direction.
+      // Missing values sort last in both directions.
       if (x === Infinity || y === Infinity) { return x === y ? 0 : x === Infinity ? 1 : -1; }
       return (x < y ? -1 : x > y ? 1 : 0) * (descending ? -1 : 1);
     });

@@ -1,13 +1,13 @@
-//! The tables of a report, as cells that every format can set.
+//! The tables of a report, as cells that every format can render.
 
-use super::sections::skill_column;
-use super::text::{board_cells, mean_spread, number_like};
-use crate::compare::{Board, BoardRow, Comparison, MeanSpread, ScoredRun};
+use super::board_sections::skill_column;
+use super::cells::{BoardCells, mean_spread, number_like, or_dash};
+use crate::compare::{Board, BoardRow, Comparison, ScoredRun, Target, distinct};
 use crate::spec::lookup;
 use crate::store::{RunRow, Status};
-use crate::text::{distinct, duration, number, percent};
+use crate::text::{duration, number, percent, table};
 
-/// Longer lists of runs are folded.
+/// Runs that are listed; further ones are only counted.
 pub const MOST_RUNS: usize = 50;
 
 /// A table whose first columns are text and whose others are numbers.
@@ -15,41 +15,67 @@ pub const MOST_RUNS: usize = 50;
 pub struct ReportTable {
     /// Names of the columns.
     pub headers: Vec<String>,
-    /// How many first columns are text.
+    /// How many of the columns, from the first on, are text.
     pub text_columns: usize,
-    /// The rows, as many cells each as there are headers.
-    pub rows: Vec<Row>,
+    /// The rows, each with a cell for every header.
+    pub rows: Vec<TableRow>,
+}
+
+impl ReportTable {
+    /// A table with one row for each model of a board, from columns with one cell for each model.
+    pub(super) fn by_model(board: &Board, headers: Vec<String>, columns: &[Vec<TableCell>]) -> Self {
+        let rows = board.rows.iter().enumerate().map(|(index, row)| TableRow {
+            cells: std::iter::once(TableCell::from(row.label.clone()))
+                .chain(columns.iter().map(|column| column[index].clone()))
+                .collect(),
+            baseline: row.baseline,
+            winner: false,
+        });
+        Self { headers, text_columns: 1, rows: rows.collect() }
+    }
+
+    /// The table as text, with the marks of a cell in brackets.
+    pub(super) fn to_text(&self) -> String {
+        let headers: Vec<&str> = self.headers.iter().map(String::as_str).collect();
+        let cell = |cell: &TableCell| {
+            let text = cell.text.replace('\n', " ");
+            if cell.marks.is_empty() { text } else { format!("{text} ({})", cell.marks.join(", ")) }
+        };
+        let rows: Vec<Vec<String>> =
+            self.rows.iter().map(|row| row.cells.iter().map(cell).collect()).collect();
+        table(&headers, &rows, &(self.text_columns..headers.len()).collect::<Vec<_>>())
+    }
 }
 
 /// One row.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Row {
+pub struct TableRow {
     /// The cells.
-    pub cells: Vec<Cell>,
-    /// Whether it is the row that won.
+    pub cells: Vec<TableCell>,
+    /// Whether it is the row of the winner.
     pub winner: bool,
-    /// Whether it is a baseline, to be set back.
+    /// Whether it is a baseline, which is shown in grey.
     pub baseline: bool,
 }
 
 /// One cell.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Cell {
+pub struct TableCell {
     /// Its text.
     pub text: String,
     /// Marks beside it, such as `baseline`.
     pub marks: Vec<&'static str>,
-    /// Whether it is the best of its column.
+    /// Whether it is the best value of its column.
     pub best: bool,
 }
 
-impl From<String> for Cell {
+impl From<String> for TableCell {
     fn from(text: String) -> Self {
         Self { text, ..Self::default() }
     }
 }
 
-impl From<&str> for Cell {
+impl From<&str> for TableCell {
     fn from(text: &str) -> Self {
         text.to_string().into()
     }
@@ -67,9 +93,9 @@ pub fn leaderboard(board: &Board, metric: &str) -> ReportTable {
         .iter()
         .enumerate()
         .map(|(index, row)| {
-            let [_, trials, seeds, valid, test, skill, p_value, p_best] = board_cells(row);
+            let BoardCells { trials, seeds, valid, test, skill, p_value, p_to_best } = BoardCells::of(row);
             let is_reference = reference.as_deref() == Some(&row.model);
-            let mut model = Cell::from(row.label.clone());
+            let mut model = TableCell::from(row.label.clone());
             if index == 0 {
                 model.marks.push("lowest error");
             }
@@ -79,9 +105,9 @@ pub fn leaderboard(board: &Board, metric: &str) -> ReportTable {
                 model.marks.push("baseline");
             }
             let difference = if is_reference { "reference".to_string() } else { difference(row) };
-            let numbers = [trials, seeds, valid, test, skill, difference, p_value, p_best];
-            Row {
-                cells: std::iter::once(model).chain(numbers.map(Cell::from)).collect(),
+            let numbers = [trials, seeds, valid, test, skill, difference, p_value, p_to_best];
+            TableRow {
+                cells: std::iter::once(model).chain(numbers.map(TableCell::from)).collect(),
                 winner: index == 0,
                 baseline: row.baseline,
             }
@@ -107,7 +133,7 @@ pub fn leaderboard(board: &Board, metric: &str) -> ReportTable {
 }
 
 fn difference(row: &BoardRow) -> String {
-    row.difference.as_ref().map_or("-".to_string(), |difference| {
+    or_dash(row.against_baseline.as_ref(), |difference| {
         format!(
             "{} [{}, {}]",
             number_like(difference.mean, row.test.mean),
@@ -117,7 +143,7 @@ fn difference(row: &BoardRow) -> String {
     })
 }
 
-/// The winner of each board; `None` where there is only one.
+/// The winner of each board; `None` where there is only one board.
 pub fn overview(comparison: &Comparison) -> Option<ReportTable> {
     if comparison.boards.len() < 2 {
         return None;
@@ -127,12 +153,15 @@ pub fn overview(comparison: &Comparison) -> Option<ReportTable> {
         .iter()
         .filter_map(|board| {
             let best = board.rows.first()?;
-            let [_, _, _, _, test, skill, p_value, _] = board_cells(best);
-            let baseline = board.best_baseline();
+            let BoardCells { test, skill, p_value, .. } = BoardCells::of(best);
             let reference =
-                baseline.map_or("-".to_string(), |row| format!("{} ({})", row.label, mean_spread(row.test)));
+                or_dash(board.best_baseline(), |row| format!("{} ({})", row.label, mean_spread(row.test)));
             let cells = [board.title.clone(), best.label.clone(), reference, test, skill, p_value];
-            Some(Row { cells: cells.map(Cell::from).to_vec(), baseline: best.baseline, winner: false })
+            Some(TableRow {
+                cells: cells.map(TableCell::from).to_vec(),
+                baseline: best.baseline,
+                winner: false,
+            })
         })
         .collect();
     let test = format!("test {}", comparison.objective.metric.as_str());
@@ -143,59 +172,49 @@ pub fn overview(comparison: &Comparison) -> Option<ReportTable> {
     })
 }
 
-/// Columns of the error tables: the metric's name in the store, its heading, and the factor to the heading's unit.
-const ERRORS: [(&str, &str, f64); 8] = [
-    ("mae", "MAE", 1.0),
-    ("medae", "median AE", 1.0),
-    ("rmse", "RMSE", 1.0),
-    ("smape", "sMAPE, %", 1.0),
-    ("wape", "WAPE, %", 100.0),
-    ("mase", "MASE", 1.0),
-    ("r2", "R²", 1.0),
-    ("bias", "bias", 1.0),
+/// A column of the error tables.
+struct ErrorColumn {
+    /// Name of the metric in the store.
+    name: &'static str,
+    heading: &'static str,
+    /// From the store's unit to that of the heading.
+    factor: f64,
+}
+
+const fn error_column(name: &'static str, heading: &'static str, factor: f64) -> ErrorColumn {
+    ErrorColumn { name, heading, factor }
+}
+
+const ERROR_COLUMNS: [ErrorColumn; 8] = [
+    error_column("mae", "MAE", 1.0),
+    error_column("medae", "median AE", 1.0),
+    error_column("rmse", "RMSE", 1.0),
+    error_column("smape", "sMAPE, %", 1.0),
+    error_column("wape", "WAPE, %", 100.0),
+    error_column("mase", "MASE", 1.0),
+    error_column("r2", "R²", 1.0),
+    error_column("bias", "bias", 1.0),
 ];
 
 /// Errors of each model for one target in original units on the test part.
 pub fn errors(board: &Board, target: &str) -> ReportTable {
-    let value = |row: &BoardRow, name: &str| -> Option<f64> {
-        let key = (target.to_string(), "original".to_string(), name.to_string());
-        row.metrics.get(&key).map(|value: &MeanSpread| value.mean)
-    };
-    let columns: Vec<Vec<Cell>> = ERRORS
+    let columns: Vec<Vec<TableCell>> = ERROR_COLUMNS
         .iter()
-        .map(|(name, _, factor)| {
-            let values: Vec<Option<f64>> =
-                board.rows.iter().map(|row| value(row, name).map(|value| value * factor)).collect();
-            error_column(name, &values)
+        .map(|column| {
+            let values =
+                board.rows.iter().map(|row| Some(row.original(target, column.name)? * column.factor));
+            error_cells(column.name, &values.collect::<Vec<_>>())
         })
         .chain([skill_column(board, target, "mae")])
         .collect();
-    let rows = board
-        .rows
-        .iter()
-        .enumerate()
-        .map(|(index, row)| Row {
-            cells: std::iter::once(Cell::from(row.label.clone()))
-                .chain(columns.iter().map(|column| column[index].clone()))
-                .collect(),
-            baseline: row.baseline,
-            winner: false,
-        })
-        .collect();
-    ReportTable {
-        headers: std::iter::once("model")
-            .chain(ERRORS.iter().map(|(_, heading, _)| *heading))
-            .chain(["skill (MAE)"])
-            .map(String::from)
-            .collect(),
-        text_columns: 1,
-        rows,
-    }
+    let headings = ERROR_COLUMNS.iter().map(|column| column.heading);
+    let headers = std::iter::once("model").chain(headings).chain(["skill (MAE)"]).map(String::from);
+    ReportTable::by_model(board, headers.collect(), &columns)
 }
 
-/// The cells of one metric, all with as many decimals as suit the middle value, so that they line up.
-fn error_column(name: &str, values: &[Option<f64>]) -> Vec<Cell> {
-    // What is smallest is best: the distance of the bias from zero, and R² turned around.
+/// The cells of one metric, all with the decimals that suit the middle value, so that they line up.
+fn error_cells(name: &str, values: &[Option<f64>]) -> Vec<TableCell> {
+    // The smallest rank is best: for the bias its distance from zero, for R² its negative.
     let rank = |value: f64| match name {
         "bias" => value.abs(),
         "r2" => -value,
@@ -212,31 +231,38 @@ fn error_column(name: &str, values: &[Option<f64>]) -> Vec<Cell> {
     values
         .iter()
         .map(|value| {
-            value.map_or(Cell::from("-"), |value| Cell {
+            value.map_or(TableCell::from("-"), |value| TableCell {
                 // A negative value that rounds to zero is zero.
                 text: match text(value) {
                     zero if zero.bytes().all(|byte| b"-0.".contains(&byte)) => zero.replace('-', ""),
                     text => text,
                 },
                 best: rank(value) <= best,
-                ..Cell::default()
+                ..TableCell::default()
             })
         })
         .collect()
 }
 
-/// Names and units of a board's targets; from the metrics, without units, where the files are gone.
-pub fn targets(board: &Board) -> Vec<(String, String)> {
+/// A board's targets; where the files are gone, they come from the metrics and have no units.
+pub fn targets(board: &Board) -> Vec<Target> {
     if !board.targets.is_empty() {
         return board.targets.clone();
     }
-    let names = board.rows.iter().flat_map(|row| row.metrics.keys());
-    let original = names.filter(|(_, unit, _)| unit == "original");
-    distinct(original.map(|(target, _, _)| (target.clone(), String::new())))
+    let keys = board.rows.iter().flat_map(|row| row.metrics.keys()).filter(|key| key.unit == "original");
+    distinct(keys.map(|key| Target { name: key.target.clone(), unit: String::new() }))
 }
 
-/// Every finished run with its objective, and how many are folded.
-pub fn scored_runs(comparison: &Comparison) -> (ReportTable, usize) {
+/// A table of runs that may be cut short.
+pub struct RunTable {
+    /// The first [`MOST_RUNS`] runs.
+    pub table: ReportTable,
+    /// How many further runs there are.
+    pub folded: usize,
+}
+
+/// Every finished run with its objective.
+pub fn scored_runs(comparison: &Comparison) -> RunTable {
     let several_boards = comparison.boards.len() > 1;
     let several_folds = comparison.scored.iter().any(|run| run.fold > 0);
     let metric = comparison.objective.metric.as_str();
@@ -256,7 +282,7 @@ pub fn scored_runs(comparison: &Comparison) -> (ReportTable, usize) {
         "skill".to_string(),
         "time".to_string(),
     ]);
-    let optional = |value: Option<f64>| value.map_or("-".to_string(), number);
+    let optional = |value: Option<f64>| or_dash(value, number);
     let rows = comparison
         .scored
         .iter()
@@ -267,7 +293,7 @@ pub fn scored_runs(comparison: &Comparison) -> (ReportTable, usize) {
             if several_boards {
                 cells.push(board.title.clone());
             }
-            cells.push(run.seed.map_or("-".to_string(), |seed| seed.to_string()));
+            cells.push(or_dash(run.seed, |seed| seed.to_string()));
             if several_folds {
                 cells.push(run.fold.to_string());
             }
@@ -275,18 +301,20 @@ pub fn scored_runs(comparison: &Comparison) -> (ReportTable, usize) {
                 optional(run.valid),
                 optional(run.test),
                 skill(board, run),
-                run.wall_s.map_or("-".to_string(), duration),
+                or_dash(run.wall_s, duration),
             ]);
-            let standing = board.rows.iter().find(|row| row.run_ids.contains(&run.run_id));
-            Row {
-                cells: cells.into_iter().map(Cell::from).collect(),
+            let is_chosen = board.rows.iter().any(|row| row.run_ids.contains(&run.run_id));
+            TableRow {
+                cells: cells.into_iter().map(TableCell::from).collect(),
                 winner: false,
-                baseline: standing.is_none(),
+                baseline: !is_chosen,
             }
         })
         .collect();
-    let table = ReportTable { headers: names, text_columns, rows };
-    (table, comparison.scored.len().saturating_sub(MOST_RUNS))
+    RunTable {
+        table: ReportTable { headers: names, text_columns, rows },
+        folded: comparison.scored.len().saturating_sub(MOST_RUNS),
+    }
 }
 
 /// Skill of one run against the best baseline of its board.
@@ -301,8 +329,8 @@ fn skill(board: &Board, run: &ScoredRun) -> String {
     }
 }
 
-/// Runs that ended in an error or were cut off, and how many are folded. Runs that were never started are not listed.
-pub fn unfinished_runs(comparison: &Comparison) -> (ReportTable, usize) {
+/// Runs that failed, timed out or were interrupted. Runs that never started are not listed.
+pub fn unfinished_runs(comparison: &Comparison) -> RunTable {
     let ended = || comparison.unfinished().filter(|run| run.status != Status::Planned);
     let horizon =
         |run: &RunRow| lookup(&run.params, "task.horizon").map_or(String::new(), ToString::to_string);
@@ -317,10 +345,10 @@ pub fn unfinished_runs(comparison: &Comparison) -> (ReportTable, usize) {
                 format!("{}{horizon}", run.model),
                 run.status.as_str().replace('_', " "),
                 run.error.clone().unwrap_or_else(|| "-".to_string()),
-                run.seed.map_or("-".to_string(), |seed| seed.to_string()),
+                or_dash(run.seed, |seed| seed.to_string()),
                 run.attempts.to_string(),
             ];
-            Row { cells: cells.map(Cell::from).to_vec(), ..Row::default() }
+            TableRow { cells: cells.map(TableCell::from).to_vec(), ..TableRow::default() }
         })
         .collect();
     let table = ReportTable {
@@ -328,7 +356,7 @@ pub fn unfinished_runs(comparison: &Comparison) -> (ReportTable, usize) {
         text_columns: 4,
         rows,
     };
-    (table, ended().count().saturating_sub(MOST_RUNS))
+    RunTable { table, folded: ended().count().saturating_sub(MOST_RUNS) }
 }
 
 #[cfg(test)]
@@ -343,8 +371,8 @@ mod tests {
         let tables = [
             leaderboard(board, "mse"),
             errors(board, "gap_s"),
-            scored_runs(&comparison).0,
-            unfinished_runs(&comparison).0,
+            scored_runs(&comparison).table,
+            unfinished_runs(&comparison).table,
             overview(&comparison).unwrap(),
         ];
         for table in tables {
@@ -357,7 +385,7 @@ mod tests {
     fn the_bias_nearest_to_zero_and_the_highest_r2_are_best() {
         let best = |name, values: &[f64]| -> Vec<bool> {
             let values: Vec<Option<f64>> = values.iter().copied().map(Some).collect();
-            error_column(name, &values).iter().map(|cell| cell.best).collect()
+            error_cells(name, &values).iter().map(|cell| cell.best).collect()
         };
         assert_eq!(best("bias", &[-3.0, 0.5, 2.0]), [false, true, false]);
         assert_eq!(best("r2", &[-3.0, 0.5, 2.0]), [false, false, true]);
@@ -366,7 +394,7 @@ mod tests {
 
     #[test]
     fn a_column_lines_up_at_the_decimals_of_its_middle_value() {
-        let column = error_column("bias", &[Some(-7e-9), Some(0.25), None, Some(12.0)]);
+        let column = error_cells("bias", &[Some(-7e-9), Some(0.25), None, Some(12.0)]);
         let texts: Vec<&str> = column.iter().map(|cell| cell.text.as_str()).collect();
         assert_eq!(texts, ["0.0000", "0.2500", "-", "12.0000"]);
     }
@@ -376,7 +404,7 @@ mod tests {
         let mut comparison = test_fixtures::comparison();
         let run = comparison.scored[0].clone();
         comparison.scored = vec![run; 53];
-        let (table, folded) = scored_runs(&comparison);
+        let RunTable { table, folded } = scored_runs(&comparison);
         assert_eq!((table.rows.len(), folded), (50, 3));
     }
 }

@@ -1,73 +1,77 @@
-//! The report as plain text in ruled sections, for terminals, mails and log files.
+//! The report as plain text in ruled sections, for terminals, e-mails and log files.
 
 use std::path::Path;
 
-use super::data_card::{Fact, data_card, is_synthetic};
-use super::tables::{self, ReportTable};
-use super::{claims, notes};
+use super::claims;
+use super::data_card::{CardEntry, data_card, is_synthetic};
+use super::figures::MOST_TARGETS;
+use super::headline::headline;
+use super::notes;
+use super::reproduction::{reproduction, run_counts};
+use super::tables::{self, RunTable};
 use crate::compare::claims::tally;
-use crate::compare::{Board, Comparison};
-use crate::dataset::read_predictions;
-use crate::store::run_folder;
-use crate::text::{number, table as console_table};
+use crate::compare::{Board, Comparison, predictions_of_run};
+use crate::text::{number, table};
 
-/// Characters of a line of prose and of a rule; tables may be wider.
+/// Longest line of prose, and length of a rule, in characters; tables may be wider.
 const WIDTH: usize = 100;
-/// Column at which values begin.
-const VALUES: usize = 17;
-/// Forecasts that are listed beside what came.
-const SAMPLE: usize = 10;
+/// Column at which the values of a card begin.
+const VALUE_COLUMN: usize = 17;
+/// Forecasts that are listed beside the observed values.
+const LAST_FORECASTS: usize = 10;
 
 /// Renders the report; predictions are read from below `results`.
 pub fn render(comparison: &Comparison, results: &Path) -> String {
     let experiment = &comparison.experiment;
     let mut lines = vec!["=".repeat(WIDTH), "PREDICTION REPORT".to_string(), "=".repeat(WIDTH)];
-    let mut about = vec![Fact::new("Experiment", experiment.name.clone())];
-    about.extend(experiment.description.iter().map(|description| Fact::new("About", description.clone())));
-    about.push(Fact::new("Last run", experiment.updated_at.clone()));
-    about.push(Fact::new("Runs", notes::what_was_tried(comparison)));
-    facts(&about, &mut lines);
+    let mut about = vec![CardEntry::new("Experiment", experiment.name.clone())];
+    about.extend(
+        experiment.description.iter().map(|description| CardEntry::new("About", description.clone())),
+    );
+    about.push(CardEntry::new("Last run", experiment.updated_at.clone()));
+    about.push(CardEntry::new("Runs", run_counts(comparison)));
+    card(&about, &mut lines);
     section("DATA", &mut lines);
     if is_synthetic(comparison) {
-        lines.push("The data are synthetic: no row of them is real.".to_string());
+        lines.push("The data are synthetic: none of the rows is real.".to_string());
     }
-    facts(&data_card(comparison), &mut lines);
+    card(&data_card(comparison), &mut lines);
     for board in &comparison.boards {
         let title =
             if board.title.is_empty() { String::new() } else { format!(": {}", board.title.to_uppercase()) };
         section(&format!("RESULTS{title}"), &mut lines);
-        wrap("", &board.headline(&comparison.objective_title()), 0, &mut lines);
+        wrap("", &headline(board, &comparison.objective_title()), 0, &mut lines);
         lines.push(String::new());
-        lines.push(set(&tables::leaderboard(board, comparison.objective.metric.as_str())));
-        predictions(board, results, &mut lines);
+        lines.push(tables::leaderboard(board, comparison.objective.metric.as_str()).to_text());
+        last_forecasts(board, results, &mut lines);
     }
     if comparison.boards.is_empty() {
         section("RESULTS", &mut lines);
-        lines.push("No run is done: there is nothing to compare.".to_string());
+        lines.push("No run is done, so there is nothing to compare.".to_string());
     }
     if !comparison.claims.is_empty() {
         section("CLAIMS", &mut lines);
-        lines.push(set(&claims::table(&comparison.claims)));
+        lines.push(claims::table(&comparison.claims).to_text());
         for sentence in claims::reasons(&comparison.claims) {
             wrap("- ", &sentence, 2, &mut lines);
         }
         lines.push(tally(&comparison.claims));
     }
-    let (unfinished, folded) = tables::unfinished_runs(comparison);
+    let RunTable { table: unfinished, folded } = tables::unfinished_runs(comparison);
     if !unfinished.rows.is_empty() {
         section("RUNS THAT ARE NOT DONE", &mut lines);
-        lines.push(set(&unfinished));
+        lines.push(unfinished.to_text());
         if folded > 0 {
             lines.push(format!("and {folded} more"));
         }
     }
     section("HOW TO READ IT", &mut lines);
     for note in notes::reading_notes(comparison) {
-        wrap("- ", &plain(&note), 2, &mut lines);
+        wrap("- ", &without_backticks(&note), 2, &mut lines);
     }
     section("REPRODUCE", &mut lines);
-    facts(&[Fact::new("Command", experiment.command.clone())], &mut lines);
-    facts(&notes::reproduction(comparison), &mut lines);
+    card(&[CardEntry::new("Command", experiment.command.clone())], &mut lines);
+    card(&reproduction(comparison), &mut lines);
     lines.push("=".repeat(WIDTH));
     let mut text = lines.join("\n");
     text.push('\n');
@@ -78,16 +82,16 @@ fn section(title: &str, lines: &mut Vec<String>) {
     lines.extend([String::new(), title.to_string(), "-".repeat(WIDTH)]);
 }
 
-fn facts(facts: &[Fact], lines: &mut Vec<String>) {
-    for fact in facts {
-        for (index, value) in fact.values.iter().enumerate() {
-            let label = if index == 0 { format!("{}:", fact.label) } else { String::new() };
-            wrap(&format!("{label:<VALUES$}"), &plain(value), VALUES, lines);
+fn card(entries: &[CardEntry], lines: &mut Vec<String>) {
+    for entry in entries {
+        for (index, value) in entry.values.iter().enumerate() {
+            let label = if index == 0 { format!("{}:", entry.label) } else { String::new() };
+            wrap(&format!("{label:<VALUE_COLUMN$}"), &without_backticks(value), VALUE_COLUMN, lines);
         }
     }
 }
 
-/// Sets text after `start`, broken at spaces; further lines begin at `indent`.
+/// Adds text after `start`, broken at spaces; further lines are indented by `indent`.
 fn wrap(start: &str, text: &str, indent: usize, lines: &mut Vec<String>) {
     let mut line = start.to_string();
     let mut empty = true;
@@ -105,59 +109,40 @@ fn wrap(start: &str, text: &str, indent: usize, lines: &mut Vec<String>) {
     lines.push(line);
 }
 
-/// Code needs no backticks here.
-fn plain(text: &str) -> String {
+/// Removes the backticks that mark code.
+fn without_backticks(text: &str) -> String {
     text.replace('`', "")
 }
 
-/// A table with its marks in brackets.
-fn set(table: &ReportTable) -> String {
-    let headers: Vec<&str> = table.headers.iter().map(String::as_str).collect();
-    let rows: Vec<Vec<String>> = table
-        .rows
-        .iter()
-        .map(|row| {
-            let cells = row.cells.iter().map(|cell| {
-                let text = cell.text.replace('\n', " ");
-                if cell.marks.is_empty() { text } else { format!("{text} ({})", cell.marks.join(", ")) }
-            });
-            cells.collect()
-        })
-        .collect();
-    let numeric: Vec<usize> = (table.text_columns..headers.len()).collect();
-    console_table(&headers, &rows, &numeric)
-}
-
-/// The last forecasts of the best model on the test part, one step ahead, beside what came.
-fn predictions(board: &Board, results: &Path, lines: &mut Vec<String>) {
+/// The last forecasts of the best model on the test part, one step ahead, beside the observed values.
+fn last_forecasts(board: &Board, results: &Path, lines: &mut Vec<String>) {
     let Some(row) = board.rows.first() else { return };
-    let read = row.run_ids.first().map(|run_id| run_folder(results, run_id).join("predictions.parquet"));
-    let Some(table) = read.and_then(|path| read_predictions(&path).ok()) else { return };
-    let rows: Vec<usize> =
-        (0..table.part.len()).filter(|&row| table.part[row] == "test" && table.ahead[row] == 1).collect();
-    let last = &rows[rows.len().saturating_sub(SAMPLE)..];
-    let targets = tables::targets(board);
-    let shown: Vec<(usize, &String)> =
-        table.targets.iter().enumerate().take(super::figures::MOST_TARGETS).collect();
+    let Some(run_id) = row.run_ids.first() else { return };
+    let Ok(predictions) = predictions_of_run(results, run_id) else { return };
+    let rows: Vec<usize> = predictions.test_rows_one_ahead().collect();
+    let last = &rows[rows.len().saturating_sub(LAST_FORECASTS)..];
+    let units = tables::targets(board);
+    let shown: Vec<(usize, &String)> = predictions.targets.iter().enumerate().take(MOST_TARGETS).collect();
     let mut headers = vec!["time_s".to_string()];
     for (_, name) in &shown {
-        let unit = targets.iter().find(|(other, _)| other == *name).map_or("", |(_, unit)| unit.as_str());
+        let unit =
+            units.iter().find(|target| target.name == **name).map_or("", |target| target.unit.as_str());
         let unit = if unit.is_empty() { String::new() } else { format!(" ({unit})") };
         headers.extend([format!("{name}{unit}"), "forecast".to_string(), "error".to_string()]);
     }
     let cells = last.iter().map(|&row| {
         let of_target = shown.iter().flat_map(|(target, _)| {
-            let (actual, forecast) = (table.actual[*target][row], table.forecast[*target][row]);
+            let (actual, forecast) = (predictions.actual[*target][row], predictions.forecast[*target][row]);
             [number(actual), number(forecast), number(forecast - actual)]
         });
-        std::iter::once(number(table.time_s[row])).chain(of_target).collect()
+        std::iter::once(number(predictions.time_s[row])).chain(of_target).collect()
     });
     let cells: Vec<Vec<String>> = cells.collect();
     let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
     let numeric: Vec<usize> = (0..headers.len()).collect();
     lines.push(String::new());
     lines.push(format!("Last forecasts of {} on the test part, one step ahead:", row.label));
-    lines.push(console_table(&headers, &cells, &numeric));
+    lines.push(table(&headers, &cells, &numeric));
 }
 
 #[cfg(test)]
@@ -170,7 +155,7 @@ mod tests {
         let text = render(&test_fixtures::comparison(), Path::new("no/such/folder"));
         for part in [
             "PREDICTION REPORT",
-            "no row of them is real",
+            "none of the rows is real",
             "RESULTS: HORIZON 12",
             "CLAIMS",
             "it stops early & often",

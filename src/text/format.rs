@@ -1,4 +1,4 @@
-//! Numbers, counts and durations as people read them.
+//! Numbers, counts and durations as text for people.
 
 /// `1 run`, `12,345 runs`.
 pub fn counted(count: usize, noun: &str) -> String {
@@ -6,7 +6,7 @@ pub fn counted(count: usize, noun: &str) -> String {
     format!("{} {noun}{plural}", grouped(count))
 }
 
-/// A count with its thousands apart: `1,404,294`.
+/// A count with its thousands separated: `1,404,294`.
 pub fn grouped(count: impl std::fmt::Display) -> String {
     let digits = count.to_string();
     let mut text = String::new();
@@ -38,7 +38,7 @@ pub fn percent(share: f64) -> String {
     format!("{:+.1} %", 100.0 * share)
 }
 
-/// Seconds as people say them: `0.8 s`, `2 min 5 s`, `3 h 20 min`.
+/// Seconds in their two largest units: `0.8 s`, `2 min 5 s`, `3 h 20 min`.
 pub fn duration(seconds: f64) -> String {
     let whole = seconds.round() as u64;
     match whole {
@@ -49,23 +49,12 @@ pub fn duration(seconds: f64) -> String {
     }
 }
 
-/// The distinct values in order of their first appearance.
-pub fn distinct<T: PartialEq>(values: impl IntoIterator<Item = T>) -> Vec<T> {
-    let mut seen = Vec::new();
-    for value in values {
-        if !seen.contains(&value) {
-            seen.push(value);
-        }
-    }
-    seen
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn thousands_are_set_apart() {
+    fn thousands_are_separated() {
         assert_eq!([0, 999, 1_000, 1_404_294].map(grouped), ["0", "999", "1,000", "1,404,294"]);
     }
 
@@ -76,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_is_told_in_its_two_largest_units() {
+    fn a_duration_is_written_in_its_two_largest_units() {
         assert_eq!(duration(0.84), "0.8 s");
         assert_eq!(duration(125.0), "2 min 5 s");
         assert_eq!(duration(12_000.0), "3 h 20 min");

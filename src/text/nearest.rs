@@ -15,7 +15,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_typo_finds_its_key_and_a_stranger_finds_none() {
+    fn a_typo_finds_its_key_and_an_unrelated_word_finds_none() {
         let keys = ["lookback", "horizon", "features"];
         assert_eq!(nearest("lookbak", keys), Some("lookback"));
         assert_eq!(nearest("horzion", keys), Some("horizon"));

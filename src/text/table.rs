@@ -2,7 +2,7 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
-/// A table for people; columns named in `numeric` are aligned to the right.
+/// A table as text; the columns at the positions in `numeric` are right-aligned.
 pub fn table(headers: &[&str], rows: &[Vec<String>], numeric: &[usize]) -> String {
     let mut table = Table::new();
     let rule = LineStyle::none().fill('─').junction('─');

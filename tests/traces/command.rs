@@ -32,12 +32,12 @@ fn requests_are_told_with_their_failures_and_kinds() {
      requests per minute     4.167     1.863       2       4        7        7        7
      tokens per minute     6,236.3   4,627.5   1,807   5,037   15,824   15,824   15,824
 
-    order      timestamps never go back; 5 repeat the one before, 0 requests repeat the one before in every column
+    order      timestamps never decrease; 5 equal the previous one, 0 requests equal the previous one in every column
     gaps       coefficient of variation 1.588, autocorrelation at lag 1 0.011, 0 above an hour
     bursts     17.24 % of gaps below 10 ms, 24.14 % above 10 s
     failed     2 requests without a response token (6.67 %)
     cleaning   drop_zero_tokens would drop 2 requests, spread_duplicate_timestamps would move 5
-    idle       0.00 % of minutes have no request
+    idle       0.00 % of the minutes have no request
     memory     autocorrelation of requests per minute 0.18 at 1; of tokens 0.07 at 1 (lags in minutes)
     llms       ChatGPT 21 (70.00 %), GPT-4 9 (30.00 %)
     log types  API log 13 (43.33 %), Conversation log 17 (56.67 %)
@@ -77,7 +77,7 @@ fn a_trace_of_one_row_has_no_gaps_to_tell() {
      request tokens       1     0     1     1     1     1     1
      response tokens      2     0     2     2     2     2     2
 
-    order      timestamps never go back; 0 repeat the one before, 0 requests repeat the one before in every column
+    order      timestamps never decrease; 0 equal the previous one, 0 requests equal the previous one in every column
     gaps       coefficient of variation -, autocorrelation at lag 1 -, 0 above an hour
     bursts     - of gaps below 10 ms, - above 10 s
     failed     0 requests without a response token (0.00 %)
@@ -186,7 +186,7 @@ fn a_cleaned_copy_says_kind_by_kind_what_went_and_reads_back() {
      2 dropped: neither request nor response tokens
      0 dropped: no response token
      0 dropped: no request token
-     4 timestamps moved, since they repeated the one before
+     4 timestamps moved, since they equalled the previous one
     28 requests written to clean.csv
     ");
     let facts = |arguments: &[&str]| -> serde_json::Value {
@@ -222,8 +222,8 @@ fn what_cannot_be_cleaned_is_a_usage_error_and_writes_nothing() {
         assert_eq!(output.status.code(), Some(2), "{output:?}");
         String::from_utf8(output.stderr).unwrap()
     };
-    assert_snapshot!(refused(&["clean", "series.csv", "--out", &out]), @"error: a numeric table has no tokens and no arrivals to clean; remove these keys; clip_quantile may stay");
-    assert_snapshot!(refused(&["clean", "azure_conv.csv", "--out", "clean.xlsx"]), @"error: the name of clean.xlsx says no format; let it end in .csv or .jsonl");
+    assert_snapshot!(refused(&["clean", "series.csv", "--out", &out]), @"error: series.csv is a numeric table, which has no tokens and no arrivals to clean");
+    assert_snapshot!(refused(&["clean", "azure_conv.csv", "--out", "clean.xlsx"]), @"error: cannot tell the format of clean.xlsx from its name; let it end in .csv or .jsonl");
     assert_snapshot!(refused(&["clean", "azure_conv.csv", "--out", &out, "--spread-duplicate-timestamps", "soon"]), @r#"error: --spread-duplicate-timestamps soon: `soon` is not a length of time (expected number at 0); write a number and a unit, as in "30s", "5min", "1h 30m"; give "1ms" or "none""#);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
 }

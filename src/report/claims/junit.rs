@@ -1,12 +1,12 @@
-//! The judged claims as a JUnit file, which CI systems show beside their tests.
+//! The judged claims as a JUnit XML file, which CI systems show beside their tests.
 
 use std::fmt::Write;
 
-use crate::compare::claims::{Judgement, Verdict};
+use crate::compare::claims::{ClaimVerdict, Judgement};
 use crate::text::number;
 
-/// One suite for each experiment: a surprise is a failure, a claim that was not judged is skipped, a known miss passes
-/// and says why.
+/// One suite for each experiment. An unexpected refutation is a failure, a claim that was not judged is skipped, and an
+/// expected miss passes with its reason.
 pub fn junit(experiments: &[(String, Vec<Judgement>)]) -> String {
     let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let all = || experiments.iter().flat_map(|(_, judgements)| judgements);
@@ -26,7 +26,7 @@ pub fn junit(experiments: &[(String, Vec<Judgement>)]) -> String {
 
 fn counts<'a>(judgements: impl Iterator<Item = &'a Judgement> + Clone) -> String {
     let failures = judgements.clone().filter(|judgement| judgement.is_surprise()).count();
-    let skipped = judgements.clone().filter(|judgement| judgement.verdict == Verdict::NotRun).count();
+    let skipped = judgements.clone().filter(|judgement| judgement.verdict == ClaimVerdict::NotRun).count();
     let tests = judgements.count();
     format!("tests=\"{tests}\" failures=\"{failures}\" errors=\"0\" skipped=\"{skipped}\"")
 }
@@ -36,11 +36,11 @@ fn case(text: &mut String, experiment: &str, judgement: &Judgement) {
     let _ = write!(text, "    <testcase classname=\"{experiment}\" name=\"{name}\"");
     let found = found(judgement);
     let _ = match judgement.verdict {
-        Verdict::NotRun => {
+        ClaimVerdict::NotRun => {
             let note = judgement.note.as_deref().unwrap_or("not run");
             writeln!(text, "><skipped message=\"{}\"/></testcase>", escaped(note))
         }
-        Verdict::Refuted if judgement.is_surprise() => writeln!(
+        ClaimVerdict::Refuted if judgement.is_surprise() => writeln!(
             text,
             "><failure type=\"refuted\" message=\"{}\">{}</failure></testcase>",
             escaped(&found),
@@ -56,7 +56,7 @@ fn case(text: &mut String, experiment: &str, judgement: &Judgement) {
 
 /// `0.4584 (± 0.0031 over 5 runs), from 0.402 to 0.434 accepted`.
 fn found(judgement: &Judgement) -> String {
-    let value = judgement.value.map_or("nothing".to_string(), number);
+    let value = judgement.value.map_or("without a value".to_string(), number);
     let spread = judgement.spread.map_or(String::new(), |spread| format!("± {} ", number(spread)));
     let (lowest, highest) = judgement.claim.accepted();
     let accepted = match (lowest.is_finite(), highest.is_finite()) {
@@ -68,7 +68,7 @@ fn found(judgement: &Judgement) -> String {
     format!("{metric} {value} ({spread}over {} runs), {accepted}", judgement.runs)
 }
 
-/// Text as XML holds it; characters that XML 1.0 cannot hold at all are left out.
+/// Text escaped for XML; characters that XML 1.0 forbids are left out.
 fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {

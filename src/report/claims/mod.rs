@@ -1,7 +1,9 @@
-//! The verdicts on reported results as a table and as JUnit XML.
+//! The verdicts on reported results as a table, as text and as JUnit XML.
 
 mod junit;
-mod list;
+mod table;
+mod text;
 
 pub use junit::junit;
-pub use list::{reasons, table};
+pub use table::{reasons, table};
+pub use text::claims_text;

@@ -1,7 +1,8 @@
 //! Axes: a range, its title and its ticks.
 
-use super::scale::{Scale, Span, log_ticks, multiples, round_step};
-use super::{number, time};
+use super::number;
+use super::scale::{Extent, PixelScale, log_ticks, multiples, round_step};
+use super::time;
 
 /// A labelled position on an axis.
 #[derive(Debug, Clone, PartialEq)]
@@ -10,27 +11,27 @@ pub(super) struct Tick {
     pub(super) label: String,
 }
 
-/// One axis of a panel. Its span must be wider than nothing, as [`Span::widened`] makes it.
+/// One axis of a panel. Its span must be wider than nothing, as [`Extent::widened`] makes it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Axis {
+pub(super) struct PlotAxis {
     pub(super) title: String,
     pub(super) ticks: Vec<Tick>,
-    span: Span,
+    span: Extent,
     log: bool,
 }
 
-impl Axis {
+impl PlotAxis {
     /// About `max_ticks` ticks at round values.
-    pub(super) fn linear(title: impl Into<String>, span: Span, max_ticks: usize) -> Self {
+    pub(super) fn linear(title: impl Into<String>, span: Extent, max_ticks: usize) -> Self {
         Self::stepped(title, span, round_step(span.width() / max_ticks as f64))
     }
 
-    /// Like [`Axis::linear`], for what is counted in whole numbers.
-    pub(super) fn whole(title: impl Into<String>, span: Span, max_ticks: usize) -> Self {
+    /// Like [`PlotAxis::linear`], for what is counted in whole numbers.
+    pub(super) fn whole(title: impl Into<String>, span: Extent, max_ticks: usize) -> Self {
         Self::stepped(title, span, round_step(span.width() / max_ticks as f64).max(1.0))
     }
 
-    fn stepped(title: impl Into<String>, span: Span, step: f64) -> Self {
+    fn stepped(title: impl Into<String>, span: Extent, step: f64) -> Self {
         let ticks = multiples(span, step)
             .into_iter()
             .map(|value| Tick { value, label: number::tick(value, step, span.largest()) })
@@ -39,7 +40,7 @@ impl Axis {
     }
 
     /// A logarithmic axis over a positive span.
-    pub(super) fn log(title: impl Into<String>, span: Span) -> Self {
+    pub(super) fn log(title: impl Into<String>, span: Extent) -> Self {
         let ticks = log_ticks(span)
             .into_iter()
             .map(|value| Tick { value, label: number::tick(value, value, value) })
@@ -48,14 +49,14 @@ impl Axis {
     }
 
     /// A time axis; the format of its labels is added to the title.
-    pub(super) fn time(title: &str, span_s: Span, max_ticks: usize) -> Self {
+    pub(super) fn time(title: &str, span_s: Extent, max_ticks: usize) -> Self {
         let (ticks, format) = time::ticks(span_s, max_ticks);
         Self { title: format!("{title}, {format}"), ticks, span: span_s, log: false }
     }
 
     /// The map from this axis to the pixels between two positions.
-    pub(super) fn scale(&self, from_px: f64, to_px: f64) -> Scale {
-        Scale::new(self.span, self.log, (from_px, to_px))
+    pub(super) fn scale(&self, from_px: f64, to_px: f64) -> PixelScale {
+        PixelScale::new(self.span, self.log, from_px, to_px)
     }
 }
 
@@ -63,19 +64,19 @@ impl Axis {
 mod tests {
     use super::*;
 
-    fn labels(axis: &Axis) -> Vec<&str> {
+    fn labels(axis: &PlotAxis) -> Vec<&str> {
         axis.ticks.iter().map(|tick| tick.label.as_str()).collect()
     }
 
     #[test]
     fn whole_numbers_are_never_split() {
-        assert_eq!(labels(&Axis::whole("epoch", Span { lo: 0.0, hi: 2.0 }, 8)), ["0", "1", "2"]);
+        assert_eq!(labels(&PlotAxis::whole("epoch", Extent { lo: 0.0, hi: 2.0 }, 8)), ["0", "1", "2"]);
     }
 
     #[test]
     fn tick_labels_never_repeat() {
         for (lo, hi) in [(0.0, 1e-7), (1e12, 1.000_001e12), (-3.0, 1e12), (0.999, 1.001), (950.0, 1050.0)] {
-            let axis = Axis::linear("", Span { lo, hi }, 6);
+            let axis = PlotAxis::linear("", Extent { lo, hi }, 6);
             let mut unique = labels(&axis);
             unique.dedup();
             assert_eq!(unique, labels(&axis));
@@ -85,7 +86,7 @@ mod tests {
 
     #[test]
     fn log_ticks_are_labelled_each_by_its_own_size() {
-        let axis = Axis::log("loss", Span { lo: 0.05, hi: 2.5 });
+        let axis = PlotAxis::log("loss", Extent { lo: 0.05, hi: 2.5 });
         assert_eq!(labels(&axis), ["0.05", "0.1", "0.2", "0.5", "1", "2"]);
     }
 }

@@ -1,17 +1,26 @@
-//! Series over time, as they came and as they were forecast, with bands around the forecast: panels below each other.
+//! Observed and forecast series over time, with bands around the forecast, in panels below each other.
 
 use anyhow::{Context, Result, ensure};
 
-use super::axis::Axis;
-use super::frame::{self, Entry, Key, Panel};
-use super::scale::{Scale, Span, is_drawable};
-use super::scene::{Point, Scene};
-use super::theme::{GREY_LINE, MARGIN, WIDTH, lighter, series_colour};
+use super::axis::PlotAxis;
+use super::frame::{self, LegendEntry, LegendKey, Panel};
+use super::scale::{Extent, PanelScales, is_drawable};
+use super::scene::{Scene, ScenePoint};
+use super::theme::{GREY_LINE, lighter, series_colour};
 use super::{Figure, Plot};
 
 const PANEL_HEIGHT: f64 = 150.0;
 const PANEL_GAP: f64 = 64.0;
 const BAND_SHADES: [f64; 2] = [0.85, 0.68];
+
+/// Lower and upper ends of an interval for each value of a series.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Band {
+    /// The lower ends; NaN where there is no interval.
+    pub lower: Vec<f64>,
+    /// The upper ends; NaN where there is no interval.
+    pub upper: Vec<f64>,
+}
 
 /// One panel.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,13 +31,13 @@ pub struct BandPanel {
     pub quantity: String,
     /// Start of each window, in seconds.
     pub time_s: Vec<f64>,
-    /// What came.
+    /// The observed value of each window.
     pub actual: Vec<f64>,
-    /// What was forecast; NaN where nothing was.
+    /// The forecast of each window; NaN where there is none.
     pub forecast: Vec<f64>,
-    /// Lower and upper ends of two bands, the wider one first.
-    pub bands: [(Vec<f64>, Vec<f64>); 2],
-    /// Seconds that each value holds for: drawn as steps.
+    /// Two bands around the forecast, the wider one first.
+    pub bands: [Band; 2],
+    /// Length of a window in seconds: each value is drawn as a step of this length.
     pub step_s: f64,
 }
 
@@ -51,10 +60,10 @@ fn figure(name: &str, title: &str, model: &str, levels: [u32; 2], panels: &[Band
     let colour = series_colour(0);
     let mut scene = Scene::default();
     let legend = [
-        Entry::new(Key::Line(GREY_LINE), "observed"),
-        Entry::new(Key::Line(colour), format!("forecast by {model}")),
-        Entry::new(Key::Swatch(lighter(colour, BAND_SHADES[1])), format!("{} % band", levels[1])),
-        Entry::new(Key::Swatch(lighter(colour, BAND_SHADES[0])), format!("{} % band", levels[0])),
+        LegendEntry::new(LegendKey::Line(GREY_LINE), "observed"),
+        LegendEntry::new(LegendKey::Line(colour), format!("forecast by {model}")),
+        LegendEntry::new(LegendKey::Swatch(lighter(colour, BAND_SHADES[1])), format!("{} % band", levels[1])),
+        LegendEntry::new(LegendKey::Swatch(lighter(colour, BAND_SHADES[0])), format!("{} % band", levels[0])),
     ];
     let mut y = frame::header(&mut scene, title, &legend);
     for data in panels {
@@ -74,29 +83,23 @@ fn figure(name: &str, title: &str, model: &str, levels: [u32; 2], panels: &[Band
 /// Draws one panel below `y` and returns where it ends.
 fn panel(scene: &mut Scene, y: f64, data: &BandPanel) -> Result<f64> {
     let count = data.time_s.len();
-    let ends = data.bands.iter().flat_map(|(lower, upper)| [lower, upper]);
+    let ends = data.bands.iter().flat_map(|band| [&band.lower, &band.upper]);
     for values in [&data.actual, &data.forecast].into_iter().chain(ends.clone()) {
         ensure!(values.len() == count, "{} values for {count} windows", values.len());
     }
     let all = data.actual.iter().chain(&data.forecast).chain(ends.flatten()).copied();
-    let span = Span::of(all).with_context(|| format!("{} has no finite value to draw", data.title))?;
+    let span = Extent::of(all).with_context(|| format!("{} has no finite value to draw", data.title))?;
     let span = span.including(0.0).widened_up_to_zero(0.05).widened(0.0);
-    let times = Span::of(data.time_s.iter().flat_map(|time_s| [*time_s, time_s + data.step_s]));
+    let times = Extent::of(data.time_s.iter().flat_map(|time_s| [*time_s, time_s + data.step_s]));
     let times = times.context("no time is finite")?.widened(0.0);
-    let y_axis = Axis::linear(format!("{}: {}", data.title, data.quantity), span, 4);
-    let x_axis = Axis::time("time since the start of the trace", times, 8);
-    frame::y_title(scene, y, &y_axis);
-    let top = y + frame::Y_TITLE_HEIGHT;
-    let left = MARGIN + frame::label_width(&y_axis).max(48.0);
-    let panel = Panel { left, top, right: WIDTH - MARGIN, bottom: top + PANEL_HEIGHT };
-    let scales = (x_axis.scale(panel.left, panel.right), y_axis.scale(panel.bottom, panel.top));
+    let y_axis = PlotAxis::linear(format!("{}: {}", data.title, data.quantity), span, 4);
+    let x_axis = PlotAxis::time("time since the start of the trace", times, 8);
+    let panel = Panel::below(scene, y, &y_axis, PANEL_HEIGHT, 48.0);
+    let scales = panel.scales(&x_axis, &y_axis);
     frame::x_grid(scene, &panel, &x_axis);
-    for ((lower, upper), shade) in data.bands.iter().zip(BAND_SHADES) {
-        let (lower, upper) = (steps(data, lower, scales), steps(data, upper, scales));
-        for (lower, upper) in lower.into_iter().zip(upper) {
-            let outline = upper.into_iter().chain(lower.into_iter().rev()).collect();
-            scene.polygon(outline, lighter(series_colour(0), shade));
-        }
+    for (band, shade) in data.bands.iter().zip(BAND_SHADES) {
+        let (lower, upper) = (steps(data, &band.lower, scales), steps(data, &band.upper, scales));
+        scene.bands(lower, upper, lighter(series_colour(0), shade));
     }
     frame::y_grid(scene, &panel, &y_axis);
     for run in steps(data, &data.actual, scales) {
@@ -110,15 +113,15 @@ fn panel(scene: &mut Scene, y: f64, data: &BandPanel) -> Result<f64> {
 }
 
 /// The outline of a series as steps, one piece for each stretch without a gap.
-fn steps(data: &BandPanel, values: &[f64], (x, y): (Scale, Scale)) -> Vec<Vec<Point>> {
-    let mut pieces: Vec<Vec<Point>> = Vec::new();
+fn steps(data: &BandPanel, values: &[f64], scales: PanelScales) -> Vec<Vec<ScenePoint>> {
+    let mut pieces: Vec<Vec<ScenePoint>> = Vec::new();
     let mut last_end = f64::NAN;
     for (&time_s, &value) in data.time_s.iter().zip(values) {
         if !is_drawable(value) {
             last_end = f64::NAN;
             continue;
         }
-        let own = [(x.at(time_s), y.at(value)), (x.at(time_s + data.step_s), y.at(value))];
+        let own = [scales.at(time_s, value), scales.at(time_s + data.step_s, value)];
         match pieces.last_mut() {
             Some(piece) if (time_s - last_end).abs() < 1e-6 * data.step_s.max(1.0) => piece.extend(own),
             _ => pieces.push(own.to_vec()),
@@ -132,6 +135,7 @@ fn steps(data: &BandPanel, values: &[f64], (x, y): (Scale, Scale)) -> Vec<Vec<Po
 mod tests {
     use super::*;
     use crate::report::plot::check;
+    use crate::report::plot::scale::PixelScale;
 
     fn data(count: usize) -> BandPanel {
         let values: Vec<f64> = (0..count).map(|index| 1_000.0 + 100.0 * (index % 9) as f64).collect();
@@ -142,7 +146,8 @@ mod tests {
             time_s: (0..count).map(|index| 60.0 * index as f64).collect(),
             actual: moved(17.0),
             forecast: values.clone(),
-            bands: [(moved(-200.0), moved(300.0)), (moved(-90.0), moved(120.0))],
+            bands: [(-200.0, 300.0), (-90.0, 120.0)]
+                .map(|(lower, upper)| Band { lower: moved(lower), upper: moved(upper) }),
             step_s: 60.0,
         }
     }
@@ -162,11 +167,12 @@ mod tests {
     fn a_gap_parts_the_line_and_the_band() {
         let mut gap = data(10);
         gap.forecast[4] = f64::NAN;
-        let scale = Scale::new(Span { lo: 0.0, hi: 2_000.0 }, false, (0.0, 100.0));
-        assert_eq!(steps(&gap, &gap.forecast, (scale, scale)).len(), 2);
+        let scale = PixelScale::new(Extent { lo: 0.0, hi: 2_000.0 }, false, 0.0, 100.0);
+        let scales = PanelScales { x: scale, y: scale };
+        assert_eq!(steps(&gap, &gap.forecast, scales).len(), 2);
         gap.time_s.drain(5..7);
         gap.actual.drain(5..7);
-        assert_eq!(steps(&gap, &gap.actual, (scale, scale)).len(), 2);
+        assert_eq!(steps(&gap, &gap.actual, scales).len(), 2);
     }
 
     #[test]
@@ -175,7 +181,7 @@ mod tests {
             let mut odd = data(3);
             odd.actual = vec![value; 3];
             odd.forecast = vec![f64::NAN; 3];
-            odd.bands = std::array::from_fn(|_| (vec![f64::NAN; 3], vec![f64::NAN; 3]));
+            odd.bands = std::array::from_fn(|_| Band { lower: vec![f64::NAN; 3], upper: vec![f64::NAN; 3] });
             let plot = band_panels("odd", "Odd", "mean", [95, 80], &[odd]).unwrap();
             check::is_sound(&plot, &["1 min"]);
         }

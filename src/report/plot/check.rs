@@ -1,4 +1,4 @@
-//! What the tests of every plot check: texts that are apart, well-formed SVG and a PNG of the right size.
+//! Checks that the tests of every plot share: texts that do not overlap, well-formed SVG, a PNG of the right size.
 
 use super::Plot;
 use super::scene::{Mark, Scene, text_extent};

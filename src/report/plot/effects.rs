@@ -2,12 +2,12 @@
 
 use anyhow::{Context, Result, ensure};
 
-use super::axis::{Axis, Tick};
+use super::axis::{PlotAxis, Tick};
 use super::font::{self, Weight};
-use super::frame::{self, Entry, Key, Panel};
+use super::frame::{self, LegendEntry, LegendKey, Panel};
 use super::parallel::PlacedAxis;
-use super::scale::{Span, is_drawable};
-use super::scene::{Point, Scene};
+use super::scale::{Extent, is_drawable};
+use super::scene::{Scene, ScenePoint};
 use super::theme::{MARGIN, TICK_SIZE, WIDTH, lighter, series_colour};
 use super::{Figure, Plot};
 
@@ -24,8 +24,19 @@ const LOG_FROM_RATIO: f64 = 10.0;
 pub struct Effect {
     /// The hyperparameter, from 0 to 1.
     pub axis: PlacedAxis,
-    /// Position and score of each trial, with its values in words.
-    pub trials: Vec<(f64, f64, String)>,
+    /// The trials, in any order.
+    pub trials: Vec<EffectPoint>,
+}
+
+/// One trial along a hyperparameter.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EffectPoint {
+    /// Position on the hyperparameter's axis, from 0 to 1.
+    pub position: f64,
+    /// The trial's score.
+    pub score: f64,
+    /// The trial's values, for its tooltip.
+    pub label: String,
 }
 
 /// Draws a panel for each hyperparameter: a dot for each trial, and a line through the medians of its stretches.
@@ -38,18 +49,18 @@ pub fn one_way_effects(title: &str, metric: &str, effects: &[Effect]) -> Result<
 
 fn figure(title: &str, metric: &str, effects: &[Effect]) -> Result<Figure> {
     ensure!(!effects.is_empty(), "there is no hyperparameter to draw");
-    let scores = effects.iter().flat_map(|effect| &effect.trials).map(|trial| trial.1);
-    let span = Span::of(scores).context("no trial has a finite score to draw")?;
+    let scores = effects.iter().flat_map(|effect| &effect.trials).map(|trial| trial.score);
+    let span = Extent::of(scores).context("no trial has a finite score to draw")?;
     let y_axis = if span.lo > 1e-100 && span.hi < 1e100 && span.hi / span.lo > LOG_FROM_RATIO {
-        Axis::log(format!("{metric} (log scale)"), Span { lo: span.lo / 1.1, hi: span.hi * 1.1 })
+        PlotAxis::log(format!("{metric} (log scale)"), Extent { lo: span.lo / 1.1, hi: span.hi * 1.1 })
     } else {
-        Axis::linear(metric, span.widened(0.06), 4)
+        PlotAxis::linear(metric, span.widened(0.06), 4)
     };
 
     let mut scene = Scene::default();
     let entries = [
-        Entry::new(Key::Dot(lighter(series_colour(0), 0.5)), "trial"),
-        Entry::new(Key::Line(series_colour(1)), "median"),
+        LegendEntry::new(LegendKey::Dot(lighter(series_colour(0), 0.5)), "trial"),
+        LegendEntry::new(LegendKey::Line(series_colour(1)), "median"),
     ];
     let header_end = frame::header(&mut scene, title, &entries);
     frame::y_title(&mut scene, header_end, &y_axis);
@@ -71,9 +82,9 @@ fn figure(title: &str, metric: &str, effects: &[Effect]) -> Result<Figure> {
     Ok(Figure { name: "effects".to_owned(), title: title.to_owned(), alt, scene })
 }
 
-fn draw_panel(scene: &mut Scene, panel: &Panel, y_axis: &Axis, effect: &Effect) {
+fn draw_panel(scene: &mut Scene, panel: &Panel, y_axis: &PlotAxis, effect: &Effect) {
     // A little room at both ends, so that dots at 0 and 1 are whole.
-    let mut x_axis = Axis::linear(effect.axis.name.as_str(), Span { lo: -0.06, hi: 1.06 }, 4);
+    let mut x_axis = PlotAxis::linear(effect.axis.name.as_str(), Extent { lo: -0.06, hi: 1.06 }, 4);
     let room = (panel.right - panel.left) / effect.axis.ticks.len().max(1) as f64 - 6.0;
     x_axis.ticks = effect
         .axis
@@ -86,16 +97,16 @@ fn draw_panel(scene: &mut Scene, panel: &Panel, y_axis: &Axis, effect: &Effect) 
         .collect();
     frame::y_grid(scene, panel, y_axis);
     frame::x_axis(scene, panel, &x_axis);
-    let (x, y) = (x_axis.scale(panel.left, panel.right), y_axis.scale(panel.bottom, panel.top));
-    for (position, score, label) in &effect.trials {
+    let scales = panel.scales(&x_axis, y_axis);
+    for EffectPoint { position, score, label } in &effect.trials {
         if is_drawable(*position) && is_drawable(*score) {
-            let at = (x.at(*position), y.at(*score));
+            let at = scales.at(*position, *score);
             scene.disc(at, 2.6, lighter(series_colour(0), 0.5));
             scene.tip(at, label.clone());
         }
     }
-    let line: Vec<Point> =
-        medians(&effect.trials).iter().map(|(at, score)| (x.at(*at), y.at(*score))).collect();
+    let line: Vec<ScenePoint> =
+        medians(&effect.trials).iter().map(|(position, score)| scales.at(*position, *score)).collect();
     for point in &line {
         scene.disc(*point, 3.2, series_colour(1));
     }
@@ -103,10 +114,10 @@ fn draw_panel(scene: &mut Scene, panel: &Panel, y_axis: &Axis, effect: &Effect) 
 }
 
 /// Median position and median score of each stretch that holds a trial; of few distinct positions, of each of them.
-fn medians(trials: &[(f64, f64, String)]) -> Vec<(f64, f64)> {
+fn medians(trials: &[EffectPoint]) -> Vec<(f64, f64)> {
     let mut sorted: Vec<(f64, f64)> = trials
         .iter()
-        .map(|(position, score, _)| (*position, *score))
+        .map(|trial| (trial.position, trial.score))
         .filter(|(position, score)| is_drawable(*position) && is_drawable(*score))
         .collect();
     sorted.sort_by(|a, b| a.0.total_cmp(&b.0));
@@ -144,10 +155,11 @@ mod tests {
         let last = (labels.len() - 1).max(1) as f64;
         let ticks =
             labels.iter().enumerate().map(|(index, label)| (index as f64 / last, (*label).to_owned()));
-        let trials = scores
-            .iter()
-            .enumerate()
-            .map(|(index, score)| ((index % labels.len()) as f64 / last, *score, format!("{name} {index}")));
+        let trials = scores.iter().enumerate().map(|(index, score)| EffectPoint {
+            position: (index % labels.len()) as f64 / last,
+            score: *score,
+            label: format!("{name} {index}"),
+        });
         Effect {
             axis: PlacedAxis { name: name.to_owned(), ticks: ticks.collect() },
             trials: trials.collect(),
@@ -172,8 +184,12 @@ mod tests {
     fn few_values_have_a_median_each_and_many_share_stretches() {
         let few = effect("x", &["a", "b"], &[1.0, 10.0, 3.0, 30.0, 2.0]);
         assert_eq!(medians(&few.trials), [(0.0, 2.0), (1.0, 20.0)]);
-        let many: Vec<(f64, f64, String)> =
-            (0..100).map(|index| (f64::from(index) / 99.0, f64::from(index), String::new())).collect();
+        let point = |index: u32| EffectPoint {
+            position: f64::from(index) / 99.0,
+            score: f64::from(index),
+            label: String::new(),
+        };
+        let many: Vec<EffectPoint> = (0..100).map(point).collect();
         assert_eq!(medians(&many).len(), BINS);
     }
 

@@ -1,14 +1,16 @@
-//! What was observed against what was forecast, over time.
+//! Observed against forecast values, over time.
 
 use anyhow::{Context, Result, ensure};
 
-use super::axis::Axis;
-use super::frame::{self, Entry, Key, Panel};
-use super::scale::{Scale, Span, is_drawable};
-use super::scene::{Point, Scene};
-use super::theme::{GREY_FILL, GREY_LINE, MARGIN, WIDTH, lighter, series_colour};
+use super::axis::PlotAxis;
+use super::bands::Band;
+use super::frame::{self, LegendEntry, LegendKey, Panel};
+use super::number;
+use super::scale::{Extent, PanelScales, is_drawable};
+use super::scene::{Scene, ScenePoint};
+use super::theme::{GREY_FILL, GREY_LINE, lighter, series_colour};
 use super::thin::{is_thinned, thinned};
-use super::{Figure, Plot, file_stem, number, with_unit};
+use super::{Figure, Plot, file_stem, with_unit};
 
 const PANEL_HEIGHT: f64 = 320.0;
 /// More forecasts than this cannot be told apart where they run close together.
@@ -25,13 +27,13 @@ pub struct ForecastTrack {
     pub label: String,
     /// The forecast for each time step, in the unit of the target; NaN where there is none.
     pub forecast: Vec<f64>,
-    /// Lower and upper end of the interval at 80 % for each time step, drawn for the first model.
-    pub band: Option<(Vec<f64>, Vec<f64>)>,
+    /// The interval at 80 % for each time step, drawn for the first model.
+    pub band: Option<Band>,
 }
 
 impl ForecastTrack {
     fn is_finite(&self) -> bool {
-        Span::of(self.forecast.iter().copied()).is_some()
+        Extent::of(self.forecast.iter().copied()).is_some()
     }
 }
 
@@ -66,17 +68,17 @@ pub fn actual_and_forecast_by_request(
     tracks: &[ForecastTrack],
 ) -> Result<Plot> {
     let positions: Vec<f64> = (first..first + actual.len()).map(|number| number as f64).collect();
-    let span = Span::of(positions.iter().copied()).context("there is no request to draw")?;
+    let span = Extent::of(positions.iter().copied()).context("there is no request to draw")?;
     let along =
-        Along { positions: &positions, zero: 0.0, axis: Axis::whole("request", span.widened(0.0), 8) };
+        Along { positions: &positions, zero: 0.0, axis: PlotAxis::whole("request", span.widened(0.0), 8) };
     draw(target, unit, &along, actual, tracks)?.render()
 }
 
-/// What the plot runs along: the position of each value, where the axis counts from, and the axis.
+/// The horizontal axis, with the position of each value and the position that the axis counts from.
 struct Along<'a> {
     positions: &'a [f64],
     zero: f64,
-    axis: Axis,
+    axis: PlotAxis,
 }
 
 fn figure(
@@ -102,7 +104,7 @@ fn draw(
     let shown: Vec<&ForecastTrack> =
         tracks.iter().filter(|track| track.is_finite()).take(MOST_TRACKS).collect();
     ensure!(!shown.is_empty(), "no model has a finite forecast of {target} to draw");
-    let observed = Span::of(actual.iter().copied())
+    let observed = Extent::of(actual.iter().copied())
         .with_context(|| format!("{target} has no finite observed value to draw"))?;
     let range = value_range(observed, &shown);
     let title = format!("{target}: observed and forecast");
@@ -110,18 +112,15 @@ fn draw(
     let mut scene = Scene::default();
     let header_end = frame::header(&mut scene, &title, &legend(&shown));
     let y_axis = if range.log {
-        Axis::log(format!("{} (log scale)", with_unit(target, unit)), range.axis)
+        PlotAxis::log(format!("{} (log scale)", with_unit(target, unit)), range.axis)
     } else {
-        Axis::linear(with_unit(target, unit), range.axis, 6)
+        PlotAxis::linear(with_unit(target, unit), range.axis, 6)
     };
-    frame::y_title(&mut scene, header_end, &y_axis);
-    let top = header_end + frame::Y_TITLE_HEIGHT;
-    let left = MARGIN + frame::label_width(&y_axis);
-    let panel = Panel { left, top, right: WIDTH - MARGIN, bottom: top + PANEL_HEIGHT };
+    let panel = Panel::below(&mut scene, header_end, &y_axis, PANEL_HEIGHT, 0.0);
     let x_axis = &along.axis;
 
-    let scales = (x_axis.scale(panel.left, panel.right), y_axis.scale(panel.bottom, panel.top));
-    let runs = |values: &[f64]| runs(&thinned(along.positions, values), along.zero, &scales);
+    let scales = panel.scales(x_axis, &y_axis);
+    let runs = |values: &[f64]| runs(&thinned(along.positions, values), along.zero, scales);
     let observed_runs = runs(actual);
     // An area below the line would be cut in two by a band.
     if range.starts_at_zero && band_of(&shown).is_none() {
@@ -129,11 +128,8 @@ fn draw(
             fill_below(&mut scene, run, panel.bottom);
         }
     }
-    if let Some((lower, upper)) = band_of(&shown) {
-        for (lower, upper) in runs(lower).into_iter().zip(runs(upper)) {
-            let outline = upper.into_iter().chain(lower.into_iter().rev()).collect();
-            scene.polygon(outline, lighter(series_colour(0), 0.78));
-        }
+    if let Some(band) = band_of(&shown) {
+        scene.bands(runs(&band.lower), runs(&band.upper), lighter(series_colour(0), 0.78));
     }
     frame::x_grid(&mut scene, &panel, x_axis);
     frame::y_grid(&mut scene, &panel, &y_axis);
@@ -146,7 +142,7 @@ fn draw(
             scene.path(run, 1.5, series_colour(index));
         }
     }
-    tips(&mut scene, along, actual, &shown, &scales);
+    tips(&mut scene, along, actual, &shown, scales);
     frame::x_axis(&mut scene, &panel, x_axis);
     let caption = caption(tracks.len() - shown.len(), range.cuts_forecasts);
     frame::finish(&mut scene, panel.bottom + frame::X_AXIS_HEIGHT - 8.0, &caption);
@@ -154,17 +150,11 @@ fn draw(
     let models: Vec<&str> = shown.iter().map(|track| track.label.as_str()).collect();
     let alt =
         format!("Line chart of {target} over time, as observed and as forecast by {}.", models.join(", "));
-    Ok(Figure { name: file_stem("forecast", target), title, alt, scene })
+    Ok(Figure { name: file_stem(&["forecast", target]), title, alt, scene })
 }
 
-/// What came and what each model forecast, at each observed value.
-fn tips(
-    scene: &mut Scene,
-    along: &Along<'_>,
-    actual: &[f64],
-    shown: &[&ForecastTrack],
-    (x, y): &(Scale, Scale),
-) {
+/// A tooltip at each observed value: the value and the forecast of each model.
+fn tips(scene: &mut Scene, along: &Along<'_>, actual: &[f64], shown: &[&ForecastTrack], scales: PanelScales) {
     for (index, (position, value)) in along.positions.iter().zip(actual).enumerate() {
         if !is_drawable(*position) || !is_drawable(*value) {
             continue;
@@ -174,7 +164,7 @@ fn tips(
             .map(|track| format!("{}: {}", track.label, number::significant(track.forecast[index], 4)))
             .collect();
         let text = format!("observed: {}\n{}", number::significant(*value, 4), forecasts.join("\n"));
-        scene.tip((x.at(position - along.zero), y.at(*value)), text);
+        scene.tip(scales.at(position - along.zero, *value), text);
     }
 }
 
@@ -182,7 +172,7 @@ fn ensure_lengths(times: usize, actual: &[f64], tracks: &[ForecastTrack]) -> Res
     ensure!(actual.len() == times, "{} observed values for {times} times", actual.len());
     for ForecastTrack { label, forecast, band } in tracks {
         ensure!(forecast.len() == times, "{label:?} has {} forecasts for {times} times", forecast.len());
-        if let Some((lower, upper)) = band {
+        if let Some(Band { lower, upper }) = band {
             ensure!(lower.len() == times && upper.len() == times, "{label:?} has a band of another length");
         }
     }
@@ -191,46 +181,50 @@ fn ensure_lengths(times: usize, actual: &[f64], tracks: &[ForecastTrack]) -> Res
 
 /// The drawn stretch of time, and the time that its axis counts from.
 struct Window {
-    span_s: Span,
+    span_s: Extent,
     zero_s: f64,
 }
 
 impl Window {
     fn of(time_s: &[f64]) -> Result<Self> {
-        let span_s = Span::of(time_s.iter().copied()).context("no time is finite")?;
+        let span_s = Extent::of(time_s.iter().copied()).context("no time is finite")?;
         let zero_s = if span_s.largest() > LATEST_TRACE_TIME_S { span_s.lo } else { 0.0 };
         Ok(Self { span_s, zero_s })
     }
 
-    fn axis(&self) -> Axis {
-        let span_s = Span { lo: self.span_s.lo - self.zero_s, hi: self.span_s.hi - self.zero_s }.widened(0.0);
+    fn axis(&self) -> PlotAxis {
+        let span_s =
+            Extent { lo: self.span_s.lo - self.zero_s, hi: self.span_s.hi - self.zero_s }.widened(0.0);
         let title = if self.zero_s == 0.0 { "time" } else { "time since the start of the window" };
-        Axis::time(title, span_s, 8)
+        PlotAxis::time(title, span_s, 8)
     }
 }
 
 /// The interval of the first model, where the series is short enough to be drawn point by point: thinned, its lower and
 /// its upper end would keep different points.
-fn band_of<'a>(shown: &[&'a ForecastTrack]) -> Option<&'a (Vec<f64>, Vec<f64>)> {
+fn band_of<'a>(shown: &[&'a ForecastTrack]) -> Option<&'a Band> {
     let first = shown.first()?;
     first.band.as_ref().filter(|_| !is_thinned(first.forecast.len()))
 }
 
-fn legend(shown: &[&ForecastTrack]) -> Vec<Entry> {
+fn legend(shown: &[&ForecastTrack]) -> Vec<LegendEntry> {
     let tracks = shown
         .iter()
         .enumerate()
-        .map(|(index, track)| Entry::new(Key::Line(series_colour(index)), track.label.as_str()));
+        .map(|(index, track)| LegendEntry::new(LegendKey::Line(series_colour(index)), track.label.as_str()));
     let band = band_of(shown).map(|_| {
         let label = format!("80 % interval of {}", shown[0].label);
-        Entry::new(Key::Swatch(lighter(series_colour(0), 0.78)), label)
+        LegendEntry::new(LegendKey::Swatch(lighter(series_colour(0), 0.78)), label)
     });
-    std::iter::once(Entry::new(Key::Line(GREY_LINE), "observed")).chain(tracks).chain(band).collect()
+    std::iter::once(LegendEntry::new(LegendKey::Line(GREY_LINE), "observed"))
+        .chain(tracks)
+        .chain(band)
+        .collect()
 }
 
-/// What the value axis covers.
+/// The range of the value axis.
 struct ValueRange {
-    axis: Span,
+    axis: Extent,
     log: bool,
     starts_at_zero: bool,
     cuts_forecasts: bool,
@@ -238,10 +232,10 @@ struct ValueRange {
 
 /// The axis holds all observed values, and the forecasts up to one width of the observed range beyond them.
 /// It starts at zero when nothing is negative and the lowest value is far below the highest.
-fn value_range(observed: Span, shown: &[&ForecastTrack]) -> ValueRange {
-    let band = band_of(shown).into_iter().flat_map(|(lower, upper)| lower.iter().chain(upper));
+fn value_range(observed: Extent, shown: &[&ForecastTrack]) -> ValueRange {
+    let band = band_of(shown).into_iter().flat_map(|band| band.lower.iter().chain(&band.upper));
     let all = shown.iter().flat_map(|track| &track.forecast).chain(band);
-    let forecast = Span::of(all.copied()).unwrap_or(observed);
+    let forecast = Extent::of(all.copied()).unwrap_or(observed);
     if observed.lo > 1e-100 && observed.hi < 1e100 && observed.hi / observed.lo > LOG_FROM_RATIO {
         return log_range(observed, forecast);
     }
@@ -253,7 +247,7 @@ fn value_range(observed: Span, shown: &[&ForecastTrack]) -> ValueRange {
     let starts_at_zero = observed.lo >= 0.0 && all.lo >= -0.02 * all.hi && all.lo < 0.5 * all.hi;
     let wide = all.widened(0.05);
     ValueRange {
-        axis: if starts_at_zero { Span { lo: 0.0, hi: wide.hi } } else { wide },
+        axis: if starts_at_zero { Extent { lo: 0.0, hi: wide.hi } } else { wide },
         log: false,
         starts_at_zero,
         cuts_forecasts: !(limit.contains(forecast.lo) && limit.contains(forecast.hi)),
@@ -261,13 +255,13 @@ fn value_range(observed: Span, shown: &[&ForecastTrack]) -> ValueRange {
 }
 
 /// A logarithmic axis: heavy-tailed quantities would lie flat on a linear one, below a few peaks.
-fn log_range(observed: Span, forecast: Span) -> ValueRange {
-    let limit = Span { lo: observed.lo / 2.0, hi: observed.hi * 2.0 };
+fn log_range(observed: Extent, forecast: Extent) -> ValueRange {
+    let limit = Extent { lo: observed.lo / 2.0, hi: observed.hi * 2.0 };
     let all = observed
         .including(forecast.lo.clamp(limit.lo, limit.hi))
         .including(forecast.hi.clamp(limit.lo, limit.hi));
     ValueRange {
-        axis: Span { lo: all.lo / 1.1, hi: all.hi * 1.1 },
+        axis: Extent { lo: all.lo / 1.1, hi: all.hi * 1.1 },
         log: true,
         starts_at_zero: false,
         cuts_forecasts: !(limit.contains(forecast.lo) && limit.contains(forecast.hi)),
@@ -275,15 +269,15 @@ fn log_range(observed: Span, forecast: Span) -> ValueRange {
 }
 
 /// Positions of the points, split at the gaps.
-fn runs(points: &[(f64, f64)], start_s: f64, (x, y): &(Scale, Scale)) -> Vec<Vec<Point>> {
+fn runs(points: &[(f64, f64)], start_s: f64, scales: PanelScales) -> Vec<Vec<ScenePoint>> {
     points
         .split(|(_, value)| !is_drawable(*value))
         .filter(|run| !run.is_empty())
-        .map(|run| run.iter().map(|(time_s, value)| (x.at(time_s - start_s), y.at(*value))).collect())
+        .map(|run| run.iter().map(|(time_s, value)| scales.at(time_s - start_s, *value)).collect())
         .collect()
 }
 
-fn fill_below(scene: &mut Scene, run: &[Point], bottom: f64) {
+fn fill_below(scene: &mut Scene, run: &[ScenePoint], bottom: f64) {
     if let (Some(first), Some(last)) = (run.first(), run.last()) {
         let floor = [(last.0, bottom), (first.0, bottom)];
         scene.polygon(run.iter().copied().chain(floor).collect(), GREY_FILL);
@@ -297,7 +291,7 @@ fn caption(left_out: usize, cuts_forecasts: bool) -> Vec<String> {
             .push("Forecasts far beyond all observed values are drawn at the edge of the axis.".to_owned());
     }
     if left_out > 0 {
-        sentences.push(format!("+ {left_out} more not shown."));
+        sentences.push(format!("Not shown: {left_out} more."));
     }
     sentences
 }
@@ -350,7 +344,7 @@ mod tests {
     #[test]
     fn a_forecast_that_diverges_does_not_stretch_the_axis() {
         let diverged = track("diverged", &[1.0, 2.0, 1e12]);
-        let range = value_range(Span { lo: 1.0, hi: 3.0 }, &[&diverged]);
+        let range = value_range(Extent { lo: 1.0, hi: 3.0 }, &[&diverged]);
         assert!(range.cuts_forecasts && range.axis.hi < 6.0);
         let plot = actual_and_forecast("load", "", &steps(3, 1.0), &[1.0, 2.0, 3.0], &[diverged]).unwrap();
         assert!(plot.svg.contains("at the edge of the axis"));
@@ -416,6 +410,6 @@ mod tests {
         let tracks: Vec<ForecastTrack> =
             ["a", "b", "c", "left out"].map(|label| track(label, &[1.0, 2.0])).to_vec();
         let plot = actual_and_forecast("load", "", &[0.0, 1.0], &[1.0, 2.0], &tracks).unwrap();
-        assert!(plot.svg.contains("+ 1 more not shown.") && !plot.svg.contains("left out"));
+        assert!(plot.svg.contains("Not shown: 1 more.") && !plot.svg.contains("left out"));
     }
 }

@@ -2,9 +2,10 @@
 
 use plotters::style::RGBColor;
 
-use super::axis::Axis;
+use super::axis::PlotAxis;
 use super::font::{self, Weight};
-use super::scene::{Align, Point, Scene, TextStyle, text_extent};
+use super::scale::PanelScales;
+use super::scene::{Align, Scene, ScenePoint, TextStyle, text_extent};
 use super::theme::{AXIS, CAPTION_SIZE, GRID, LABEL_SIZE, MARGIN, MUTED, TICK_SIZE, TITLE_SIZE, WIDTH};
 
 /// The rectangle that data are drawn in.
@@ -16,9 +17,31 @@ pub(super) struct Panel {
     pub(super) bottom: f64,
 }
 
+impl Panel {
+    /// A panel of the whole width with the title of its vertical axis, which it draws below `y`. `narrowest_labels` is
+    /// the least room for the labels of that axis, so that panels below each other line up.
+    pub(super) fn below(
+        scene: &mut Scene,
+        y: f64,
+        y_axis: &PlotAxis,
+        height: f64,
+        narrowest_labels: f64,
+    ) -> Self {
+        y_title(scene, y, y_axis);
+        let top = y + Y_TITLE_HEIGHT;
+        let left = MARGIN + label_width(y_axis).max(narrowest_labels);
+        Self { left, top, right: WIDTH - MARGIN, bottom: top + height }
+    }
+
+    /// The scales of two axes in this panel.
+    pub(super) fn scales(&self, x_axis: &PlotAxis, y_axis: &PlotAxis) -> PanelScales {
+        PanelScales { x: x_axis.scale(self.left, self.right), y: y_axis.scale(self.bottom, self.top) }
+    }
+}
+
 /// Sample of a mark beside its name in the legend.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Key {
+pub(super) enum LegendKey {
     Line(RGBColor),
     Dashed(RGBColor),
     Dot(RGBColor),
@@ -27,13 +50,13 @@ pub(super) enum Key {
 
 /// One entry of a legend.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Entry {
-    pub(super) key: Key,
+pub(super) struct LegendEntry {
+    pub(super) key: LegendKey,
     pub(super) label: String,
 }
 
-impl Entry {
-    pub(super) fn new(key: Key, label: impl Into<String>) -> Self {
+impl LegendEntry {
+    pub(super) fn new(key: LegendKey, label: impl Into<String>) -> Self {
         Self { key, label: label.into() }
     }
 }
@@ -52,14 +75,14 @@ pub(super) const X_AXIS_HEIGHT: f64 = 56.0;
 pub(super) const Y_TITLE_HEIGHT: f64 = 34.0;
 
 /// Draws the title and the legend, and returns the height at which they end.
-pub(super) fn header(scene: &mut Scene, title: &str, entries: &[Entry]) -> f64 {
+pub(super) fn header(scene: &mut Scene, title: &str, entries: &[LegendEntry]) -> f64 {
     let style = TextStyle { size: TITLE_SIZE, weight: Weight::SemiBold, ..TextStyle::default() };
     scene.text((MARGIN, 32.0), &font::fit(title, TITLE_SIZE, Weight::SemiBold, WIDTH - 2.0 * MARGIN), style);
     if entries.is_empty() { 46.0 } else { legend(scene, entries, 62.0) + 12.0 }
 }
 
 /// Sets legend entries in rows from a first row centred on `y`, and returns the lower end of the last one.
-fn legend(scene: &mut Scene, entries: &[Entry], mut y: f64) -> f64 {
+fn legend(scene: &mut Scene, entries: &[LegendEntry], mut y: f64) -> f64 {
     let room = WIDTH - 2.0 * MARGIN - KEY_WIDTH - KEY_GAP;
     let mut x = MARGIN;
     for entry in entries {
@@ -76,30 +99,30 @@ fn legend(scene: &mut Scene, entries: &[Entry], mut y: f64) -> f64 {
     y + ROW_HEIGHT / 2.0
 }
 
-fn key(scene: &mut Scene, key: Key, (x, y): Point) {
+fn key(scene: &mut Scene, key: LegendKey, (x, y): ScenePoint) {
     let (from, to) = ((x, y), (x + KEY_WIDTH, y));
     match key {
-        Key::Line(colour) => scene.line(from, to, 2.5, colour),
-        Key::Dashed(colour) => scene.dashed(&[from, to], DASH, 2.0, colour),
-        Key::Dot(colour) => scene.disc((x + KEY_WIDTH / 2.0, y), 4.0, colour),
-        Key::Swatch(colour) => scene.rect((x, y - 6.0), (x + KEY_WIDTH, y + 6.0), colour),
+        LegendKey::Line(colour) => scene.line(from, to, 2.5, colour),
+        LegendKey::Dashed(colour) => scene.dashed(&[from, to], DASH, 2.0, colour),
+        LegendKey::Dot(colour) => scene.disc((x + KEY_WIDTH / 2.0, y), 4.0, colour),
+        LegendKey::Swatch(colour) => scene.rect((x, y - 6.0), (x + KEY_WIDTH, y + 6.0), colour),
     }
 }
 
 /// Width that the labels of a vertical axis need left of its panel.
-pub(super) fn label_width(axis: &Axis) -> f64 {
+pub(super) fn label_width(axis: &PlotAxis) -> f64 {
     let widths = axis.ticks.iter().map(|tick| font::width(&tick.label, TICK_SIZE, Weight::Regular));
     widths.fold(0.0, f64::max) + 10.0
 }
 
 /// Writes the title of a vertical axis above the panel whose upper end lies [`Y_TITLE_HEIGHT`] below `y`.
-pub(super) fn y_title(scene: &mut Scene, y: f64, axis: &Axis) {
+pub(super) fn y_title(scene: &mut Scene, y: f64, axis: &PlotAxis) {
     let title = font::fit(&axis.title, LABEL_SIZE, Weight::Regular, WIDTH - 2.0 * MARGIN);
     scene.text((MARGIN, y + 12.0), &title, TextStyle { colour: MUTED, ..TextStyle::default() });
 }
 
 /// Draws the horizontal grid lines of a vertical axis, and its labels left of the panel.
-pub(super) fn y_grid(scene: &mut Scene, panel: &Panel, axis: &Axis) {
+pub(super) fn y_grid(scene: &mut Scene, panel: &Panel, axis: &PlotAxis) {
     let scale = axis.scale(panel.bottom, panel.top);
     let style = TextStyle { size: TICK_SIZE, colour: MUTED, align: Align::Right, ..TextStyle::default() };
     for tick in &axis.ticks {
@@ -110,7 +133,7 @@ pub(super) fn y_grid(scene: &mut Scene, panel: &Panel, axis: &Axis) {
 }
 
 /// Draws the vertical grid lines of a horizontal axis.
-pub(super) fn x_grid(scene: &mut Scene, panel: &Panel, axis: &Axis) {
+pub(super) fn x_grid(scene: &mut Scene, panel: &Panel, axis: &PlotAxis) {
     let scale = axis.scale(panel.left, panel.right);
     for tick in &axis.ticks {
         let x = scale.at(tick.value);
@@ -119,7 +142,7 @@ pub(super) fn x_grid(scene: &mut Scene, panel: &Panel, axis: &Axis) {
 }
 
 /// Draws the line, the labels and the title of a horizontal axis below a panel.
-pub(super) fn x_axis(scene: &mut Scene, panel: &Panel, axis: &Axis) {
+pub(super) fn x_axis(scene: &mut Scene, panel: &Panel, axis: &PlotAxis) {
     scene.line((panel.left, panel.bottom), (panel.right, panel.bottom), 1.0, AXIS);
     let scale = axis.scale(panel.left, panel.right);
     let style = TextStyle { size: TICK_SIZE, colour: MUTED, align: Align::Center, ..TextStyle::default() };
@@ -169,7 +192,7 @@ fn wrapped(text: &str, size: f64, max_width: f64) -> Vec<String> {
 }
 
 /// The name of one of several panels, centred on the height of `at` and cut at `max_width`.
-pub(super) fn panel_title(scene: &mut Scene, at: Point, label: &str, max_width: f64) {
+pub(super) fn panel_title(scene: &mut Scene, at: ScenePoint, label: &str, max_width: f64) {
     let style = TextStyle { weight: Weight::SemiBold, ..TextStyle::default() };
     scene.text(at, &font::fit(label, LABEL_SIZE, Weight::SemiBold, max_width), style);
 }
@@ -178,11 +201,11 @@ pub(super) fn panel_title(scene: &mut Scene, at: Point, label: &str, max_width: 
 mod tests {
     use super::*;
     use crate::report::plot::check;
-    use crate::report::plot::scale::Span;
+    use crate::report::plot::scale::Extent;
     use crate::report::plot::scene::Mark;
     use crate::report::plot::theme::INK;
 
-    fn texts(scene: &Scene) -> Vec<(&str, Point)> {
+    fn texts(scene: &Scene) -> Vec<(&str, ScenePoint)> {
         scene
             .marks
             .iter()
@@ -195,8 +218,8 @@ mod tests {
 
     #[test]
     fn a_long_legend_continues_in_a_second_row() {
-        let entries: Vec<Entry> = (0..9)
-            .map(|index| Entry::new(Key::Line(INK), format!("forecast model number {index}")))
+        let entries: Vec<LegendEntry> = (0..9)
+            .map(|index| LegendEntry::new(LegendKey::Line(INK), format!("forecast model number {index}")))
             .collect();
         let mut scene = Scene::default();
         let end = header(&mut scene, "Title", &entries);
@@ -206,7 +229,7 @@ mod tests {
 
     #[test]
     fn tick_labels_that_would_overlap_are_left_out() {
-        let axis = Axis::linear("", Span { lo: 1e6, hi: 1.000_01e6 }, 10);
+        let axis = PlotAxis::linear("", Extent { lo: 1e6, hi: 1.000_01e6 }, 10);
         let mut scene = Scene::default();
         x_axis(&mut scene, &Panel { left: 600.0, top: 0.0, right: 856.0, bottom: 100.0 }, &axis);
         scene.height = 200.0;

@@ -1,14 +1,16 @@
-//! How requests follow one another: the distribution of their gaps, and the shares in bursts, steady and sparse.
+//! The burst pattern of a trace: the distribution of the gaps between requests, and the shares that are bursts, steady
+//! and sparse.
 
 use anyhow::{Result, ensure};
 
-use super::axis::Axis;
+use super::axis::PlotAxis;
 use super::font::{self, Weight};
-use super::frame::{self, Entry, Key, Panel};
-use super::scale::Span;
+use super::frame::{self, LegendEntry, LegendKey, Panel};
+use super::number;
+use super::scale::{Extent, PanelScales};
 use super::scene::{Align, Scene, TextStyle};
 use super::theme::{CAPTION_SIZE, INK, LABEL_SIZE, MARGIN, MUTED, WIDTH, lighter, series_colour};
-use super::{Figure, Plot, number};
+use super::{Figure, Plot};
 
 const PANEL_HEIGHT: f64 = 220.0;
 const BAR_HEIGHT: f64 = 26.0;
@@ -42,13 +44,13 @@ fn figure(gaps: &Gaps) -> Result<Figure> {
     ensure!(gaps.edges_s.len() == gaps.counts.len() + 1, "the edges do not fit the counts");
     let title = "Burst pattern: the gaps between requests";
     let mut scene = Scene::default();
-    let legend: Vec<Entry> = gaps
+    let legend: Vec<LegendEntry> = gaps
         .shares
         .iter()
         .enumerate()
         .map(|(state, (name, share))| {
             let text = format!("{name}: {}", number::percent(*share));
-            Entry::new(Key::Swatch(lighter(series_colour(state), 0.35)), text)
+            LegendEntry::new(LegendKey::Swatch(lighter(series_colour(state), 0.35)), text)
         })
         .collect();
     let header_end = frame::header(&mut scene, title, &legend);
@@ -56,18 +58,15 @@ fn figure(gaps: &Gaps) -> Result<Figure> {
     // Empty bins at both ends would only squeeze the others.
     let first = gaps.counts.iter().position(|count| *count > 0).unwrap_or(0);
     let last = gaps.counts.iter().rposition(|count| *count > 0).unwrap_or(0);
-    let span = Span { lo: gaps.edges_s[first], hi: gaps.edges_s[last + 1] };
+    let span = Extent { lo: gaps.edges_s[first], hi: gaps.edges_s[last + 1] };
     let share = |bin: usize| 100.0 * gaps.counts[bin] as f64 / total as f64;
     let highest = (first..=last).map(share).fold(0.0, f64::max);
-    let y_axis = Axis::linear("share of gaps in a bin, %", Span { lo: 0.0, hi: highest * 1.1 }, 5);
-    let x_axis = Axis::log("gap to the request before, s (log scale)", span);
-    frame::y_title(&mut scene, bar_end, &y_axis);
-    let top = bar_end + frame::Y_TITLE_HEIGHT;
-    let left = MARGIN + frame::label_width(&y_axis);
-    let panel = Panel { left, top, right: WIDTH - MARGIN, bottom: top + PANEL_HEIGHT };
+    let y_axis = PlotAxis::linear("share of gaps in a bin, %", Extent { lo: 0.0, hi: highest * 1.1 }, 5);
+    let x_axis = PlotAxis::log("gap to the previous request, s (log scale)", span);
+    let panel = Panel::below(&mut scene, bar_end, &y_axis, PANEL_HEIGHT, 0.0);
     frame::x_grid(&mut scene, &panel, &x_axis);
     frame::y_grid(&mut scene, &panel, &y_axis);
-    let (x, y) = (x_axis.scale(panel.left, panel.right), y_axis.scale(panel.bottom, panel.top));
+    let PanelScales { x, y } = panel.scales(&x_axis, &y_axis);
     for bin in (first..=last).filter(|bin| gaps.counts[*bin] > 0) {
         // A bin belongs to the state of its middle.
         let middle = (gaps.edges_s[bin] * gaps.edges_s[bin + 1]).sqrt();

@@ -2,14 +2,15 @@
 
 use anyhow::{Result, ensure};
 
-use super::axis::Axis;
-use super::bar::{Bar, Row, VALUE_GAP, WIDEST_NAME, draw_bar, draw_texts, rows};
+use super::axis::PlotAxis;
 use super::font::{self, Weight};
-use super::frame::{self, Entry, Key, Panel};
-use super::scale::{Span, is_drawable};
+use super::frame::{self, LegendEntry, LegendKey, Panel};
+use super::leaderboard_bar::{Bar, BarRow, VALUE_GAP, WIDEST_NAME, draw_bar, draw_texts, rows};
+use super::number;
+use super::scale::{Extent, is_drawable};
 use super::scene::{Align, Scene, TextStyle, text_extent};
 use super::theme::{INK, LABEL_SIZE, MARGIN, MUTED, WIDTH};
-use super::{Figure, Plot, file_stem, number};
+use super::{Figure, Plot, file_stem};
 
 const ROW_HEIGHT: f64 = 30.0;
 /// Bars longer than this many times the median value are cut, so that the others can be compared.
@@ -38,7 +39,7 @@ fn figure(metric: &str, bars: &[Bar], reference: Option<(String, f64)>) -> Resul
     let start = frame::header(&mut scene, &title, &legend(&rows));
     let top = start + if reference.is_some() { 30.0 } else { 8.0 };
     let (panel, names_end) = layout(&rows, span, top);
-    let axis = Axis::linear(metric, span, 7);
+    let axis = PlotAxis::linear(metric, span, 7);
     let scale = axis.scale(panel.left, panel.right);
     frame::x_grid(&mut scene, &panel, &axis);
     for (index, row) in rows.iter().enumerate() {
@@ -59,37 +60,37 @@ fn figure(metric: &str, bars: &[Bar], reference: Option<(String, f64)>) -> Resul
     let caption = caption(finite.len() - rows.len(), bars.len() - finite.len(), cut);
     frame::finish(&mut scene, panel.bottom + frame::X_AXIS_HEIGHT - 8.0, &caption);
     Ok(Figure {
-        name: file_stem("leaderboard", metric),
+        name: file_stem(&["leaderboard", metric]),
         title,
         alt: description(metric, &rows, reference.as_ref()),
         scene,
     })
 }
 
-/// What the value axis covers, always with zero, and whether something reaches beyond it. Where no value is
+/// The range of the value axis, which always contains zero, and whether something reaches beyond it. Where no value is
 /// negative, the axis starts at zero, and it ends at the limit for long bars.
-fn value_span(rows: &[Row<'_>], reference: Option<f64>) -> (Span, bool) {
+fn value_span(rows: &[BarRow<'_>], reference: Option<f64>) -> (Extent, bool) {
     let ends = rows.iter().flat_map(|row| row.bar.ends());
-    let all = Span::of(ends.chain(reference).chain([0.0])).unwrap_or(Span { lo: 0.0, hi: 0.0 });
+    let all = Extent::of(ends.chain(reference).chain([0.0])).unwrap_or(Extent { lo: 0.0, hi: 0.0 });
     let mut values: Vec<f64> = rows.iter().map(|row| row.bar.value).collect();
     values.sort_by(f64::total_cmp);
     let median = values[(values.len() - 1) / 2];
     let limit = reference.unwrap_or(0.0).max(median * LONGEST_BAR_MEDIANS);
     let lowest = reference.map_or(values[0], |value| value.min(values[0]));
     let span = match (lowest >= 0.0, limit > 0.0) {
-        (true, true) => Span { lo: 0.0, hi: all.hi.min(limit) },
-        (true, false) => Span { lo: 0.0, hi: all.hi },
+        (true, true) => Extent { lo: 0.0, hi: all.hi.min(limit) },
+        (true, false) => Extent { lo: 0.0, hi: all.hi },
         (false, _) => all,
     };
     // Zeros alone have no extent, so that any axis will do.
-    let span = if span.width() > 1e-290 { span } else { Span { lo: 0.0, hi: 1.0 } };
+    let span = if span.width() > 1e-290 { span } else { Extent { lo: 0.0, hi: 1.0 } };
     (span, span.hi < all.hi)
 }
 
 /// The panel, with room for the names on the left and for the values at the ends of the bars, and the
 /// position at which the names end.
-fn layout(rows: &[Row<'_>], span: Span, top: f64) -> (Panel, f64) {
-    let width = |row: &Row<'_>, text: &str| font::width(text, LABEL_SIZE, row.bar.weight());
+fn layout(rows: &[BarRow<'_>], span: Extent, top: f64) -> (Panel, f64) {
+    let width = |row: &BarRow<'_>, text: &str| font::width(text, LABEL_SIZE, row.bar.weight());
     let names = rows.iter().map(|row| width(row, &row.bar.label)).fold(0.0, f64::max);
     let names_end = MARGIN + names.min(WIDEST_NAME);
     let negative = rows.iter().filter(|row| row.bar.value < 0.0).map(|row| width(row, &row.text) + VALUE_GAP);
@@ -108,7 +109,7 @@ fn row_middle(panel: &Panel, index: usize) -> f64 {
     panel.top + 3.0 + ROW_HEIGHT * (index as f64 + 0.5)
 }
 
-fn legend(rows: &[Row<'_>]) -> Vec<Entry> {
+fn legend(rows: &[BarRow<'_>]) -> Vec<LegendEntry> {
     let kinds = [
         (false, true, "best model"),
         (false, false, "model"),
@@ -118,7 +119,7 @@ fn legend(rows: &[Row<'_>]) -> Vec<Entry> {
     let entry = |(baseline, highlight, label)| {
         let mut bars = rows.iter().map(|row| row.bar);
         let bar = bars.find(|bar| bar.baseline == baseline && bar.highlight == highlight)?;
-        Some(Entry::new(Key::Swatch(bar.colour()), label))
+        Some(LegendEntry::new(LegendKey::Swatch(bar.colour()), label))
     };
     kinds.into_iter().filter_map(entry).collect()
 }
@@ -141,18 +142,20 @@ fn draw_reference(scene: &mut Scene, panel: &Panel, name: &str, value: f64, x: f
 fn caption(more: usize, without_value: usize, cut: bool) -> Vec<String> {
     let mut sentences = Vec::new();
     if cut {
-        sentences.push("Bars with a gap and whiskers at the end of the axis go on beyond it.".to_owned());
+        sentences.push(
+            "Bars with a gap, and whiskers that reach the end of the axis, extend beyond it.".to_owned(),
+        );
     }
     if more > 0 {
-        sentences.push(format!("+ {more} more not shown."));
+        sentences.push(format!("Not shown: {more} more."));
     }
     if without_value > 0 {
-        sentences.push(format!("{without_value} left out for lack of a finite value."));
+        sentences.push(format!("{without_value} without a finite value are left out."));
     }
     sentences
 }
 
-fn description(metric: &str, rows: &[Row<'_>], reference: Option<&(String, f64)>) -> String {
+fn description(metric: &str, rows: &[BarRow<'_>], reference: Option<&(String, f64)>) -> String {
     let bars: Vec<String> = rows.iter().map(|row| format!("{} {}", row.bar.label, row.text)).collect();
     let reference = reference.map_or_else(String::new, |(name, value)| {
         format!(" A dashed line marks {name} at {}.", number::significant(*value, 4))
@@ -225,7 +228,7 @@ mod tests {
         assert!((height(9).0 - height(4).0 - 5.0 * ROW_HEIGHT).abs() < 1e-9);
         let (_, svg) = height(25);
         assert!(svg.contains(">m19</text>") || svg.contains("m19"));
-        assert!(!svg.contains("\nm20<") && svg.contains("+ 5 more not shown."));
+        assert!(!svg.contains("\nm20<") && svg.contains("Not shown: 5 more."));
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use anyhow::{Context, Result};
 
-use super::axis::Axis;
-use super::frame::{self, DASH, Entry, Key, Panel};
-use super::scale::{Scale, Span, is_drawable};
-use super::scene::{Point, Scene};
-use super::theme::{MARGIN, MUTED, SERIES_COLOURS, WIDTH, lighter, series_colour};
-use super::{Figure, Plot, number};
+use super::axis::PlotAxis;
+use super::frame::{self, DASH, LegendEntry, LegendKey, Panel};
+use super::number;
+use super::scale::{Extent, PanelScales, is_drawable};
+use super::scene::{Scene, ScenePoint};
+use super::theme::{MUTED, SERIES_COLOURS, lighter, series_colour};
+use super::{Figure, Plot};
 
 const PANEL_HEIGHT: f64 = 320.0;
 
@@ -52,25 +53,22 @@ fn figure(curves: &[Curve]) -> Result<Figure> {
     let shown = lowest(curves, SERIES_COLOURS);
     let points = || shown.iter().flat_map(|curve| curve.points());
     let nothing = "no learning curve has a finite loss to draw";
-    let epochs = Span::of(points().map(|point| point.0)).context(nothing)?;
-    let losses = Span::of(points().map(|point| point.1)).context(nothing)?;
+    let epochs = Extent::of(points().map(|point| point.0)).context(nothing)?;
+    let losses = Extent::of(points().map(|point| point.1)).context(nothing)?;
     let title = "Learning curves".to_owned();
 
     let mut scene = Scene::default();
     let header_end = frame::header(&mut scene, &title, &legend(&shown));
     let y_axis = loss_axis(losses);
-    frame::y_title(&mut scene, header_end, &y_axis);
-    let top = header_end + frame::Y_TITLE_HEIGHT;
-    let left = MARGIN + frame::label_width(&y_axis);
-    let panel = Panel { left, top, right: WIDTH - MARGIN, bottom: top + PANEL_HEIGHT };
-    let x_axis = Axis::whole("epoch", epochs.widened(0.01), 10);
+    let panel = Panel::below(&mut scene, header_end, &y_axis, PANEL_HEIGHT, 0.0);
+    let x_axis = PlotAxis::whole("epoch", epochs.widened(0.01), 10);
     frame::x_grid(&mut scene, &panel, &x_axis);
     frame::y_grid(&mut scene, &panel, &y_axis);
     frame::x_axis(&mut scene, &panel, &x_axis);
 
-    let scales = (x_axis.scale(panel.left, panel.right), y_axis.scale(panel.bottom, panel.top));
-    draw_curves(&mut scene, &shown, &scales);
-    tips(&mut scene, &shown, &scales);
+    let scales = panel.scales(&x_axis, &y_axis);
+    draw_curves(&mut scene, &shown, scales);
+    tips(&mut scene, &shown, scales);
     let caption = caption(curves.len(), shown.len());
     frame::finish(&mut scene, panel.bottom + frame::X_AXIS_HEIGHT - 8.0, &caption);
     Ok(Figure { name: "learning-curves".to_owned(), title, alt: description(&shown), scene })
@@ -88,35 +86,35 @@ fn lowest(curves: &[Curve], most: usize) -> Vec<&Curve> {
     order.into_iter().map(|index| &curves[index]).collect()
 }
 
-fn loss_axis(losses: Span) -> Axis {
+fn loss_axis(losses: Extent) -> PlotAxis {
     if losses.lo > 1e-100 && losses.hi < 1e100 && losses.hi / losses.lo > 10.0 {
         // The bounds keep the quotient and the padding finite.
         let pad = (losses.hi / losses.lo).powf(0.04);
-        Axis::log("loss (log scale)", Span { lo: losses.lo / pad, hi: losses.hi * pad })
+        PlotAxis::log("loss (log scale)", Extent { lo: losses.lo / pad, hi: losses.hi * pad })
     } else {
-        Axis::linear("loss", losses.widened_up_to_zero(0.06), 6)
+        PlotAxis::linear("loss", losses.widened_up_to_zero(0.06), 6)
     }
 }
 
-fn legend(shown: &[&Curve]) -> Vec<Entry> {
+fn legend(shown: &[&Curve]) -> Vec<LegendEntry> {
     let models = shown
         .iter()
         .enumerate()
-        .map(|(index, curve)| Entry::new(Key::Line(series_colour(index)), curve.label.as_str()));
+        .map(|(index, curve)| LegendEntry::new(LegendKey::Line(series_colour(index)), curve.label.as_str()));
     let has_train = shown.iter().any(|curve| curve.train.iter().any(drawable));
     let has_valid = shown.iter().any(|curve| curve.valid.iter().any(drawable));
     let lines = [
-        has_valid.then(|| Entry::new(Key::Line(MUTED), "validation")),
-        has_train.then(|| Entry::new(Key::Dashed(lighter(MUTED, 0.3)), "training")),
-        has_valid.then(|| Entry::new(Key::Dot(MUTED), "lowest validation loss")),
+        has_valid.then(|| LegendEntry::new(LegendKey::Line(MUTED), "validation")),
+        has_train.then(|| LegendEntry::new(LegendKey::Dashed(lighter(MUTED, 0.3)), "training")),
+        has_valid.then(|| LegendEntry::new(LegendKey::Dot(MUTED), "lowest validation loss")),
     ];
     models.chain(lines.into_iter().flatten()).collect()
 }
 
 /// Draws all training curves below all validation curves, and the dots on top.
-fn draw_curves(scene: &mut Scene, shown: &[&Curve], (x, y): &(Scale, Scale)) {
-    let place = |points: &[(f64, f64)]| -> Vec<Point> {
-        points.iter().filter(|point| drawable(point)).map(|point| (x.at(point.0), y.at(point.1))).collect()
+fn draw_curves(scene: &mut Scene, shown: &[&Curve], scales: PanelScales) {
+    let place = |points: &[(f64, f64)]| -> Vec<ScenePoint> {
+        points.iter().filter(|point| drawable(point)).map(|point| scales.at(point.0, point.1)).collect()
     };
     let coloured = || shown.iter().enumerate().map(|(index, curve)| (*curve, series_colour(index)));
     for (curve, colour) in coloured() {
@@ -133,8 +131,8 @@ fn draw_curves(scene: &mut Scene, shown: &[&Curve], (x, y): &(Scale, Scale)) {
     }
 }
 
-/// What each epoch of each model is.
-fn tips(scene: &mut Scene, shown: &[&Curve], (x, y): &(Scale, Scale)) {
+/// A tooltip at each epoch of each model: its losses.
+fn tips(scene: &mut Scene, shown: &[&Curve], scales: PanelScales) {
     for curve in shown {
         for (epoch, valid) in curve.valid.iter().filter(|point| drawable(point)) {
             let train = curve.train.iter().find(|(other, loss)| other == epoch && is_drawable(*loss));
@@ -142,7 +140,7 @@ fn tips(scene: &mut Scene, shown: &[&Curve], (x, y): &(Scale, Scale)) {
                 .map_or(String::new(), |(_, loss)| format!(", training {}", number::significant(*loss, 4)));
             let valid_text = number::significant(*valid, 4);
             let text = format!("{}\nepoch {epoch}: validation {valid_text}{train}", curve.label);
-            scene.tip((x.at(*epoch), y.at(*valid)), text);
+            scene.tip(scales.at(*epoch, *valid), text);
         }
     }
 }
@@ -152,7 +150,7 @@ fn caption(given: usize, shown: usize) -> Vec<String> {
     if left_out == 0 {
         return vec![];
     }
-    vec![format!("+ {left_out} more, with a higher validation loss or no finite one.")]
+    vec![format!("Not shown: {left_out} more, with a higher validation loss or none that is finite.")]
 }
 
 fn description(shown: &[&Curve]) -> String {
@@ -236,6 +234,6 @@ mod tests {
             (0..10).map(|index| curve(&format!("m{index}"), &[10.0 - f64::from(index)])).collect();
         let labels: Vec<&str> = lowest(&many, 7).iter().map(|curve| curve.label.as_str()).collect();
         assert_eq!(labels, ["m3", "m4", "m5", "m6", "m7", "m8", "m9"]);
-        assert!(learning_curves(&many).unwrap().svg.contains("+ 3 more"));
+        assert!(learning_curves(&many).unwrap().svg.contains("Not shown: 3 more"));
     }
 }

@@ -6,14 +6,14 @@
 
 mod axis;
 mod bands;
-mod bar;
-mod bars;
+mod binned_bars;
 mod effects;
 mod font;
 mod forecast;
 mod frame;
 mod gaps;
 mod leaderboard;
+mod leaderboard_bar;
 mod learning_curves;
 mod number;
 mod paint;
@@ -28,16 +28,16 @@ mod theme;
 mod thin;
 mod time;
 
-pub use bands::{BandPanel, band_panels};
-pub use bar::Bar;
-pub use bars::{BinnedBars, bar_panels, binned_bars};
-pub use effects::{Effect, one_way_effects};
+pub use bands::{Band, BandPanel, band_panels};
+pub use binned_bars::{BinnedBars, bar_panels, binned_bars};
+pub use effects::{Effect, EffectPoint, one_way_effects};
 pub use forecast::{ForecastTrack, actual_and_forecast, actual_and_forecast_by_request};
 pub use gaps::{Gaps, gap_pattern};
 pub use leaderboard::leaderboard_bars;
+pub use leaderboard_bar::Bar;
 pub use learning_curves::{Curve, learning_curves};
 pub use parallel::{PlacedAxis, PlacedTrial, parallel_coordinates};
-pub use profile::{CourseAxis, CoursePanel, course_panels};
+pub use profile::{ProfileAxis, ProfilePanel, profile_panels};
 pub use residuals::{Residuals, residual_histogram};
 pub use square::{SquarePanel, calibration_curves, qq_plot};
 
@@ -84,10 +84,13 @@ impl Figure {
     }
 }
 
-/// A file stem of lower-case letters, digits and single hyphens: `prefix`, then what is left of `subject`.
-fn file_stem(prefix: &str, subject: &str) -> String {
-    let words = subject.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-    std::iter::once(prefix).chain(words).collect::<Vec<_>>().join("-").to_ascii_lowercase()
+/// A file stem from some texts: their letters and digits in lower case, with single hyphens between words.
+pub(super) fn file_stem(parts: &[&str]) -> String {
+    let words = parts
+        .iter()
+        .flat_map(|part| part.split(|c: char| !c.is_ascii_alphanumeric()))
+        .filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join("-").to_ascii_lowercase()
 }
 
 /// `quantity, unit`, or the quantity alone where it has no unit.
@@ -104,8 +107,8 @@ mod tests {
 
     #[test]
     fn a_file_stem_holds_only_letters_digits_and_single_hyphens() {
-        assert_eq!(file_stem("forecast", "Requests / s (5 min)"), "forecast-requests-s-5-min");
-        assert_eq!(file_stem("leaderboard", "σ"), "leaderboard");
+        assert_eq!(file_stem(&["forecast", "Requests / s (5 min)"]), "forecast-requests-s-5-min");
+        assert_eq!(file_stem(&["leaderboard", "σ"]), "leaderboard");
     }
 
     #[test]

@@ -16,7 +16,7 @@ fn magnitude(size: f64) -> Magnitude {
         1e9.. => named(1e9, "G"),
         1e6.. => named(1e6, "M"),
         1e3.. => named(1e3, "k"),
-        // The power of ten of the very smallest numbers is no normal number: they are as good as zero.
+        // The power of ten of the smallest numbers would be subnormal, so they are treated as zero.
         ..1e-300 | 1e-3.. => named(1.0, ""),
         _ => scientific(size),
     }

@@ -8,7 +8,7 @@ use plotters_backend::{BackendCoord, DrawingBackend, DrawingErrorKind};
 
 use super::font::{self, CAP_HEIGHT_EM, FAMILY, Weight};
 use super::raster::Raster;
-use super::scene::{Align, Mark, Point, Scene, TextStyle};
+use super::scene::{Align, Mark, Scene, ScenePoint, TextStyle};
 use super::theme::{BACKGROUND, WIDTH};
 
 /// Plotters takes whole coordinates, so each logical pixel is divided into this many.
@@ -131,7 +131,7 @@ fn units(logical: f64) -> i32 {
     (logical * UNITS_PER_LOGICAL_PX).round() as i32
 }
 
-fn at((x, y): Point) -> BackendCoord {
+fn at((x, y): ScenePoint) -> BackendCoord {
     (units(x), units(y))
 }
 

@@ -3,9 +3,9 @@
 use anyhow::{Result, ensure};
 
 use super::font::{self, Weight};
-use super::frame::{self, Entry, Key};
+use super::frame::{self, LegendEntry, LegendKey};
 use super::scale::is_drawable;
-use super::scene::{Align, Point, Scene, TextStyle, text_extent};
+use super::scene::{Align, Scene, ScenePoint, TextStyle, text_extent};
 use super::theme::{
     AXIS, BACKGROUND, GREY_LINE, INK, LABEL_SIZE, MARGIN, MUTED, TICK_SIZE, WIDTH, lighter, series_colour,
 };
@@ -29,7 +29,7 @@ pub struct PlacedAxis {
 pub struct PlacedTrial {
     /// Its position on each axis.
     pub positions: Vec<f64>,
-    /// Its values in words.
+    /// Its values, for its tooltip.
     pub label: String,
 }
 
@@ -53,18 +53,18 @@ fn figure(title: &str, axes: &[PlacedAxis], trials: &[PlacedTrial]) -> Result<Fi
 
     let mut scene = Scene::default();
     let entries = [
-        Entry::new(Key::Line(series_colour(0)), "best tenth"),
-        Entry::new(Key::Line(lighter(GREY_LINE, 0.4)), "other trials"),
+        LegendEntry::new(LegendKey::Line(series_colour(0)), "best tenth"),
+        LegendEntry::new(LegendKey::Line(lighter(GREY_LINE, 0.4)), "other trials"),
     ];
     let header_end = frame::header(&mut scene, title, &entries[..if best < whole.len() { 2 } else { 1 }]);
     let (top, bottom) = (header_end + 34.0, header_end + 34.0 + HEIGHT);
     let spacing = (WIDTH - 2.0 * MARGIN) / axes.len() as f64;
-    let at = |axis: usize, position: f64| -> Point {
+    let at = |axis: usize, position: f64| -> ScenePoint {
         (MARGIN + spacing * (axis as f64 + 0.5), bottom - (bottom - top) * position.clamp(0.0, 1.0))
     };
     // The best are drawn last, so that the others do not cover them.
     for (rank, trial) in whole.iter().enumerate().rev() {
-        let points: Vec<Point> =
+        let points: Vec<ScenePoint> =
             trial.positions.iter().enumerate().map(|(axis, position)| at(axis, *position)).collect();
         let is_best = rank < best;
         let colour = if is_best { series_colour(0) } else { lighter(GREY_LINE, 0.4) };
@@ -91,7 +91,7 @@ fn figure(title: &str, axes: &[PlacedAxis], trials: &[PlacedTrial]) -> Result<Fi
 
 /// Labels right of their axis, each on a patch that hides the lines behind it; one that would run into another is left
 /// out.
-fn draw_ticks(scene: &mut Scene, axis: &PlacedAxis, at: impl Fn(f64) -> Point, spacing: f64) {
+fn draw_ticks(scene: &mut Scene, axis: &PlacedAxis, at: impl Fn(f64) -> ScenePoint, spacing: f64) {
     let style = TextStyle { size: TICK_SIZE, colour: INK, ..TextStyle::default() };
     let mut taken: Vec<f64> = Vec::new();
     for (position, label) in &axis.ticks {

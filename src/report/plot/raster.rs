@@ -17,7 +17,7 @@ use plotters_backend::{
 use super::font::{self, Weight};
 use super::paint::{CENTER_SHIFT_EM, PLOTTERS_PX_PER_EM};
 
-type Outcome = Result<(), DrawingErrorKind<Infallible>>;
+type PaintResult = Result<(), DrawingErrorKind<Infallible>>;
 type PixelPoint = (f64, f64);
 
 /// Cosine of the turn between two segments, of about fifteen degrees, up to which their gap cannot be seen.
@@ -137,19 +137,19 @@ impl DrawingBackend for Raster {
         (units(self.width_px), units(self.height_px))
     }
 
-    fn ensure_prepared(&mut self) -> Outcome {
+    fn ensure_prepared(&mut self) -> PaintResult {
         Ok(())
     }
 
-    fn present(&mut self) -> Outcome {
+    fn present(&mut self) -> PaintResult {
         Ok(())
     }
 
-    fn draw_pixel(&mut self, at: BackendCoord, colour: BackendColor) -> Outcome {
+    fn draw_pixel(&mut self, at: BackendCoord, colour: BackendColor) -> PaintResult {
         self.draw_rect(at, (at.0 + 1, at.1 + 1), &colour, true)
     }
 
-    fn draw_line<S: BackendStyle>(&mut self, from: BackendCoord, to: BackendCoord, style: &S) -> Outcome {
+    fn draw_line<S: BackendStyle>(&mut self, from: BackendCoord, to: BackendCoord, style: &S) -> PaintResult {
         self.draw_path([from, to], style)
     }
 
@@ -159,7 +159,7 @@ impl DrawingBackend for Raster {
         (x1, y1): BackendCoord,
         style: &S,
         fill: bool,
-    ) -> Outcome {
+    ) -> PaintResult {
         let corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)];
         if fill {
             self.fill_polygon(corners, style)
@@ -172,7 +172,7 @@ impl DrawingBackend for Raster {
         &mut self,
         path: I,
         style: &S,
-    ) -> Outcome {
+    ) -> PaintResult {
         let mut points: Vec<PixelPoint> = path.into_iter().map(|at| self.to_px(at)).collect();
         points.dedup();
         let radius = f64::from(style.stroke_width()) * self.px_per_unit / 2.0;
@@ -188,7 +188,7 @@ impl DrawingBackend for Raster {
         radius: u32,
         style: &S,
         fill: bool,
-    ) -> Outcome {
+    ) -> PaintResult {
         let outline = circle(self.to_px(center), f64::from(radius) * self.px_per_unit);
         if fill {
             self.fill(&[outline], style.color());
@@ -205,13 +205,13 @@ impl DrawingBackend for Raster {
         &mut self,
         corners: I,
         style: &S,
-    ) -> Outcome {
+    ) -> PaintResult {
         let outline = corners.into_iter().map(|at| self.to_px(at)).collect();
         self.fill(&[outline], style.color());
         Ok(())
     }
 
-    fn draw_text<S: BackendTextStyle>(&mut self, text: &str, style: &S, at: BackendCoord) -> Outcome {
+    fn draw_text<S: BackendTextStyle>(&mut self, text: &str, style: &S, at: BackendCoord) -> PaintResult {
         let size_px = style.size() / PLOTTERS_PX_PER_EM * self.px_per_unit;
         let weight =
             if matches!(style.style(), FontStyle::Bold) { Weight::SemiBold } else { Weight::Regular };

@@ -1,14 +1,15 @@
-//! How the errors of each model are distributed.
+//! Histograms of each model's residuals.
 
 use anyhow::{Context, Result};
 
-use super::axis::Axis;
+use super::axis::PlotAxis;
 use super::font::{self, Weight};
 use super::frame::{self, Panel};
-use super::scale::{Span, is_drawable};
+use super::number;
+use super::scale::{Extent, PanelScales, is_drawable};
 use super::scene::{Align, Scene, TextStyle};
 use super::theme::{CAPTION_SIZE, INK, MARGIN, MUTED, WIDTH, lighter, series_colour};
-use super::{Figure, Plot, file_stem, number, with_unit};
+use super::{Figure, Plot, file_stem, with_unit};
 
 /// More panels than this would make the plot taller than a page.
 const MOST_MODELS: usize = 4;
@@ -39,8 +40,8 @@ pub fn residual_histogram(target: &str, unit: &str, residuals: &[Residuals]) -> 
     figure(target, unit, residuals)?.render()
 }
 
-/// What is drawn and stated of one model.
-struct Row<'a> {
+/// The histogram of one model and the statistics beside it.
+struct HistogramRow<'a> {
     label: &'a str,
     /// Share of the model's residuals in each bin.
     shares: Vec<f64>,
@@ -60,14 +61,15 @@ fn figure(target: &str, unit: &str, residuals: &[Residuals]) -> Result<Figure> {
     let largest_sample = samples.iter().map(|(_, values)| values.len()).max();
     let largest_sample = largest_sample.with_context(|| format!("no residual of {target} is finite"))?;
     let bins = Bins::new(&pooled, largest_sample);
-    let rows: Vec<Row> = samples.iter().map(|(label, values)| row(label, values, &bins)).collect();
+    let rows: Vec<HistogramRow> = samples.iter().map(|(label, values)| row(label, values, &bins)).collect();
     let highest = rows.iter().flat_map(|row| row.shares.iter().copied()).fold(0.0, f64::max);
     let title = format!("{target}: distribution of residuals");
 
     let mut scene = Scene::default();
     let header_end = frame::header(&mut scene, &title, &[]);
-    let y_axis = Axis::linear("share of residuals in a bin, %", Span { lo: 0.0, hi: highest * 110.0 }, 3);
-    let x_axis = Axis::linear(with_unit("residual", unit), bins.span, 10);
+    let y_axis =
+        PlotAxis::linear("share of residuals in a bin, %", Extent { lo: 0.0, hi: highest * 110.0 }, 3);
+    let x_axis = PlotAxis::linear(with_unit("residual", unit), bins.span, 10);
     frame::y_title(&mut scene, header_end, &y_axis);
     let left = MARGIN + frame::label_width(&y_axis);
     let end = header_end + 18.0;
@@ -77,12 +79,17 @@ fn figure(target: &str, unit: &str, residuals: &[Residuals]) -> Result<Figure> {
         panel.bottom = panel.top + ROW_HEIGHT;
         frame::x_grid(&mut scene, &panel, &x_axis);
         frame::y_grid(&mut scene, &panel, &y_axis);
-        draw_row(&mut scene, &panel, (&x_axis, &y_axis), row, &bins, index);
+        draw_row(&mut scene, &panel, panel.scales(&x_axis, &y_axis), row, &bins, index);
     }
     frame::x_axis(&mut scene, &panel, &x_axis);
     let caption = caption(&bins, &pooled, residuals.len() - rows.len());
     frame::finish(&mut scene, panel.bottom + frame::X_AXIS_HEIGHT - 4.0, &caption);
-    Ok(Figure { name: file_stem("residuals", target), title, alt: description(target, unit, &rows), scene })
+    Ok(Figure {
+        name: file_stem(&["residuals", target]),
+        title,
+        alt: description(target, unit, &rows),
+        scene,
+    })
 }
 
 fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
@@ -101,7 +108,7 @@ fn quantile(sorted: &[f64], share: f64) -> f64 {
 
 /// Bins of equal width, one of them centred on zero.
 struct Bins {
-    span: Span,
+    span: Extent,
     width: f64,
     count: usize,
 }
@@ -109,7 +116,7 @@ struct Bins {
 impl Bins {
     /// Bins for the middle of all residuals; as many as the square root of the largest sample, within limits.
     fn new(pooled: &[f64], largest_sample: usize) -> Self {
-        let middle = Span { lo: quantile(pooled, TAIL), hi: quantile(pooled, 1.0 - TAIL) };
+        let middle = Extent { lo: quantile(pooled, TAIL), hi: quantile(pooled, 1.0 - TAIL) };
         let middle = middle.including(0.0).widened(0.0);
         let wanted = (largest_sample as f64).sqrt().clamp(FEWEST_BINS, MOST_BINS);
         let width = middle.width() / wanted;
@@ -119,7 +126,7 @@ impl Bins {
             ((middle.lo / width + 0.5).floor() - 0.5, (middle.hi / width - 0.5).ceil() + 0.5);
         let first = first.min(below);
         Self {
-            span: Span { lo: first * width, hi: above * width },
+            span: Extent { lo: first * width, hi: above * width },
             width,
             count: (above - first).round() as usize,
         }
@@ -131,7 +138,7 @@ impl Bins {
 }
 
 /// Summary and histogram of one model's sorted residuals.
-fn row<'a>(label: &'a str, values: &[f64], bins: &Bins) -> Row<'a> {
+fn row<'a>(label: &'a str, values: &[f64], bins: &Bins) -> HistogramRow<'a> {
     let total = values.len() as f64;
     let mut counts = vec![0_usize; bins.count];
     let mut beyond = 0_usize;
@@ -144,7 +151,7 @@ fn row<'a>(label: &'a str, values: &[f64], bins: &Bins) -> Row<'a> {
         }
     }
     let absolute = sorted(values.iter().map(|value| value.abs()));
-    Row {
+    HistogramRow {
         label,
         shares: counts.into_iter().map(|count| count as f64 / total).collect(),
         beyond: beyond as f64 / total,
@@ -156,12 +163,12 @@ fn row<'a>(label: &'a str, values: &[f64], bins: &Bins) -> Row<'a> {
 fn draw_row(
     scene: &mut Scene,
     panel: &Panel,
-    (x, y): (&Axis, &Axis),
-    row: &Row<'_>,
+    scales: PanelScales,
+    row: &HistogramRow<'_>,
     bins: &Bins,
     index: usize,
 ) {
-    let (x, y) = (x.scale(panel.left, panel.right), y.scale(panel.bottom, panel.top));
+    let PanelScales { x, y } = scales;
     let colour = series_colour(index);
     let outline: Vec<(f64, f64)> = row
         .shares
@@ -200,12 +207,12 @@ fn caption(bins: &Bins, pooled: &[f64], left_out: usize) -> Vec<String> {
         number::percent(share)
     )];
     if left_out > 0 {
-        sentences.push(format!("+ {left_out} more not shown."));
+        sentences.push(format!("Not shown: {left_out} more."));
     }
     sentences
 }
 
-fn description(target: &str, unit: &str, rows: &[Row<'_>]) -> String {
+fn description(target: &str, unit: &str, rows: &[HistogramRow<'_>]) -> String {
     let models = rows.iter().map(|row| {
         let (mean, median) = (number::significant(row.mean, 3), number::significant(row.median_absolute, 3));
         format!("{} has a mean of {mean} and a median absolute residual of {median}", row.label)
@@ -303,6 +310,6 @@ mod tests {
         let models: Vec<Residuals> =
             ["a", "b", "c", "d", "left out"].map(|label| residuals(label, &[1.0, 2.0])).to_vec();
         let plot = residual_histogram("load", "", &models).unwrap();
-        assert!(plot.svg.contains("+ 1 more not shown.") && !plot.svg.contains("left out"));
+        assert!(plot.svg.contains("Not shown: 1 more.") && !plot.svg.contains("left out"));
     }
 }

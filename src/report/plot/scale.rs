@@ -1,5 +1,7 @@
 //! Ranges of values, round numbers within them, and the map from values to pixels.
 
+use super::scene::ScenePoint;
+
 /// Values beyond this size are skipped like infinite ones: differences between them could overflow.
 const LARGEST_DRAWABLE: f64 = 1e300;
 
@@ -10,12 +12,12 @@ pub(super) fn is_drawable(value: f64) -> bool {
 
 /// A closed range of values.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Span {
+pub(super) struct Extent {
     pub(super) lo: f64,
     pub(super) hi: f64,
 }
 
-impl Span {
+impl Extent {
     /// The smallest range that holds all drawable values, if there are any.
     pub(super) fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
         values.into_iter().filter(|value| is_drawable(*value)).fold(None, |span: Option<Self>, value| {
@@ -72,7 +74,7 @@ pub(super) fn round_step(least: f64) -> f64 {
 }
 
 /// All multiples of `step` within a span, in increasing order.
-pub(super) fn multiples(span: Span, step: f64) -> Vec<f64> {
+pub(super) fn multiples(span: Extent, step: f64) -> Vec<f64> {
     let slack = 1e-9;
     let first = (span.lo / step - slack).ceil();
     let count = ((span.hi / step + slack).floor() - first).max(-1.0) as usize + 1;
@@ -82,7 +84,7 @@ pub(super) fn multiples(span: Span, step: f64) -> Vec<f64> {
 
 /// Values of 1, 2 and 5 times a power of ten within a positive span, or only powers of ten when it spans
 /// many.
-pub(super) fn log_ticks(span: Span) -> Vec<f64> {
+pub(super) fn log_ticks(span: Extent) -> Vec<f64> {
     let (first, last) = (span.lo.log10().floor() as i32, span.hi.log10().ceil() as i32);
     let decades = span.hi.log10() - span.lo.log10();
     let factors: &[f64] = if decades < 3.0 { &[1.0, 2.0, 5.0] } else { &[1.0] };
@@ -96,16 +98,16 @@ pub(super) fn log_ticks(span: Span) -> Vec<f64> {
 
 /// Maps values to pixels, linearly in the value or in its logarithm.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Scale {
-    span: Span,
+pub(super) struct PixelScale {
+    span: Extent,
     log: bool,
     from_px: f64,
     to_px: f64,
 }
 
-impl Scale {
+impl PixelScale {
     /// Maps the ends of `span` to `from_px` and `to_px`. With `log`, the span must be positive.
-    pub(super) fn new(span: Span, log: bool, (from_px, to_px): (f64, f64)) -> Self {
+    pub(super) fn new(span: Extent, log: bool, from_px: f64, to_px: f64) -> Self {
         Self { span, log, from_px, to_px }
     }
 
@@ -118,18 +120,32 @@ impl Scale {
     }
 }
 
+/// The scales of a panel's two axes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct PanelScales {
+    pub(super) x: PixelScale,
+    pub(super) y: PixelScale,
+}
+
+impl PanelScales {
+    /// Position of a pair of values.
+    pub(super) fn at(&self, x: f64, y: f64) -> ScenePoint {
+        (self.x.at(x), self.y.at(y))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn span(lo: f64, hi: f64) -> Span {
-        Span { lo, hi }
+    fn span(lo: f64, hi: f64) -> Extent {
+        Extent { lo, hi }
     }
 
     #[test]
     fn a_span_skips_what_cannot_be_drawn() {
-        assert_eq!(Span::of([f64::NAN, 2.0, f64::INFINITY, -1.0, f64::MAX]), Some(span(-1.0, 2.0)));
-        assert_eq!(Span::of([f64::NAN, f64::NEG_INFINITY]), None);
+        assert_eq!(Extent::of([f64::NAN, 2.0, f64::INFINITY, -1.0, f64::MAX]), Some(span(-1.0, 2.0)));
+        assert_eq!(Extent::of([f64::NAN, f64::NEG_INFINITY]), None);
     }
 
     #[test]
@@ -164,8 +180,8 @@ mod tests {
 
     #[test]
     fn a_scale_maps_its_ends_and_holds_outliers_there() {
-        let linear = Scale::new(span(0.0, 10.0), false, (100.0, 0.0));
-        let log = Scale::new(span(1.0, 100.0), true, (0.0, 10.0));
+        let linear = PixelScale::new(span(0.0, 10.0), false, 100.0, 0.0);
+        let log = PixelScale::new(span(1.0, 100.0), true, 0.0, 10.0);
         for (scale, value, px) in
             [(linear, 0.0, 100.0), (linear, 5.0, 50.0), (linear, 99.0, 0.0), (log, 10.0, 5.0)]
         {

@@ -6,7 +6,7 @@ use super::font::{self, Weight};
 use super::theme::{INK, LABEL_SIZE};
 
 /// Position in logical pixels from the upper left corner.
-pub(super) type Point = (f64, f64);
+pub(super) type ScenePoint = (f64, f64);
 
 /// Which end of a text its position names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,10 +34,10 @@ impl Default for TextStyle {
 /// One thing to paint; later marks cover earlier ones.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Mark {
-    Path { points: Vec<Point>, width: f64, colour: RGBColor },
-    Polygon { points: Vec<Point>, colour: RGBColor },
-    Disc { center: Point, radius: f64, colour: RGBColor },
-    Text { at: Point, content: String, style: TextStyle },
+    Path { points: Vec<ScenePoint>, width: f64, colour: RGBColor },
+    Polygon { points: Vec<ScenePoint>, colour: RGBColor },
+    Disc { center: ScenePoint, radius: f64, colour: RGBColor },
+    Text { at: ScenePoint, content: String, style: TextStyle },
 }
 
 /// A drawing of the common width, whose height grows as it is laid out.
@@ -46,12 +46,12 @@ pub(super) struct Scene {
     pub(super) height: f64,
     pub(super) marks: Vec<Mark>,
     /// What stands at a point, for readers who ask: shown by a page, not painted.
-    pub(super) tips: Vec<(Point, String)>,
+    pub(super) tips: Vec<(ScenePoint, String)>,
 }
 
 impl Scene {
     /// A line through `points`; a lone point becomes a dot, so that it stays visible.
-    pub(super) fn path(&mut self, points: Vec<Point>, width: f64, colour: RGBColor) {
+    pub(super) fn path(&mut self, points: Vec<ScenePoint>, width: f64, colour: RGBColor) {
         match points.as_slice() {
             [] => {}
             [center] => self.disc(*center, width.max(1.0) * 1.5, colour),
@@ -59,13 +59,19 @@ impl Scene {
         }
     }
 
-    pub(super) fn line(&mut self, from: Point, to: Point, width: f64, colour: RGBColor) {
+    pub(super) fn line(&mut self, from: ScenePoint, to: ScenePoint, width: f64, colour: RGBColor) {
         self.path(vec![from, to], width, colour);
     }
 
     /// A line through `points` in dashes of `dash` and gaps of `gap`, both along the line; a lone point
     /// becomes a dot.
-    pub(super) fn dashed(&mut self, points: &[Point], (dash, gap): (f64, f64), width: f64, colour: RGBColor) {
+    pub(super) fn dashed(
+        &mut self,
+        points: &[ScenePoint],
+        (dash, gap): (f64, f64),
+        width: f64,
+        colour: RGBColor,
+    ) {
         if let [center] = points {
             self.disc(*center, width.max(1.0) * 1.5, colour);
         }
@@ -75,29 +81,41 @@ impl Scene {
     }
 
     /// A filled polygon; fewer than three points enclose nothing and are left out.
-    pub(super) fn polygon(&mut self, points: Vec<Point>, colour: RGBColor) {
+    pub(super) fn polygon(&mut self, points: Vec<ScenePoint>, colour: RGBColor) {
         if points.len() >= 3 {
             self.marks.push(Mark::Polygon { points, colour });
         }
     }
 
+    /// Filled areas between pairs of lines that run in the same direction.
+    pub(super) fn bands(
+        &mut self,
+        lower: Vec<Vec<ScenePoint>>,
+        upper: Vec<Vec<ScenePoint>>,
+        colour: RGBColor,
+    ) {
+        for (lower, upper) in lower.into_iter().zip(upper) {
+            self.polygon(upper.into_iter().chain(lower.into_iter().rev()).collect(), colour);
+        }
+    }
+
     /// A filled rectangle between two opposite corners.
-    pub(super) fn rect(&mut self, (x0, y0): Point, (x1, y1): Point, colour: RGBColor) {
+    pub(super) fn rect(&mut self, (x0, y0): ScenePoint, (x1, y1): ScenePoint, colour: RGBColor) {
         self.polygon(vec![(x0, y0), (x1, y0), (x1, y1), (x0, y1)], colour);
     }
 
-    pub(super) fn disc(&mut self, center: Point, radius: f64, colour: RGBColor) {
+    pub(super) fn disc(&mut self, center: ScenePoint, radius: f64, colour: RGBColor) {
         self.marks.push(Mark::Disc { center, radius, colour });
     }
 
     /// What a page shows when the pointer is near a point.
-    pub(super) fn tip(&mut self, at: Point, text: String) {
+    pub(super) fn tip(&mut self, at: ScenePoint, text: String) {
         self.tips.push((at, text));
     }
 
     /// A line of text whose capital letters are centred vertically on `at`. Control characters, which XML
     /// forbids, become spaces.
-    pub(super) fn text(&mut self, at: Point, content: &str, style: TextStyle) {
+    pub(super) fn text(&mut self, at: ScenePoint, content: &str, style: TextStyle) {
         let content: String = content.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         if !content.trim().is_empty() {
             self.marks.push(Mark::Text { at, content, style });
@@ -117,9 +135,9 @@ pub(super) fn text_extent(x: f64, content: &str, style: &TextStyle) -> (f64, f64
 }
 
 /// Cuts a line into the pieces that its dashes cover.
-fn dashes(points: &[Point], dash: f64, gap: f64) -> Vec<Vec<Point>> {
+fn dashes(points: &[ScenePoint], dash: f64, gap: f64) -> Vec<Vec<ScenePoint>> {
     let mut pieces = Vec::new();
-    let mut piece: Vec<Point> = points.first().copied().into_iter().collect();
+    let mut piece: Vec<ScenePoint> = points.first().copied().into_iter().collect();
     let (mut inked, mut left) = (true, dash);
     for pair in points.windows(2) {
         let ((x0, y0), (x1, y1)) = (pair[0], pair[1]);
@@ -152,7 +170,7 @@ fn dashes(points: &[Point], dash: f64, gap: f64) -> Vec<Vec<Point>> {
 mod tests {
     use super::*;
 
-    fn length(points: &[Point]) -> f64 {
+    fn length(points: &[ScenePoint]) -> f64 {
         points.windows(2).map(|pair| (pair[1].0 - pair[0].0).hypot(pair[1].1 - pair[0].1)).sum()
     }
 

@@ -1,10 +1,10 @@
-//! Square panels beside each other in which a perfect forecast lies on the diagonal: calibration and Q–Q plots.
+//! Square panels beside each other in which the ideal lies on the diagonal: calibration and Q–Q plots.
 
 use anyhow::{Result, ensure};
 
-use super::axis::Axis;
-use super::frame::{self, DASH, Entry, Key, Panel};
-use super::scale::{Span, is_drawable};
+use super::axis::PlotAxis;
+use super::frame::{self, DASH, LegendEntry, LegendKey, Panel};
+use super::scale::{Extent, is_drawable};
 use super::scene::Scene;
 use super::theme::{INK, MARGIN, WIDTH, series_colour};
 use super::{Figure, Plot};
@@ -44,43 +44,43 @@ pub fn calibration_curves(models: &[String], panels: &[SquarePanel]) -> Result<P
         .collect();
     let look = Look {
         name: "calibration",
-        title: "Calibration: how often the values lay below a forecast quantile",
+        title: "Calibration: share of observed values below each forecast quantile",
         x: "nominal, %",
         y: "observed, %",
-        span: Span { lo: 0.0, hi: 100.0 },
+        span: Extent { lo: 0.0, hi: 100.0 },
         reference: "perfectly calibrated",
         joined: true,
-        alt: "Observed against nominal shares of values below the forecast quantiles",
+        alt: "Observed against nominal share of values below the forecast quantiles",
     };
     figure(&look, models, &percent)?.render()
 }
 
-/// Draws for each target the standardised residuals of the models against the quantiles of the normal law.
+/// Draws for each target the standardised residuals of the models against the quantiles of the normal distribution.
 ///
 /// # Errors
 /// If there is no point to draw.
 pub fn qq_plot(models: &[String], panels: &[SquarePanel]) -> Result<Plot> {
     let look = Look {
         name: "qq",
-        title: "Q–Q plot: residuals against the normal law",
+        title: "Q–Q plot: residuals against the normal distribution",
         x: "normal quantile",
         y: "residual in scaled units, standardised",
-        span: Span { lo: -5.0, hi: 5.0 },
+        span: Extent { lo: -5.0, hi: 5.0 },
         reference: "normal",
         joined: false,
-        alt: "Quantiles of the standardised residuals against those of the normal law",
+        alt: "Quantiles of the standardised residuals against those of the normal distribution",
     };
     figure(&look, models, panels)?.render()
 }
 
-/// What the two plots differ in.
+/// The differences between the two plots.
 struct Look {
     name: &'static str,
     title: &'static str,
     x: &'static str,
     y: &'static str,
-    span: Span,
-    /// What the diagonal is.
+    span: Extent,
+    /// Legend of the diagonal.
     reference: &'static str,
     /// Whether the points of a model are joined by a line.
     joined: bool,
@@ -93,16 +93,16 @@ fn figure(look: &Look, models: &[String], panels: &[SquarePanel]) -> Result<Figu
     let shown: Vec<&SquarePanel> = panels.iter().filter(drawable).take(MOST_PANELS).collect();
     ensure!(!shown.is_empty(), "there is no point to draw");
     let mut scene = Scene::default();
-    let mut legend: Vec<Entry> = models
+    let mut legend: Vec<LegendEntry> = models
         .iter()
         .take(MOST_MODELS)
         .enumerate()
-        .map(|(index, model)| Entry::new(Key::Dot(series_colour(index)), model.as_str()))
+        .map(|(index, model)| LegendEntry::new(LegendKey::Dot(series_colour(index)), model.as_str()))
         .collect();
-    legend.push(Entry::new(Key::Dashed(INK), look.reference));
+    legend.push(LegendEntry::new(LegendKey::Dashed(INK), look.reference));
     let header_end = frame::header(&mut scene, look.title, &legend);
-    let x_axis = Axis::linear(look.x, look.span, 5);
-    let y_axis = Axis::linear(look.y, look.span, 5);
+    let x_axis = PlotAxis::linear(look.x, look.span, 5);
+    let y_axis = PlotAxis::linear(look.y, look.span, 5);
     frame::y_title(&mut scene, header_end, &y_axis);
     let side = (WIDTH - 2.0 * MARGIN - MOST_PANELS as f64 * LABELS - (MOST_PANELS - 1) as f64 * GAP)
         / MOST_PANELS as f64;
@@ -113,14 +113,14 @@ fn figure(look: &Look, models: &[String], panels: &[SquarePanel]) -> Result<Figu
         frame::panel_title(&mut scene, (left, top - 14.0), &data.title, side);
         frame::x_grid(&mut scene, &panel, &x_axis);
         frame::y_grid(&mut scene, &panel, &y_axis);
-        let (x, y) = (x_axis.scale(panel.left, panel.right), y_axis.scale(panel.bottom, panel.top));
+        let scales = panel.scales(&x_axis, &y_axis);
         scene.dashed(&[(panel.left, panel.bottom), (panel.right, panel.top)], DASH, 1.2, INK);
         // The first model is drawn last, so that the others do not cover it.
         for (model, points) in data.models.iter().take(MOST_MODELS).enumerate().rev() {
             let points: Vec<_> = points
                 .iter()
                 .filter(|(from, to)| is_drawable(*from) && is_drawable(*to))
-                .map(|(from, to)| (x.at(*from), y.at(*to)))
+                .map(|(from, to)| scales.at(*from, *to))
                 .collect();
             for point in &points {
                 // Models that agree lie on one another: those behind stand out as rings.
@@ -168,7 +168,7 @@ mod tests {
             title: "x",
             x: "nominal, %",
             y: "observed, %",
-            span: Span { lo: -5.0, hi: 5.0 },
+            span: Extent { lo: -5.0, hi: 5.0 },
             reference: "x",
             joined: false,
             alt: "x",

@@ -2,7 +2,7 @@
 
 use super::axis::Tick;
 use super::number;
-use super::scale::{Span, multiples, round_step};
+use super::scale::{Extent, multiples, round_step};
 
 const MINUTE_S: f64 = 60.0;
 const HOUR_S: f64 = 3600.0;
@@ -31,7 +31,7 @@ const STEPS_S: [f64; 17] = [
 /// Ticks for a span in seconds, at most `max_ticks` of them and one more, with the name of their format for
 /// the axis title: seconds for less than some seconds, `h:mm:ss` or `h:mm` for up to two days, and days with
 /// the time of day or whole days beyond.
-pub(super) fn ticks(span_s: Span, max_ticks: usize) -> (Vec<Tick>, &'static str) {
+pub(super) fn ticks(span_s: Extent, max_ticks: usize) -> (Vec<Tick>, &'static str) {
     let least_s = span_s.width() / max_ticks as f64;
     let step_s = if least_s < STEPS_S[0] {
         round_step(least_s)
@@ -53,7 +53,7 @@ pub(super) fn ticks(span_s: Span, max_ticks: usize) -> (Vec<Tick>, &'static str)
 }
 
 /// Ticks labelled with how many units of `unit_s` they count.
-fn counted_ticks(span_s: Span, step_s: f64, unit_s: f64) -> Vec<Tick> {
+fn counted_ticks(span_s: Extent, step_s: f64, unit_s: f64) -> Vec<Tick> {
     let label = |time_s: f64| number::tick(time_s / unit_s, step_s / unit_s, span_s.largest() / unit_s);
     multiples(span_s, step_s).into_iter().map(|value| Tick { value, label: label(value) }).collect()
 }
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     fn labels(lo: f64, hi: f64) -> (Vec<String>, &'static str) {
-        let (ticks, format) = ticks(Span { lo, hi }, 6);
+        let (ticks, format) = ticks(Extent { lo, hi }, 6);
         (ticks.into_iter().map(|tick| tick.label).collect(), format)
     }
 

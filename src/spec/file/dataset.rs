@@ -39,6 +39,23 @@ pub struct DatasetSpec {
     pub cleaning: CleaningSpec,
 }
 
+impl DatasetSpec {
+    /// A whole trace without a slice.
+    pub fn whole(source: String, columns: Option<ColumnsSpec>, cleaning: CleaningSpec) -> Self {
+        Self {
+            source,
+            start: None,
+            end: None,
+            max_rows: None,
+            latest_rows: None,
+            llms: None,
+            log_types: None,
+            columns,
+            cleaning,
+        }
+    }
+}
+
 /// What is removed or repaired before anything is computed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

@@ -8,19 +8,20 @@ use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 use super::{Forecast, ForecastStep, SavedModel};
 use crate::dataset::Channel;
 use crate::model::intervals::{LEVELS, interval};
+use crate::text::csv_field;
 
 /// A forecast with the model that it comes from, as one JSON object.
 ///
-/// It is written value by value: nothing is allocated for a forecast, of which a watcher writes many thousand a second.
+/// It is serialized value by value, without allocating: a watcher writes many thousand forecasts a second.
 #[derive(Debug, Clone, Copy)]
-pub struct Document<'a> {
+pub struct ForecastDocument<'a> {
     /// The model.
     pub model: &'a SavedModel,
     /// Its forecast.
     pub forecast: &'a Forecast,
 }
 
-impl Serialize for Document<'_> {
+impl Serialize for ForecastDocument<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let saved = self.model.saved();
         let mut map = serializer.serialize_map(None)?;
@@ -29,30 +30,30 @@ impl Serialize for Document<'_> {
         map.serialize_entry("task", saved.spec.task.kind())?;
         map.serialize_entry("conformal", &saved.spec.uncertainty.conformal)?;
         map.serialize_entry("last_s", &self.forecast.last_s)?;
-        map.serialize_entry("steps", &Steps(self.forecast))?;
+        map.serialize_entry("steps", &StepList(self.forecast))?;
         map.end()
     }
 }
 
-struct Steps<'a>(&'a Forecast);
+struct StepList<'a>(&'a Forecast);
 
-impl Serialize for Steps<'_> {
+impl Serialize for StepList<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut list = serializer.serialize_seq(Some(self.0.steps.len()))?;
         for (index, step) in self.0.steps.iter().enumerate() {
-            list.serialize_element(&Step { forecast: self.0, number: index + 1, of: step })?;
+            list.serialize_element(&StepEntry { forecast: self.0, number: index + 1, of: step })?;
         }
         list.end()
     }
 }
 
-struct Step<'a> {
+struct StepEntry<'a> {
     forecast: &'a Forecast,
     number: usize,
     of: &'a ForecastStep,
 }
 
-impl Serialize for Step<'_> {
+impl Serialize for StepEntry<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("step", &self.number)?;
@@ -61,16 +62,16 @@ impl Serialize for Step<'_> {
             map.serialize_entry(&target.name, value)?;
         }
         for (target, bounds) in self.forecast.targets.iter().zip(&self.of.bounds) {
-            map.serialize_entry(&IntervalsOf(target), &Intervals(bounds))?;
+            map.serialize_entry(&IntervalsKey(target), &Intervals(bounds))?;
         }
         map.end()
     }
 }
 
-/// The key `gap_s_intervals`.
-struct IntervalsOf<'a>(&'a Channel);
+/// The key of a target's intervals, such as `gap_s_intervals`.
+struct IntervalsKey<'a>(&'a Channel);
 
-impl Serialize for IntervalsOf<'_> {
+impl Serialize for IntervalsKey<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_str(&format_args!("{}_intervals", self.0.name))
     }
@@ -88,18 +89,18 @@ impl Serialize for Intervals<'_> {
     }
 }
 
-impl Document<'_> {
+impl ForecastDocument<'_> {
     /// A table with one row for each step: `step`, its time, and for each target its forecast and the bounds
     /// `TARGET_lower_50`, `TARGET_upper_50`, ..., which are empty where there are none.
     pub fn to_csv(&self) -> String {
         let forecast = self.forecast;
         let mut text = format!("step,{}", forecast.time_name);
         for target in forecast.targets.iter() {
-            let name = quoted(&target.name);
+            let name = csv_field(&target.name);
             // Writing to a string does not fail.
             let _ = write!(text, ",{name}");
             for level in LEVELS {
-                let ends = ["lower", "upper"].map(|end| quoted(&format!("{}_{end}_{level}", target.name)));
+                let ends = ["lower", "upper"].map(|end| csv_field(&format!("{}_{end}_{level}", target.name)));
                 let _ = write!(text, ",{}", ends.join(","));
             }
         }
@@ -118,14 +119,5 @@ impl Document<'_> {
             text.push('\n');
         }
         text
-    }
-}
-
-/// A name as a field of CSV.
-fn quoted(name: &str) -> String {
-    if name.contains([',', '"', '\n', '\r']) {
-        format!("\"{}\"", name.replace('"', "\"\""))
-    } else {
-        name.to_string()
     }
 }

@@ -1,43 +1,49 @@
-//! What `burstlab run` says: the plan, what is about to happen, and how it ended.
+//! The output of `burstlab run`: the plan, what is about to run, and the outcome.
 
 use serde_json::json;
 
 use super::OutputFormat;
 use super::console::Console;
-use super::job::Job;
+use super::planned_experiment::PlannedExperiment;
 use super::run::RunArgs;
-use crate::compare::Comparison;
-use crate::compare::claims::to_json;
+use crate::compare::{Comparison, claims};
 use crate::engine::Sweep;
 use crate::engine::local::{Spent, Summary};
-use crate::report;
+use crate::report::claims::claims_text;
+use crate::report::{ReportFiles, terminal_text};
 use crate::store::{Store, results_folder};
-use crate::text::table;
+use crate::text::{counted, table};
 
-/// What is about to happen; nothing to say of a share that has no run.
-pub(super) fn opening(sweep: &Sweep, planned: usize, todo: usize, slots: usize) -> Option<String> {
-    if todo == 0 && sweep.is_complete() {
-        return (planned > 0).then(|| format!("all {planned} runs are done already, nothing to run"));
+/// What is about to run; `None` for a part of the plan without a run.
+pub(super) fn opening(sweep: &Sweep, requested: usize, left: usize, slots: usize) -> Option<String> {
+    if left == 0 && sweep.is_complete() {
+        return match requested {
+            0 => None,
+            1 => Some("its only run is done already, nothing to run".to_string()),
+            _ => Some(format!("all {requested} runs are done already, nothing to run")),
+        };
     }
-    let skipped = planned - todo;
-    let skipped =
-        if skipped > 0 { format!(" ({skipped} of {planned} are done already)") } else { String::new() };
+    let done = requested - left;
+    let done = if done > 0 { format!(" ({done} of {requested} are done already)") } else { String::new() };
     let later = match sweep.unproposed() {
         0 => String::new(),
-        trials => format!("; {trials} more trials follow from their results"),
+        trials => format!("; {} will be proposed from their results", counted(trials, "further trial")),
     };
-    let many = if slots == 1 { "slot" } else { "slots" };
-    Some(format!("{todo} runs on {slots} {many}{skipped}{later}"))
+    Some(format!("{} on {}{done}{later}", counted(left, "run"), counted(slots, "slot")))
 }
 
-/// The runs of a plan and where they stand.
-pub(super) fn print_plan(job: &mut Job, args: &RunArgs, console: Console) -> anyhow::Result<()> {
-    let name = &job.sweep.experiment.spec.name.clone();
-    // Where there is no store yet, nothing is done yet.
+/// Prints the runs of a plan with their status.
+pub(super) fn print_plan(
+    planned: &mut PlannedExperiment,
+    args: &RunArgs,
+    console: Console,
+) -> anyhow::Result<()> {
+    let name = &planned.sweep.experiment.spec.name.clone();
+    // Without a store, nothing is done yet.
     if let Ok(mut store) = Store::open_read_only(&results_folder()) {
-        job.sweep.replay(&mut store)?;
+        planned.sweep.replay(&mut store)?;
     }
-    let sweep = &job.sweep;
+    let sweep = &planned.sweep;
     let status = |run: usize| sweep.status(run).as_str();
     let runs = || sweep.runs().iter().enumerate().filter(|(_, run)| args.holds(run));
     if args.format == OutputFormat::Json {
@@ -48,7 +54,7 @@ pub(super) fn print_plan(job: &mut Job, args: &RunArgs, console: Console) -> any
             })
             .collect();
         let plan = json!({
-            "experiment": name, "slots": job.slots.len(), "runs": runs, "complete": sweep.is_complete(),
+            "experiment": name, "slots": planned.slots.len(), "runs": runs, "complete": sweep.is_complete(),
             "unproposed_trials": sweep.unproposed(),
         });
         console.result(&plan.to_string());
@@ -68,31 +74,35 @@ pub(super) fn print_plan(job: &mut Job, args: &RunArgs, console: Console) -> any
         .collect();
     console.result(&table(&["#", "run", "model", "seed", "fold", "status"], &rows, &[0, 3, 4]));
     let verdict = sweep.runs().first().map_or("", |run| run.verdict.0.as_str());
-    console.result(&format!("{name}: {} runs on {} slots; split {verdict}", rows.len(), job.slots.len()));
+    console.result(&format!(
+        "{name}: {} on {}; split {verdict}",
+        counted(rows.len(), "run"),
+        counted(planned.slots.len(), "slot")
+    ));
     if sweep.unproposed() > 0 {
         console.result(&format!(
-            "{} more trials are proposed later, from the results of these",
-            sweep.unproposed()
+            "{} will be proposed from the results of these",
+            counted(sweep.unproposed(), "further trial")
         ));
     }
     Ok(())
 }
 
-/// The leaderboards, the claims and where the report is.
+/// Prints the leaderboards, the claims and the path of the report.
 pub(super) fn print_outcome(
-    job: &Job,
+    planned: &PlannedExperiment,
     summary: &Summary,
     wall_s: f64,
     comparison: &Comparison,
-    written: &report::Written,
+    written: &ReportFiles,
     format: OutputFormat,
     console: Console,
 ) {
-    let name = &job.sweep.experiment.spec.name;
+    let name = &planned.sweep.experiment.spec.name;
     if format == OutputFormat::Json {
         let outcome = json!({
             "experiment": name,
-            "planned": job.sweep.runs().len(),
+            "planned": planned.sweep.runs().len(),
             "done": summary.done,
             "done_elsewhere": summary.done_elsewhere,
             "pruned": summary.pruned,
@@ -103,35 +113,34 @@ pub(super) fn print_outcome(
             "spent_budget": summary.spent.map(budget_name),
             "wall_s": wall_s,
             "leaderboards": comparison.to_json(),
-            "claims": to_json(&comparison.claims),
+            "claims": claims::to_json(&comparison.claims),
             "report": written.html,
         });
         console.result(&outcome.to_string());
         return;
     }
-    console.result(&comparison.to_text());
+    console.result(&terminal_text(comparison));
     if !comparison.claims.is_empty() {
-        console.result(&format!("\n{}", super::claims::to_text(&comparison.claims)));
+        console.result(&format!("\n{}", claims_text(&comparison.claims)));
     }
     console.result(&format!("report: {}", written.html.display()));
 }
 
-/// What a share of the plan ends with: there is nothing to compare before the stores are merged.
-pub(super) fn print_share(
-    job: &Job,
+/// Prints the outcome of a part of the plan; the comparison has to wait until the stores are merged.
+pub(super) fn print_partial_outcome(
+    name: &str,
     args: &RunArgs,
     summary: &Summary,
     wall_s: f64,
-    planned: usize,
+    requested: usize,
     console: Console,
 ) {
-    let name = &job.sweep.experiment.spec.name;
     let partition = args.partition.map_or(String::new(), |partition| partition.to_string());
     if args.format == OutputFormat::Json {
         let outcome = json!({
             "experiment": name,
             "partition": partition,
-            "planned": planned,
+            "planned": requested,
             "done": summary.done,
             "done_elsewhere": summary.done_elsewhere,
             "failed": summary.failed,
@@ -143,12 +152,12 @@ pub(super) fn print_share(
         return;
     }
     console.result(&format!(
-        "{name}: that was partition {partition}; bring the stores together with `burstlab merge`, then give the \
-         command without --partition: it runs ensembles and whatever is left, and writes the report"
+        "{name}: partition {partition} is finished; combine the stores with `burstlab merge`, then run the same command \
+         without --partition: it runs the ensembles and whatever is left, and writes the report"
     ));
 }
 
-/// How the runs ended, in one line.
+/// Notes how the runs ended, in one line.
 pub(super) fn note_outcome(name: &str, summary: &Summary, wall_s: f64, console: Console) {
     let mut parts = vec![format!("{} done", summary.done + summary.done_elsewhere)];
     for (count, what) in [
@@ -167,7 +176,7 @@ pub(super) fn note_outcome(name: &str, summary: &Summary, wall_s: f64, console: 
         console.note(&format!("{name}: {} in {wall_s:.1} s", parts.join(", ")));
     }
     if let Some(budget) = spent {
-        console.note(&format!("{name}: {budget} is spent; the same command goes on with the rest"));
+        console.note(&format!("{name}: {budget} is used up; the same command continues with the rest"));
     }
 }
 

@@ -1,14 +1,14 @@
-//! The parts of a board that only some experiments have: intervals, folds, and where the errors are.
+//! The sections of a board that only some experiments have: intervals, folds, and breakdowns of the errors.
 
+use super::cells::{number_like, or_dash};
 use super::figures::MOST_TARGETS;
-use super::tables::{Cell, ReportTable, Row, targets};
-use super::text::number_like;
-use crate::compare::{Board, BoardRow, MeanSpread};
+use super::tables::{ReportTable, TableCell, TableRow, targets};
+use crate::compare::{Board, BoardRow, Target};
 use crate::model::intervals::LEVELS;
 use crate::store::BreakdownRow;
 use crate::text::{grouped, number, percent};
 
-/// A heading, what must be known to read what follows, and tables with their captions.
+/// A heading, a note on how to read the tables, and the tables with their captions.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Section {
     /// The heading.
@@ -24,11 +24,6 @@ pub fn sections(board: &Board) -> Vec<Section> {
     [intervals(board), folds(board), breakdowns(board)].into_iter().flatten().collect()
 }
 
-fn mean_of(row: &BoardRow, target: &str, name: &str) -> Option<f64> {
-    let key = (target.to_string(), "original".to_string(), name.to_string());
-    row.metrics.get(&key).map(|value: &MeanSpread| value.mean)
-}
-
 /// `1 - value / reference`, in percent.
 fn skill(value: Option<f64>, reference: Option<f64>) -> String {
     match (value, reference) {
@@ -37,40 +32,40 @@ fn skill(value: Option<f64>, reference: Option<f64>) -> String {
     }
 }
 
-/// The skill of each row against the naive baseline that is best in this very metric, where lower is better.
-pub fn skill_column(board: &Board, target: &str, name: &str) -> Vec<Cell> {
+/// The skill of each row against the naive baseline that is best in the same metric, where lower is better.
+pub fn skill_column(board: &Board, target: &str, name: &str) -> Vec<TableCell> {
     let baselines = board.rows.iter().filter(|row| row.baseline);
-    let values = baselines.filter_map(|row| Some((row, mean_of(row, target, name)?)));
+    let values = baselines.filter_map(|row| Some((row, row.original(target, name)?)));
     let best = values.min_by(|(_, a), (_, b)| a.total_cmp(b));
     let cells = board.rows.iter().map(|row| match best {
         Some((baseline, reference)) if baseline.model != row.model => {
-            Cell::from(skill(mean_of(row, target, name), Some(reference)))
+            TableCell::from(skill(row.original(target, name), Some(reference)))
         }
-        _ => Cell::from("-"),
+        _ => TableCell::from("-"),
     });
     cells.collect()
 }
 
 /// How well each model's intervals hold, target by target.
 fn intervals(board: &Board) -> Option<Section> {
-    let names: Vec<(String, &str)> = LEVELS
-        .iter()
-        .map(|level| (format!("coverage_{level}"), "coverage"))
-        .chain(
-            [("width_80", "width"), ("winkler_80", "score"), ("crps", "score")]
-                .map(|(a, b)| (a.to_string(), b)),
-        )
-        .collect();
+    let metrics = || {
+        let coverages = LEVELS.iter().map(|level| (format!("coverage_{level}"), ColumnKind::Share));
+        let others = [
+            ("width_80", ColumnKind::Neutral),
+            ("winkler_80", ColumnKind::LowestIsBest),
+            ("crps", ColumnKind::LowestIsBest),
+        ];
+        coverages.chain(others.map(|(name, kind)| (name.to_string(), kind)))
+    };
     let mut tables = Vec::new();
-    for (target, unit) in targets(board).iter().take(MOST_TARGETS) {
-        if board.rows.iter().all(|row| mean_of(row, target, "crps").is_none()) {
+    for Target { name: target, unit } in targets(board).iter().take(MOST_TARGETS) {
+        if board.rows.iter().all(|row| row.original(target, "crps").is_none()) {
             continue;
         }
-        let columns: Vec<Vec<Cell>> = names
-            .iter()
+        let columns: Vec<Vec<TableCell>> = metrics()
             .map(|(name, kind)| {
                 let values: Vec<Option<f64>> =
-                    board.rows.iter().map(|row| mean_of(row, target, name)).collect();
+                    board.rows.iter().map(|row| row.original(target, &name)).collect();
                 value_column(kind, &values)
             })
             .chain([skill_column(board, target, "crps")])
@@ -80,87 +75,86 @@ fn intervals(board: &Board) -> Option<Section> {
             .chain(levels)
             .chain(["width of 80 %", "Winkler of 80 %", "CRPS", "skill (CRPS)"].map(String::from));
         let unit = if unit.is_empty() { String::new() } else { format!(" in {unit}") };
-        tables.push((format!("`{target}`{unit}"), by_model(board, headers.collect(), &columns)));
+        tables.push((format!("`{target}`{unit}"), ReportTable::by_model(board, headers.collect(), &columns)));
     }
     (!tables.is_empty()).then(|| Section {
         title: "Intervals",
-        note: "Share of the test values within their interval, mean width, Winkler score and CRPS (lower is better), in \
-               original units, means over runs. The intervals are conformal: calibrated on the later half of the \
-               validation part, which nothing else has seen, and for `adaptive` moved after each error that is known \
-               when the next forecast is made. A share near its level with a low Winkler score is what is wanted. Skill is against the naive baseline with \
-               the lowest CRPS of the target."
+        note: "Share of the test values within their interval, mean width, Winkler score and CRPS (lower is better) in \
+               original units, averaged over runs. The intervals are conformal: they are calibrated on the second half \
+               of the validation part, which is used for nothing else, and `adaptive` adjusts them after each error \
+               that is known when the next forecast is made. Good intervals contain a share near their level and have \
+               a low Winkler score. Skill is relative to the naive baseline with the lowest CRPS of the target."
             .to_string(),
         tables,
     })
 }
 
-/// Cells of one column, the best of it marked where there is a best.
-fn value_column(kind: &str, values: &[Option<f64>]) -> Vec<Cell> {
+/// How the values of a column are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ColumnKind {
+    /// In percent.
+    Share,
+    /// No value is marked as the best.
+    Neutral,
+    /// The lowest value is marked as the best.
+    LowestIsBest,
+}
+
+/// Cells of one column.
+fn value_column(kind: ColumnKind, values: &[Option<f64>]) -> Vec<TableCell> {
     let mut sizes: Vec<f64> = values.iter().flatten().copied().collect();
     sizes.sort_by(f64::total_cmp);
     let middle = sizes.get(sizes.len() / 2).copied().unwrap_or(0.0);
-    let best = sizes.first().copied().filter(|_| kind == "score");
+    let best = sizes.first().copied().filter(|_| kind == ColumnKind::LowestIsBest);
     let text = |value: f64| match kind {
-        "coverage" => format!("{:.1} %", 100.0 * value),
+        ColumnKind::Share => format!("{:.1} %", 100.0 * value),
         _ => number_like(value, middle),
     };
     values
         .iter()
         .map(|value| {
-            value.map_or(Cell::from("-"), |value| Cell {
+            value.map_or(TableCell::from("-"), |value| TableCell {
                 text: text(value),
                 best: best == Some(value),
-                ..Cell::default()
+                ..TableCell::default()
             })
         })
         .collect()
 }
 
-fn by_model(board: &Board, headers: Vec<String>, columns: &[Vec<Cell>]) -> ReportTable {
-    let rows = board.rows.iter().enumerate().map(|(index, row)| Row {
-        cells: std::iter::once(Cell::from(row.label.clone()))
-            .chain(columns.iter().map(|column| column[index].clone()))
-            .collect(),
-        baseline: row.baseline,
-        winner: false,
-    });
-    ReportTable { headers, text_columns: 1, rows: rows.collect() }
-}
-
 /// The test error in each fold, with the skill against the best baseline in the same fold.
 fn folds(board: &Board) -> Option<Section> {
     let mut numbers: Vec<i64> =
-        board.rows.iter().flat_map(|row| row.folds.iter().map(|(fold, _)| *fold)).collect();
+        board.rows.iter().flat_map(|row| row.folds.iter().map(|own| own.fold)).collect();
     numbers.sort_unstable();
     numbers.dedup();
     if numbers.len() < 2 {
         return None;
     }
-    let of =
-        |row: &BoardRow, fold: i64| row.folds.iter().find(|(own, _)| *own == fold).map(|(_, mean)| *mean);
+    let of = |row: &BoardRow, fold: i64| row.folds.iter().find(|own| own.fold == fold).map(|own| own.error);
     let baseline = board.best_baseline();
     let mut headers = vec!["model".to_string()];
     let mut columns = Vec::new();
     for &fold in &numbers {
         headers.extend([format!("fold {fold}"), "skill".to_string()]);
         let values: Vec<Option<f64>> = board.rows.iter().map(|row| of(row, fold)).collect();
-        columns.push(value_column("score", &values));
+        columns.push(value_column(ColumnKind::LowestIsBest, &values));
         let skills = board.rows.iter().map(|row| match baseline {
             Some(baseline) if baseline.model != row.model => skill(of(row, fold), of(baseline, fold)),
             _ => "-".to_string(),
         });
-        columns.push(skills.map(Cell::from).collect());
+        columns.push(skills.map(TableCell::from).collect());
     }
     Some(Section {
         title: "Errors by fold",
-        note: "Test error of each rolling origin, mean over seeds; the origins follow one another in time, and no two \
-               test the same step. Skill is against the board's best naive baseline in the same fold."
+        note: "Test error of each rolling origin, averaged over seeds. The origins follow one another in time, and no \
+               step is tested twice. Skill is relative to the board's best naive baseline in the same fold."
             .to_string(),
-        tables: vec![("Test error by fold".to_string(), by_model(board, headers, &columns))],
+        tables: vec![("Test error by fold".to_string(), ReportTable::by_model(board, headers, &columns))],
     })
 }
 
-/// Where the best model is wrong, beside the best baseline.
+/// The errors of the best model by hour, burst state and size, beside those of the best baseline.
 fn breakdowns(board: &Board) -> Option<Section> {
     let of = |baseline| board.rows.iter().find(|row| row.baseline == baseline && !row.breakdowns.is_empty());
     let own = of(false).or(of(true))?;
@@ -168,10 +162,10 @@ fn breakdowns(board: &Board) -> Option<Section> {
     let mut tables = Vec::new();
     for (dimension, title) in [
         ("hour", "By hour of the day"),
-        ("burst_state", "By the gap before the forecast: burst below 10 ms, sparse above 10 s"),
-        ("size", "By request tokens, in the quarters of the training part"),
+        ("burst_state", "By the gap before the forecast (burst: below 10 ms, sparse: above 10 s)"),
+        ("size", "By request tokens, in quartiles of the training part"),
     ] {
-        let rows: Vec<Row> = own
+        let rows: Vec<TableRow> = own
             .breakdowns
             .iter()
             .filter(|row| row.dimension == dimension && row.name == "mae")
@@ -186,10 +180,10 @@ fn breakdowns(board: &Board) -> Option<Section> {
         }
     }
     (!tables.is_empty()).then(|| Section {
-        title: "Where the errors are",
+        title: "Errors by hour, burst state and size",
         note: format!(
-            "Test errors of {} in original units, means over its runs{}. Size is that of the request, or window, that is \
-             forecast: errors divided by what came look worst at both ends for every forecaster.",
+            "Test errors of {} in original units, averaged over its runs{}. Size is that of the forecast request or \
+             window: grouped by the observed value, every forecaster looks worst at both ends.",
             own.label,
             reference.map_or(String::new(), |row| format!(", beside the best naive baseline, {}", row.label))
         ),
@@ -197,7 +191,7 @@ fn breakdowns(board: &Board) -> Option<Section> {
     })
 }
 
-fn breakdown_row(row: &BreakdownRow, own: &BoardRow, reference: Option<&BoardRow>) -> Row {
+fn breakdown_row(row: &BreakdownRow, own: &BoardRow, reference: Option<&BoardRow>) -> TableRow {
     let find = |from: &BoardRow, name: &str| {
         let same = |other: &&BreakdownRow| {
             (&other.dimension, &other.bucket, &other.target) == (&row.dimension, &row.bucket, &row.target)
@@ -207,14 +201,14 @@ fn breakdown_row(row: &BreakdownRow, own: &BoardRow, reference: Option<&BoardRow
         from.breakdowns.iter().find(same).map(|other| other.value)
     };
     let other = reference.map(|reference| find(reference, "mae"));
-    let text = |value: Option<f64>| value.map_or("-".to_string(), |value| number_like(value, row.value));
+    let text = |value: Option<f64>| or_dash(value, |value| number_like(value, row.value));
     let mut cells = vec![row.bucket.clone(), row.target.clone(), grouped(row.forecasts.cast_unsigned())];
     cells.push(number(row.value));
     cells.extend(other.map(text));
     cells.push(skill(Some(row.value), other.flatten()));
     cells.push(text(find(own, "bias")));
-    cells.push(find(own, "coverage_80").map_or("-".to_string(), |share| format!("{:.1} %", 100.0 * share)));
-    Row { cells: cells.into_iter().map(Cell::from).collect(), ..Row::default() }
+    cells.push(or_dash(find(own, "coverage_80"), |share| format!("{:.1} %", 100.0 * share)));
+    TableRow { cells: cells.into_iter().map(TableCell::from).collect(), ..TableRow::default() }
 }
 
 #[cfg(test)]
@@ -228,7 +222,7 @@ mod tests {
         let sections = sections(board);
         assert_eq!(
             sections.iter().map(|section| section.title).collect::<Vec<_>>(),
-            ["Intervals", "Errors by fold", "Where the errors are"]
+            ["Intervals", "Errors by fold", "Errors by hour, burst state and size"]
         );
         for (_, table) in sections.iter().flat_map(|section| &section.tables) {
             assert!(!table.rows.is_empty());
@@ -242,7 +236,7 @@ mod tests {
         for row in &mut board.rows {
             row.folds.truncate(1);
             row.breakdowns.clear();
-            row.metrics.retain(|(_, _, name), _| name == "mae");
+            row.metrics.retain(|key, _| key.name == "mae");
         }
         assert_eq!(sections(&board), []);
     }

@@ -2,11 +2,11 @@
 
 use anyhow::{Result, ensure};
 
-use super::axis::Axis;
+use super::axis::PlotAxis;
 use super::frame::{self, Panel};
-use super::scale::{Span, is_drawable};
+use super::scale::{Extent, PanelScales, is_drawable};
 use super::scene::Scene;
-use super::theme::{AXIS, MARGIN, WIDTH, lighter, series_colour};
+use super::theme::{AXIS, lighter, series_colour};
 use super::{Figure, Plot, file_stem};
 
 const PANEL_HEIGHT: f64 = 200.0;
@@ -19,9 +19,9 @@ const PANEL_GAP: f64 = 60.0;
 pub struct BinnedBars {
     /// Title of the plot.
     pub title: String,
-    /// What the bins are of, with its unit.
+    /// Quantity and unit of the bins.
     pub x_title: String,
-    /// What the values are, with their unit.
+    /// Quantity and unit of the values.
     pub y_title: String,
     /// Edges of the bins, one more than there are values, increasing.
     pub edges: Vec<f64>,
@@ -29,7 +29,7 @@ pub struct BinnedBars {
     pub values: Vec<f64>,
     /// Whether the bins lie on a logarithmic axis.
     pub log: bool,
-    /// A sentence about them.
+    /// The sentence below the plot.
     pub note: String,
 }
 
@@ -53,10 +53,10 @@ pub fn bar_panels(title: &str, panels: &[BinnedBars], is_time: bool, note: &str)
 fn figure(bars: &BinnedBars) -> Result<Figure> {
     let mut scene = Scene::default();
     let header_end = frame::header(&mut scene, &bars.title, &[]);
-    let bottom = panel(&mut scene, header_end, &bars.y_title, bars, (PANEL_HEIGHT, false))?;
+    let bottom = panel(&mut scene, header_end, &bars.y_title, bars, PANEL_HEIGHT, false)?;
     frame::finish(&mut scene, bottom + frame::X_AXIS_HEIGHT - 4.0, std::slice::from_ref(&bars.note));
     let alt = format!("Bars of {} over {}. {}", bars.y_title, bars.x_title, bars.note);
-    Ok(Figure { name: file_stem("bars", &bars.title), title: bars.title.clone(), alt, scene })
+    Ok(Figure { name: file_stem(&["bars", &bars.title]), title: bars.title.clone(), alt, scene })
 }
 
 fn panels_figure(title: &str, panels: &[BinnedBars], is_time: bool, note: &str) -> Result<Figure> {
@@ -65,13 +65,13 @@ fn panels_figure(title: &str, panels: &[BinnedBars], is_time: bool, note: &str) 
     let mut y = frame::header(&mut scene, title, &[]);
     let mut bottom = y;
     for bars in panels {
-        bottom = panel(&mut scene, y, &bars.title, bars, (SMALL_PANEL_HEIGHT, is_time))?;
+        bottom = panel(&mut scene, y, &bars.title, bars, SMALL_PANEL_HEIGHT, is_time)?;
         y = bottom + PANEL_GAP;
     }
     frame::finish(&mut scene, bottom + frame::X_AXIS_HEIGHT - 4.0, &[note.to_string()]);
     let names: Vec<&str> = panels.iter().map(|bars| bars.title.as_str()).collect();
     let alt = format!("{title}: bars for {}. {note}", names.join(", "));
-    Ok(Figure { name: file_stem("bars", title), title: title.to_owned(), alt, scene })
+    Ok(Figure { name: file_stem(&["bars", title]), title: title.to_owned(), alt, scene })
 }
 
 /// Draws one axis of bars below `y`, with a text above it, and returns where it ends.
@@ -80,29 +80,27 @@ fn panel(
     y: f64,
     above: &str,
     bars: &BinnedBars,
-    (height, is_time): (f64, bool),
+    height: f64,
+    is_time: bool,
 ) -> Result<f64> {
     ensure!(!bars.values.is_empty(), "there is no value to draw");
     ensure!(bars.edges.len() == bars.values.len() + 1, "the edges do not fit the values");
     ensure!(bars.values.iter().all(|value| is_drawable(*value)), "a value cannot be drawn");
     let highest = bars.values.iter().copied().fold(0.0, f64::max);
     let lowest = bars.values.iter().copied().fold(0.0, f64::min);
-    let y_span = Span { lo: lowest * 1.1, hi: highest * 1.1 }.widened(0.0);
-    let y_axis = Axis::linear(above, y_span, if height < PANEL_HEIGHT { 4 } else { 5 });
-    let span = Span { lo: bars.edges[0], hi: bars.edges[bars.values.len()] };
+    let y_span = Extent { lo: lowest * 1.1, hi: highest * 1.1 }.widened(0.0);
+    let y_axis = PlotAxis::linear(above, y_span, if height < PANEL_HEIGHT { 4 } else { 5 });
+    let span = Extent { lo: bars.edges[0], hi: bars.edges[bars.values.len()] };
     let x_axis = if is_time {
-        Axis::time(&bars.x_title, span, 10)
+        PlotAxis::time(&bars.x_title, span, 10)
     } else if bars.log {
-        Axis::log(bars.x_title.as_str(), span)
+        PlotAxis::log(bars.x_title.as_str(), span)
     } else {
-        Axis::linear(bars.x_title.as_str(), span, 12)
+        PlotAxis::linear(bars.x_title.as_str(), span, 12)
     };
-    frame::y_title(scene, y, &y_axis);
-    let top = y + frame::Y_TITLE_HEIGHT;
-    let left = MARGIN + frame::label_width(&y_axis);
-    let panel = Panel { left, top, right: WIDTH - MARGIN, bottom: top + height };
+    let panel = Panel::below(scene, y, &y_axis, height, 0.0);
     frame::y_grid(scene, &panel, &y_axis);
-    let (x, y) = (x_axis.scale(panel.left, panel.right), y_axis.scale(panel.bottom, panel.top));
+    let PanelScales { x, y } = panel.scales(&x_axis, &y_axis);
     let colour = lighter(series_colour(0), 0.35);
     // Bars closer than two pixels would vanish behind the gaps between them.
     let gap = if (panel.right - panel.left) / bars.values.len() as f64 > 4.0 { 0.5 } else { 0.0 };

@@ -1,8 +1,8 @@
-//! The judged claims as a table that every format can set.
+//! The judged claims as a table that every format can render.
 
-use crate::compare::claims::{Judgement, Verdict};
-use crate::report::tables::{Cell, ReportTable, Row};
-use crate::report::text::number_like;
+use crate::compare::claims::{ClaimVerdict, Judgement};
+use crate::report::cells::{number_like, or_dash};
+use crate::report::tables::{ReportTable, TableCell, TableRow};
 use crate::text::{number, percent};
 
 /// One row for each claim: reported, accepted, reproduced, difference, runs, verdict.
@@ -15,9 +15,9 @@ pub fn table(judgements: &[Judgement]) -> ReportTable {
     }
 }
 
-fn row(judgement: &Judgement) -> Row {
+fn row(judgement: &Judgement) -> TableRow {
     let claim = &judgement.claim;
-    let mut verdict = Cell::from(judgement.verdict.title());
+    let mut verdict = TableCell::from(judgement.verdict.title());
     if judgement.is_known_miss() {
         verdict.marks.push("expected");
     } else if judgement.is_better_than_expected() {
@@ -29,15 +29,15 @@ fn row(judgement: &Judgement) -> Row {
         format!("{} of {}", judgement.runs, judgement.planned)
     };
     let cells = [
-        Cell::from(claim.name.clone()),
+        TableCell::from(claim.name.clone()),
         verdict,
-        claim.reported.map_or("-".to_string(), |value| value.to_string()).into(),
+        or_dash(claim.reported, |value| value.to_string()).into(),
         accepted(judgement).into(),
         reproduced(judgement).into(),
         difference(judgement).into(),
         runs.into(),
     ];
-    Row { cells: cells.to_vec(), winner: false, baseline: judgement.verdict == Verdict::NotRun }
+    TableRow { cells: cells.to_vec(), winner: false, baseline: judgement.verdict == ClaimVerdict::NotRun }
 }
 
 /// `± 4%`, `≤ 0.5`, `0.1 to 0.2`.
@@ -69,15 +69,15 @@ fn difference(judgement: &Judgement) -> String {
     if reference == 0.0 { number(difference) } else { percent(difference / reference.abs()) }
 }
 
-/// A sentence for each claim that was expected to fail, or that was not judged; the same reason is given once.
+/// A sentence for each reason why claims were expected to fail or were not judged, with the names of the claims.
 pub fn reasons(judgements: &[Judgement]) -> Vec<String> {
     let mut sentences: Vec<(String, Vec<&str>)> = Vec::new();
     for judgement in judgements {
         let sentence = match (judgement.verdict, &judgement.claim.reason, &judgement.note) {
-            (Verdict::NotRun, _, Some(note)) => format!("Not run: {note}"),
-            (Verdict::Refuted, Some(reason), _) => format!("Expected miss: {reason}"),
-            (Verdict::Reproduced, Some(_), _) => {
-                "Reproduced though a miss was expected: `expect` is out of date".to_string()
+            (ClaimVerdict::NotRun, _, Some(note)) => format!("Not run: {note}"),
+            (ClaimVerdict::Refuted, Some(reason), _) => format!("Expected miss: {reason}"),
+            (ClaimVerdict::Reproduced, Some(_), _) => {
+                "Reproduced although a miss was expected, so `expect` is out of date".to_string()
             }
             _ => continue,
         };

@@ -4,7 +4,7 @@ use plotters::style::RGBColor;
 
 use super::font::{self, Weight};
 use super::number;
-use super::scale::{Scale, Span, is_drawable};
+use super::scale::{Extent, PixelScale, is_drawable};
 use super::scene::{Align, Scene, TextStyle, text_extent};
 use super::theme::{BACKGROUND, INK, LABEL_SIZE, MUTED, lighter, series_colour};
 
@@ -57,13 +57,13 @@ impl Bar {
 }
 
 /// A bar that is drawn, with its value as it is printed.
-pub(super) struct Row<'a> {
+pub(super) struct BarRow<'a> {
     pub(super) bar: &'a Bar,
     pub(super) text: String,
 }
 
 /// The first bars, with values that line up in their decimals.
-pub(super) fn rows<'a>(finite: &[&'a Bar]) -> Vec<Row<'a>> {
+pub(super) fn rows<'a>(finite: &[&'a Bar]) -> Vec<BarRow<'a>> {
     let shown = &finite[..finite.len().min(MOST_BARS)];
     let units = number::column(shown.iter().map(|bar| bar.value), 4);
     shown
@@ -74,13 +74,13 @@ pub(super) fn rows<'a>(finite: &[&'a Bar]) -> Vec<Row<'a>> {
                 Some(spread) => unit.text_with_spread(bar.value, spread),
                 None => unit.text(bar.value),
             };
-            Row { bar, text }
+            BarRow { bar, text }
         })
         .collect()
 }
 
 /// Draws the bar from zero to its value, cut by a gap if it reaches beyond `span`, and its whisker.
-pub(super) fn draw_bar(scene: &mut Scene, bar: &Bar, y: f64, scale: &Scale, span: Span) {
+pub(super) fn draw_bar(scene: &mut Scene, bar: &Bar, y: f64, scale: &PixelScale, span: Extent) {
     let (zero, end) = (scale.at(0.0), scale.at(bar.value));
     let half = BAR_HEIGHT / 2.0;
     // A bar of no length still shows where its value lies.
@@ -104,13 +104,8 @@ pub(super) fn draw_bar(scene: &mut Scene, bar: &Bar, y: f64, scale: &Scale, span
 
 /// Writes the name of a bar up to `names_end`, and its value beyond its end on a patch that hides the lines
 /// behind it.
-pub(super) fn draw_texts(
-    scene: &mut Scene,
-    Row { bar, text }: &Row<'_>,
-    y: f64,
-    names_end: f64,
-    scale: &Scale,
-) {
+pub(super) fn draw_texts(scene: &mut Scene, row: &BarRow<'_>, y: f64, names_end: f64, scale: &PixelScale) {
+    let BarRow { bar, text } = row;
     let negative = bar.value < 0.0;
     let [low, high] = bar.ends().map(|value| scale.at(value));
     let (align, x) = if negative {

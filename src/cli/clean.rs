@@ -1,4 +1,4 @@
-//! `burstlab dataset clean`: a cleaned copy of a trace, by the rules of `[dataset.cleaning]`.
+//! `burstlab dataset clean`: writes a cleaned copy of a trace by the rules of `[dataset.cleaning]`.
 
 use std::path::PathBuf;
 
@@ -17,16 +17,16 @@ use crate::text::grouped;
 pub(super) struct CleanArgs {
     #[command(flatten)]
     source: SourceArgs,
-    /// The file to write: .csv, or .jsonl as Mooncake has it
+    /// The file to write: .csv, or .jsonl in the layout of Mooncake
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Keep requests without request or response tokens, which are dropped otherwise
+    /// Keep requests without request or response tokens, which are dropped by default
     #[arg(long)]
     keep_zero_tokens: bool,
-    /// How far apart requests with one timestamp are moved, never past the next timestamp; "none" moves none
+    /// Spread requests that share a timestamp by this step, never past the next timestamp; "none" leaves them
     #[arg(long, value_name = "STEP", default_value = "1ms")]
     spread_duplicate_timestamps: String,
-    /// How it is told
+    /// Output format
     #[arg(long, value_enum, default_value = "human")]
     format: OutputFormat,
 }
@@ -37,29 +37,28 @@ pub(super) fn clean(args: &CleanArgs, console: Console) -> anyhow::Result<()> {
         Some("jsonl") => CleanFile::JsonLines,
         _ => {
             return Err(usage(format!(
-                "the name of {} says no format; let it end in .csv or .jsonl",
+                "cannot tell the format of {} from its name; let it end in .csv or .jsonl",
                 args.out.display()
             )));
         }
     };
     let rules = rules(args)?;
     let (path, trace) = args.source.read()?;
-    let dropped = match &trace {
-        Trace::Requests(requests) if rules.cleaning.drop_zero_tokens => dropped(requests),
-        _ => Dropped::default(),
+    let numeric_table = || {
+        usage(format!("{} is a numeric table, which has no tokens and no arrivals to clean", path.display()))
     };
+    let Trace::Requests(requests) = &trace else { return Err(numeric_table()) };
+    let dropped = if rules.cleaning.drop_zero_tokens { dropped(requests) } else { Dropped::default() };
     let (cleaned, removed) =
         slice(&trace, &rules).map_err(|error| usage(format!("{}; {}", error.message, error.help)))?;
-    let Trace::Requests(cleaned) = cleaned.into_owned() else {
-        return Err(usage("a numeric table has no tokens and no arrivals to clean".to_string()));
-    };
+    let Trace::Requests(cleaned) = cleaned.into_owned() else { return Err(numeric_table()) };
     let mut text = Vec::new();
     write_requests(&cleaned, file, &mut text)?;
     write_whole(&args.out, &text)?;
     match args.format {
         OutputFormat::Human => {
-            let told = told(&path.display().to_string(), args, cleaned.len(), &removed, &dropped);
-            console.result(&told);
+            let source = path.display().to_string();
+            console.result(&summary(&source, args, cleaned.len(), &removed, &dropped));
         }
         OutputFormat::Json => console.result(
             &json!({
@@ -81,31 +80,22 @@ fn rules(args: &CleanArgs) -> anyhow::Result<DatasetSpec> {
             usage(format!("--spread-duplicate-timestamps {step}: {error}; give \"1ms\" or \"none\""))
         })?),
     };
-    Ok(DatasetSpec {
-        source: String::new(),
-        start: None,
-        end: None,
-        max_rows: None,
-        latest_rows: None,
-        llms: None,
-        log_types: None,
-        columns: None,
-        cleaning: CleaningSpec {
-            drop_zero_tokens: !args.keep_zero_tokens,
-            spread_duplicate_timestamps: spread,
-            clip_quantile: None,
-        },
-    })
+    let cleaning = CleaningSpec {
+        drop_zero_tokens: !args.keep_zero_tokens,
+        spread_duplicate_timestamps: spread,
+        clip_quantile: None,
+    };
+    Ok(DatasetSpec::whole(String::new(), None, cleaning))
 }
 
-fn told(source: &str, args: &CleanArgs, written: usize, removed: &Removed, dropped: &Dropped) -> String {
+fn summary(source: &str, args: &CleanArgs, written: usize, removed: &Removed, dropped: &Dropped) -> String {
     let line = |count: usize, what: &str| format!("{:>12} {what}", grouped(count as u64));
     [
         line(removed.read, &format!("requests read from {source}")),
         line(dropped.no_tokens, "dropped: neither request nor response tokens"),
         line(dropped.no_response_tokens, "dropped: no response token"),
         line(dropped.no_request_tokens, "dropped: no request token"),
-        line(removed.spread, "timestamps moved, since they repeated the one before"),
+        line(removed.spread, "timestamps moved, since they equalled the previous one"),
         line(written, &format!("requests written to {}", args.out.display())),
     ]
     .join("\n")

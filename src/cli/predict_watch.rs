@@ -1,4 +1,4 @@
-//! `burstlab predict --watch`: a forecast after each new step of a trace that grows.
+//! `burstlab predict --watch`: a forecast after each new step of a growing trace.
 
 use std::io::ErrorKind;
 
@@ -6,15 +6,21 @@ use super::console::Console;
 use super::exit_code::Exit;
 use super::predict::PredictArgs;
 use crate::dataset::{PrepareError, RowReader, TraceError};
-use crate::predict::{Document, Event, Lines, SavedModel, Watch};
+use crate::predict::{ForecastDocument, LineEvent, LineReader, SavedModel, Watch};
 use crate::system::interrupt;
+use crate::text::counted;
 
-/// Lines are handed over when so many bytes have come together, or when there is nothing left to read.
+/// Forecasts are written once they fill this many bytes, or when there is nothing left to read.
 const BLOCK: usize = 1 << 16;
 
-pub(super) fn follow(args: &PredictArgs, model: &SavedModel, console: Console) -> anyhow::Result<Exit> {
+pub(super) fn predict_watch(
+    args: &PredictArgs,
+    model: &SavedModel,
+    console: Console,
+) -> anyhow::Result<Exit> {
     interrupt::end_at_once(move || console.finish_lines(), Exit::Interrupted as u8)?;
-    let mut lines = if args.reads_input() { Lines::of_input() } else { Lines::of_growing(&args.trace)? };
+    let mut lines =
+        if args.reads_input() { LineReader::of_input() } else { LineReader::of_growing(&args.trace)? };
     let mut follower = Follower {
         name: if args.reads_input() {
             "standard input".to_string()
@@ -24,66 +30,66 @@ pub(super) fn follow(args: &PredictArgs, model: &SavedModel, console: Console) -
         model,
         watch: model.watch(args.steps as usize),
         reader: None,
-        speaks: args.reads_input() || args.from_start,
+        forecasts: args.reads_input() || args.from_start,
         replaced: false,
-        printed: Vec::with_capacity(2 * BLOCK),
+        unwritten: Vec::with_capacity(2 * BLOCK),
     };
     let horizon = model.saved().spec.task.horizon();
     if model.offsets().is_some() && args.steps as usize > horizon {
         console.note(&format!(
-            "no interval beyond step {horizon}: forecasts that are fed back have some only without --watch, from a backtest"
+            "no intervals beyond step {horizon}: those of later steps come from a backtest, which --watch does not run"
         ));
     }
     loop {
         let event = lines.next_event()?;
-        if event == Event::Dry {
+        if event == LineEvent::CaughtUp {
             follower.caught_up(console)?;
         }
-        if matches!(event, Event::Dry | Event::End) || follower.printed.len() >= BLOCK {
-            match console.lines(&follower.printed) {
-                // Whoever read the forecasts has closed the pipe, as `head` does: it has all it wants.
+        if matches!(event, LineEvent::CaughtUp | LineEvent::End) || follower.unwritten.len() >= BLOCK {
+            match console.lines(&follower.unwritten) {
+                // A reader that has closed the pipe, as `head` does, needs nothing more.
                 Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(Exit::Ok),
                 written => written?,
             }
-            follower.printed.clear();
+            follower.unwritten.clear();
         }
         match event {
-            Event::Line(line) => {
+            LineEvent::Line(line) => {
                 let number = lines.number();
                 match follower.line(lines.text(line), number) {
                     Err(error) if args.skip_bad_rows && is_bad_row(&error) => {
                         console.note(&format!("skipped: {error:#}"));
                     }
                     done => done.inspect_err(|_| {
-                        // What was forecast before the fault is not lost; a closed pipe is no worse than the fault.
-                        let _ = console.lines(&follower.printed);
+                        // Forecasts before the bad row are written too; the bad row is reported even if that fails.
+                        let _ = console.lines(&follower.unwritten);
                     })?,
                 }
             }
-            Event::Dry => {}
-            Event::Replaced => {
+            LineEvent::CaughtUp => {}
+            LineEvent::Replaced => {
                 console.note(&format!(
-                    "{}: the file was cut short or replaced; reading its beginning",
+                    "{}: the file was cut short or replaced; reading it from the beginning",
                     follower.name
                 ));
                 follower.replaced = true;
             }
-            Event::End => return follower.end(console),
+            LineEvent::End => return follower.end(console),
         }
     }
 }
 
-/// A row that is malformed, below a header that is not.
+/// Whether the error is a malformed row below a sound header.
 fn is_bad_row(error: &anyhow::Error) -> bool {
     error.downcast_ref::<BadRow>().is_some()
 }
 
-/// A malformed row; the next one may be sound.
+/// A malformed row, which does not affect the following rows.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct BadRow(TraceError);
 
-/// The first line that is not blank need not be line 1.
+/// The error with its line: the first line that is not blank need not be line 1.
 fn at_line(error: PrepareError, number: usize) -> PrepareError {
     match error {
         PrepareError::Trace(fault) => PrepareError::Trace(TraceError { line: Some(number), ..fault }),
@@ -96,12 +102,12 @@ struct Follower<'a> {
     model: &'a SavedModel,
     watch: Watch<'a>,
     reader: Option<RowReader>,
-    /// Whether steps are forecast from; the rows that a file holds at first are the history only.
-    speaks: bool,
-    /// Whether the next line is the first one of another file.
+    /// Whether steps are followed by a forecast; the rows that the file has at first only serve as history.
+    forecasts: bool,
+    /// Whether the next line is the first of another file.
     replaced: bool,
-    /// Forecasts that are not handed over yet.
-    printed: Vec<u8>,
+    /// Forecasts that are not written yet.
+    unwritten: Vec<u8>,
 }
 
 impl Follower<'_> {
@@ -131,20 +137,24 @@ impl Follower<'_> {
             return Ok(());
         }
         let Some(row) = reader.read(text, number).map_err(BadRow)? else { return Ok(()) };
-        let (speaks, model, printed) = (self.speaks, self.model, &mut self.printed);
-        self.watch.push(row, &mut |watch| if speaks { print(watch, model, printed) } else { Ok(()) })
+        let (forecasts, model, unwritten) = (self.forecasts, self.model, &mut self.unwritten);
+        self.watch.push(row, &mut |watch| if forecasts { forecast(watch, model, unwritten) } else { Ok(()) })
     }
 
-    /// The rows that the file held are read: what follows them is the first forecast.
+    /// The rows that the file had at first are read, and the first forecast follows them.
     fn caught_up(&mut self, console: Console) -> anyhow::Result<()> {
-        if self.speaks || self.reader.is_none() {
+        if self.forecasts || self.reader.is_none() {
             return Ok(());
         }
-        self.speaks = true;
-        match self.watch.lacking() {
-            0 => print(&self.watch, self.model, &mut self.printed),
+        self.forecasts = true;
+        match self.watch.missing_steps() {
+            0 => forecast(&self.watch, self.model, &mut self.unwritten),
             steps => {
-                console.note(&format!("{}: the first forecast follows after {steps} more steps", self.name));
+                console.note(&format!(
+                    "{}: the first forecast follows after {}",
+                    self.name,
+                    counted(steps, "more step")
+                ));
                 Ok(())
             }
         }
@@ -152,13 +162,13 @@ impl Follower<'_> {
 
     fn end(&self, console: Console) -> anyhow::Result<Exit> {
         match &self.reader {
-            None => anyhow::bail!("{}: there is no trace: not even a header", self.name),
-            Some(_) if self.watch.lacking() > 0 => {
+            None => anyhow::bail!("{}: the trace is empty; it needs at least a header", self.name),
+            Some(_) if self.watch.missing_steps() > 0 => {
                 console.note(&format!(
-                    "{}: {} more steps were needed for a forecast: the model looks back {}",
+                    "{}: the trace ended {} before the first forecast; the model looks back {}",
                     self.name,
-                    self.watch.lacking(),
-                    self.model.lookback()
+                    counted(self.watch.missing_steps(), "step"),
+                    counted(self.model.lookback(), "step")
                 ));
             }
             Some(_) => {}
@@ -167,10 +177,11 @@ impl Follower<'_> {
     }
 }
 
-fn print(watch: &Watch<'_>, model: &SavedModel, printed: &mut Vec<u8>) -> anyhow::Result<()> {
+/// Appends the forecast after the last known step, as a line of JSON.
+fn forecast(watch: &Watch<'_>, model: &SavedModel, unwritten: &mut Vec<u8>) -> anyhow::Result<()> {
     if let Some(forecast) = watch.forecast() {
-        serde_json::to_writer(&mut *printed, &Document { model, forecast: &forecast })?;
-        printed.push(b'\n');
+        serde_json::to_writer(&mut *unwritten, &ForecastDocument { model, forecast: &forecast })?;
+        unwritten.push(b'\n');
     }
     Ok(())
 }

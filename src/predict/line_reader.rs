@@ -1,4 +1,4 @@
-//! The lines of standard input, or of a file that grows, is cut short or is put in place of another.
+//! Reads lines from standard input, or from a file that may grow, be cut short or be replaced.
 
 use std::fs::File;
 use std::io::{Read, Seek, Stdin};
@@ -9,119 +9,120 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-/// Bytes that are asked for at once.
+/// Bytes of one read.
 const CHUNK: usize = 1 << 16;
-/// A line this long is no row of a trace.
+/// A longer line cannot be a row of a trace.
 const LONGEST_LINE: usize = 1 << 20;
-/// Time between two looks at a file that has nothing new.
+/// Time between two polls of a file without new bytes.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// What comes next.
+/// The next event of a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Event {
-    /// A line, to be asked of [`Lines::text`]. Of a file that grows a line is only given with its line end.
+pub enum LineEvent {
+    /// A line, whose bytes [`LineReader::text`] returns. A line of a growing file is only complete with its line end.
     Line(Range<usize>),
-    /// Everything that is there has been given; the next call waits for more.
-    Dry,
-    /// The file was cut short, or another one stands in its place, which is read from its beginning.
+    /// Everything available has been returned; the next call waits for more.
+    CaughtUp,
+    /// The file was cut short or replaced by another; it is now read from the beginning.
     Replaced,
     /// Standard input ended.
     End,
 }
 
-/// Lines that are read as they come.
-pub struct Lines {
-    source: Source,
+/// Reads lines as they arrive.
+pub struct LineReader {
+    source: LineSource,
     buffer: Vec<u8>,
-    /// Where the next line begins, and how far it was searched for its end.
+    /// Where the next line begins.
     start: usize,
+    /// How far it was searched for its end.
     searched: usize,
-    /// Number of the last given line, counted from 1.
+    /// Number of the last returned line, counted from 1.
     line: usize,
-    /// Whether [`Event::Dry`] was said of what is there.
-    said: bool,
+    /// Whether [`LineEvent::CaughtUp`] was returned since the last read.
+    caught_up: bool,
 }
 
-enum Source {
+enum LineSource {
     Input(Stdin),
     Growing { path: PathBuf, file: File },
 }
 
-impl Lines {
-    /// The lines of standard input, to its end.
+impl LineReader {
+    /// Reads standard input to its end.
     pub fn of_input() -> Self {
-        Self::new(Source::Input(std::io::stdin()))
+        Self::new(LineSource::Input(std::io::stdin()))
     }
 
-    /// The lines of a file, without end.
+    /// Reads a file and waits for more at its end.
     ///
     /// # Errors
     /// A file that cannot be opened.
     pub fn of_growing(path: &Path) -> anyhow::Result<Self> {
         let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-        Ok(Self::new(Source::Growing { path: path.to_path_buf(), file }))
+        Ok(Self::new(LineSource::Growing { path: path.to_path_buf(), file }))
     }
 
-    fn new(source: Source) -> Self {
-        Self { source, buffer: Vec::new(), start: 0, searched: 0, line: 0, said: false }
+    fn new(source: LineSource) -> Self {
+        Self { source, buffer: Vec::new(), start: 0, searched: 0, line: 0, caught_up: false }
     }
 
-    /// Number of the last given line, counted from 1.
+    /// Number of the last returned line, counted from 1.
     pub fn number(&self) -> usize {
         self.line
     }
 
-    /// The bytes of a line that was just given, without its line end.
+    /// The bytes of the line that was just returned, without its line end.
     pub fn text(&self, line: Range<usize>) -> &[u8] {
         &self.buffer[line]
     }
 
-    /// The next event; waits for it once [`Event::Dry`] was given.
+    /// The next event; waits for one after [`LineEvent::CaughtUp`].
     ///
     /// # Errors
-    /// Input that cannot be read, or a line without end.
-    pub fn next_event(&mut self) -> anyhow::Result<Event> {
+    /// Input that cannot be read, or a line without an end.
+    pub fn next_event(&mut self) -> anyhow::Result<LineEvent> {
         loop {
             if let Some(at) = memchr::memchr(b'\n', &self.buffer[self.searched..]) {
                 let line = self.start..self.searched + at;
                 (self.start, self.searched) = (line.end + 1, line.end + 1);
                 self.line += 1;
-                return Ok(Event::Line(line));
+                return Ok(LineEvent::Line(line));
             }
             self.searched = self.buffer.len();
-            // Standard input may hold the next read up for long; of a file one has only seen all when nothing more comes.
-            if !self.said && matches!(self.source, Source::Input(_)) {
-                self.said = true;
-                return Ok(Event::Dry);
+            // The next read of standard input may block for long. A file is only read to its end when a read returns nothing.
+            if !self.caught_up && matches!(self.source, LineSource::Input(_)) {
+                self.caught_up = true;
+                return Ok(LineEvent::CaughtUp);
             }
             if self.buffer.len() - self.start > LONGEST_LINE {
                 bail!(
-                    "line {} has more than {LONGEST_LINE} bytes and no end: this is no trace",
+                    "line {} has more than {LONGEST_LINE} bytes and no end, so this is not a trace",
                     self.line + 1
                 );
             }
             if self.read()? > 0 {
-                self.said = false;
+                self.caught_up = false;
                 continue;
             }
-            if !self.said {
-                self.said = true;
-                return Ok(Event::Dry);
+            if !self.caught_up {
+                self.caught_up = true;
+                return Ok(LineEvent::CaughtUp);
             }
             match &mut self.source {
-                Source::Input(_) if self.start < self.buffer.len() => {
-                    // The last line of what ends may lack its line end, as in any file.
+                LineSource::Input(_) if self.start < self.buffer.len() => {
+                    // The last line may lack its line end, as in any file.
                     let line = self.start..self.buffer.len();
                     self.start = line.end;
                     self.line += 1;
-                    return Ok(Event::Line(line));
+                    return Ok(LineEvent::Line(line));
                 }
-                Source::Input(_) => return Ok(Event::End),
-                Source::Growing { path, file } => {
+                LineSource::Input(_) => return Ok(LineEvent::End),
+                LineSource::Growing { path, file } => {
                     if replaced(path, file)? {
                         self.buffer.clear();
-                        (self.start, self.searched, self.line, self.said) = (0, 0, 0, false);
-                        return Ok(Event::Replaced);
+                        (self.start, self.searched, self.line, self.caught_up) = (0, 0, 0, false);
+                        return Ok(LineEvent::Replaced);
                     }
                     std::thread::sleep(PAUSE);
                 }
@@ -129,7 +130,7 @@ impl Lines {
         }
     }
 
-    /// Reads what is there, and no more than a chunk; waits only on standard input.
+    /// Reads at most a chunk of what is available; only standard input blocks.
     fn read(&mut self) -> anyhow::Result<usize> {
         self.buffer.drain(..self.start);
         self.searched -= self.start;
@@ -137,8 +138,8 @@ impl Lines {
         let kept = self.buffer.len();
         self.buffer.resize(kept + CHUNK, 0);
         let read = match &mut self.source {
-            Source::Input(input) => input.read(&mut self.buffer[kept..]),
-            Source::Growing { file, .. } => file.read(&mut self.buffer[kept..]),
+            LineSource::Input(input) => input.read(&mut self.buffer[kept..]),
+            LineSource::Growing { file, .. } => file.read(&mut self.buffer[kept..]),
         };
         let read = match read {
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => Ok(0),
@@ -149,7 +150,7 @@ impl Lines {
     }
 }
 
-/// Whether a file was cut short or replaced; it then stands at its beginning. One that is gone may come again.
+/// Whether a file was cut short or replaced, in which case it is rewound. A missing file may reappear.
 fn replaced(path: &Path, file: &mut File) -> anyhow::Result<bool> {
     let failed = || format!("cannot read {}", path.display());
     let own = file.metadata().with_context(failed)?;
@@ -172,15 +173,15 @@ mod tests {
 
     use super::*;
 
-    /// All lines up to the next dry spell, and what came before it else.
-    fn drained(lines: &mut Lines) -> Vec<String> {
+    /// All lines until the reader has caught up.
+    fn drained(lines: &mut LineReader) -> Vec<String> {
         let mut found = Vec::new();
         loop {
             match lines.next_event().unwrap() {
-                Event::Line(line) => found.push(String::from_utf8(lines.text(line).to_vec()).unwrap()),
-                Event::Replaced => found.push("(replaced)".to_string()),
-                Event::Dry if found.is_empty() => {}
-                Event::Dry | Event::End => return found,
+                LineEvent::Line(line) => found.push(String::from_utf8(lines.text(line).to_vec()).unwrap()),
+                LineEvent::Replaced => found.push("(replaced)".to_string()),
+                LineEvent::CaughtUp if found.is_empty() => {}
+                LineEvent::CaughtUp | LineEvent::End => return found,
             }
         }
     }
@@ -190,7 +191,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("rows.csv");
         std::fs::write(&path, "a\nb").unwrap();
-        let mut lines = Lines::of_growing(&path).unwrap();
+        let mut lines = LineReader::of_growing(&path).unwrap();
         assert_eq!(drained(&mut lines), ["a"]);
         File::options().append(true).open(&path).unwrap().write_all(b"c\nd\ne").unwrap();
         assert_eq!(drained(&mut lines), ["bc", "d"]);
@@ -209,7 +210,7 @@ mod tests {
         let path = folder.path().join("rows.csv");
         let long = "x".repeat(3 * CHUNK + 7);
         std::fs::write(&path, format!("{long}\nb\n")).unwrap();
-        let mut lines = Lines::of_growing(&path).unwrap();
+        let mut lines = LineReader::of_growing(&path).unwrap();
         assert_eq!(drained(&mut lines), [long, "b".to_string()]);
         std::fs::write(&path, vec![b'x'; 2 * LONGEST_LINE]).unwrap();
         let endless = lines.next_event().unwrap_err();

@@ -1,0 +1,173 @@
+//! The experiments of a command line, each planned, with the slots that this machine has for it.
+
+use std::path::{Path, PathBuf};
+
+use walkdir::WalkDir;
+
+use super::console::Console;
+use super::run::{Engine, RunArgs};
+use super::usage;
+use crate::dataset::{Loader, find_source};
+use crate::engine::Sweep;
+use crate::spec::{Bytes, Experiment, SlurmSpec};
+use crate::system::device::{DeviceRequest, Machine, Placement};
+use crate::system::memory;
+use crate::text::counted;
+
+/// The experiments of a command line.
+pub(super) struct Plans {
+    /// Those that can run, in the order of their files.
+    pub planned: Vec<PlannedExperiment>,
+    /// Those of a folder whose data are not on this machine.
+    pub skipped: Vec<Experiment>,
+}
+
+/// Reads and plans everything before anything runs: a mistake in the last file must not cost a night.
+pub(super) fn plan_all(args: &RunArgs, console: Console) -> anyhow::Result<Plans> {
+    let from_folder = args.paths.iter().any(|path| path.is_dir());
+    let mut plans = Plans { planned: Vec::new(), skipped: Vec::new() };
+    let mut loader = if args.dry_run { Loader::sharing() } else { Loader::keeping() };
+    for file in experiment_files(&args.paths)? {
+        let experiment = Experiment::load(&file, &args.overrides)?;
+        if from_folder && let Err(missing) = find_source(&experiment.spec.dataset.source) {
+            console.note(&format!("skipped {}: {}; {}", file.display(), missing.message, missing.help));
+            plans.skipped.push(experiment);
+            continue;
+        }
+        refuse_same_name(&plans.planned, &experiment, &file)?;
+        plans.planned.push(PlannedExperiment::new(experiment, args, &mut loader)?);
+    }
+    if let Some(error) = loader.unkept() {
+        console
+            .note(&format!("prepared data cannot be cached, so every worker prepares them again: {error:#}"));
+    }
+    Ok(plans)
+}
+
+/// Two experiments of one name would overwrite each other's report.
+fn refuse_same_name(
+    planned: &[PlannedExperiment],
+    experiment: &Experiment,
+    file: &Path,
+) -> anyhow::Result<()> {
+    let name = &experiment.spec.name;
+    match planned.iter().find(|other| other.sweep.experiment.spec.name == *name) {
+        Some(other) => Err(usage(format!(
+            "{} and {} are both named `{name}` and would overwrite each other's report; rename one",
+            other.sweep.experiment.source.path,
+            file.display()
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// One planned experiment.
+pub(super) struct PlannedExperiment {
+    /// The experiment with its whole plan, even where only a part of it is requested.
+    pub sweep: Sweep,
+    /// One placement for each slot; empty where another machine runs the plan.
+    pub slots: Vec<Placement>,
+    /// Device class of the runs: `cpu`, `cuda` or `wgpu`.
+    pub class: &'static str,
+    /// Why there are fewer slots than the cores or GPUs would allow, if so.
+    pub memory_note: Option<String>,
+}
+
+impl PlannedExperiment {
+    /// Plans an experiment for the requested engine.
+    fn new(experiment: Experiment, args: &RunArgs, loader: &mut Loader) -> anyhow::Result<Self> {
+        let scheduler = &experiment.spec.scheduler;
+        let divided = args.is_partial() || (args.engine == Engine::Slurm && scheduler.slurm.parts > 1);
+        if divided && let Some(reason) = experiment.indivisible() {
+            return Err(usage(format!(
+                "the plan of `{}` cannot be divided: {reason}; run it whole, on one machine or with \
+                 scheduler.slurm.parts = 1",
+                experiment.spec.name
+            )));
+        }
+        let device = args.device.as_deref().unwrap_or(&scheduler.device);
+        let request = DeviceRequest::parse(device)
+            .map_err(|message| usage(format!("{message}; give auto, cpu, cuda, cuda:0 or wgpu")))?;
+        if args.engine == Engine::Slurm {
+            let class = class_elsewhere(request, &scheduler.slurm);
+            let sweep = Sweep::new(experiment, loader, class)?;
+            return Ok(Self { sweep, slots: Vec::new(), class, memory_note: None });
+        }
+        let machine = Machine::detect();
+        let mut slots = machine
+            .slots(request, scheduler.threads_per_run, scheduler.runs_per_gpu)
+            .map_err(|error| usage(error.to_string()))?;
+        if let Some(wanted) = args.slots {
+            slots = slots.iter().copied().cycle().take(usize::from(wanted)).collect();
+        }
+        let memory_note = match scheduler.memory_per_run {
+            Some(each) => limit_by_memory(&mut slots, each)?,
+            None => None,
+        };
+        let class = slots[0].class();
+        let sweep = Sweep::new(experiment, loader, class)?;
+        Ok(Self { sweep, slots, class, memory_note })
+    }
+}
+
+/// The device class on other machines: `auto` means the GPUs that the cluster's jobs request, if they request any.
+fn class_elsewhere(request: DeviceRequest, slurm: &SlurmSpec) -> &'static str {
+    match request {
+        DeviceRequest::Cuda(_) => "cuda",
+        DeviceRequest::Auto if slurm.gpus > 0 => "cuda",
+        DeviceRequest::Cpu | DeviceRequest::Auto => "cpu",
+        DeviceRequest::Wgpu => "wgpu",
+    }
+}
+
+/// Reduces the slots to as many as there is memory for, and returns a note where that is fewer or unknown.
+fn limit_by_memory(slots: &mut Vec<Placement>, each: Bytes) -> anyhow::Result<Option<String>> {
+    let Some(available) = memory::available_bytes().map(Bytes) else {
+        return Ok(Some(format!(
+            "the available memory is unknown on this system: {} concurrent runs may use {each} each",
+            slots.len()
+        )));
+    };
+    let fitting = usize::try_from(available.0 / each.0).unwrap_or(usize::MAX);
+    if fitting == 0 {
+        return Err(usage(format!(
+            "no run fits into memory: scheduler.memory_per_run is {each}, but only {} are available; free some memory, or \
+             lower scheduler.memory_per_run",
+            available.rounded()
+        )));
+    }
+    let wanted = slots.len();
+    slots.truncate(fitting);
+    Ok((fitting < wanted).then(|| {
+        format!(
+            "memory suffices for {} at once, not {wanted}: each may use {each}, and {} are available",
+            counted(fitting, "run"),
+            available.rounded()
+        )
+    }))
+}
+
+/// The given files, and every `.toml` file below a given folder, in the order of their names.
+fn experiment_files(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            let mut found = Vec::new();
+            for entry in WalkDir::new(path).sort_by_file_name() {
+                let entry = entry?;
+                if entry.file_type().is_file() && entry.path().extension().is_some_and(|end| end == "toml") {
+                    found.push(entry.into_path());
+                }
+            }
+            if found.is_empty() {
+                return Err(usage(format!("there is no .toml file below {}", path.display())));
+            }
+            files.extend(found);
+        } else if path.is_file() {
+            files.push(path.clone());
+        } else {
+            return Err(usage(format!("there is no experiment file {}", path.display())));
+        }
+    }
+    Ok(files)
+}

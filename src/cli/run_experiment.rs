@@ -1,0 +1,203 @@
+//! How `burstlab run` runs one planned experiment: record the plan, run what is left, judge the claims, write the report.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use serde_json::json;
+
+use super::OutputFormat;
+use super::console::Console;
+use super::planned_experiment::PlannedExperiment;
+use super::run::RunArgs;
+use super::run_output::{note_outcome, opening, print_outcome, print_partial_outcome};
+use crate::compare::Comparison;
+use crate::compare::claims::{self, Judgement};
+use crate::engine::local::{Budget, DispatchOptions, Dispatcher, Summary};
+use crate::files;
+use crate::report::claims::claims_text;
+use crate::report::{self, PlotSet};
+use crate::spec::{Experiment, SearchSpec, Strategy};
+use crate::store::{PlanRecord, Store, results_folder};
+use crate::text::counted;
+
+/// The outcome of one experiment.
+pub(super) struct ExperimentOutcome {
+    pub(super) summary: Summary,
+    /// Whether a claim was refuted that was not expected to be.
+    pub(super) refuted: bool,
+}
+
+/// Runs what is left of an experiment, then judges its claims and writes its report.
+pub(super) fn run_experiment(
+    planned: &mut PlannedExperiment,
+    args: &RunArgs,
+    budget: Budget,
+    console: Console,
+) -> anyhow::Result<ExperimentOutcome> {
+    let results = results_folder();
+    let name = planned.sweep.experiment.spec.name.clone();
+    let mut store = Store::open(&results)?;
+    recover(&mut store, &results, &name, console)?;
+    note_other_file(&mut store, &planned.sweep.experiment, console);
+    let _search_lock = lock_search(&planned.sweep.experiment.spec.search, &results, &name)?;
+    planned.sweep.replay(&mut store)?;
+    store.record_plan(&PlanRecord {
+        experiment: &planned.sweep.experiment,
+        plan: planned.sweep.plan(),
+        device_class: planned.class,
+        command: &command_line(),
+    })?;
+    let runs = planned.sweep.runs();
+    let requested: Vec<usize> = (0..runs.len()).filter(|&run| args.holds(&runs[run])).collect();
+    let is_left = |&run: &usize| args.force || !planned.sweep.is_finished(run, &results);
+    let left: Vec<usize> = requested.iter().copied().filter(is_left).collect();
+    if let Some(partition) = args.partition {
+        console.note(&format!(
+            "{name}: partition {partition} has {} of {} runs",
+            requested.len(),
+            runs.len()
+        ));
+    }
+    let all_slots = planned.slots.len();
+    let slots = if planned.sweep.is_complete() { all_slots.min(left.len()) } else { all_slots };
+    if let Some(opening) = opening(&planned.sweep, requested.len(), left.len(), slots) {
+        console.note(&format!("{name}: {opening}"));
+    }
+    if let (Some(note), false) = (&planned.memory_note, left.is_empty()) {
+        console.note(&format!("{name}: {note}"));
+    }
+    let options = dispatch_options(planned, args, budget, &results);
+    let mut progress = console.sweep(left.len(), slots);
+    let summary = Dispatcher::new(&mut store, options, &mut planned.sweep, &left, &mut progress)?.run()?;
+    let wall_s = progress.finish();
+    note_outcome(&name, &summary, wall_s, console);
+    if args.is_partial() {
+        print_partial_outcome(&name, args, &summary, wall_s, requested.len(), console);
+        store.close()?;
+        // Claims and the report need the other parts too, which only the merged store has.
+        return Ok(ExperimentOutcome { summary, refuted: false });
+    }
+    judge_claims(&mut store, &name)?;
+    // The report is read through a connection of its own, so that it sees what every reader sees.
+    store.close()?;
+    let comparison = Comparison::read(&mut Store::open_read_only(&results)?, &results, &name)?;
+    let written = report::write(&comparison, &results, PlotSet::Full)?;
+    print_outcome(planned, &summary, wall_s, &comparison, &written, args.format, console);
+    let refuted = comparison.claims.iter().any(Judgement::is_surprise);
+    Ok(ExperimentOutcome { summary, refuted })
+}
+
+/// Records the claims of an experiment whose data are missing, and prints them as not run.
+pub(super) fn record_skipped(
+    experiment: &Experiment,
+    args: &RunArgs,
+    console: Console,
+) -> anyhow::Result<()> {
+    if experiment.spec.claims.is_empty() {
+        return Ok(());
+    }
+    let name = &experiment.spec.name;
+    let mut store = Store::open(&results_folder())?;
+    store.record_experiment(experiment, &command_line())?;
+    let judgements = judge_claims(&mut store, name)?;
+    store.close()?;
+    match args.format {
+        OutputFormat::Human => console.result(&format!("{name}\n{}", claims_text(&judgements))),
+        OutputFormat::Json => {
+            let claims = claims::to_json(&judgements);
+            console.result(&json!({ "experiment": name, "skipped": true, "claims": claims }).to_string());
+        }
+    }
+    Ok(())
+}
+
+/// Marks runs whose supervisor died as interrupted, and removes unfinished files.
+fn recover(store: &mut Store, results: &Path, name: &str, console: Console) -> anyhow::Result<()> {
+    let recovered = store.recover()?;
+    for folder in [results.join("runs"), results.join(name)] {
+        files::clear_drafts(&folder);
+    }
+    if recovered > 0 {
+        let (were, they) = if recovered == 1 { ("was", "it runs") } else { ("were", "they run") };
+        console.note(&format!(
+            "{} {were} interrupted earlier; {they} again where planned",
+            counted(recovered, "run")
+        ));
+    }
+    Ok(())
+}
+
+/// Notes that the last experiment of the same name came from another file.
+fn note_other_file(store: &mut Store, experiment: &Experiment, console: Console) {
+    let (name, path) = (&experiment.spec.name, &experiment.source.path);
+    if let Ok(before) = store.experiment(name)
+        && before.path != *path
+    {
+        console.note(&format!(
+            "`{name}` was last run from {}; its report and its rows in `runs` are now those of {path}",
+            before.path
+        ));
+    }
+}
+
+/// Judges the claims of an experiment and records the verdicts.
+fn judge_claims(store: &mut Store, name: &str) -> anyhow::Result<Vec<Judgement>> {
+    let judgements = claims::judge(store, name)?;
+    let records: Vec<_> = judgements.iter().map(Judgement::record).collect();
+    store.record_verdicts(name, &records)?;
+    Ok(judgements)
+}
+
+fn command_line() -> String {
+    std::env::args().collect::<Vec<_>>().join(" ")
+}
+
+/// Locks a search whose plan grows or whose runs are judged by each other: a second supervisor would grow a plan of its
+/// own. The lock ends with this process, however that ends.
+fn lock_search(search: &SearchSpec, results: &Path, name: &str) -> anyhow::Result<Option<File>> {
+    if search.strategy != Strategy::Tpe && search.pruner.is_none() {
+        return Ok(None);
+    }
+    let path = results.join(format!(".search-{name}.lock"));
+    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => bail!(
+            "another burstlab process is running the search `{name}`, whose runs depend on each other; wait for it or stop it"
+        ),
+        Err(TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("cannot lock {}", path.display()))
+        }
+    }
+}
+
+fn dispatch_options(
+    planned: &PlannedExperiment,
+    args: &RunArgs,
+    budget: Budget,
+    results: &Path,
+) -> DispatchOptions {
+    let spec = &planned.sweep.experiment.spec;
+    let git = |arguments: &[&str]| {
+        let output = std::process::Command::new("git").args(arguments).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
+    };
+    DispatchOptions {
+        experiment: spec.name.clone(),
+        selection: spec.search.objective.on_validation(),
+        results: results.to_path_buf(),
+        slots: planned.slots.clone(),
+        threads_per_run: spec.scheduler.threads_per_run,
+        timeout: spec.scheduler.timeout.map(|timeout| timeout.0),
+        grace: spec.scheduler.grace.0,
+        retries: spec.scheduler.retries,
+        backoff: spec.scheduler.backoff.0,
+        fail_fast: args.fail_fast,
+        forced: args.force,
+        budget,
+        // Of the repository of the current folder; unknown without git or outside of a repository.
+        git_commit: git(&["rev-parse", "HEAD"]),
+        git_dirty: git(&["status", "--porcelain"]).map(|changes| !changes.is_empty()),
+    }
+}
