@@ -1,6 +1,6 @@
 //! Files appear under their final name only when whole: whoever opens one sees the old one or the new one.
 
-use std::fs::{File, Permissions};
+use std::fs::{File, Permissions, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use anyhow::Context;
 use tempfile::TempDir;
 
-use crate::system::process::start_time;
+use crate::system::process::is_alive;
 
 /// Writes a file under a temporary name and renames it.
 ///
@@ -30,6 +30,7 @@ pub fn write_whole_with(
     let failed = || format!("cannot write {}", path.display());
     let folder = path.parent().with_context(failed)?;
     let mut draft = draft(0o666).tempfile_in(folder).with_context(failed)?;
+    let _held = hold(draft.path());
     write(draft.as_file_mut()).with_context(failed)?;
     draft.persist(path).map_err(|error| error.error).with_context(failed)?;
     Ok(())
@@ -45,6 +46,7 @@ pub fn replace_folder(place: &Path, files: &[(String, &[u8])]) -> anyhow::Result
     let failed = || format!("cannot replace {}", place.display());
     let parent = place.parent().with_context(failed)?;
     let fresh = draft(0o777).tempdir_in(parent).with_context(failed)?;
+    let _held = hold(fresh.path());
     for (name, bytes) in files {
         std::fs::write(fresh.path().join(name), bytes).with_context(failed)?;
     }
@@ -60,6 +62,7 @@ pub fn copy_folder(from: &Path, place: &Path) -> anyhow::Result<()> {
     let failed = || format!("cannot copy {} to {}", from.display(), place.display());
     let parent = place.parent().with_context(failed)?;
     let fresh = draft(0o777).tempdir_in(parent).with_context(failed)?;
+    let _held = hold(fresh.path());
     for entry in std::fs::read_dir(from).with_context(failed)? {
         let entry = entry.with_context(failed)?;
         if entry.file_type().with_context(failed)?.is_file() {
@@ -69,13 +72,48 @@ pub fn copy_folder(from: &Path, place: &Path) -> anyhow::Result<()> {
     install(fresh, place).with_context(failed)
 }
 
+/// Makes a file that this process has locked before others can see its name; the lock ends with the process, or when the
+/// file is closed.
+///
+/// # Errors
+/// A folder that cannot be written, a file of this name, or a file system without locks.
+pub fn create_locked(path: &Path) -> anyhow::Result<File> {
+    let failed = || format!("cannot write {}", path.display());
+    let folder = path.parent().with_context(failed)?;
+    let draft = draft(0o666).tempfile_in(folder).with_context(failed)?;
+    draft.as_file().lock().with_context(|| cannot_lock(path))?;
+    draft.persist_noclobber(path).map_err(|error| error.error).with_context(failed)
+}
+
+/// What to say of a lock that cannot be had.
+pub fn cannot_lock(path: &Path) -> String {
+    format!(
+        "cannot lock {}; burstlab knows by such locks who is at which run, so the results folder must be on a file \
+         system that has them: a local disk, or NFS with its lock service; set BURSTLAB_RESULTS to one",
+        path.display()
+    )
+}
+
+/// Locks a draft while it is written. Where that cannot be done (a file system without locks, or without locks on
+/// folders), the number in its name is all that tells whether its process lives.
+fn hold(draft: &Path) -> Option<File> {
+    let file = File::open(draft).ok()?;
+    file.try_lock_shared().ok()?;
+    Some(file)
+}
+
+/// Whether somebody is writing a draft: in another container that may be a process that looks dead from here.
+fn is_held(draft: &Path) -> bool {
+    File::open(draft).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
 /// Removes what processes that are gone left unfinished in a folder. Drafts of living ones stay.
 pub fn clear_drafts(folder: &Path) {
     let Ok(entries) = std::fs::read_dir(folder) else { return };
     for entry in entries.flatten() {
         let name = entry.file_name();
         let owner = name.to_str().and_then(|name| name.strip_prefix(DRAFT)?.split('-').next()?.parse().ok());
-        if owner.is_some_and(|pid| start_time(pid).is_none()) {
+        if owner.is_some_and(|pid| !is_alive(pid)) && !is_held(&entry.path()) {
             // What cannot be removed is in nobody's way: it is hidden, and has no final name.
             let _ = std::fs::remove_dir_all(entry.path()).or_else(|_| std::fs::remove_file(entry.path()));
         }
@@ -109,10 +147,17 @@ fn install(fresh: TempDir, place: &Path) -> std::io::Result<()> {
     }
 }
 
-/// Swaps two folders in one step.
+/// Swaps two folders in one step: `renameat2` on Linux, `renameatx_np` on macOS.
+#[cfg(any(target_os = "linux", target_os = "android", target_vendor = "apple"))]
 fn exchange(one: &Path, other: &Path) -> std::io::Result<()> {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     Ok(renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE)?)
+}
+
+/// Other systems cannot swap: the older folder steps aside first.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+fn exchange(_: &Path, _: &Path) -> std::io::Result<()> {
+    Err(ErrorKind::Unsupported.into())
 }
 
 /// Moves an older folder out of the way, on file systems that cannot swap.
@@ -211,5 +256,39 @@ mod tests {
         }
         clear_drafts(folder.path());
         assert!(!dead.exists() && living.exists());
+    }
+
+    #[test]
+    fn a_draft_that_somebody_holds_stays_although_its_process_looks_dead() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let draft = folder.path().join(format!("{DRAFT}{}-abc", child.id()));
+        child.wait().unwrap();
+        std::fs::create_dir(&draft).unwrap();
+        let held = hold(&draft);
+        assert!(held.is_some());
+        clear_drafts(folder.path());
+        assert!(draft.exists());
+        drop(held);
+        clear_drafts(folder.path());
+        assert!(!draft.exists());
+    }
+
+    #[test]
+    fn a_locked_file_is_locked_from_the_first_moment_and_made_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let file = create_locked(&path).unwrap();
+        assert!(is_held(&path));
+        assert!(create_locked(&path).unwrap_err().to_string().contains("cannot write"));
+        drop(file);
+        assert!(!is_held(&path));
+    }
+
+    #[test]
+    fn a_lock_that_cannot_be_had_is_told_with_what_to_do() {
+        let told = cannot_lock(Path::new("/mnt/share/results/.supervisors/a"));
+        assert!(told.contains("/mnt/share/results/.supervisors/a"), "{told}");
+        assert!(told.contains("set BURSTLAB_RESULTS"), "{told}");
     }
 }

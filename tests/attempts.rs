@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::io::Write;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -99,6 +100,29 @@ fn a_worker_that_does_not_heed_the_request_to_end_is_killed_after_the_grace_peri
 }
 
 #[test]
+fn a_worker_that_gets_a_line_it_cannot_read_says_which_and_ends() {
+    let lab = Lab::new();
+    let mut worker = lab
+        .command(&["worker", "cpu"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = worker.stdin.take().unwrap();
+    input.write_all(b"{\"halt\":true}\n").unwrap();
+    // The pipe stays open: it is the line that ends the worker.
+    let output = worker.wait_with_output().unwrap();
+    drop(input);
+    assert_eq!(output.status.code(), Some(1));
+    let said = String::from_utf8(output.stdout).unwrap();
+    let last: serde_json::Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
+    let error = last["unreadable"]["error"].as_str().unwrap();
+    assert!(error.starts_with("cannot read the line `{\"halt\":true}`: unknown variant `halt`"), "{error}");
+}
+
+#[cfg(target_os = "linux")] // Elsewhere `ulimit -v` limits nothing.
+#[test]
 fn a_run_that_is_out_of_memory_is_tried_once_more_while_nothing_else_runs() {
     let lab = Lab::new();
     let text = "max_rows = 400\n[task.next_request]\nlookback = 5\n[training]\nepochs = 1\n\
@@ -166,6 +190,7 @@ fn no_more_runs_go_on_at_once_than_fit_into_memory() {
     );
 }
 
+#[cfg(target_os = "linux")] // Elsewhere a peak cannot be started anew.
 #[test]
 fn every_run_records_its_own_peak_of_memory() {
     let lab = Lab::new();

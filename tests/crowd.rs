@@ -1,4 +1,5 @@
-//! Many at one store: two supervisors that write, eight readers, and transactions that somebody keeps open.
+//! Many at one store: two supervisors that write, eight readers, and transactions that somebody keeps open; supervisors
+//! that are stopped, killed, or out of sight in another container.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
@@ -7,8 +8,9 @@ mod common;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
-use common::{Lab, Outcome};
+use common::{Lab, Outcome, kill};
 
 const RUNS: usize = 64;
 
@@ -90,6 +92,133 @@ fn two_supervisors_eight_readers_and_open_transactions_never_lock_each_other_out
     }
     assert_ne!(lab.scalar("select count(*) from metrics").to_string(), before);
     println!("{asked} answers to readers, shares {shares:?}, sqlite3 shell: {}", shell.is_some());
+}
+
+/// Two runs that are long enough to be stopped on their way.
+const TWO_LONG: &str = r"
+[task.next_request]
+lookback = 50
+[training]
+epochs = 6
+[[models]]
+[models.lstm]
+hidden = 32
+layers = 2
+[search]
+seeds = [1, 2]
+";
+
+/// Starts a second supervisor beside one that is at a run, and waits until all that is left for it is that run.
+fn second_supervisor_waits(lab: &Lab, file: &std::path::Path) -> Child {
+    let second = lab.start(file, &["--slots", "1"]);
+    lab.wait_for("select count(*) from runs where status = 'done'", |done| done.as_i64() == Some(1));
+    // It looks at the run once a second.
+    std::thread::sleep(Duration::from_millis(2500));
+    assert_eq!(lab.scalar("select count(*) from attempts"), 2, "the run of a living supervisor was taken");
+    assert_eq!(lab.scalar("select count(*) from runs where status = 'running'"), 1);
+    second
+}
+
+fn ends_well(supervisor: Child) {
+    let outcome: Outcome = supervisor.wait_with_output().unwrap().into();
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+}
+
+#[test]
+fn a_supervisor_that_is_stopped_keeps_its_run_and_ends_it_when_it_goes_on() {
+    let lab = Lab::new();
+    let file = lab.azure("slow", TWO_LONG);
+    let first = lab.start(&file, &["--slots", "1"]);
+    lab.wait_for("select count(*) from epochs", |value| value.as_i64() > Some(0));
+    kill(first.id(), "STOP");
+    let second = second_supervisor_waits(&lab, &file);
+    kill(first.id(), "CONT");
+    ends_well(first);
+    ends_well(second);
+    assert_eq!(lab.scalar("select count(*) from attempts where status = 'done'"), 2);
+    assert_eq!(lab.scalar("select count(*) from attempts"), 2, "no run was done twice");
+}
+
+#[test]
+fn a_run_is_taken_back_from_a_supervisor_that_is_killed() {
+    let lab = Lab::new();
+    let file = lab.azure("slow", TWO_LONG);
+    let mut first = lab.start(&file, &["--slots", "1"]);
+    lab.wait_for("select count(*) from epochs", |value| value.as_i64() > Some(0));
+    kill(first.id(), "STOP");
+    let second = second_supervisor_waits(&lab, &file);
+    first.kill().unwrap();
+    // Not waited for yet: what is left of it holds no lock.
+    ends_well(second);
+    first.wait().unwrap();
+    let attempts = lab.query("select status from attempts order by status");
+    let statuses: Vec<&str> = attempts.iter().map(|row| row["status"].as_str().unwrap()).collect();
+    assert_eq!(statuses, ["done", "done", "interrupted"]);
+    let locks = || std::fs::read_dir(lab.results().join(".supervisors")).unwrap().count();
+    assert_eq!(locks(), 1, "that of the killed one");
+    lab.run(&file, &[]);
+    assert_eq!(locks(), 0);
+}
+
+#[test]
+fn a_supervisor_in_another_container_keeps_its_run_as_long_as_it_lives() {
+    // Another namespace of processes: its numbers mean nothing here, and ours nothing there.
+    let namespace = ["--pid", "--fork", "--kill-child", "--mount-proc"];
+    let permitted = Command::new("unshare").args(namespace).arg("true").output();
+    if !permitted.as_ref().is_ok_and(|output| output.status.success()) {
+        assert!(std::env::var_os("BURSTLAB_REQUIRE_UNSHARE").is_none(), "{permitted:?}");
+        println!("no namespace of processes can be made here: {permitted:?}");
+        return;
+    }
+    let lab = Lab::new();
+    let file = lab.azure("slow", TWO_LONG);
+    let inside = lab.command(&["run", file.to_str().unwrap(), "--slots", "1"]);
+    let mut command = Command::new("unshare");
+    command.args(namespace).arg(inside.get_program()).args(inside.get_args());
+    command.current_dir(lab.folder.path()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    for (name, value) in inside.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let mut first = command.spawn().unwrap();
+    lab.wait_for("select count(*) from epochs", |value| value.as_i64() > Some(0));
+    let supervisor = common::children_of(first.id())[0];
+    kill(supervisor, "STOP");
+    let second = second_supervisor_waits(&lab, &file);
+    first.kill().unwrap();
+    first.wait().unwrap();
+    ends_well(second);
+    assert_eq!(lab.scalar("select count(*) from attempts where status = 'done'"), 2);
+    assert_eq!(lab.scalar("select count(*) from attempts where status = 'interrupted'"), 1);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_run_of_a_supervisor_of_an_earlier_version_is_its_own_as_long_as_that_lives() {
+    let lab = Lab::new();
+    let file = lab.azure("old", "[task.next_request]\nlookback = 5\n[[models]]\n[models.zero]\n");
+    lab.run(&file, &[]);
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let started = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(19).unwrap();
+    let owner = format!("{} {} {started}", boot.trim(), std::process::id());
+    // As that version would have left it: this test is the process that is at the run.
+    lab.execute("DELETE FROM metrics");
+    lab.execute("UPDATE run_records SET status = 'running'");
+    lab.execute(&format!("UPDATE attempts SET status = 'running', owner = '{owner}'"));
+    let mut sweep = lab.start(&file, &[]);
+    std::thread::sleep(Duration::from_millis(2500));
+    assert!(sweep.try_wait().unwrap().is_none(), "it waits");
+    assert_eq!(lab.scalar("select count(*) from attempts"), 1);
+    lab.execute(&format!("UPDATE attempts SET owner = '{owner}0'"));
+    ends_well(sweep);
+    let attempts = lab.query("select status from attempts order by attempt_id");
+    assert_eq!(
+        (attempts.len(), &attempts[0]["status"], &attempts[1]["status"]),
+        (2, &"interrupted".into(), &"done".into())
+    );
 }
 
 /// A `sqlite3` shell that holds a read transaction.

@@ -20,13 +20,15 @@ pub(super) struct Plans {
     pub planned: Vec<PlannedExperiment>,
     /// Those of a folder whose data are not on this machine.
     pub skipped: Vec<Experiment>,
+    /// Has read their data, and prepares those of runs that are planned later.
+    pub loader: Loader,
 }
 
 /// Reads and plans everything before anything runs: a mistake in the last file must not cost a night.
 pub(super) fn plan_all(args: &RunArgs, console: Console) -> anyhow::Result<Plans> {
     let from_folder = args.paths.iter().any(|path| path.is_dir());
-    let mut plans = Plans { planned: Vec::new(), skipped: Vec::new() };
-    let mut loader = if args.dry_run { Loader::sharing() } else { Loader::keeping() };
+    let loader = if args.dry_run { Loader::sharing() } else { Loader::keeping() };
+    let mut plans = Plans { planned: Vec::new(), skipped: Vec::new(), loader };
     for file in experiment_files(&args.paths)? {
         let experiment = Experiment::load(&file, &args.overrides)?;
         if from_folder && let Err(missing) = find_source(&experiment.spec.dataset.source) {
@@ -35,11 +37,15 @@ pub(super) fn plan_all(args: &RunArgs, console: Console) -> anyhow::Result<Plans
             continue;
         }
         refuse_same_name(&plans.planned, &experiment, &file)?;
-        plans.planned.push(PlannedExperiment::new(experiment, args, &mut loader)?);
+        plans.planned.push(PlannedExperiment::new(experiment, args, &mut plans.loader)?);
     }
-    if let Some(error) = loader.unkept() {
+    if let Some(error) = plans.loader.unkept() {
         console
             .note(&format!("prepared data cannot be cached, so every worker prepares them again: {error:#}"));
+    }
+    if plans.planned.iter().all(|planned| planned.sweep.is_complete()) {
+        // Nothing more is planned: what was read would only take memory from the runs.
+        plans.loader.forget();
     }
     Ok(plans)
 }
@@ -87,7 +93,7 @@ impl PlannedExperiment {
         }
         let device = args.device.as_deref().unwrap_or(&scheduler.device);
         let request = DeviceRequest::parse(device)
-            .map_err(|message| usage(format!("{message}; give auto, cpu, cuda, cuda:0 or wgpu")))?;
+            .map_err(|error| usage(format!("{error}; give auto, cpu, cuda, cuda:0 or wgpu")))?;
         if args.engine == Engine::Slurm {
             let class = class_elsewhere(request, &scheduler.slurm);
             let sweep = Sweep::new(experiment, loader, class)?;

@@ -94,7 +94,7 @@ pub(super) fn run(args: &RunArgs, console: Console) -> anyhow::Result<Exit> {
     }
     if args.dry_run {
         for planned in &mut plans.planned {
-            print_plan(planned, args, console)?;
+            print_plan(planned, args, &mut plans.loader, console)?;
         }
         return Ok(Exit::Ok);
     }
@@ -108,8 +108,9 @@ pub(super) fn run(args: &RunArgs, console: Console) -> anyhow::Result<Exit> {
 /// Runs the experiments one after the other within one budget.
 fn run_all(plans: &mut Plans, args: &RunArgs, mut budget: Budget, console: Console) -> anyhow::Result<Exit> {
     let mut exit = Exit::Ok;
-    for planned in &mut plans.planned {
-        let ExperimentOutcome { summary, refuted } = run_experiment(planned, args, budget, console)?;
+    let Plans { planned, loader, .. } = plans;
+    for planned in planned {
+        let ExperimentOutcome { summary, refuted } = run_experiment(planned, args, loader, budget, console)?;
         budget.runs = budget.runs.map(|runs| runs.saturating_sub(summary.started));
         if summary.stopped {
             return Ok(Exit::Interrupted);

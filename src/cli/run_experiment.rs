@@ -13,6 +13,7 @@ use super::run::RunArgs;
 use super::run_output::{note_outcome, opening, print_outcome, print_partial_outcome};
 use crate::compare::Comparison;
 use crate::compare::claims::{self, Judgement};
+use crate::dataset::Loader;
 use crate::engine::local::{Budget, DispatchOptions, Dispatcher, Summary};
 use crate::files;
 use crate::report::claims::claims_text;
@@ -32,6 +33,7 @@ pub(super) struct ExperimentOutcome {
 pub(super) fn run_experiment(
     planned: &mut PlannedExperiment,
     args: &RunArgs,
+    loader: &mut Loader,
     budget: Budget,
     console: Console,
 ) -> anyhow::Result<ExperimentOutcome> {
@@ -41,7 +43,7 @@ pub(super) fn run_experiment(
     recover(&mut store, &results, &name, console)?;
     note_other_file(&mut store, &planned.sweep.experiment, console);
     let _search_lock = lock_search(&planned.sweep.experiment.spec.search, &results, &name)?;
-    planned.sweep.replay(&mut store)?;
+    planned.sweep.replay(&mut store, loader)?;
     store.record_plan(&PlanRecord {
         experiment: &planned.sweep.experiment,
         plan: planned.sweep.plan(),
@@ -69,7 +71,8 @@ pub(super) fn run_experiment(
     }
     let options = dispatch_options(planned, args, budget, &results);
     let mut progress = console.sweep(left.len(), slots);
-    let summary = Dispatcher::new(&mut store, options, &mut planned.sweep, &left, &mut progress)?.run()?;
+    let dispatcher = Dispatcher::new(&mut store, options, &mut planned.sweep, loader, &left, &mut progress);
+    let summary = dispatcher.run()?;
     let wall_s = progress.finish();
     note_outcome(&name, &summary, wall_s, console);
     if args.is_partial() {
@@ -185,7 +188,6 @@ fn dispatch_options(
     };
     DispatchOptions {
         experiment: spec.name.clone(),
-        selection: spec.search.objective.on_validation(),
         results: results.to_path_buf(),
         slots: planned.slots.clone(),
         threads_per_run: spec.scheduler.threads_per_run,

@@ -2,6 +2,8 @@
 
 use serde_json::json;
 
+use crate::dataset::Loader;
+
 use super::OutputFormat;
 use super::console::Console;
 use super::planned_experiment::PlannedExperiment;
@@ -36,12 +38,13 @@ pub(super) fn opening(sweep: &Sweep, requested: usize, left: usize, slots: usize
 pub(super) fn print_plan(
     planned: &mut PlannedExperiment,
     args: &RunArgs,
+    loader: &mut Loader,
     console: Console,
 ) -> anyhow::Result<()> {
     let name = &planned.sweep.experiment.spec.name.clone();
     // Without a store, nothing is done yet.
     if let Ok(mut store) = Store::open_read_only(&results_folder()) {
-        planned.sweep.replay(&mut store)?;
+        planned.sweep.replay(&mut store, loader)?;
     }
     let sweep = &planned.sweep;
     let status = |run: usize| sweep.status(run).as_str();

@@ -248,6 +248,12 @@ impl Loader {
         self.unkept.take()
     }
 
+    /// Gives back the memory of what it has read and prepared. It reads again what it is asked for later.
+    pub fn forget(&mut self) {
+        self.traces.clear();
+        self.prepared.clear();
+    }
+
     /// SHA-256 of the source's content.
     ///
     /// # Errors

@@ -14,7 +14,7 @@ const HOURS: usize = 24;
 const QUARTERS: usize = 4;
 
 /// One way to divide the test forecasts.
-struct Dimension {
+struct Grouping {
     name: &'static str,
     buckets: Vec<String>,
     /// Bucket of a forecast by the step that it is of; or, with `at_origin`, by the last step before its window.
@@ -22,51 +22,59 @@ struct Dimension {
     at_origin: bool,
 }
 
+/// The forecast steps that are judged.
+pub struct ForecastSteps {
+    /// First steps after the windows.
+    pub origins: Range<usize>,
+    /// Of the steps of a window those that count, from 0.
+    pub ahead: Range<usize>,
+}
+
 /// The ways to divide the forecasts of a run, computed once for all its targets.
 pub struct Breakdown {
-    dimensions: Vec<Dimension>,
+    groupings: Vec<Grouping>,
 }
 
 impl Breakdown {
     /// The divisions that the task allows: by hour always, by burst state and size where a step is made of requests.
     pub fn new(prepared: &Prepared, spec: &RunSpec) -> Self {
-        let mut dimensions = vec![hours(prepared)];
+        let mut groupings = vec![hours(prepared)];
         match &spec.task {
             TaskSpec::NextRequest(_) => {
                 let gaps = prepared.steps.channel(0);
-                dimensions.push(burst_states(gaps.collect()));
-                dimensions.push(sizes(prepared));
+                groupings.push(burst_states(gaps.collect()));
+                groupings.push(sizes(prepared));
             }
             TaskSpec::WindowLoad(load) => {
                 let width_s = load.window.seconds();
-                dimensions
+                groupings
                     .push(burst_states(prepared.steps.channel(0).map(|count| width_s / count).collect()));
-                dimensions.push(sizes(prepared));
+                groupings.push(sizes(prepared));
             }
             TaskSpec::Series(_) => {}
         }
-        Self { dimensions }
+        Self { groupings }
     }
 
-    /// Errors of one target on the test part, bucket by bucket, for windows with these origins and those of their steps
-    /// that are judged; `forecast` holds scaled values, `bounds` the quantiles of this target where the run has intervals.
+    /// Errors of one target on the test part, bucket by bucket; `forecast` holds scaled values, `bounds` the quantiles of
+    /// this target where the run has intervals.
     pub fn of_target(
         &self,
         prepared: &Prepared,
         target: usize,
-        (origins, judged): (&Range<usize>, Range<usize>),
+        judged: &ForecastSteps,
         forecast: &[f32],
         bounds: Option<&[Bounds]>,
     ) -> Vec<BreakdownValue> {
         let targets = prepared.steps.targets;
         let channels = prepared.steps.channels.len();
         let scale = &prepared.scaler.channels[target];
-        let horizon = forecast.len() / targets / origins.len().max(1);
+        let horizon = forecast.len() / targets / judged.origins.len().max(1);
         let mut sums: Vec<Vec<Sums>> =
-            self.dimensions.iter().map(|dimension| vec![Sums::default(); dimension.buckets.len()]).collect();
+            self.groupings.iter().map(|grouping| vec![Sums::default(); grouping.buckets.len()]).collect();
         for (cell, &scaled_forecast) in forecast.iter().skip(target).step_by(targets).enumerate() {
-            let origin = origins.start + cell / horizon;
-            if !judged.contains(&(cell % horizon)) {
+            let origin = judged.origins.start + cell / horizon;
+            if !judged.ahead.contains(&(cell % horizon)) {
                 continue;
             }
             let step = origin + cell % horizon;
@@ -78,9 +86,9 @@ impl Breakdown {
                 let (lower, upper) = interval(&bounds[cell], EIGHTY);
                 (lower..=upper).contains(&prepared.scaled.targets[step * targets + target])
             });
-            for (dimension, sums) in self.dimensions.iter().zip(&mut sums) {
-                let step = if dimension.at_origin { origin - 1 } else { step };
-                sums[usize::from(dimension.of_step[step])].add(
+            for (grouping, sums) in self.groupings.iter().zip(&mut sums) {
+                let step = if grouping.at_origin { origin - 1 } else { step };
+                sums[usize::from(grouping.of_step[step])].add(
                     error,
                     scaled_forecast - scaled_actual,
                     covered,
@@ -88,11 +96,11 @@ impl Breakdown {
             }
         }
         let name = &scale.channel.name;
-        let found = self.dimensions.iter().zip(sums).flat_map(|(dimension, sums)| {
-            dimension.buckets.iter().zip(sums).flat_map(move |(bucket, sums)| {
+        let found = self.groupings.iter().zip(sums).flat_map(|(grouping, sums)| {
+            grouping.buckets.iter().zip(sums).flat_map(move |(bucket, sums)| {
                 sums.named().into_iter().map(move |(unit, metric, value)| BreakdownValue {
                     part: Part::Test.as_str().to_string(),
-                    dimension: dimension.name.to_string(),
+                    dimension: grouping.name.to_string(),
                     bucket: bucket.clone(),
                     target: name.clone(),
                     unit: unit.to_string(),
@@ -143,11 +151,11 @@ impl Sums {
 }
 
 /// By the hour of the day in which the forecast step lies.
-fn hours(prepared: &Prepared) -> Dimension {
+fn hours(prepared: &Prepared) -> Grouping {
     let hour = |time_s: &f64| {
         (((prepared.clock_s + time_s) / 3_600.0).floor() as i64).rem_euclid(HOURS as i64) as u8
     };
-    Dimension {
+    Grouping {
         name: "hour",
         buckets: (0..HOURS).map(|hour| format!("{hour:02}")).collect(),
         of_step: prepared.steps.time_s.iter().map(hour).collect(),
@@ -158,9 +166,9 @@ fn hours(prepared: &Prepared) -> Dimension {
 /// By how requests were arriving when the forecast was made. The state of the forecast step itself is part of what is
 /// forecast: errors divided by it would flatter whoever forecasts extremes (Lerch, Thorarinsdottir, Ravazzolo &
 /// Gneiting, "Forecaster's dilemma", *Statistical Science* 32, 2017).
-fn burst_states(gaps_s: Vec<f64>) -> Dimension {
+fn burst_states(gaps_s: Vec<f64>) -> Grouping {
     let state = |gap_s: f64| BurstState::ALL.iter().position(|state| *state == BurstState::of_gap(gap_s));
-    Dimension {
+    Grouping {
         name: "burst_state",
         buckets: BurstState::ALL.map(|state| state.as_str().to_string()).to_vec(),
         of_step: gaps_s.into_iter().map(|gap_s| state(gap_s).unwrap_or(0) as u8).collect(),
@@ -169,7 +177,7 @@ fn burst_states(gaps_s: Vec<f64>) -> Dimension {
 }
 
 /// By the request tokens of the forecast step, in the quarters of the training steps.
-fn sizes(prepared: &Prepared) -> Dimension {
+fn sizes(prepared: &Prepared) -> Grouping {
     let tokens: Vec<f64> = prepared.steps.channel(1).collect();
     let mut sorted = tokens[prepared.split.steps(Part::Train)].to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -186,5 +194,5 @@ fn sizes(prepared: &Prepared) -> Dimension {
     let above = limits.last().copied().unwrap_or(0.0);
     buckets.push(format!("{}: above {} tokens", limits.len() + 1, text(above)));
     let bucket = |value: &f64| limits.iter().position(|limit| value <= limit).unwrap_or(limits.len()) as u8;
-    Dimension { name: "size", buckets, of_step: tokens.iter().map(bucket).collect(), at_origin: false }
+    Grouping { name: "size", buckets, of_step: tokens.iter().map(bucket).collect(), at_origin: false }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 
-use super::breakdown::Breakdown;
+use super::breakdown::{Breakdown, ForecastSteps};
 use super::local::Job;
 use super::score::{interval_means, score_gaps, score_intervals, score_points};
 use crate::dataset::{Loader, Part, PredictionTable, Prepared, Windows, write_predictions};
@@ -95,9 +95,15 @@ pub fn execute(
         let found = forecasts.iter().find(|(own, ..)| *own == part);
         found.map_or(&[][..], |(_, _, forecast)| forecast.as_slice())
     };
-    let on_parts = [Part::Calibration, Part::Test].map(on_part);
-    let (calibration, breakdowns) =
-        calibrate(&prepared, forecaster.as_ref(), (spec, lookback), on_parts, &mut table)?;
+    let evaluated = Evaluated {
+        prepared: &prepared,
+        spec,
+        model: forecaster.as_ref(),
+        lookback,
+        on_calibration: on_part(Part::Calibration),
+        on_test: on_part(Part::Test),
+    };
+    let (calibration, breakdowns) = calibrate(&evaluated, &mut table)?;
     let calibrated = calibration.as_ref().map(|calibration| &calibration.steps);
     let leak_verdict = prepared.prove(calibrated, lookback, shape.horizon)?;
     metrics.extend(calibration.iter().flat_map(|calibration| calibration.metrics.iter().cloned()));
@@ -135,23 +141,33 @@ struct Calibration {
     metrics: Vec<MetricValue>,
 }
 
+/// A fitted model with its forecasts, in scaled units.
+struct Evaluated<'a> {
+    prepared: &'a Prepared,
+    spec: &'a RunSpec,
+    model: &'a dyn Forecaster,
+    lookback: usize,
+    /// Forecasts of the calibration windows.
+    on_calibration: &'a [f32],
+    /// Forecasts of the test windows.
+    on_test: &'a [f32],
+}
+
 /// Calibrates the intervals, scores them on the test part and adds them to the table of predictions; breaks the errors
-/// down with them. The scaled forecasts of the calibration and of the test windows are given.
+/// down with them.
 fn calibrate(
-    prepared: &Prepared,
-    model: &dyn Forecaster,
-    (spec, lookback): (&RunSpec, usize),
-    [on_calibration, on_test]: [&[f32]; 2],
+    evaluated: &Evaluated<'_>,
     table: &mut PredictionTable,
 ) -> anyhow::Result<(Option<Calibration>, Vec<BreakdownValue>)> {
+    let &Evaluated { prepared, spec, model, lookback, on_calibration, on_test } = evaluated;
     let horizon = spec.task.horizon();
     let mut test_windows = prepared.windows(Part::Test, lookback, horizon);
     drop_short_batch(&mut test_windows, spec);
     let breakdown = Breakdown::new(prepared, spec);
-    let break_down = |target, bounds: Option<&[Bounds]>| {
-        let judged = spec.evaluation.steps.of(horizon);
-        breakdown.of_target(prepared, target, (&test_windows.origins, judged), on_test, bounds)
-    };
+    let judged =
+        ForecastSteps { origins: test_windows.origins.clone(), ahead: spec.evaluation.steps.of(horizon) };
+    let break_down =
+        |target, bounds: Option<&[Bounds]>| breakdown.of_target(prepared, target, &judged, on_test, bounds);
     let Some(method) = intervals::method(spec.uncertainty.conformal) else {
         let breakdowns = (0..prepared.steps.targets).flat_map(|target| break_down(target, None));
         return Ok((None, breakdowns.collect()));

@@ -45,8 +45,10 @@ pub fn score_points(
             seasonal_scale(&original[train.clone()], season),
         );
         let name = &prepared.steps.channels[target].name;
-        values.extend(scaled_score.named().map(|score| metric(part, name, "scaled", score)));
-        values.extend(original_score.named().map(|score| metric(part, name, "original", score)));
+        values.extend(scaled_score.named().map(|(score, value)| metric(part, name, "scaled", score, value)));
+        values.extend(
+            original_score.named().map(|(score, value)| metric(part, name, "original", score, value)),
+        );
         scaled_scores.push(scaled_score);
     }
     for name in NAMES {
@@ -79,7 +81,7 @@ pub fn score_gaps(
         ("nll", mean(&|distribution, gap_s| distribution.log_score(gap_s, resolution_s))),
         ("crps_model", mean(&|distribution, gap_s| distribution.crps(gap_s))),
     ]
-    .map(|score| metric(part, name, "original", score))
+    .map(|(score, value)| metric(part, name, "original", score, value))
     .to_vec()
 }
 
@@ -113,7 +115,9 @@ pub fn score_intervals(
     for (unit, actual, bounds) in [("scaled", scaled, scaled_bounds), ("original", original, original_bounds)]
     {
         let named = INTERVAL_NAMES.into_iter().zip(interval_metrics(&actual, &bounds));
-        values.extend(named.map(|score| metric(Part::Test, &channel.channel.name, unit, score)));
+        values.extend(
+            named.map(|(score, value)| metric(Part::Test, &channel.channel.name, unit, score, value)),
+        );
     }
     values
 }
@@ -155,10 +159,10 @@ pub fn interval_means(values: &[MetricValue]) -> Vec<MetricValue> {
 
 fn mean_of(part: Part, name: &str, each: &[f64]) -> Option<MetricValue> {
     let mean = each.iter().sum::<f64>() / each.len() as f64;
-    (!each.is_empty()).then(|| metric(part, "all", "scaled", (name, mean)))
+    (!each.is_empty()).then(|| metric(part, "all", "scaled", name, mean))
 }
 
-fn metric(part: Part, target: &str, unit: &str, (name, value): (&str, f64)) -> MetricValue {
+fn metric(part: Part, target: &str, unit: &str, name: &str, value: f64) -> MetricValue {
     MetricValue {
         part: part.as_str().to_string(),
         target: target.to_string(),

@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use crate::dataset::Loader;
 use crate::plan::{Plan, Run};
-use crate::search::{Contest, End, Missing, Outcome, Verdict};
+use crate::search::{Contest, Finish, RungStatus, RungVerdict, TrialOutcome};
 use crate::spec::{Experiment, ExperimentError};
-use crate::store::{Pruning, RunState, Status, Store, has_files};
+use crate::store::{Pruning, RunResult, RunState, Status, Store, has_files};
 use crate::text::short_hash;
 
 /// A planned experiment with what is known of its runs.
@@ -22,15 +22,17 @@ pub struct Sweep {
     entered: usize,
     index: HashMap<String, usize>,
     /// What is known of each run.
-    known: Vec<Known>,
+    known: Vec<KnownRun>,
+    /// Whether something was learnt since the plan was last asked to grow.
+    has_news: bool,
 }
 
 #[derive(Default)]
-struct Known {
+struct KnownRun {
     status: Option<Status>,
     /// The objective on validation.
     objective: Option<f64>,
-    /// The searches that gave it up.
+    /// The searches that pruned it.
     pruned_under: Vec<String>,
     /// It failed in this sweep and will not be tried again.
     failed: bool,
@@ -56,6 +58,7 @@ impl Sweep {
             entered: 0,
             index: HashMap::new(),
             known: Vec::new(),
+            has_news: true,
         };
         sweep.enter_new_runs();
         Ok(sweep)
@@ -64,6 +67,16 @@ impl Sweep {
     /// The runs that are planned so far.
     pub fn runs(&self) -> &[Arc<Run>] {
         &self.plan.runs
+    }
+
+    /// A run of the plan.
+    pub fn run(&self, run: usize) -> &Arc<Run> {
+        &self.plan.runs[run]
+    }
+
+    /// The runs of the plan that an ensemble chooses its members from; none for another model.
+    pub fn candidates(&self, run: usize) -> Vec<usize> {
+        self.run(run).candidates.iter().filter_map(|id| self.index.get(id).copied()).collect()
     }
 
     /// Device class of the runs: `cpu`, `cuda` or `wgpu`.
@@ -91,14 +104,13 @@ impl Sweep {
     ///
     /// # Errors
     /// A store that cannot be read, or data that changed.
-    pub fn replay(&mut self, store: &mut Store) -> anyhow::Result<()> {
+    pub fn replay(&mut self, store: &mut Store, loader: &mut Loader) -> anyhow::Result<()> {
         let mut from = 0;
-        let mut loader = Loader::sharing();
         loop {
             let all: Vec<usize> = (from..self.runs().len()).collect();
             self.refresh(store, &all)?;
             from = self.runs().len();
-            if !self.grow(&mut loader)? {
+            if !self.grow(loader)? {
                 return Ok(());
             }
         }
@@ -111,16 +123,17 @@ impl Sweep {
     pub fn refresh(&mut self, store: &mut Store, runs: &[usize]) -> anyhow::Result<()> {
         let ids: Vec<&str> = runs.iter().map(|&run| self.plan.runs[run].id.as_str()).collect();
         let objective = self.experiment.spec.search.objective.on_validation();
-        for (run_id, facts) in store.facts(&ids, &objective)? {
+        for (run_id, state) in store.run_states(&ids, &objective)? {
             if let Some(&run) = self.index.get(&run_id) {
-                self.learn(run, facts);
+                self.learn(run, state);
             }
         }
+        self.has_news = true;
         Ok(())
     }
 
-    fn learn(&mut self, run: usize, facts: RunState) {
-        let RunState { status, objective, losses, pruned_under } = facts;
+    fn learn(&mut self, run: usize, state: RunState) {
+        let RunState { status, objective, losses, pruned_under } = state;
         if let Some(contest) = &mut self.contest {
             for (epoch, loss) in losses {
                 contest.epoch(run, epoch, loss);
@@ -129,8 +142,8 @@ impl Sweep {
                 .fingerprint(run)
                 .is_some_and(|search| pruned_under.iter().any(|known| known == search));
             match status {
-                Status::Done => contest.end(run, End::Done),
-                Status::Pruned if here => contest.end(run, End::Stopped),
+                Status::Done => contest.finish(run, Finish::Done),
+                Status::Pruned if here => contest.finish(run, Finish::Stopped),
                 _ => {}
             }
         }
@@ -145,7 +158,7 @@ impl Sweep {
         self.known[run].status.unwrap_or(Status::Planned)
     }
 
-    /// Whether a run need not run: it is done and its files are there, or this very search gave it up.
+    /// Whether a run need not run: it is done and its files are there, or this very search pruned it.
     pub fn is_finished(&self, run: usize, results: &Path) -> bool {
         match self.status(run) {
             // A run whose files are gone can be neither asked nor plotted: it runs again.
@@ -157,7 +170,7 @@ impl Sweep {
         }
     }
 
-    /// What identifies the search that may give a run up; `None` for a run that nothing gives up.
+    /// What identifies the search that may prune a run; `None` for a run that is never pruned.
     pub fn fingerprint(&self, run: usize) -> Option<&str> {
         self.contest.as_ref()?.fingerprint(run)
     }
@@ -174,78 +187,88 @@ impl Sweep {
         }
     }
 
-    /// A run is done, with this objective on validation.
-    pub fn done(&mut self, run: usize, objective: Option<f64>) {
-        self.known[run].objective = objective;
-        self.end(run, End::Done);
+    /// A run is done.
+    pub fn done(&mut self, run: usize, result: &RunResult) {
+        let objective = self.experiment.spec.search.objective.on_validation();
+        let metric = result
+            .metrics
+            .iter()
+            .find(|metric| objective.matches(&metric.part, &metric.target, &metric.unit, &metric.name));
+        self.known[run].objective = metric.map(|metric| metric.value);
+        self.finish(run, Finish::Done);
     }
 
-    /// A run was given up.
+    /// A run was pruned.
     pub fn pruned(&mut self, run: usize) {
-        self.end(run, End::Stopped);
+        self.finish(run, Finish::Stopped);
     }
 
     /// A run failed and is not tried again.
     pub fn failed(&mut self, run: usize) {
         self.known[run].failed = true;
-        self.end(run, End::Stopped);
+        self.finish(run, Finish::Stopped);
     }
 
-    fn end(&mut self, run: usize, end: End) {
+    fn finish(&mut self, run: usize, finish: Finish) {
+        self.has_news = true;
         if let Some(contest) = &mut self.contest {
-            contest.end(run, end);
+            contest.finish(run, finish);
         }
     }
 
-    /// The verdict on a run at a rung.
-    ///
-    /// # Errors
-    /// The runs that it has to wait for.
-    pub fn verdict(&mut self, run: usize, epoch: usize) -> Result<Verdict, Missing> {
-        self.contest.as_mut().ok_or_else(Vec::new)?.verdict(run, epoch)
+    /// The objective of a run on validation, if it is done.
+    pub fn objective(&self, run: usize) -> Option<f64> {
+        self.known[run].objective
     }
 
-    /// What the store keeps of a verdict that gave a run up.
-    pub fn pruning(&self, run: usize, verdict: Verdict) -> Option<Pruning> {
+    /// Whether a run goes on from a rung, as far as that is certain.
+    pub fn rung_status(&mut self, run: usize, epoch: usize) -> RungStatus {
+        self.contest.as_mut().map_or(RungStatus::NoRung, |contest| contest.rung_status(run, epoch))
+    }
+
+    /// What the store keeps of a verdict that pruned a run.
+    pub fn pruning(&self, run: usize, verdict: RungVerdict) -> Option<Pruning> {
         Some(Pruning { search: self.fingerprint(run)?.to_string(), verdict })
     }
 
-    /// Whether this search gives a run up, or would have.
-    pub fn gives_up(&mut self, run: usize) -> bool {
-        self.contest.as_mut().is_some_and(|contest| contest.given_up(run).is_some())
+    /// Whether this search prunes a run, or would have.
+    pub fn is_pruned_by_search(&mut self, run: usize) -> bool {
+        self.contest.as_mut().is_some_and(|contest| contest.pruned(run).is_some())
     }
 
-    /// Plans what follows from what is known now; returns whether a run was added.
+    /// Plans what follows from what was learnt since the last time; returns whether a run was added.
     ///
     /// # Errors
     /// Data that changed.
     pub fn grow(&mut self, loader: &mut Loader) -> anyhow::Result<bool> {
-        if self.plan.is_complete() {
+        if !std::mem::take(&mut self.has_news) || self.plan.is_complete() {
             return Ok(false);
         }
-        let outcomes: HashMap<String, Outcome> = (0..self.known.len())
+        let outcomes: HashMap<String, TrialOutcome> = (0..self.known.len())
             .filter_map(|run| Some((self.plan.runs[run].id.clone(), self.outcome(run)?)))
             .collect();
         let grown =
             self.plan.grow(&self.experiment, loader, &self.device_class, &|id| outcomes.get(id).copied())?;
         self.enter_new_runs();
+        // What was added may be known already, and lead to more.
+        self.has_news = grown;
         Ok(grown)
     }
 
     /// What came of a run, once that will not change any more.
-    fn outcome(&mut self, run: usize) -> Option<Outcome> {
-        if let Some(verdict) = self.contest.as_mut().and_then(|contest| contest.given_up(run)) {
-            return Some(Outcome::Pruned { epoch: verdict.epoch, loss: verdict.loss });
+    fn outcome(&mut self, run: usize) -> Option<TrialOutcome> {
+        if let Some(verdict) = self.contest.as_mut().and_then(|contest| contest.pruned(run)) {
+            return Some(TrialOutcome::Pruned { epoch: verdict.epoch, loss: verdict.loss });
         }
         let known = &self.known[run];
-        known.objective.map(Outcome::Complete).or(known.failed.then_some(Outcome::Failed))
+        known.objective.map(TrialOutcome::Complete).or(known.failed.then_some(TrialOutcome::Failed))
     }
 
     fn enter_new_runs(&mut self) {
         for at in self.entered..self.plan.runs.len() {
             let run = &self.plan.runs[at];
             self.index.insert(run.id.clone(), at);
-            self.known.push(Known::default());
+            self.known.push(KnownRun::default());
             if let Some(contest) = &mut self.contest
                 && run.spec.model.is_trained()
             {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::dataset::{LeakVerdict, Loader, Part};
-use crate::search::{Outcome, Point, Tried, propose};
+use crate::search::{Point, TrialOutcome, Tried, propose};
 use crate::spec::{
     Candidates, DataIdentity, EnsembleSpec, Experiment, ExperimentError, Identity, Metric, ModelSpec,
     RunSpec, SearchedEntry, Trial, run_label,
@@ -98,7 +98,7 @@ impl Plan {
         experiment: &Experiment,
         loader: &mut Loader,
         device_class: &str,
-        outcome: &dyn Fn(&str) -> Option<Outcome>,
+        outcome: &dyn Fn(&str) -> Option<TrialOutcome>,
     ) -> Result<bool, ExperimentError> {
         let before = self.runs.len();
         while !self.complete && self.runs.len() == before {
@@ -119,10 +119,10 @@ impl Plan {
     }
 
     /// What came of every trial so far; `None` if some run is not at its end.
-    fn histories(&self, outcome: &dyn Fn(&str) -> Option<Outcome>) -> Option<Vec<Vec<Tried>>> {
+    fn histories(&self, outcome: &dyn Fn(&str) -> Option<TrialOutcome>) -> Option<Vec<Vec<Tried>>> {
         let tried = |proposal: &Proposal| {
-            let runs: Option<Vec<Outcome>> = proposal.run_ids.iter().map(|id| outcome(id)).collect();
-            Some(Tried { point: proposal.point.clone(), outcome: Outcome::over(&runs?) })
+            let runs: Option<Vec<TrialOutcome>> = proposal.run_ids.iter().map(|id| outcome(id)).collect();
+            Some(Tried { point: proposal.point.clone(), outcome: TrialOutcome::over(&runs?) })
         };
         self.proposals.iter().map(|proposals| proposals.iter().map(tried).collect()).collect()
     }

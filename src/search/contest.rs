@@ -1,12 +1,12 @@
 //! The contest between trials: who has to wait for whom at a rung, and what the verdict is.
 //!
 //! A verdict depends on losses alone, never on the order in which they came: a run at a rung is judged when every earlier
-//! rival has either reached the rung, or ended, or been given up before it. A run that some other search finished, but
-//! this one would have given up, counts as given up here, so that a shared store changes no verdict.
+//! rival has reached the rung, has ended, or was pruned before it. A run that some other search finished, but this one
+//! would have pruned, counts as pruned here, so that a shared store changes no verdict.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use super::pruner::{PrunerSpec, Verdict};
+use super::pruner::{PrunerSpec, RungVerdict};
 
 /// All runs that are judged against each other, in the order of the plan.
 #[derive(Debug)]
@@ -24,18 +24,29 @@ struct Entrant {
     rivals: Vec<usize>,
     /// Lowest validation loss up to each epoch.
     best: Vec<f64>,
-    ended: Option<End>,
-    verdicts: Vec<Verdict>,
+    finish: Option<Finish>,
+    verdicts: Vec<RungVerdict>,
     fingerprint: String,
 }
 
 /// How an entrant ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
-    /// It trained as long as it wanted to: its loss stands for all later epochs.
+pub enum Finish {
+    /// It trained as long as it was to: its loss stands for all later epochs.
     Done,
     /// It got no further.
     Stopped,
+}
+
+/// What is certain of a run at an epoch.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RungStatus {
+    /// It goes on, or is pruned.
+    Judged(RungVerdict),
+    /// The losses of these runs, of which there is at least one, are missing for a verdict.
+    WaitsFor(Vec<usize>),
+    /// No verdict will be given: the epoch is none of the run's rungs, or the run has not reached it.
+    NoRung,
 }
 
 /// Where an entrant stands at an epoch.
@@ -44,8 +55,8 @@ enum Standing {
     Out,
 }
 
-/// The runs whose losses are missing for a verdict.
-pub type Missing = Vec<usize>;
+/// The runs, at least one, whose losses are missing for a verdict.
+struct Missing(BTreeSet<usize>);
 
 impl Contest {
     /// A contest without entrants.
@@ -71,7 +82,7 @@ impl Contest {
             rungs: self.pruner.rungs(epochs),
             rivals: rivals.clone(),
             best: Vec::new(),
-            ended: None,
+            finish: None,
             verdicts: Vec::new(),
             fingerprint,
         };
@@ -100,75 +111,71 @@ impl Contest {
     }
 
     /// A run ended and will not run again.
-    pub fn end(&mut self, run: usize, end: End) {
+    pub fn finish(&mut self, run: usize, finish: Finish) {
         if let Some(entrant) = self.entrants.get_mut(&run) {
-            entrant.ended = Some(end);
+            entrant.finish = Some(finish);
         }
     }
 
-    /// The verdict on a run that ended this epoch.
-    ///
-    /// # Errors
-    /// The runs that it has to wait for.
-    pub fn verdict(&mut self, run: usize, epoch: usize) -> Result<Verdict, Missing> {
-        self.judge_up_to(run, epoch)?;
-        let entrant = &self.entrants[&run];
-        let found = entrant.verdicts.iter().find(|verdict| verdict.epoch == epoch);
-        // An epoch that is no rung of its, or lies after its end, is no matter of verdicts.
-        found.copied().ok_or_else(Vec::new)
+    /// Whether a run that ended this epoch goes on.
+    pub fn rung_status(&mut self, run: usize, epoch: usize) -> RungStatus {
+        if let Err(Missing(rivals)) = self.judge_up_to(run, epoch) {
+            return RungStatus::WaitsFor(rivals.into_iter().collect());
+        }
+        let verdicts = self.entrants.get(&run).map_or(&[][..], |entrant| &entrant.verdicts);
+        let found = verdicts.iter().find(|verdict| verdict.epoch == epoch);
+        found.copied().map_or(RungStatus::NoRung, RungStatus::Judged)
     }
 
-    /// Where a run was given up; only what is certain already counts.
-    pub fn given_up(&mut self, run: usize) -> Option<Verdict> {
+    /// The verdict that pruned a run; only what is certain already counts.
+    pub fn pruned(&mut self, run: usize) -> Option<RungVerdict> {
         let last = self.entrants.get(&run)?.best.len();
         // Missing losses leave the later verdicts open.
         let _ = self.judge_up_to(run, last);
-        self.entrants[&run].verdicts.iter().find(|verdict| !verdict.goes_on).copied()
+        self.entrants.get(&run)?.verdicts.iter().find(|verdict| !verdict.goes_on).copied()
     }
 
-    /// Judges a run at all its rungs up to an epoch, as far as it was not given up.
+    /// Judges a run at all its rungs up to an epoch, or up to the rung that pruned it.
     fn judge_up_to(&mut self, run: usize, epoch: usize) -> Result<(), Missing> {
-        loop {
-            let entrant = &self.entrants[&run];
+        while let Some(entrant) = self.entrants.get(&run) {
             if entrant.verdicts.last().is_some_and(|verdict| !verdict.goes_on) {
-                return Ok(());
+                break;
             }
-            let Some(&rung) = entrant.rungs.get(entrant.verdicts.len()).filter(|&&rung| rung <= epoch) else {
-                return Ok(());
+            let next = entrant.rungs.get(entrant.verdicts.len()).filter(|&&rung| rung <= epoch);
+            let Some((&rung, &loss)) = next.and_then(|rung| Some((rung, entrant.best.get(rung - 1)?))) else {
+                break;
             };
-            let Some(&loss) = entrant.best.get(rung - 1) else { return Ok(()) };
             let rivals = entrant.rivals.clone();
             let mut losses = Vec::with_capacity(rivals.len());
-            let mut missing = Vec::new();
+            let mut missing = BTreeSet::new();
             for rival in rivals {
                 match self.standing(rival, rung) {
                     Ok(Standing::In(loss)) => losses.push(loss),
                     Ok(Standing::Out) => {}
-                    Err(others) => missing.extend(others),
+                    Err(Missing(others)) => missing.extend(others),
                 }
             }
             if !missing.is_empty() {
-                missing.sort_unstable();
-                missing.dedup();
-                return Err(missing);
+                return Err(Missing(missing));
             }
             let verdict = self.pruner.judge(rung, loss, losses);
             if let Some(entrant) = self.entrants.get_mut(&run) {
                 entrant.verdicts.push(verdict);
             }
         }
+        Ok(())
     }
 
     fn standing(&mut self, run: usize, epoch: usize) -> Result<Standing, Missing> {
         self.judge_up_to(run, epoch - 1)?;
-        let entrant = &self.entrants[&run];
+        let Some(entrant) = self.entrants.get(&run) else { return Ok(Standing::Out) };
         if entrant.verdicts.iter().any(|verdict| !verdict.goes_on && verdict.epoch < epoch) {
             return Ok(Standing::Out);
         }
-        match (entrant.best.get(epoch - 1), entrant.best.last(), entrant.ended) {
-            (Some(&loss), ..) | (None, Some(&loss), Some(End::Done)) => Ok(Standing::In(loss)),
+        match (entrant.best.get(epoch - 1), entrant.best.last(), entrant.finish) {
+            (Some(&loss), ..) | (None, Some(&loss), Some(Finish::Done)) => Ok(Standing::In(loss)),
             (None, _, Some(_)) => Ok(Standing::Out),
-            (None, _, None) => Err(vec![run]),
+            (None, _, None) => Err(Missing(BTreeSet::from([run]))),
         }
     }
 }
@@ -186,6 +193,13 @@ mod tests {
         PrunerSpec::Asha(AshaSpec { reduction_factor: 2, min_epochs: 1, max_epochs: None })
     }
 
+    fn judged(contest: &mut Contest, run: usize, epoch: usize) -> RungVerdict {
+        match contest.rung_status(run, epoch) {
+            RungStatus::Judged(verdict) => verdict,
+            other => panic!("run {run} at epoch {epoch}: {other:?}"),
+        }
+    }
+
     fn contest(pruner: PrunerSpec, runs: usize, epochs: usize) -> Contest {
         let mut contest = Contest::new(pruner);
         for run in 0..runs {
@@ -198,39 +212,51 @@ mod tests {
     fn a_run_waits_for_earlier_ones_and_never_for_later_ones() {
         let mut contest = contest(asha(), 3, 4);
         contest.epoch(1, 1, 0.5);
-        assert_eq!(contest.verdict(1, 1), Err(vec![0]));
+        assert_eq!(contest.rung_status(1, 1), RungStatus::WaitsFor(vec![0]));
         contest.epoch(0, 1, 0.4);
-        let first = contest.verdict(0, 1).unwrap();
+        let first = judged(&mut contest, 0, 1);
         assert!(first.goes_on && first.rivals == 0);
-        let second = contest.verdict(1, 1).unwrap();
+        let second = judged(&mut contest, 1, 1);
         assert_eq!((second.goes_on, second.threshold, second.rivals), (false, Some(0.4), 1));
     }
 
     #[test]
     fn a_run_that_ended_before_the_rung_is_waited_for_no_longer() {
         let mut contest = contest(asha(), 3, 4);
-        contest.end(0, End::Stopped);
+        contest.finish(0, Finish::Stopped);
         contest.epoch(1, 1, 0.5);
-        assert_eq!(contest.verdict(1, 1).unwrap().rivals, 0);
-        contest.end(1, End::Done);
+        assert_eq!(judged(&mut contest, 1, 1).rivals, 0);
+        contest.finish(1, Finish::Done);
         contest.epoch(2, 1, 0.6);
         contest.epoch(2, 2, 0.55);
-        assert!(!contest.verdict(2, 2).unwrap_or_else(|_| contest.given_up(2).unwrap()).goes_on);
+        assert_eq!(contest.pruned(2).unwrap().epoch, 1);
+        assert_eq!(contest.rung_status(2, 2), RungStatus::NoRung);
     }
 
     #[test]
-    fn a_whole_run_that_this_search_would_have_given_up_is_no_rival_later() {
+    fn an_epoch_without_a_verdict_is_told_from_one_that_waits() {
+        let mut contest = contest(asha(), 2, 4);
+        for epoch in 1..=3 {
+            contest.epoch(0, epoch, 0.4);
+        }
+        assert_eq!(contest.rung_status(0, 3), RungStatus::NoRung, "the rungs are at 1 and 2");
+        assert_eq!(contest.rung_status(1, 1), RungStatus::NoRung, "it has not come so far");
+        assert_eq!(contest.rung_status(7, 1), RungStatus::NoRung, "it takes no part");
+    }
+
+    #[test]
+    fn a_whole_run_that_this_search_would_have_pruned_is_no_rival_later() {
         let mut contest = contest(asha(), 3, 4);
         for (run, loss) in [(0, 0.4), (1, 0.5)] {
             for epoch in 1..=4 {
                 contest.epoch(run, epoch, loss);
             }
-            contest.end(run, End::Done);
+            contest.finish(run, Finish::Done);
         }
         contest.epoch(2, 1, 0.3);
         contest.epoch(2, 2, 0.3);
-        assert!(contest.verdict(2, 1).unwrap().goes_on);
-        assert_eq!(contest.verdict(2, 2).unwrap().rivals, 1, "run1 ended at the first rung");
+        assert!(judged(&mut contest, 2, 1).goes_on);
+        assert_eq!(judged(&mut contest, 2, 2).rivals, 1, "run1 ended at the first rung");
     }
 
     #[test]
@@ -255,7 +281,7 @@ mod tests {
         losses: &[Vec<f64>],
         slots: usize,
         mut random: impl FnMut(usize) -> usize,
-    ) -> Vec<Vec<Verdict>> {
+    ) -> Vec<Vec<RungVerdict>> {
         let epochs = losses[0].len();
         let mut contest = contest(pruner.clone(), losses.len(), epochs);
         let mut verdicts = vec![Vec::new(); losses.len()];
@@ -270,23 +296,24 @@ mod tests {
             let free: Vec<usize> = (0..running.len())
                 .filter(|&at| {
                     let (run, epoch) = running[at];
-                    !contest.rungs(run).contains(&epoch) || contest.verdict(run, epoch).is_ok()
+                    !contest.rungs(run).contains(&epoch)
+                        || matches!(contest.rung_status(run, epoch), RungStatus::Judged(_))
                 })
                 .collect();
             assert!(!free.is_empty(), "all wait for each other");
             let at = free[random(free.len())];
             let (run, epoch) = running[at];
             if contest.rungs(run).contains(&epoch) {
-                let verdict = contest.verdict(run, epoch).unwrap();
+                let verdict = judged(&mut contest, run, epoch);
                 verdicts[run].push(verdict);
                 if !verdict.goes_on {
-                    contest.end(run, End::Stopped);
+                    contest.finish(run, Finish::Stopped);
                     running.remove(at);
                     continue;
                 }
             }
             if epoch == epochs {
-                contest.end(run, End::Done);
+                contest.finish(run, Finish::Done);
                 running.remove(at);
                 continue;
             }

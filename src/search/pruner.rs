@@ -1,11 +1,11 @@
-//! Early stopping of trials: which are given up at which epoch, judged by their validation losses.
+//! Pruning: which trials end at which epoch, judged by their validation losses.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How trials are given up early. Each run is judged against the runs of earlier trials of the same `[[models]]` entry
-/// with the same seed and fold, never against later ones, so that the outcome is the same for any number of slots.
-/// Models that are not trained in epochs are never given up.
+/// How trials are pruned: which of them end early. Each run is judged against the runs of earlier trials of the same
+/// `[[models]]` entry with the same seed and fold, never against later ones, so that the outcome is the same for any
+/// number of slots. Models that are not trained in epochs are never pruned.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum PrunerSpec {
@@ -59,7 +59,7 @@ const MOST_RUNGS: usize = 1000;
 
 /// What the losses at a rung say about a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Verdict {
+pub struct RungVerdict {
     /// Epoch of the rung.
     pub epoch: usize,
     /// Whether the run goes on.
@@ -99,7 +99,7 @@ impl PrunerSpec {
     }
 
     /// Judges a run by its own loss and those of its rivals, in any order.
-    pub fn judge(&self, epoch: usize, loss: f64, mut rivals: Vec<f64>) -> Verdict {
+    pub fn judge(&self, epoch: usize, loss: f64, mut rivals: Vec<f64>) -> RungVerdict {
         let count = rivals.len();
         let threshold = match self {
             PrunerSpec::Asha(asha) => {
@@ -116,13 +116,13 @@ impl PrunerSpec {
             }
         };
         let goes_on = threshold.is_none_or(|threshold| loss <= threshold);
-        Verdict { epoch, goes_on, loss, threshold, rivals: count }
+        RungVerdict { epoch, goes_on, loss, threshold, rivals: count }
     }
 }
 
-impl std::fmt::Display for Verdict {
+impl std::fmt::Display for RungVerdict {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Verdict { epoch, loss, rivals, .. } = self;
+        let RungVerdict { epoch, loss, rivals, .. } = self;
         let runs = if *rivals == 1 { "run" } else { "runs" };
         write!(formatter, "epoch {epoch}: validation loss {loss:.6}")?;
         match self.threshold {

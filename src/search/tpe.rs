@@ -17,10 +17,10 @@ const MOST_GOOD: usize = 25;
 
 /// What came of a trial, over all its seeds and folds.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Outcome {
+pub enum TrialOutcome {
     /// Its mean objective.
     Complete(f64),
-    /// It was given up after this epoch, with this mean validation loss.
+    /// It was pruned after this epoch, with this mean validation loss.
     Pruned {
         /// The epoch.
         epoch: usize,
@@ -31,26 +31,26 @@ pub enum Outcome {
     Failed,
 }
 
-impl Outcome {
+impl TrialOutcome {
     /// What comes of a trial from what came of its runs: it is as good as their mean, and no better than the worst kind.
-    pub fn over(runs: &[Outcome]) -> Outcome {
+    pub fn over(runs: &[TrialOutcome]) -> TrialOutcome {
         let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
         let complete: Vec<f64> = runs
             .iter()
-            .filter_map(|run| if let Outcome::Complete(value) = run { Some(*value) } else { None })
+            .filter_map(|run| if let TrialOutcome::Complete(value) = run { Some(*value) } else { None })
             .collect();
         let pruned: Vec<(usize, f64)> = runs
             .iter()
-            .filter_map(
-                |run| if let Outcome::Pruned { epoch, loss } = run { Some((*epoch, *loss)) } else { None },
-            )
+            .filter_map(|run| {
+                if let TrialOutcome::Pruned { epoch, loss } = run { Some((*epoch, *loss)) } else { None }
+            })
             .collect();
         if runs.is_empty() || complete.len() + pruned.len() < runs.len() {
-            return Outcome::Failed;
+            return TrialOutcome::Failed;
         }
         match pruned.iter().map(|(epoch, _)| *epoch).min() {
-            None => Outcome::Complete(mean(&complete)),
-            Some(epoch) => Outcome::Pruned {
+            None => TrialOutcome::Complete(mean(&complete)),
+            Some(epoch) => TrialOutcome::Pruned {
                 epoch,
                 loss: mean(&pruned.iter().map(|(_, loss)| *loss).collect::<Vec<_>>()),
             },
@@ -64,7 +64,7 @@ pub struct Tried {
     /// Its point.
     pub point: Point,
     /// What came of it.
-    pub outcome: Outcome,
+    pub outcome: TrialOutcome,
 }
 
 /// The next points after `history`, all of whose trials have ended. A pure function: the same history, seed and stream
@@ -105,15 +105,15 @@ pub fn propose(space: &[Dimension], history: &[Tried], count: usize, seed: u64, 
 fn split(history: &[Tried]) -> (Vec<usize>, Vec<usize>) {
     let mut order: Vec<usize> = (0..history.len()).collect();
     let rank = |at: usize| match history[at].outcome {
-        Outcome::Complete(value) => (0, 0, value),
-        Outcome::Pruned { epoch, loss } => (1, usize::MAX - epoch, loss),
-        Outcome::Failed => (2, 0, 0.0),
+        TrialOutcome::Complete(value) => (0, 0, value),
+        TrialOutcome::Pruned { epoch, loss } => (1, usize::MAX - epoch, loss),
+        TrialOutcome::Failed => (2, 0, 0.0),
     };
     order.sort_by(|&a, &b| {
         let ((a_class, a_left, a_value), (b_class, b_left, b_value)) = (rank(a), rank(b));
         a_class.cmp(&b_class).then(a_left.cmp(&b_left)).then(a_value.total_cmp(&b_value))
     });
-    let usable = history.iter().filter(|tried| tried.outcome != Outcome::Failed).count();
+    let usable = history.iter().filter(|tried| tried.outcome != TrialOutcome::Failed).count();
     let good = history.len().div_ceil(10).min(MOST_GOOD).min(usable);
     let mut poor = order.split_off(good);
     order.sort_unstable();
@@ -125,7 +125,7 @@ fn split(history: &[Tried]) -> (Vec<usize>, Vec<usize>) {
 /// "Tree-Structured Parzen Estimator: Understanding Its Algorithm Components", 2023). Equal where that says nothing.
 fn improvements(history: &[Tried], good: &[usize], poor: &[usize]) -> Vec<f64> {
     let value = |at: &usize| match history[*at].outcome {
-        Outcome::Complete(value) => Some(value),
+        TrialOutcome::Complete(value) => Some(value),
         _ => None,
     };
     let threshold = poor.iter().filter_map(value).fold(f64::INFINITY, f64::min);
@@ -155,16 +155,16 @@ mod tests {
         ]
     }
 
-    fn history(outcomes: &[Outcome]) -> Vec<Tried> {
+    fn history(outcomes: &[TrialOutcome]) -> Vec<Tried> {
         let points = sobol(&space(), 0, outcomes.len(), 3, 0);
         points.into_iter().zip(outcomes).map(|(point, &outcome)| Tried { point, outcome }).collect()
     }
 
-    fn any_outcome() -> impl Strategy<Value = Outcome> {
+    fn any_outcome() -> impl Strategy<Value = TrialOutcome> {
         prop_oneof![
-            (-1e3..1e3_f64).prop_map(Outcome::Complete),
-            (1..20_usize, -1e3..1e3_f64).prop_map(|(epoch, loss)| Outcome::Pruned { epoch, loss }),
-            Just(Outcome::Failed),
+            (-1e3..1e3_f64).prop_map(TrialOutcome::Complete),
+            (1..20_usize, -1e3..1e3_f64).prop_map(|(epoch, loss)| TrialOutcome::Pruned { epoch, loss }),
+            Just(TrialOutcome::Failed),
         ]
     }
 
@@ -193,7 +193,7 @@ mod tests {
             .into_iter()
             .map(|point| {
                 let Coordinate::Real(x) = point[1] else { panic!("{point:?}") };
-                Tried { point, outcome: Outcome::Complete((x - 0.5).powi(2)) }
+                Tried { point, outcome: TrialOutcome::Complete((x - 0.5).powi(2)) }
             })
             .collect();
         let near = propose(&space(), &history, 16, 0, 0)
@@ -205,22 +205,22 @@ mod tests {
 
     #[test]
     fn a_trial_is_as_good_as_the_mean_of_its_runs_and_no_better_than_the_worst_kind() {
-        let (two, four) = (Outcome::Complete(2.0), Outcome::Complete(4.0));
-        let pruned = Outcome::Pruned { epoch: 3, loss: 9.0 };
-        assert_eq!(Outcome::over(&[two, four]), Outcome::Complete(3.0));
-        assert_eq!(Outcome::over(&[two, pruned]), pruned);
-        assert_eq!(Outcome::over(&[two, pruned, Outcome::Failed]), Outcome::Failed);
-        assert_eq!(Outcome::over(&[]), Outcome::Failed);
+        let (two, four) = (TrialOutcome::Complete(2.0), TrialOutcome::Complete(4.0));
+        let pruned = TrialOutcome::Pruned { epoch: 3, loss: 9.0 };
+        assert_eq!(TrialOutcome::over(&[two, four]), TrialOutcome::Complete(3.0));
+        assert_eq!(TrialOutcome::over(&[two, pruned]), pruned);
+        assert_eq!(TrialOutcome::over(&[two, pruned, TrialOutcome::Failed]), TrialOutcome::Failed);
+        assert_eq!(TrialOutcome::over(&[]), TrialOutcome::Failed);
     }
 
     #[test]
     fn complete_trials_come_before_pruned_ones_and_failed_ones_are_never_good() {
-        let far = Outcome::Pruned { epoch: 9, loss: 5.0 };
-        let near = Outcome::Pruned { epoch: 1, loss: 1.0 };
-        let outcomes = [Outcome::Failed, near, far, Outcome::Complete(7.0)];
+        let far = TrialOutcome::Pruned { epoch: 9, loss: 5.0 };
+        let near = TrialOutcome::Pruned { epoch: 1, loss: 1.0 };
+        let outcomes = [TrialOutcome::Failed, near, far, TrialOutcome::Complete(7.0)];
         assert_eq!(split(&history(&outcomes)).0, [3]);
-        let many: Vec<Outcome> = [vec![Outcome::Failed; 30], vec![near, far]].concat();
+        let many: Vec<TrialOutcome> = [vec![TrialOutcome::Failed; 30], vec![near, far]].concat();
         assert_eq!(split(&history(&many)).0, [30, 31]);
-        assert!(split(&history(&[Outcome::Failed; 12])).0.is_empty());
+        assert!(split(&history(&[TrialOutcome::Failed; 12])).0.is_empty());
     }
 }

@@ -1,13 +1,13 @@
 //! Where runs stand, and who is at them: runs are claimed before they start, and those of a dead supervisor are freed.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, FromRow, Row, SqliteConnection};
 
-use super::owner::Owner;
+use super::owner::{clear_dead, is_alive};
 use super::script::Script;
 use super::write::{End, Event, end_attempt, insert_events};
 use super::{Store, now};
@@ -25,7 +25,7 @@ pub enum Status {
     Failed,
     /// It took longer than allowed.
     TimedOut,
-    /// The search gave it up early.
+    /// The search pruned it.
     Pruned,
     /// Its supervisor ended before it did.
     Interrupted,
@@ -84,7 +84,7 @@ pub struct ClaimRequest {
     pub run_id: String,
     /// The attempt that it would get.
     pub attempt: Attempt,
-    /// The search for which it stays as it is, if that gave it up.
+    /// The search for which it stays as it is, if that pruned it.
     pub search: Option<String>,
     /// A run that is done stays so while this file is there; with `None` it is always taken. It is looked for inside the
     /// transaction: before it, a run that another supervisor finishes meanwhile would be missed and done twice.
@@ -98,7 +98,7 @@ pub enum Claim {
     Granted(i64),
     /// It is finished already.
     Done,
-    /// The same search has given it up already.
+    /// The same search has pruned it already.
     Pruned,
     /// Another living supervisor is at it.
     Taken,
@@ -130,46 +130,57 @@ impl Store {
     /// A store that cannot be written.
     pub fn recover(&mut self) -> anyhow::Result<usize> {
         let failed = || "cannot look for interrupted runs in the store";
-        self.runtime.block_on(async {
-            let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await.with_context(failed)?;
-            let running: Vec<(i64, String, String)> =
-                sqlx::query_as("SELECT attempt_id, run_id, owner FROM attempts WHERE status = 'running'")
-                    .fetch_all(&mut *transaction)
-                    .await
-                    .with_context(failed)?;
-            let mut recovered = 0;
-            for (attempt, run_id, owner) in running {
-                if Owner::parse(&owner).is_some_and(|owner| owner.is_alive()) {
-                    continue;
+        let results = self.results().to_path_buf();
+        self.runtime
+            .block_on(async {
+                let mut transaction =
+                    self.connection.begin_with("BEGIN IMMEDIATE").await.with_context(failed)?;
+                let running: Vec<(i64, String, String)> =
+                    sqlx::query_as("SELECT attempt_id, run_id, owner FROM attempts WHERE status = 'running'")
+                        .fetch_all(&mut *transaction)
+                        .await
+                        .with_context(failed)?;
+                let mut recovered = 0;
+                for (attempt, run_id, owner) in running {
+                    if is_alive(&results, &owner)? {
+                        continue;
+                    }
+                    let end = End {
+                        status: Status::Interrupted,
+                        error: "its supervisor ended before it did",
+                        wall_s: None,
+                        peak_rss_bytes: None,
+                    };
+                    let mut script = Script::default();
+                    end_attempt(&mut script, &run_id, attempt, end).with_context(failed)?;
+                    script.execute(&mut transaction).await.with_context(failed)?;
+                    let event = Event {
+                        experiment: None,
+                        run_id: Some(run_id),
+                        kind: "interrupted",
+                        detail: "its supervisor ended before it did".to_string(),
+                    };
+                    insert_events(&mut transaction, &[event]).await.with_context(failed)?;
+                    recovered += 1;
                 }
-                let end = End {
-                    status: Status::Interrupted,
-                    error: "its supervisor ended before it did",
-                    wall_s: None,
-                    peak_rss_bytes: None,
-                };
-                let mut script = Script::default();
-                end_attempt(&mut script, &run_id, attempt, end).with_context(failed)?;
-                script.execute(&mut transaction).await.with_context(failed)?;
-                let event = Event {
-                    experiment: None,
-                    run_id: Some(run_id),
-                    kind: "interrupted",
-                    detail: "its supervisor ended before it did".to_string(),
-                };
-                insert_events(&mut transaction, &[event]).await.with_context(failed)?;
-                recovered += 1;
-            }
-            transaction.commit().await.with_context(failed)?;
-            Ok(recovered)
-        })
+                transaction.commit().await.with_context(failed)?;
+                anyhow::Ok(recovered)
+            })
+            .inspect(|_| clear_dead(self.results()))
     }
 }
 
-/// Takes each run, unless it is done or given up or another living supervisor has it, and adds what is taken to the
-/// events.
+/// Who claims runs, and where the locks are that tell who lives.
+#[derive(Clone, Copy)]
+pub(super) struct Claimant<'a> {
+    pub(super) results: &'a Path,
+    pub(super) owner: &'a str,
+}
+
+/// Takes each run, unless it is done or pruned or another living supervisor has it, and adds what is taken to the events.
 pub(super) async fn claim(
     connection: &mut SqliteConnection,
+    claimant: Claimant<'_>,
     requests: &[ClaimRequest],
     events: &mut Vec<Event>,
 ) -> anyhow::Result<Vec<Claim>> {
@@ -184,7 +195,7 @@ pub(super) async fn claim(
     let rows = script.fetch_all(&mut *connection).await.with_context(failed)?;
     let mut claims = Vec::with_capacity(requests.len());
     for (row, request) in rows.iter().zip(requests) {
-        claims.push(refusal(row, request).with_context(failed)?);
+        claims.push(refusal(row, request, claimant.results).with_context(failed)?);
     }
     anyhow::ensure!(claims.len() == requests.len(), "a run that is to be claimed is no longer in the store");
     let granted: Vec<&ClaimRequest> = requests
@@ -193,7 +204,7 @@ pub(super) async fn claim(
         .filter(|(_, refusal)| refusal.is_none())
         .map(|(request, _)| request)
         .collect();
-    let mut attempts = start(connection, &granted).await.with_context(failed)?.into_iter();
+    let mut attempts = start(connection, claimant.owner, &granted).await.with_context(failed)?.into_iter();
     let mut answers = Vec::with_capacity(requests.len());
     for (request, refusal) in requests.iter().zip(claims) {
         if let Some(refusal) = refusal {
@@ -221,7 +232,7 @@ fn ask(script: &mut Script, request: &ClaimRequest) -> sqlx::Result<()> {
 }
 
 /// Why a run is not to be had, if it is not.
-fn refusal(row: &SqliteRow, request: &ClaimRequest) -> anyhow::Result<Option<Claim>> {
+fn refusal(row: &SqliteRow, request: &ClaimRequest, results: &Path) -> anyhow::Result<Option<Claim>> {
     let (status, pruned_here, owners): (String, bool, Option<String>) = FromRow::from_row(row)?;
     let status = Status::parse(&status).with_context(|| format!("`{status}` is no status of a run"))?;
     if status == Status::Done && request.kept_by.as_ref().is_some_and(|file| file.is_file()) {
@@ -230,17 +241,23 @@ fn refusal(row: &SqliteRow, request: &ClaimRequest) -> anyhow::Result<Option<Cla
     if status == Status::Pruned && pruned_here {
         return Ok(Some(Claim::Pruned));
     }
-    let owners = owners.unwrap_or_default();
-    let taken = owners.lines().any(|owner| Owner::parse(owner).is_some_and(|owner| owner.is_alive()));
-    Ok(taken.then_some(Claim::Taken))
+    for owner in owners.unwrap_or_default().lines() {
+        if is_alive(results, owner)? {
+            return Ok(Some(Claim::Taken));
+        }
+    }
+    Ok(None)
 }
 
 /// Starts an attempt at each run, and returns their numbers.
-async fn start(connection: &mut SqliteConnection, requests: &[&ClaimRequest]) -> sqlx::Result<Vec<i64>> {
-    let owner = Owner::this_process().to_string();
+async fn start(
+    connection: &mut SqliteConnection,
+    owner: &str,
+    requests: &[&ClaimRequest],
+) -> sqlx::Result<Vec<i64>> {
     let mut script = Script::default();
     for ClaimRequest { run_id, attempt, .. } in requests {
-        // The dead owner of an attempt that still says it is running has lost it; what runs again is given up no longer;
+        // The dead owner of an attempt that still says it is running has lost it; what runs again is no longer pruned;
         // the epochs of an attempt that never finished are nobody's, while those of a finished one stay until they are
         // replaced.
         script
@@ -265,7 +282,7 @@ async fn start(connection: &mut SqliteConnection, requests: &[&ClaimRequest]) ->
             .bind(&attempt.git_commit)?
             .bind(attempt.git_dirty)?
             .bind(env!("CARGO_PKG_VERSION"))?
-            .bind(&owner)?;
+            .bind(owner)?;
     }
     if requests.is_empty() {
         return Ok(Vec::new());

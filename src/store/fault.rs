@@ -14,7 +14,7 @@ const FULL: u32 = 13;
 const CANTOPEN: u32 = 14;
 const NOTADB: u32 = 26;
 
-/// What to do about an error of the store at `path`; `None` where it is not the store's, or says it all itself.
+/// What to do about an error of the store at `path`; `None` for other errors, and for those that say it themselves.
 pub fn remedy(error: &anyhow::Error, path: &Path) -> Option<String> {
     let path = path.display();
     let code = error.chain().find_map(|cause| primary_code(cause.downcast_ref::<sqlx::Error>()?))?;
@@ -27,11 +27,11 @@ pub fn remedy(error: &anyhow::Error, path: &Path) -> Option<String> {
             Some(format!("make {path} and its folder writable, or set BURSTLAB_RESULTS to a folder that is"))
         }
         CORRUPT | NOTADB => Some(format!(
-            "{path} is damaged, and nothing was changed in it: bring back a copy, or save what can be read with \
+            "{path} is damaged, and nothing was changed in it: restore a copy, or save what can be read with \
              `sqlite3 {path} .recover`, or move it away to start anew; the files of finished runs are under runs/"
         )),
         IOERR => Some(format!(
-            "the disk of {path} cannot be read or written, or is full: see to it and give the same command again; \
+            "the disk of {path} cannot be read or written, or is full: fix that and give the same command again; \
              what is recorded stays"
         )),
         BUSY => {
@@ -41,7 +41,7 @@ pub fn remedy(error: &anyhow::Error, path: &Path) -> Option<String> {
     }
 }
 
-/// Whether SQLite could not open a file for want of a place beside it for its locks and its log.
+/// Whether SQLite could not open a file because it cannot put its locks and its log beside it.
 pub(super) fn needs_its_folder(error: &sqlx::Error) -> bool {
     matches!(primary_code(error), Some(CANTOPEN | READONLY | PERM))
 }

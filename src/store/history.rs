@@ -3,7 +3,7 @@
 use anyhow::Context;
 use serde_json::Value;
 
-use super::owner::Owner;
+use super::owner::is_alive;
 use super::row::from_row;
 use super::{Status, Store};
 
@@ -114,20 +114,20 @@ impl Store {
                 .fetch_all(&mut self.connection),
             )
             .context("cannot read the attempts from the store")?;
-        let alive = |owner: &str| Owner::parse(owner).is_some_and(|owner| owner.is_alive());
-        Ok(rows
-            .into_iter()
-            .map(|raw| AttemptRow {
-                alive: alive(&raw.owner),
-                status: raw.status,
-                started_at: raw.started_at,
-                finished_at: raw.finished_at,
-                wall_s: raw.wall_s,
-                device: raw.device,
-                version: raw.version,
-                error: raw.error,
+        rows.into_iter()
+            .map(|raw| {
+                Ok(AttemptRow {
+                    alive: is_alive(self.results(), &raw.owner)?,
+                    status: raw.status,
+                    started_at: raw.started_at,
+                    finished_at: raw.finished_at,
+                    wall_s: raw.wall_s,
+                    device: raw.device,
+                    version: raw.version,
+                    error: raw.error,
+                })
             })
-            .collect())
+            .collect()
     }
 
     /// The experiments that plan a run, by name.
@@ -171,6 +171,11 @@ impl Store {
                 .fetch_all(&mut self.connection),
             )
             .context("cannot read the attempts from the store")?;
-        Ok(owners.iter().any(|owner| Owner::parse(owner).is_some_and(|owner| owner.is_alive())))
+        for owner in owners {
+            if is_alive(self.results(), &owner)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 }

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use serde_json::Value;
 
-use super::owner::Owner;
+use super::owner::is_alive;
 use super::row::from_row;
 use super::{Status, Store};
 
@@ -98,7 +98,7 @@ impl Store {
         Ok(LiveRun {
             params: serde_json::from_str(&row.params).context("damaged parameters in the store")?,
             status: Status::parse(&row.status).with_context(|| format!("unknown status `{}`", row.status))?,
-            alive: Owner::parse(&row.owner).is_some_and(|owner| owner.is_alive()),
+            alive: is_alive(self.results(), &row.owner)?,
             run_id: row.run_id,
             seed: row.seed,
             device: row.device,

@@ -30,6 +30,10 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use sqlx::{ConnectOptions, Connection, SqlSafeStr};
 use tokio::runtime::Runtime;
 
+use crate::files;
+
+use owner::OwnLock;
+
 pub use artefacts::{SavedMember, SavedRun, has_files, run_folder, saved_file};
 pub use attempt::{Attempt, Claim, ClaimRequest, Status};
 pub use claims::VerdictRecord;
@@ -61,6 +65,8 @@ pub struct Store {
     path: PathBuf,
     /// Device and inode of the file that was opened.
     file: Option<(u64, u64)>,
+    /// Tells others that this supervisor lives; taken with the first claim.
+    own_lock: Option<OwnLock>,
 }
 
 impl Store {
@@ -84,9 +90,10 @@ impl Store {
             .busy_timeout(Duration::from_mins(1))
             .disable_statement_logging();
         // SQLite has no lock for migrations: two supervisors that start together would both make the tables.
-        let lock = File::create(results.join(".migration.lock"))
-            .and_then(|file| file.lock().map(|()| file))
+        let lock_path = results.join(".migration.lock");
+        let lock = File::create(&lock_path)
             .with_context(|| format!("cannot lock the store in {}", results.display()))?;
+        lock.lock().with_context(|| files::cannot_lock(&lock_path))?;
         let mut store = Self::connect(&options, &path)?;
         let applied = store.runtime.block_on(migrations(&mut store.connection));
         let applied = applied.with_context(|| format!("cannot read the store {}", path.display()))?;
@@ -157,7 +164,7 @@ impl Store {
         let connection = runtime
             .block_on(SqliteConnection::connect_with(options))
             .with_context(|| format!("cannot open the store {}", path.display()))?;
-        Ok(Self { runtime, connection, path: path.to_path_buf(), file: identity(path) })
+        Ok(Self { runtime, connection, path: path.to_path_buf(), file: identity(path), own_lock: None })
     }
 
     /// Closes the store: what its log holds goes into the file, which is then whole without it. A store that is only
@@ -175,6 +182,20 @@ impl Store {
     /// The file of the store.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The results folder.
+    fn results(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new("."))
+    }
+
+    /// The lock that tells others that this supervisor lives, until the store is closed.
+    fn own_lock(&mut self) -> anyhow::Result<&OwnLock> {
+        let lock = match self.own_lock.take() {
+            Some(lock) => lock,
+            None => OwnLock::take(self.results())?,
+        };
+        Ok(self.own_lock.insert(lock))
     }
 
     /// Checks that the file is still the one that was opened: what is written to a removed file is lost with it.

@@ -17,7 +17,7 @@ pub struct RunState {
     pub objective: Option<f64>,
     /// Epochs, counted from 1, with their validation losses.
     pub losses: Vec<(usize, f64)>,
-    /// The searches that gave it up.
+    /// The searches that pruned it.
     pub pruned_under: Vec<String>,
 }
 
@@ -26,7 +26,7 @@ impl Store {
     ///
     /// # Errors
     /// A store that cannot be read.
-    pub fn facts(
+    pub fn run_states(
         &mut self,
         run_ids: &[&str],
         objective: &ObjectiveSpec,
@@ -47,10 +47,10 @@ impl Store {
             .fetch_all(&mut self.connection)
             .await
             .with_context(failed)?;
-            let mut facts = HashMap::with_capacity(rows.len());
+            let mut states = HashMap::with_capacity(rows.len());
             for (run_id, status, objective) in rows {
                 let status = Status::parse(&status).with_context(|| format!("unknown status `{status}`"))?;
-                facts.insert(run_id, RunState { status, objective, losses: Vec::new(), pruned_under: Vec::new() });
+                states.insert(run_id, RunState { status, objective, losses: Vec::new(), pruned_under: Vec::new() });
             }
             let epochs: Vec<(String, i64, f64)> = sqlx::query_as(
                 "SELECT e.run_id, e.epoch, e.valid_loss FROM json_each(?) id JOIN epochs e ON e.run_id = id.value \
@@ -61,8 +61,8 @@ impl Store {
             .await
             .with_context(failed)?;
             for (run_id, epoch, loss) in epochs {
-                if let Some(facts) = facts.get_mut(&run_id) {
-                    facts.losses.push((epoch as usize, loss));
+                if let Some(state) = states.get_mut(&run_id) {
+                    state.losses.push((epoch as usize, loss));
                 }
             }
             let prunings: Vec<(String, String)> = sqlx::query_as(
@@ -73,11 +73,11 @@ impl Store {
             .await
             .with_context(failed)?;
             for (run_id, search) in prunings {
-                if let Some(facts) = facts.get_mut(&run_id) {
-                    facts.pruned_under.push(search);
+                if let Some(state) = states.get_mut(&run_id) {
+                    state.pruned_under.push(search);
                 }
             }
-            Ok(facts)
+            Ok(states)
         })
     }
 }

@@ -5,20 +5,20 @@ use std::sync::Arc;
 use anyhow::Context;
 use sqlx::{Connection, SqliteConnection};
 
-use super::attempt::{ClaimRequest, claim};
+use super::attempt::{ClaimRequest, Claimant, claim};
 use super::script::{ROWS_PER_INSERT, Script};
 use super::{Claim, Status, Store, now};
-use crate::search::Verdict;
+use crate::search::RungVerdict;
 use crate::store::RunResult;
 use crate::train::Epoch;
 
-/// The verdict that gave a run up, and the search that it belongs to.
+/// The verdict that pruned a run, and the search that it belongs to.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pruning {
     /// Hash of the rule, the run, and the runs that it was judged by.
     pub search: String,
     /// The verdict.
-    pub verdict: Verdict,
+    pub verdict: RungVerdict,
 }
 
 /// One thing to write.
@@ -62,7 +62,7 @@ pub struct Event {
 pub enum Ending {
     /// With metrics.
     Done(Arc<RunResult>),
-    /// Given up by a search.
+    /// Pruned by a search.
     Pruned {
         /// By which, and why.
         pruning: Pruning,
@@ -108,6 +108,9 @@ impl Store {
         }
         let failed = || "cannot write to the store";
         self.require_in_place()?;
+        let owner = if requests.is_empty() { String::new() } else { self.own_lock()?.owner() };
+        let results = self.results().to_path_buf();
+        let claimant = Claimant { results: &results, owner: &owner };
         self.runtime.block_on(async {
             let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await.with_context(failed)?;
             let mut events = Vec::new();
@@ -117,7 +120,7 @@ impl Store {
                     other => insert_record(&mut transaction, other).await.with_context(failed)?,
                 }
             }
-            let claims = claim(&mut transaction, requests, &mut events).await?;
+            let claims = claim(&mut transaction, claimant, requests, &mut events).await?;
             insert_events(&mut transaction, &events).await.with_context(failed)?;
             transaction.commit().await.with_context(failed)?;
             Ok(claims)

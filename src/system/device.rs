@@ -17,12 +17,17 @@ pub enum DeviceRequest {
     Wgpu,
 }
 
+/// A text that names no device.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a device")]
+pub struct UnknownDevice(String);
+
 impl DeviceRequest {
     /// Reads `auto`, `cpu`, `cuda`, `cuda:0` or `wgpu`.
     ///
     /// # Errors
-    /// Anything else, in one sentence.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    /// Anything else.
+    pub fn parse(text: &str) -> Result<Self, UnknownDevice> {
         match text {
             "auto" => Ok(Self::Auto),
             "cpu" => Ok(Self::Cpu),
@@ -30,7 +35,7 @@ impl DeviceRequest {
             "wgpu" => Ok(Self::Wgpu),
             other => match other.strip_prefix("cuda:").and_then(|index| index.parse().ok()) {
                 Some(index) => Ok(Self::Cuda(Some(index))),
-                None => Err(format!("`{other}` is not a device")),
+                None => Err(UnknownDevice(other.to_string())),
             },
         }
     }
@@ -77,13 +82,30 @@ impl fmt::Display for Placement {
     }
 }
 
+/// Why a machine has no CUDA GPU that can be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoCuda {
+    /// This program cannot use one.
+    #[error("this binary was built without it (build with `cargo build --release --features cuda`)")]
+    NotBuilt,
+    /// The driver is missing or does not answer.
+    #[error("no NVIDIA driver answers ({0})")]
+    NoDriver(String),
+    /// The driver cannot count its GPUs.
+    #[error("the GPUs cannot be counted ({0})")]
+    Uncounted(String),
+    /// There is none.
+    #[error("this machine has no CUDA GPU")]
+    NoGpu,
+}
+
 /// What the machine has, so that slots can be tested without it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Machine {
     /// CPU threads.
     pub cores: usize,
-    /// Usable CUDA GPUs; `Err` says why there are none.
-    pub cuda: Result<usize, String>,
+    /// Usable CUDA GPUs, or why there are none.
+    pub cuda: Result<usize, NoCuda>,
     /// Whether wgpu is compiled in.
     pub wgpu: bool,
 }
@@ -98,7 +120,7 @@ impl Machine {
     /// The slots for a request: one for each group of `threads` cores or each share of a GPU.
     ///
     /// # Errors
-    /// A device that is not there, with the remedy.
+    /// A device that does not exist, with the remedy.
     pub fn slots(
         &self,
         request: DeviceRequest,
@@ -118,7 +140,7 @@ impl Machine {
                 let gpus = index.map_or(0..count, |index| index..index + 1);
                 ensure!(
                     !gpus.is_empty() && gpus.end <= count,
-                    "device `cuda:{}` is not there: this machine has {count} CUDA GPUs",
+                    "device `cuda:{}` does not exist: this machine has {count} CUDA GPUs",
                     gpus.start
                 );
                 Ok(shares(gpus, runs_per_gpu))
@@ -141,24 +163,21 @@ fn shares(gpus: std::ops::Range<usize>, runs_per_gpu: usize) -> Vec<Placement> {
 }
 
 #[cfg(feature = "cuda")]
-fn cuda_devices() -> Result<usize, String> {
-    let nvml = nvml_wrapper::Nvml::init().map_err(|error| format!("no NVIDIA driver answers ({error})"))?;
+fn cuda_devices() -> Result<usize, NoCuda> {
+    let nvml = nvml_wrapper::Nvml::init().map_err(|error| NoCuda::NoDriver(error.to_string()))?;
     match nvml.device_count() {
-        Ok(0) => Err("this machine has no CUDA GPU".to_string()),
+        Ok(0) => Err(NoCuda::NoGpu),
         Ok(count) => Ok(count as usize),
-        Err(error) => Err(format!("the GPUs cannot be counted ({error})")),
+        Err(error) => Err(NoCuda::Uncounted(error.to_string())),
     }
 }
 
 #[cfg(not(feature = "cuda"))]
-fn cuda_devices() -> Result<usize, String> {
-    if let Some(gpus) = pretended_gpus() {
-        return Ok(gpus.len());
-    }
-    Err("this binary was built without it (build with `cargo build --release --features cuda`)".to_string())
+fn cuda_devices() -> Result<usize, NoCuda> {
+    pretended_gpus().map(|gpus| gpus.len()).ok_or(NoCuda::NotBuilt)
 }
 
-/// CUDA GPUs that are not there, for tests of the scheduler in a binary without CUDA: whether each of them works.
+/// CUDA GPUs that are not there, for tests of the dispatcher in a binary without CUDA: whether each of them works.
 ///
 /// `BURSTLAB_PRETEND_CUDA=ok,broken` makes two, of which the first computes on the CPU and the second cannot be opened.
 #[cfg(not(feature = "cuda"))]
@@ -171,13 +190,13 @@ pub fn pretended_gpus() -> Option<Vec<bool>> {
 mod tests {
     use super::*;
 
-    fn machine(cores: usize, cuda: Result<usize, String>) -> Machine {
+    fn machine(cores: usize, cuda: Result<usize, NoCuda>) -> Machine {
         Machine { cores, cuda, wgpu: false }
     }
 
     #[test]
     fn cores_are_grouped_by_threads_and_one_slot_is_always_there() {
-        let machine = machine(8, Err("none".into()));
+        let machine = machine(8, Err(NoCuda::NotBuilt));
         assert_eq!(machine.slots(DeviceRequest::Cpu, 3, 1).unwrap().len(), 2);
         assert_eq!(machine.slots(DeviceRequest::Auto, 64, 1).unwrap(), [Placement::Cpu]);
     }
@@ -189,12 +208,15 @@ mod tests {
     }
 
     #[test]
-    fn a_gpu_that_is_not_there_is_an_error_not_a_fallback() {
+    fn a_gpu_that_does_not_exist_is_an_error_not_a_fallback() {
         let one = machine(8, Ok(1)).slots(DeviceRequest::Cuda(Some(1)), 1, 1).unwrap_err();
         assert!(one.to_string().contains("cuda:1"), "{one}");
-        let none = machine(8, Err("no driver".into())).slots(DeviceRequest::Cuda(None), 1, 1).unwrap_err();
+        let none = machine(8, Err(NoCuda::NoDriver("no library".into())))
+            .slots(DeviceRequest::Cuda(None), 1, 1)
+            .unwrap_err();
         assert!(
-            none.to_string().contains("no driver") && none.to_string().contains("--device cpu"),
+            none.to_string().contains("no NVIDIA driver answers (no library)")
+                && none.to_string().contains("--device cpu"),
             "{none}"
         );
     }

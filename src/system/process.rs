@@ -1,20 +1,26 @@
-//! Which processes of this machine live.
+//! Which processes of this machine live, and what it is called.
 
-/// Clock ticks from boot to the start of a process; `None` if there is none, or only its remains.
-#[cfg(target_os = "linux")]
-pub fn start_time(pid: u32) -> Option<String> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in brackets may hold spaces and brackets itself, so fields are counted from its end.
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    let zombie = fields.first().is_some_and(|state| *state == "Z");
-    if zombie { None } else { fields.get(19).map(ToString::to_string) }
+use sysinfo::{Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System};
+
+/// Whether there is a process with this number that has not ended: one that was not waited for yet does not live.
+///
+/// Only processes that this one can see count: those of another container look dead. Whether a supervisor lives is
+/// therefore told by a lock, and not by its number.
+pub fn is_alive(pid: u32) -> bool {
+    let pid = Pid::from_u32(pid);
+    let mut system = System::new();
+    system.refresh_processes_specifics(
+        ProcessesToUpdate::Some(&[pid]),
+        true,
+        ProcessRefreshKind::nothing().without_tasks(),
+    );
+    let status = system.process(pid).map(sysinfo::Process::status);
+    status.is_some_and(|status| !matches!(status, ProcessStatus::Zombie | ProcessStatus::Dead))
 }
 
-/// Without /proc the process id alone must do.
-#[cfg(not(target_os = "linux"))]
-pub fn start_time(pid: u32) -> Option<String> {
-    let pid = rustix::process::Pid::from_raw(pid.cast_signed())?;
-    rustix::process::test_kill_process(pid).ok().map(|()| "unknown".to_string())
+/// The name of this machine, where it has one.
+pub fn host_name() -> Option<String> {
+    System::host_name()
 }
 
 #[cfg(test)]
@@ -26,11 +32,12 @@ mod tests {
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let pid = child.id();
         let started = std::time::Instant::now();
-        while start_time(pid).is_some() {
+        while is_alive(pid) {
             assert!(started.elapsed().as_secs() < 10, "its remains pass for a process");
             std::thread::sleep(std::time::Duration::from_millis(5));
         }
         child.wait().unwrap();
-        assert!(start_time(std::process::id()).is_some());
+        assert!(!is_alive(pid));
+        assert!(is_alive(std::process::id()));
     }
 }

@@ -2,10 +2,12 @@
 
 #![allow(dead_code, clippy::unwrap_used, reason = "each test file uses its own share of these helpers")]
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
+use sysinfo::{ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System, UpdateKind};
 use tempfile::TempDir;
 
 /// The program and a folder that ends with the test.
@@ -166,42 +168,53 @@ pub fn sql(store: &Path, statement: &str) {
 
 /// Worker processes whose supervisor is `parent`.
 pub fn workers_of(parent: u32) -> Vec<u32> {
-    processes()
-        .into_iter()
-        .filter(|(_, ppid, command)| *ppid == parent && command.contains("worker"))
-        .map(|p| p.0)
-        .collect()
+    let is_worker = |process: &Listed| process.parent == parent && process.command.contains("worker");
+    processes().into_iter().filter(is_worker).map(|process| process.pid).collect()
+}
+
+/// Processes whose parent is `parent`.
+pub fn children_of(parent: u32) -> Vec<u32> {
+    processes().into_iter().filter(|process| process.parent == parent).map(|process| process.pid).collect()
 }
 
 /// Whether a process is there and not only its remains.
 pub fn is_alive(pid: u32) -> bool {
-    processes().iter().any(|(other, _, _)| *other == pid)
+    burstlab::system::process::is_alive(pid)
 }
 
 /// Living processes that work in a folder, as all that a [`Lab`] starts do.
 pub fn processes_in(folder: &Path) -> Vec<u32> {
     let folder = folder.canonicalize().unwrap();
-    let works_there =
-        |pid: &u32| std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|working| working == folder);
-    processes().into_iter().map(|(pid, _, _)| pid).filter(works_there).collect()
+    let works_there = |process: &Listed| process.folder.as_ref() == Some(&folder);
+    processes().into_iter().filter(works_there).map(|process| process.pid).collect()
 }
 
-/// Process id, parent and command line of every living process.
-fn processes() -> Vec<(u32, u32, String)> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
-        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
-        let Some((_, rest)) = stat.rsplit_once(')') else { continue };
-        let fields: Vec<&str> = rest.split_whitespace().collect();
-        if fields[0] == "Z" {
-            continue;
-        }
-        let command =
-            std::fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default().replace('\0', " ");
-        found.push((pid, fields[1].parse().unwrap(), command));
-    }
-    found
+/// A living process.
+struct Listed {
+    pid: u32,
+    parent: u32,
+    command: String,
+    folder: Option<PathBuf>,
+}
+
+/// Every living process that this user may look at.
+fn processes() -> Vec<Listed> {
+    let mut system = System::new();
+    let what = ProcessRefreshKind::nothing().without_tasks();
+    let what = what.with_cmd(UpdateKind::Always).with_cwd(UpdateKind::Always);
+    system.refresh_processes_specifics(ProcessesToUpdate::All, true, what);
+    let living = system
+        .processes()
+        .values()
+        .filter(|process| !matches!(process.status(), ProcessStatus::Zombie | ProcessStatus::Dead));
+    living
+        .map(|process| Listed {
+            pid: process.pid().as_u32(),
+            parent: process.parent().map_or(0, sysinfo::Pid::as_u32),
+            command: process.cmd().join(OsStr::new(" ")).to_string_lossy().into_owned(),
+            folder: process.cwd().map(Path::to_path_buf),
+        })
+        .collect()
 }
 
 pub fn kill(pid: u32, signal: &str) {

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::dispatcher::Dispatcher;
-use super::outcome::ended;
+use super::inbox::WorkerMessage;
 use super::protocol::{FromWorker, Job};
 use super::retry::Fault;
-use super::slot::{Occupied, SlotMessage};
-use crate::store::{Attempt, Claim, ClaimRequest, Ending, Status, saved_file};
+use super::slot::{ClaimedRun, Handover};
+use crate::store::{Attempt, Claim, ClaimRequest, Status, saved_file};
 
 /// Pause before a run that another supervisor has is looked at again.
 const TAKEN_PAUSE: Duration = Duration::from_secs(1);
@@ -18,191 +18,177 @@ const MOMENT: Duration = Duration::from_millis(50);
 /// Short runs that a worker has beside the one that it is at: enough to keep it busy while the store is written.
 const AHEAD: usize = 2;
 
-impl Dispatcher<'_> {
-    /// Puts a run back to its place: the queue is in the order of the plan, so that earlier runs come first.
-    pub(super) fn requeue(&mut self, run: usize) {
-        let at = self.queue.iter().position(|queued| *queued > run).unwrap_or(self.queue.len());
-        self.queue.insert(at, run);
-    }
+/// Why a run did not begin.
+const UNBEGUN: &str = "its worker ended before it began";
 
+/// A run that was taken out of the queue for a slot.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NextRun {
+    pub slot: usize,
+    pub run: usize,
+}
+
+impl Dispatcher<'_> {
     /// Hands the next runs that are ready to the slots that are free.
     pub(super) fn fill_slots(&mut self) -> anyhow::Result<()> {
-        for index in 0..self.slots.len() {
-            while self.slots[index].is_free() {
-                let Some(run) = self.next_ready() else {
-                    return Ok(());
-                };
-                if let Some(spent) = self.options.budget.spent(self.started.len()) {
-                    self.requeue(run);
+        for slot in 0..self.slots.len() {
+            while self.slots[slot].is_free() {
+                let now = Instant::now();
+                let Some(run) = self.next_ready(now) else { return Ok(()) };
+                if let Some(spent) = self.spending.spent(0, now) {
+                    self.queue.put_back(run);
                     self.stop = true;
                     self.summary.spent = Some(spent);
-                    let running = self.slots.iter().filter(|slot| slot.occupied.is_some()).count();
-                    self.progress.spent(spent, running);
+                    self.progress.spent(spent, self.slots.running().count());
                     return Ok(());
                 }
-                self.hand_over(index, run)?;
+                let request = self.claim_request(slot, run);
+                for claim in self.journal.write_and_claim(&[], &[request])? {
+                    self.take_up(slot, run, claim, now)?;
+                }
             }
         }
         Ok(())
     }
 
-    /// The next run whose candidates are settled and that need not wait for anything else. One that is only tried alone
-    /// comes when nothing else can, and nothing starts beside it.
-    fn next_ready(&mut self) -> Option<usize> {
-        let mut running = self.slots.iter().filter_map(|slot| slot.occupied.as_ref());
-        if running.clone().any(|occupied| self.retries.is_alone(occupied.run)) {
+    /// Takes the next run that waits for nothing out of the queue. One that is only tried alone comes when nothing else
+    /// can, and nothing starts beside it.
+    fn next_ready(&mut self, now: Instant) -> Option<usize> {
+        let retries = &self.retries;
+        if self.slots.running().any(|run| retries.is_alone(run)) {
             return None;
         }
-        let idle = running.next().is_none();
-        let now = Instant::now();
-        let ready = |run: &usize| self.is_ready(*run, now);
-        let in_company = self.queue.iter().position(|run| ready(run) && !self.retries.is_alone(*run));
-        let at = in_company.or_else(|| idle.then(|| self.queue.iter().position(ready)).flatten())?;
-        self.queue.remove(at)
+        let is_idle = self.slots.running().next().is_none();
+        self.queue
+            .take(now, |run| !retries.is_alone(run))
+            .or_else(|| if is_idle { self.queue.take(now, |_| true) } else { None })
     }
 
-    pub(super) fn is_ready(&self, run: usize, now: Instant) -> bool {
-        self.runs[run].candidates.iter().all(|candidate| self.settled.contains(candidate))
-            && self.waiting_until.get(&run).is_none_or(|until| *until <= now)
-            // Those that a run gave its slot back to go first, whatever company they can bear.
-            && self.yielded.get(&run).is_none_or(|rivals| !rivals.iter().any(|rival| self.queue.contains(rival)))
-    }
-
-    fn hand_over(&mut self, slot: usize, index: usize) -> anyhow::Result<()> {
-        let request = self.claim_request(slot, index);
-        for claim in self.store.write_and_claim(&[], &[request])? {
-            self.take_up(slot, index, claim)?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn claim_request(&self, slot: usize, index: usize) -> ClaimRequest {
-        let run_id = self.runs[index].id.clone();
-        let forced = self.options.forced;
-        let search = self.sweep.fingerprint(index).filter(|_| !forced).map(str::to_string);
-        let kept_by = (!forced).then(|| saved_file(&self.options.results, &run_id));
-        let attempt = Attempt {
-            experiment: self.options.experiment.clone(),
-            device: self.slots[slot].placement.to_string(),
-            slot,
-            git_commit: self.options.git_commit.clone(),
-            git_dirty: self.options.git_dirty,
-        };
-        ClaimRequest { run_id, attempt, search, kept_by }
-    }
-
-    /// Runs for the slots that a batch frees. They are claimed in the transaction that records the batch: of short runs
-    /// the store's work would otherwise be the greater part. What depends on results is left to [`Self::fill_slots`].
-    pub(super) fn next_for(&mut self, batch: &[(usize, SlotMessage)]) -> Vec<(usize, usize)> {
-        let mut next = Vec::new();
-        let plain = |message: &SlotMessage| {
+    /// Runs for the slots that a round of messages frees. They are claimed in the transaction that records the round: of
+    /// short runs the store's work would otherwise be the greater part. What depends on results is left to
+    /// [`Self::fill_slots`].
+    pub(super) fn choose_next(&mut self, round: &[(usize, WorkerMessage)], now: Instant) -> Vec<NextRun> {
+        let mut choices = Vec::new();
+        let is_plain = |message: &WorkerMessage| {
             matches!(
                 message,
-                SlotMessage::Event(FromWorker::Done(_) | FromWorker::Epoch(_) | FromWorker::Ready { .. })
+                WorkerMessage::Event(FromWorker::Done(_) | FromWorker::Epoch(_) | FromWorker::Ready { .. })
             )
         };
-        if self.stop || self.sweep.learns() || !batch.iter().all(|(_, message)| plain(message)) {
-            return next;
+        if self.stop || self.sweep.learns() || !round.iter().all(|(_, message)| is_plain(message)) {
+            return choices;
         }
-        for (slot, message) in batch {
-            let timely =
-                self.slots[*slot].occupied.as_ref().is_some_and(|occupied| occupied.overtime.is_none());
-            if !timely || !matches!(message, SlotMessage::Event(FromWorker::Done(_))) {
+        for (slot, message) in round {
+            let slot = *slot;
+            let Some(current) = self.slots[slot].current() else { continue };
+            if current.is_overtime() || !matches!(message, WorkerMessage::Event(FromWorker::Done(_))) {
                 continue;
             }
-            if self.options.budget.spent(self.started.len() + next.len()).is_some() {
+            let (before, taken) = (current.claimed.run, current.elapsed(now));
+            let has_room =
+                |this: &Self, choices: &[NextRun]| this.spending.spent(choices.len(), now).is_none();
+            if !has_room(self, &choices) {
                 break;
             }
-            if self.slots[*slot].ahead.is_empty() {
-                let Some(run) = self.next_ready() else { break };
-                next.push((*slot, run));
+            if self.slots[slot].ahead() == 0 {
+                let Some(run) = self.next_ready(now) else { break };
+                choices.push(NextRun { slot, run });
             }
-            let ended = self.slots[*slot].occupied.as_ref().map(|ended| (ended.run, ended.started.elapsed()));
-            for _ in self.slots[*slot].ahead.len()..AHEAD {
-                if self.options.budget.spent(self.started.len() + next.len()).is_some() {
-                    return next;
+            for _ in self.slots[slot].ahead()..AHEAD {
+                if !has_room(self, &choices) {
+                    return choices;
                 }
-                let Some(run) = ended.and_then(|(run, taken)| self.next_ahead(run, taken)) else { break };
-                next.push((*slot, run));
+                let Some(run) = self.next_ahead(before, taken, now) else { break };
+                choices.push(NextRun { slot, run });
             }
         }
-        next
+        choices
     }
 
     /// A run that a slot's worker may have before it is through with another: one that is over in a moment, as far as the
     /// run before tells. A longer one would be kept from slots that become free meanwhile.
-    fn next_ahead(&mut self, before: usize, taken: Duration) -> Option<usize> {
-        let before = &self.runs[before].spec.model;
+    fn next_ahead(&mut self, before: usize, taken: Duration, now: Instant) -> Option<usize> {
+        let before = &self.sweep.run(before).spec.model;
         if before.is_trained() || taken > MOMENT {
             return None;
         }
         let kind = before.kind();
-        let next = self.next_ready()?;
-        let run = &self.runs[next];
+        let next = self.next_ready(now)?;
+        let run = self.sweep.run(next);
         if run.spec.model.kind() == kind && run.candidates.is_empty() {
             return Some(next);
         }
-        self.requeue(next);
+        self.queue.put_back(next);
         None
     }
 
-    /// Puts the first run that a slot's worker has been sent already in the place of the one that ended; or all of them
-    /// back into the queue, if that worker is gone.
-    pub(super) fn advance(&mut self, slot: usize) -> anyhow::Result<()> {
-        if self.slots[slot].has_worker() {
-            if self.slots[slot].occupied.is_none()
-                && let Some(run) = self.slots[slot].ahead.pop_front()
-            {
-                self.slots[slot].occupied = Some(Occupied::now(run));
-                self.progress.started(slot, &self.runs[run]);
-            }
-            return Ok(());
+    pub(super) fn claim_request(&self, slot: usize, run: usize) -> ClaimRequest {
+        let options = &self.options;
+        let run_id = self.sweep.run(run).id.clone();
+        ClaimRequest {
+            search: self.sweep.fingerprint(run).filter(|_| !options.forced).map(str::to_string),
+            kept_by: (!options.forced).then(|| saved_file(&options.results, &run_id)),
+            attempt: Attempt {
+                experiment: options.experiment.clone(),
+                device: self.slots[slot].placement.to_string(),
+                slot,
+                git_commit: options.git_commit.clone(),
+                git_dirty: options.git_dirty,
+            },
+            run_id,
         }
-        let error = "its worker ended before it began";
-        let mut records = Vec::new();
-        for run in std::mem::take(&mut self.slots[slot].ahead) {
-            let ending = Ending::Otherwise {
-                status: Status::Interrupted,
-                error: error.to_string(),
-                wall_s: 0.0,
-                peak_rss_bytes: None,
-            };
-            records.push(ended(&self.runs[run], self.attempts[&run], ending));
-            records.push(self.event(run, "interrupted", error.to_string()));
-            self.requeue(run);
-        }
-        self.store.write(&records)
     }
 
     /// Starts a run, if the claim was granted.
-    pub(super) fn take_up(&mut self, slot: usize, index: usize, claim: Claim) -> anyhow::Result<()> {
-        let run = self.runs[index].clone();
+    pub(super) fn take_up(
+        &mut self,
+        slot: usize,
+        run: usize,
+        claim: Claim,
+        now: Instant,
+    ) -> anyhow::Result<()> {
         let attempt = match claim {
             Claim::Granted(attempt) => attempt,
             Claim::Done | Claim::Pruned => {
                 self.summary.done_elsewhere += 1;
-                self.sweep.refresh(self.store, &[index])?;
-                self.news = true;
-                self.objectives = self.store.objectives(&self.options.experiment, &self.options.selection)?;
-                self.settled.insert(run.id.clone());
+                self.sweep.refresh(self.journal.store(), &[run])?;
+                self.queue.settle(run);
                 return Ok(());
             }
             Claim::Taken => {
-                self.waiting_until.insert(index, Instant::now() + TAKEN_PAUSE);
-                self.requeue(index);
+                self.queue.put_back_until(run, now + TAKEN_PAUSE);
                 return Ok(());
             }
         };
-        self.attempts.insert(index, attempt);
-        self.started.insert(index);
-        let members = match self.choose_members(&run) {
-            Ok(members) => members,
+        let claimed = ClaimedRun { run, attempt };
+        self.spending.start(run);
+        let job = match self.job(run) {
+            Ok(job) => job,
             Err(error) => {
-                self.slots[slot].occupied = Some(Occupied::now(index));
-                return self.give_up(slot, Status::Failed, &error);
+                self.slots[slot].begin(claimed, now);
+                return self.give_up(slot, Status::Failed, &error.to_string(), now);
             }
         };
-        let job = Job {
+        match self.slots.hand_over(slot, claimed, job, now) {
+            Ok(Handover::Began) => self.progress.started(slot, self.sweep.run(run)),
+            Ok(Handover::Ahead) => {}
+            Err(error) => {
+                let end = self.slots[slot].reap();
+                let error = format!("{error:#}; {}", end.text);
+                if self.slots[slot].is_unfit() {
+                    return self.retire(slot, &error, now);
+                }
+                return self.charge(slot, Status::Failed, &error, Fault::Crash, now);
+            }
+        }
+        Ok(())
+    }
+
+    /// What a worker needs to know of a run.
+    fn job(&mut self, index: usize) -> anyhow::Result<Job> {
+        let members = self.sweep.choose_members(index)?;
+        let run = self.sweep.run(index);
+        Ok(Job {
             run_id: run.id.clone(),
             spec: run.spec.clone(),
             seed: run.seed,
@@ -211,23 +197,22 @@ impl Dispatcher<'_> {
             members,
             rungs: self.sweep.rungs(index).to_vec(),
             results: self.options.results.clone(),
-        };
-        if self.slots[slot].occupied.is_some() {
-            self.slots[slot].ahead.push_back(index);
-            // A worker that does not take it is gone, and says so in its last message: then the run goes back.
-            let _ = self.slots[slot].send_ahead(job);
-            return Ok(());
+        })
+    }
+
+    /// Puts the first run that a slot's worker has been sent already in the place of the one that ended; or all of them
+    /// back into the queue, if that worker is gone.
+    pub(super) fn advance(&mut self, slot: usize, now: Instant) -> anyhow::Result<()> {
+        if let Some(run) = self.slots[slot].advance(now) {
+            self.progress.started(slot, self.sweep.run(run));
         }
-        self.slots[slot].occupied = Some(Occupied::now(index));
-        if let Err(error) = self.slots[slot].send(job, &self.sender) {
-            let ending = self.slots[slot].bury();
-            let error = format!("{error:#}; {}", ending.text);
-            if self.slots[slot].is_unfit() {
-                return self.retire(slot, &error);
-            }
-            return self.charge(slot, Status::Failed, &error, Fault::Crash);
+        let unbegun = self.slots[slot].take_unbegun();
+        let mut records = Vec::new();
+        for claimed in unbegun {
+            records.push(self.ending_unbegun(claimed, UNBEGUN));
+            records.push(self.journal.event(self.sweep.run(claimed.run), "interrupted", UNBEGUN));
+            self.queue.put_back(claimed.run);
         }
-        self.progress.started(slot, &run);
-        Ok(())
+        self.journal.write(&records)
     }
 }

@@ -1,110 +1,103 @@
-//! The lab: the whole life of a sweep in one loop. Runs go out to slots, messages come back, the store is written, and
-//! only then is anything announced.
+//! The dispatcher: the whole life of a sweep in one loop. Runs go out to slots, messages come back, the store is written,
+//! and only then is anything announced.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use super::options::{DispatchOptions, Progress, Spent, Summary};
-use super::outcome::ended;
+use anyhow::ensure;
+
+use super::budget::{Spending, Spent};
+use super::inbox::{Envelope, Inbox, WorkerMessage};
+use super::journal::{Journal, ended};
+use super::options::{DispatchOptions, Progress, Summary};
 use super::protocol::{FromWorker, PROTOCOL};
-use super::pruning::AtRung;
+use super::pruning::Lookout;
+use super::queue::Queue;
 use super::retry::Retries;
-use super::slot::{Slot, SlotMessage, Tagged};
+use super::slot::{Slots, TimeLimit};
+use super::worker_process::{Launcher, ProcessLauncher};
 use crate::dataset::Loader;
 use crate::engine::Sweep;
-use crate::plan::Run;
-use crate::store::{Ending, Event, Record, RunResult, Store};
+use crate::store::{Ending, Record, Store};
 use crate::system::interrupt;
 
 /// Longest time without a look at interrupts and deadlines.
 const TICK: Duration = Duration::from_millis(100);
 
-/// A sweep at work.
+/// A sweep at work. Each part owns its state; what they do together stands in this file and in `assignment`, `outcome` and
+/// `pruning`.
 pub struct Dispatcher<'a> {
-    pub(super) store: &'a mut Store,
     pub(super) options: DispatchOptions,
+    /// The plan, and what is known of its runs.
     pub(super) sweep: &'a mut Sweep,
-    /// The sweep's runs.
-    pub(super) runs: Vec<Arc<Run>>,
+    /// Prepares the data of runs that are planned later.
+    loader: &'a mut Loader,
+    /// Who is told.
     pub(super) progress: &'a mut dyn Progress,
-    pub(super) slots: Vec<Slot>,
-    pub(super) queue: VecDeque<usize>,
-    /// Runs of the plan that will not change any more.
-    pub(super) settled: HashSet<String>,
-    /// Objective of the runs that are done, for the members of an ensemble.
-    pub(super) objectives: HashMap<String, f64>,
-    /// Attempts that were lost, and what follows from them.
+    /// What is written.
+    pub(super) journal: Journal<'a>,
+    /// Which runs wait.
+    pub(super) queue: Queue,
+    /// Which worker does what.
+    pub(super) slots: Slots,
+    /// What the workers have said.
+    inbox: Inbox,
+    /// What an attempt costs.
     pub(super) retries: Retries,
-    pub(super) attempts: HashMap<usize, i64>,
-    /// Runs that are not looked at before some instant: another supervisor has them, or they are to be tried again.
-    pub(super) waiting_until: HashMap<usize, Instant>,
-    /// Runs that gave their slot back, with those that they wait for.
-    pub(super) yielded: HashMap<usize, Vec<usize>>,
-    /// When the runs of other supervisors were looked at, for those that wait for them.
-    pub(super) looked_at: Option<Instant>,
-    /// Whether a run has ended since the plan was last asked to grow.
-    pub(super) news: bool,
-    pub(super) loader: Loader,
-    pub(super) started: HashSet<usize>,
-    pub(super) sender: Sender<Tagged>,
-    pub(super) receiver: Receiver<Tagged>,
+    /// What may be spent.
+    pub(super) spending: Spending,
+    /// When the runs of other supervisors were looked at.
+    pub(super) lookout: Lookout,
     pub(super) summary: Summary,
+    /// Nothing new is started.
     pub(super) stop: bool,
 }
 
 impl<'a> Dispatcher<'a> {
-    /// Prepares to run `todo` (indices into the sweep's runs); the others are at their end already.
-    ///
-    /// # Errors
-    /// A store that cannot be read.
+    /// Prepares to run `todo` (indices into the sweep's runs) in worker processes; the others have ended already.
     pub fn new(
         store: &'a mut Store,
         options: DispatchOptions,
         sweep: &'a mut Sweep,
+        loader: &'a mut Loader,
         todo: &[usize],
         progress: &'a mut dyn Progress,
-    ) -> anyhow::Result<Self> {
-        let (sender, receiver) = mpsc::channel();
-        let runs = sweep.runs().to_vec();
+    ) -> Self {
+        let threads = options.threads_per_run;
+        let launcher = |sender| -> Box<dyn Launcher> { Box::new(ProcessLauncher { threads, sender }) };
+        Self::with_workers(store, options, sweep, loader, todo, progress, launcher)
+    }
+
+    /// As [`Dispatcher::new`], with other workers: `launcher` is given where their messages go.
+    pub(super) fn with_workers(
+        store: &'a mut Store,
+        options: DispatchOptions,
+        sweep: &'a mut Sweep,
+        loader: &'a mut Loader,
+        todo: &[usize],
+        progress: &'a mut dyn Progress,
+        launcher: impl FnOnce(Sender<Envelope>) -> Box<dyn Launcher>,
+    ) -> Self {
         // A plan that grows may need all slots later.
         let most = if sweep.is_complete() { todo.len().max(1) } else { usize::MAX };
-        let placements = options.slots.iter().take(most);
-        let slots = placements
-            .enumerate()
-            .map(|(index, placement)| Slot::new(index, *placement, options.threads_per_run))
-            .collect();
-        let retries = Retries::new(options.retries, options.backoff);
-        let objectives = store.objectives(&options.experiment, &options.selection)?;
-        let waiting: HashSet<usize> = todo.iter().copied().collect();
-        let settled = (0..runs.len())
-            .filter(|index| !waiting.contains(index))
-            .map(|index| runs[index].id.clone())
-            .collect();
-        Ok(Self {
-            store,
-            options,
-            sweep,
-            runs,
-            progress,
-            slots,
-            queue: todo.iter().copied().collect(),
-            settled,
-            objectives,
-            retries,
-            attempts: HashMap::new(),
-            waiting_until: HashMap::new(),
-            yielded: HashMap::new(),
-            looked_at: None,
-            news: true,
-            loader: Loader::sharing(),
-            started: HashSet::new(),
-            sender,
-            receiver,
+        let inbox = Inbox::new();
+        let mut queue = Queue::default();
+        todo.iter().for_each(|&run| queue.add(run, sweep.candidates(run)));
+        Self {
+            journal: Journal::new(store, options.experiment.clone()),
+            slots: Slots::new(options.slots.iter().copied().take(most), launcher(inbox.sender())),
+            queue,
+            inbox,
+            retries: Retries::new(options.retries, options.backoff),
+            spending: Spending::new(options.budget),
+            lookout: Lookout::default(),
             summary: Summary::default(),
             stop: false,
-        })
+            options,
+            sweep,
+            loader,
+            progress,
+        }
     }
 
     /// Runs the sweep to its end.
@@ -113,54 +106,28 @@ impl<'a> Dispatcher<'a> {
     /// A store that cannot be written, or a worker that cannot be started at all.
     pub fn run(mut self) -> anyhow::Result<Summary> {
         loop {
-            self.heed_interrupts()?;
+            self.poll_interrupts()?;
             if !self.stop {
                 self.grow()?;
                 self.fill_slots()?;
             }
             self.judge_waiting()?;
-            let running = self.slots.iter().filter(|slot| slot.occupied.is_some()).count();
-            if running == 0 && (self.stop || self.queue.is_empty()) {
-                break;
+            if self.is_at_end() {
+                return self.close();
             }
-            let batch = self.wait();
-            self.absorb(batch)?;
+            for round in self.inbox.wait(TICK) {
+                self.handle(round)?;
+            }
             self.watch_running();
         }
-        self.summary.not_started = self.queue.len();
-        self.summary.not_proposed = self.sweep.unproposed();
-        self.summary.started = self.started.len();
-        self.record_stop()?;
-        Ok(self.summary)
     }
 
-    /// What is left over is left for a reason, which the store keeps for those who ask.
-    fn record_stop(&mut self) -> anyhow::Result<()> {
-        let Summary { not_started, not_proposed, interrupted, stopped, spent, .. } = self.summary;
-        if not_started + not_proposed + interrupted == 0 {
-            return Ok(());
-        }
-        let why = match spent {
-            _ if stopped => "the user stopped it",
-            Some(Spent::Runs) => "as many runs were started as --max-runs allows",
-            Some(Spent::Time) => "the time that --max-time allows was up",
-            None => "a run failed under --fail-fast",
-        };
-        self.store.write(&[Record::Event(Event {
-            experiment: Some(self.options.experiment.clone()),
-            run_id: None,
-            kind: "stopped",
-            detail: why.to_string(),
-        })])
-    }
-
-    fn heed_interrupts(&mut self) -> anyhow::Result<()> {
+    fn poll_interrupts(&mut self) -> anyhow::Result<()> {
         let asked = interrupt::asked();
         if asked >= 1 && !self.summary.stopped {
             self.summary.stopped = true;
             self.stop = true;
-            let running = self.slots.iter().filter(|slot| slot.occupied.is_some()).count();
-            self.progress.stopping(running);
+            self.progress.stopping(self.slots.running().count());
         }
         if asked >= 2 {
             self.abandon_running()?;
@@ -170,198 +137,156 @@ impl<'a> Dispatcher<'a> {
 
     /// Takes up the runs that follow from the results so far.
     fn grow(&mut self) -> anyhow::Result<()> {
-        while std::mem::take(&mut self.news) && self.sweep.grow(&mut self.loader)? {
-            let new: Vec<usize> = (self.runs.len()..self.sweep.runs().len()).collect();
-            self.runs = self.sweep.runs().to_vec();
-            self.store.extend_plan(
+        let mut from = self.sweep.runs().len();
+        while self.sweep.grow(self.loader)? {
+            let new: Vec<usize> = (from..self.sweep.runs().len()).collect();
+            let store = self.journal.store();
+            store.extend_plan(
                 &self.options.experiment,
                 self.sweep.plan(),
                 self.sweep.device_class(),
-                new[0],
+                from,
             )?;
-            self.sweep.refresh(self.store, &new)?;
-            self.objectives = self.store.objectives(&self.options.experiment, &self.options.selection)?;
+            from = self.sweep.runs().len();
+            self.sweep.refresh(store, &new)?;
             let (results, forced) = (&self.options.results, self.options.forced);
-            let (finished, todo): (Vec<usize>, Vec<usize>) =
-                new.into_iter().partition(|&run| !forced && self.sweep.is_finished(run, results));
-            self.settled.extend(finished.iter().map(|&run| self.runs[run].id.clone()));
-            self.queue.extend(&todo);
+            let todo: Vec<usize> =
+                new.into_iter().filter(|&run| forced || !self.sweep.is_finished(run, results)).collect();
+            todo.iter().for_each(|&run| self.queue.add(run, self.sweep.candidates(run)));
             self.progress.planned(todo.len());
-            self.news = true;
         }
         Ok(())
     }
 
-    /// Waits for a message, then takes all that have come: together they make one transaction.
-    fn wait(&self) -> Vec<Tagged> {
-        let mut batch = Vec::new();
-        match self.receiver.recv_timeout(TICK) {
-            Ok(message) => batch.push(message),
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return batch,
-        }
-        batch.extend(self.receiver.try_iter());
-        batch
+    fn is_at_end(&self) -> bool {
+        self.slots.running().next().is_none() && (self.stop || self.queue.is_empty())
     }
 
-    /// Records what has come, then acts on it.
-    fn absorb(&mut self, batch: Vec<Tagged>) -> anyhow::Result<()> {
-        let mut batch = batch;
-        while !batch.is_empty() {
-            let rest = after_ends(&mut batch);
-            self.absorb_round(batch)?;
-            batch = rest;
-        }
-        Ok(())
-    }
-
-    /// Records messages of which at most one ends a run of each slot, then acts on them.
-    fn absorb_round(&mut self, round: Vec<Tagged>) -> anyhow::Result<()> {
-        let current: Vec<(usize, SlotMessage)> = round
+    /// Records a round of messages, then acts on them.
+    fn handle(&mut self, round: Vec<Envelope>) -> anyhow::Result<()> {
+        let (now, slots) = (Instant::now(), &self.slots);
+        let round: Vec<(usize, WorkerMessage)> = round
             .into_iter()
-            .filter(|tagged| self.slots[tagged.slot].serial() == tagged.worker)
-            .map(|tagged| (tagged.slot, tagged.message))
+            .filter(|envelope| slots[envelope.slot].is_current(envelope.worker))
+            .map(|envelope| (envelope.slot, envelope.message))
             .collect();
-        for (slot, message) in &current {
-            self.check_run(*slot, message)?;
+        let mut records = Vec::new();
+        for (slot, message) in &round {
+            records.extend(self.records_of(*slot, message)?);
         }
-        let records: Vec<Record> =
-            current.iter().flat_map(|(slot, message)| self.records_of(*slot, message)).collect();
-        let next = self.next_for(&current);
-        let requests: Vec<_> = next.iter().map(|&(slot, run)| self.claim_request(slot, run)).collect();
-        let claims = self.store.write_and_claim(&records, &requests)?;
-        for (slot, message) in current {
-            match message {
-                SlotMessage::Event(FromWorker::Ready { protocol }) => {
-                    anyhow::ensure!(
-                        protocol == PROTOCOL,
-                        "the burstlab program was replaced while the sweep ran; start it again"
-                    );
-                    self.slots[slot].ready = true;
-                }
-                SlotMessage::Event(FromWorker::Epoch(epoch)) => {
-                    if let Some(occupied) = &mut self.slots[slot].occupied {
-                        self.sweep.epoch(occupied.run, epoch.epoch, epoch.valid_loss);
-                        if self.sweep.rungs(occupied.run).contains(&epoch.epoch) {
-                            occupied.at_rung = Some(AtRung::new(epoch.epoch));
-                        }
-                        self.progress.epoch(slot, &self.runs[occupied.run], &epoch);
-                    }
-                }
-                SlotMessage::Event(FromWorker::Pruned { .. }) => self.settle_pruned(slot),
-                SlotMessage::Event(FromWorker::Done(result)) => self.settle_done(slot, &result),
-                SlotMessage::Event(FromWorker::Failed { error, peak_rss_bytes }) => {
-                    self.settle_failure(slot, &error, peak_rss_bytes)?;
-                }
-                SlotMessage::Event(FromWorker::Unsaved { error }) => {
-                    return self.settle_unsaved(slot, &error);
-                }
-                SlotMessage::Ended => self.settle_crash(slot)?,
-            }
-            self.advance(slot)?;
+        let next = self.choose_next(&round, now);
+        let requests: Vec<_> =
+            next.iter().map(|choice| self.claim_request(choice.slot, choice.run)).collect();
+        let claims = self.journal.write_and_claim(&records, &requests)?;
+        for (slot, message) in round {
+            self.act(slot, message, now)?;
+            self.advance(slot, now)?;
         }
-        for ((slot, run), claim) in next.into_iter().zip(claims) {
-            self.take_up(slot, run, claim)?;
+        for (choice, claim) in next.into_iter().zip(claims) {
+            self.take_up(choice.slot, choice.run, claim, now)?;
         }
-        Ok(())
-    }
-
-    /// A result must be that of the run that the slot is thought to be at: nothing may ever be recorded for another.
-    fn check_run(&self, slot: usize, message: &SlotMessage) -> anyhow::Result<()> {
-        let SlotMessage::Event(FromWorker::Done(result)) = message else { return Ok(()) };
-        let expected = self.slots[slot].occupied.as_ref().map(|occupied| &self.runs[occupied.run].id);
-        anyhow::ensure!(
-            expected == Some(&result.run_id),
-            "slot {slot} gave the result of run {} where that of {expected:?} was due; please report this",
-            result.run_id
-        );
         Ok(())
     }
 
     /// What a message adds to the store by itself; failures are recorded where they are judged.
-    fn records_of(&self, slot: usize, message: &SlotMessage) -> Vec<Record> {
-        let Some(occupied) = &self.slots[slot].occupied else {
-            return Vec::new();
-        };
-        let run = &self.runs[occupied.run];
-        match message {
-            SlotMessage::Event(FromWorker::Epoch(epoch)) => {
-                vec![Record::Epoch { run_id: run.id.clone(), epoch: *epoch }]
-            }
-            SlotMessage::Event(FromWorker::Done(result)) => vec![
-                ended(run, self.attempts[&occupied.run], Ending::Done(result.clone())),
-                self.event(occupied.run, "done", format!("in {:.2} s", result.wall_s)),
+    fn records_of(&self, slot: usize, message: &WorkerMessage) -> anyhow::Result<Vec<Record>> {
+        let WorkerMessage::Event(event) = message else { return Ok(Vec::new()) };
+        let current = self.slots[slot].current();
+        if let FromWorker::Done(result) = event {
+            // Nothing may ever be recorded for another run.
+            let expected = current.map(|current| &self.sweep.run(current.claimed.run).id);
+            ensure!(
+                expected == Some(&result.run_id),
+                "slot {slot} gave the result of run {} where that of {expected:?} was due; please report this",
+                result.run_id
+            );
+        }
+        let Some(current) = current else { return Ok(Vec::new()) };
+        let run = self.sweep.run(current.claimed.run);
+        Ok(match event {
+            FromWorker::Epoch(epoch) => vec![Record::Epoch { run_id: run.id.clone(), epoch: *epoch }],
+            FromWorker::Done(result) => vec![
+                ended(run, current.claimed, Ending::Done(result.clone())),
+                self.journal.event(run, "done", format!("in {:.2} s", result.wall_s)),
             ],
-            SlotMessage::Event(FromWorker::Pruned { wall_s, peak_rss_bytes }) => {
-                let verdict = occupied.verdict.and_then(|verdict| self.sweep.pruning(occupied.run, verdict));
+            FromWorker::Pruned { wall_s, peak_rss_bytes } => {
+                let pruning =
+                    current.verdict.and_then(|verdict| self.sweep.pruning(current.claimed.run, verdict));
                 let ending =
                     |pruning| Ending::Pruned { pruning, wall_s: *wall_s, peak_rss_bytes: *peak_rss_bytes };
-                verdict
-                    .map(|pruning| ended(run, self.attempts[&occupied.run], ending(pruning)))
-                    .into_iter()
-                    .collect()
+                pruning.map(|pruning| ended(run, current.claimed, ending(pruning))).into_iter().collect()
             }
             _ => Vec::new(),
-        }
-    }
-
-    /// Its worker stopped it, as it was told.
-    fn settle_pruned(&mut self, slot: usize) {
-        let Some(occupied) = self.slots[slot].occupied.take() else {
-            return;
-        };
-        let run = &self.runs[occupied.run];
-        self.settled.insert(run.id.clone());
-        self.sweep.pruned(occupied.run);
-        self.news = true;
-        self.summary.pruned += 1;
-        let verdict = occupied.verdict.map_or(String::new(), |verdict| verdict.to_string());
-        self.progress.pruned(slot, run, &verdict);
-    }
-
-    fn settle_done(&mut self, slot: usize, result: &RunResult) {
-        let Some(occupied) = self.slots[slot].occupied.take() else {
-            return;
-        };
-        if occupied.overtime.is_some() {
-            // It finished in the moment its time was up: the result counts, but its worker is being killed.
-            self.slots[slot].bury();
-        }
-        let run = &self.runs[occupied.run];
-        let selection = &self.options.selection;
-        let value = result
-            .metrics
-            .iter()
-            .find(|metric| selection.matches(&metric.part, &metric.target, &metric.unit, &metric.name));
-        if let Some(value) = value {
-            self.objectives.insert(run.id.clone(), value.value);
-        }
-        self.settled.insert(run.id.clone());
-        self.sweep.done(occupied.run, value.map(|metric| metric.value));
-        self.news = true;
-        self.summary.done += 1;
-        self.progress.done(slot, run, result);
-    }
-
-    pub(super) fn event(&self, run: usize, kind: &'static str, detail: String) -> Record {
-        Record::Event(Event {
-            experiment: Some(self.options.experiment.clone()),
-            run_id: Some(self.runs[run].id.clone()),
-            kind,
-            detail,
         })
     }
+
+    /// Acts on a message whose records are written.
+    fn act(&mut self, slot: usize, message: WorkerMessage, now: Instant) -> anyhow::Result<()> {
+        match message {
+            WorkerMessage::Event(FromWorker::Ready { protocol }) => {
+                ensure!(
+                    protocol == PROTOCOL,
+                    "the burstlab program was replaced while the sweep ran; start it again"
+                );
+                self.slots[slot].set_ready();
+                Ok(())
+            }
+            WorkerMessage::Event(FromWorker::Epoch(epoch)) => {
+                if let Some(run) = self.slots[slot].run() {
+                    self.sweep.epoch(run, epoch.epoch, epoch.valid_loss);
+                    if self.sweep.rungs(run).contains(&epoch.epoch) {
+                        self.slots[slot].wait_at_rung(epoch.epoch, now);
+                    }
+                    self.progress.epoch(slot, self.sweep.run(run), &epoch);
+                }
+                Ok(())
+            }
+            WorkerMessage::Event(FromWorker::Pruned { .. }) => {
+                self.settle_pruned(slot);
+                Ok(())
+            }
+            WorkerMessage::Event(FromWorker::Done(result)) => {
+                self.settle_done(slot, &result);
+                Ok(())
+            }
+            WorkerMessage::Event(FromWorker::Failed { error, out_of_memory, peak_rss_bytes }) => {
+                self.settle_failure(slot, &error, out_of_memory, peak_rss_bytes, now)
+            }
+            WorkerMessage::Event(FromWorker::Unsaved { error }) => self.settle_unsaved(slot, &error, now),
+            WorkerMessage::Event(FromWorker::Unreadable { error }) => {
+                self.settle_unreadable(slot, &format!("the worker {error}"), now)
+            }
+            WorkerMessage::Unreadable(error) => {
+                self.settle_unreadable(slot, &format!("the supervisor {error}"), now)
+            }
+            WorkerMessage::Ended => self.settle_crash(slot, now),
+        }
+    }
+
+    fn watch_running(&mut self) {
+        let limit = TimeLimit { timeout: self.options.timeout, grace: self.options.grace };
+        self.slots.watch(limit, Instant::now());
+    }
+
+    /// What is left over is left for a reason, which the store keeps for those who ask.
+    fn close(mut self) -> anyhow::Result<Summary> {
+        self.summary.not_started = self.queue.len();
+        self.summary.not_proposed = self.sweep.unproposed();
+        self.summary.started = self.spending.started();
+        let Summary { not_started, not_proposed, interrupted, stopped, spent, .. } = self.summary;
+        if not_started + not_proposed + interrupted > 0 {
+            let why = match spent {
+                _ if stopped => "the user stopped it",
+                Some(Spent::Runs) => "as many runs were started as --max-runs allows",
+                Some(Spent::Time) => "the time that --max-time allows was up",
+                None => "a run failed under --fail-fast",
+            };
+            let stopped = self.journal.experiment_event("stopped", why);
+            self.journal.write(&[stopped])?;
+        }
+        Ok(self.summary)
+    }
 }
 
-/// Takes out of a batch, and returns, every message of a slot that comes after the end of a run: it belongs to the next.
-fn after_ends(batch: &mut Vec<Tagged>) -> Vec<Tagged> {
-    let mut ended = HashSet::new();
-    let (now, later): (Vec<Tagged>, Vec<Tagged>) = batch.drain(..).partition(|tagged| {
-        let first = !ended.contains(&tagged.slot);
-        if !matches!(tagged.message, SlotMessage::Event(FromWorker::Ready { .. } | FromWorker::Epoch(_))) {
-            ended.insert(tagged.slot);
-        }
-        first
-    });
-    *batch = now;
-    later
-}
+#[cfg(test)]
+mod tests;

@@ -1,17 +1,22 @@
 //! The local engine: fans the runs of a plan out over worker processes and records what comes back.
 
 mod assignment;
+mod budget;
 mod dispatcher;
-mod ensemble_selection;
+mod inbox;
+mod journal;
 mod options;
 mod outcome;
 mod protocol;
 mod pruning;
+mod queue;
 mod retry;
 mod slot;
 mod worker;
+mod worker_process;
 
+pub use budget::{Budget, Spent};
 pub use dispatcher::Dispatcher;
-pub use options::{Budget, DispatchOptions, Progress, Spent, Summary};
+pub use options::{DispatchOptions, Progress, Summary};
 pub use protocol::Job;
 pub use worker::serve;

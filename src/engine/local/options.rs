@@ -1,10 +1,10 @@
-//! The terms of a sweep: how it is run, what it may spend, who is told, and what came of it.
+//! How a sweep is run, who is told how it goes, and what came of it.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use super::budget::{Budget, Spent};
 use crate::plan::Run;
-use crate::spec::ObjectiveSpec;
 use crate::store::{RunResult, Status};
 use crate::system::device::Placement;
 use crate::train::Epoch;
@@ -14,8 +14,6 @@ use crate::train::Epoch;
 pub struct DispatchOptions {
     /// Name of the experiment.
     pub experiment: String,
-    /// What makes one member of an ensemble better than another: the experiment's objective, on validation.
-    pub selection: ObjectiveSpec,
     /// The results folder.
     pub results: PathBuf,
     /// One placement for each slot.
@@ -42,33 +40,6 @@ pub struct DispatchOptions {
     pub git_dirty: Option<bool>,
 }
 
-/// What a sweep may spend: beyond it nothing new is started, and what runs is finished.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Budget {
-    /// Runs that may be started.
-    pub runs: Option<usize>,
-    /// When the time is up.
-    pub deadline: Option<Instant>,
-}
-
-/// The budget that was spent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Spent {
-    /// As many runs were started as may be.
-    Runs,
-    /// The time was up.
-    Time,
-}
-
-impl Budget {
-    pub(super) fn spent(&self, started: usize) -> Option<Spent> {
-        if self.runs.is_some_and(|runs| started >= runs) {
-            return Some(Spent::Runs);
-        }
-        self.deadline.is_some_and(|deadline| Instant::now() >= deadline).then_some(Spent::Time)
-    }
-}
-
 /// Who is told how the sweep goes; every call comes after the store's commit.
 pub trait Progress {
     /// A slot took up a run.
@@ -77,7 +48,7 @@ pub trait Progress {
     fn epoch(&mut self, slot: usize, run: &Run, epoch: &Epoch);
     /// A run is done.
     fn done(&mut self, slot: usize, run: &Run, result: &RunResult);
-    /// A run was given up early.
+    /// A run was pruned.
     fn pruned(&mut self, slot: usize, run: &Run, verdict: &str);
     /// An attempt ended otherwise; `again` says when and how the run is tried once more, if it is.
     fn ended(&mut self, slot: usize, run: &Run, status: Status, error: &str, again: Option<&str>);
@@ -85,7 +56,7 @@ pub trait Progress {
     fn stopping(&mut self, running: usize);
     /// A budget is spent: nothing new will be started.
     fn spent(&mut self, spent: Spent, running: usize);
-    /// So many runs more follow from the results so far.
+    /// This many more runs follow from the results so far.
     fn planned(&mut self, runs: usize);
 }
 
@@ -94,9 +65,9 @@ pub trait Progress {
 pub struct Summary {
     /// Done now.
     pub done: usize,
-    /// Done or given up by another supervisor meanwhile.
+    /// Done or pruned by another supervisor meanwhile.
     pub done_elsewhere: usize,
-    /// Given up early by the search.
+    /// Pruned by the search.
     pub pruned: usize,
     /// Taken up for the first time.
     pub started: usize,

@@ -1,6 +1,7 @@
 //! Whether a run whose attempt was lost is tried again, after which pause, and in which company.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt;
 use std::time::Duration;
 
 /// The longest pause before a further attempt.
@@ -15,20 +16,27 @@ pub enum Fault {
     Timeout,
     /// The worker, or the kernel, ran out of memory.
     OutOfMemory,
+    /// Supervisor and worker did not understand each other.
+    Unreadable,
 }
 
-/// What follows from it.
+/// A further attempt at a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Verdict {
-    /// The run is tried again.
-    Again {
-        /// Not before this time has passed; other runs go on meanwhile.
-        pause: Duration,
-        /// Only while nothing else runs.
-        alone: bool,
-    },
-    /// The run is given up.
-    GivenUp,
+pub struct Retry {
+    /// It does not start before this time has passed; other runs go on meanwhile.
+    pub pause: Duration,
+    /// Whether it only starts while nothing else runs.
+    pub alone: bool,
+}
+
+impl fmt::Display for Retry {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("it is tried again")?;
+        if !self.pause.is_zero() {
+            write!(formatter, " in {}", humantime::format_duration(self.pause))?;
+        }
+        if self.alone { formatter.write_str(", while nothing else runs") } else { Ok(()) }
+    }
 }
 
 /// The attempts that each run has lost.
@@ -38,6 +46,7 @@ pub struct Retries {
     backoff: Duration,
     charged: HashMap<usize, usize>,
     alone: HashSet<usize>,
+    unread: HashSet<usize>,
 }
 
 impl Retries {
@@ -46,27 +55,31 @@ impl Retries {
         Self { limit, backoff, ..Self::default() }
     }
 
-    /// Judges a lost attempt of a run.
+    /// The attempt that follows a lost one; `None` if the run has failed for good.
     ///
-    /// The pause doubles with each further attempt. A run that was out of memory is tried once more whatever the limit
-    /// is, since it may have been the runs beside it that took the memory.
-    pub fn judge(&mut self, run: usize, fault: Fault) -> Verdict {
-        if fault == Fault::OutOfMemory {
-            let first = self.alone.insert(run);
-            return if first {
-                Verdict::Again { pause: self.backoff, alone: true }
-            } else {
-                Verdict::GivenUp
-            };
+    /// A crash and a timeout consume a retry, and the pause doubles with each. A run that was out of memory is tried once
+    /// more whatever the limit is, since it may have been the runs beside it that took the memory. So is a run whose
+    /// messages could not be read, since that says nothing about the run.
+    pub fn after(&mut self, run: usize, fault: Fault) -> Option<Retry> {
+        match fault {
+            Fault::OutOfMemory => {
+                self.alone.insert(run).then_some(Retry { pause: self.backoff, alone: true })
+            }
+            Fault::Unreadable => {
+                let retry = Retry { pause: Duration::ZERO, alone: self.is_alone(run) };
+                self.unread.insert(run).then_some(retry)
+            }
+            Fault::Crash | Fault::Timeout => {
+                let charged = self.charged.entry(run).or_default();
+                *charged += 1;
+                if *charged > self.limit {
+                    return None;
+                }
+                let doublings = u32::try_from(*charged - 1).unwrap_or(u32::MAX);
+                let pause = self.backoff.saturating_mul(2_u32.saturating_pow(doublings)).min(LONGEST_PAUSE);
+                Some(Retry { pause, alone: self.is_alone(run) })
+            }
         }
-        let charged = self.charged.entry(run).or_default();
-        *charged += 1;
-        if *charged > self.limit {
-            return Verdict::GivenUp;
-        }
-        let doublings = u32::try_from(*charged - 1).unwrap_or(u32::MAX);
-        let pause = self.backoff.saturating_mul(2_u32.saturating_pow(doublings)).min(LONGEST_PAUSE);
-        Verdict::Again { pause, alone: self.is_alone(run) }
     }
 
     /// Whether a run is only tried while nothing else runs.
@@ -80,11 +93,7 @@ mod tests {
     use super::*;
 
     fn pauses_s(retries: &mut Retries, run: usize, fault: Fault) -> Vec<Option<u64>> {
-        let mut pause = || match retries.judge(run, fault) {
-            Verdict::Again { pause, .. } => Some(pause.as_secs()),
-            Verdict::GivenUp => None,
-        };
-        (0..12).map(|_| pause()).collect()
+        (0..12).map(|_| retries.after(run, fault).map(|retry| retry.pause.as_secs())).collect()
     }
 
     #[test]
@@ -106,11 +115,26 @@ mod tests {
     #[test]
     fn a_run_out_of_memory_is_tried_once_alone_whatever_the_limit() {
         let mut retries = Retries::new(0, Duration::ZERO);
-        assert_eq!(
-            retries.judge(7, Fault::OutOfMemory),
-            Verdict::Again { pause: Duration::ZERO, alone: true }
-        );
+        let alone = Retry { pause: Duration::ZERO, alone: true };
+        assert_eq!(retries.after(7, Fault::OutOfMemory), Some(alone));
         assert!(retries.is_alone(7) && !retries.is_alone(8));
-        assert_eq!(retries.judge(7, Fault::OutOfMemory), Verdict::GivenUp);
+        assert_eq!(retries.after(7, Fault::OutOfMemory), None);
+    }
+
+    #[test]
+    fn a_message_that_cannot_be_read_is_charged_to_nobody_the_first_time() {
+        let mut retries = Retries::new(1, Duration::from_secs(9));
+        let at_once = Retry { pause: Duration::ZERO, alone: false };
+        assert_eq!(retries.after(3, Fault::Unreadable), Some(at_once));
+        assert_eq!(pauses_s(&mut retries, 3, Fault::Crash)[..2], [Some(9), None], "its retry is still there");
+        assert_eq!(retries.after(3, Fault::Unreadable), None);
+        assert_eq!(retries.after(4, Fault::Unreadable), Some(at_once));
+    }
+
+    #[test]
+    fn a_further_attempt_says_when_and_how_it_starts() {
+        let told = |pause_ms, alone| Retry { pause: Duration::from_millis(pause_ms), alone }.to_string();
+        assert_eq!(told(0, false), "it is tried again");
+        assert_eq!(told(1400, true), "it is tried again in 1s 400ms, while nothing else runs");
     }
 }

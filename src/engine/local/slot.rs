@@ -1,93 +1,114 @@
-//! One slot: a long-lived worker process, its pipes, and the run it is at.
+//! The slots: each has a worker, the run that the worker is at, and the runs that it does next.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Write};
-use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
-use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::ops::{Index, IndexMut};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
-use rustix::process::{Pid, Signal, kill_process_group};
-
-use super::protocol::{FromWorker, Job, ToWorker};
-use super::pruning::AtRung;
-use crate::search::Verdict;
+use super::protocol::{Job, ToWorker};
+use super::worker_process::{Launcher, Worker, WorkerExit};
+use crate::search::RungVerdict;
 use crate::system::device::Placement;
 use crate::system::memory;
-
-/// Lines of a worker's standard error that are kept for the error message of a crash.
-const KEPT_LINES: usize = 12;
 
 /// Time between two looks at the memory of a worker.
 const SAMPLE_PAUSE: Duration = Duration::from_millis(100);
 
-/// What a slot's threads tell the lab.
-pub enum SlotMessage {
-    /// The worker said something.
-    Event(FromWorker),
-    /// The worker's output ended: it exited or was killed.
-    Ended,
+/// A run of the plan with the attempt that the store granted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClaimedRun {
+    /// Index of the run in the plan.
+    pub run: usize,
+    /// The attempt.
+    pub attempt: i64,
 }
 
-/// A message with the slot and the worker (by serial number) that it comes from.
-pub struct Tagged {
-    /// Index of the slot.
-    pub slot: usize,
-    /// Serial number of the worker in its slot, so that an old worker's last words are not taken for its successor's.
-    pub worker: u64,
-    /// What it said.
-    pub message: SlotMessage,
+/// A run that waits for its verdict at a rung.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AtRung {
+    /// The epoch.
+    pub epoch: usize,
+    /// Since when.
+    since: Instant,
+    /// Whether the store knows that it waits for others.
+    pub is_recorded: bool,
 }
 
 /// The run that a slot is at.
-pub struct Occupied {
-    /// Index of the run in the plan.
-    pub run: usize,
-    /// When it was handed over.
-    pub started: Instant,
+#[derive(Debug)]
+pub struct CurrentRun {
+    /// The run.
+    pub claimed: ClaimedRun,
+    /// When it was handed over; later by the time that it waited for verdicts.
+    started: Instant,
     /// When its worker was asked to end, because its time was up.
-    pub overtime: Option<Instant>,
+    overtime: Option<Instant>,
     /// Largest resident set of its worker so far; what a worker cannot report when it is killed.
     pub peak_rss_bytes: Option<u64>,
     /// When that was looked at.
     sampled: Instant,
     /// The rung at which it waits for its verdict.
-    pub(super) at_rung: Option<AtRung>,
+    at_rung: Option<AtRung>,
     /// Its last verdict.
-    pub verdict: Option<Verdict>,
+    pub verdict: Option<RungVerdict>,
     /// What [`memory::kernel_kills`] counted when it was handed over.
     kernel_kills: Option<u64>,
 }
 
-impl Occupied {
-    /// A run that is handed over now.
-    pub fn now(run: usize) -> Self {
-        let kernel_kills = memory::kernel_kills();
-        let started = Instant::now();
+impl CurrentRun {
+    fn new(claimed: ClaimedRun, now: Instant) -> Self {
         Self {
-            run,
-            started,
+            claimed,
+            started: now,
             overtime: None,
             peak_rss_bytes: None,
-            sampled: started,
+            sampled: now,
             at_rung: None,
             verdict: None,
-            kernel_kills,
+            kernel_kills: memory::kernel_kills(),
         }
+    }
+
+    /// Time that the run has taken so far.
+    pub fn elapsed(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.started)
+    }
+
+    /// Whether its time was up.
+    pub fn is_overtime(&self) -> bool {
+        self.overtime.is_some()
+    }
+
+    /// Whether the kernel has killed a process for lack of memory since the run was handed over.
+    fn saw_kernel_kill(&self) -> bool {
+        matches!((self.kernel_kills, memory::kernel_kills()), (Some(before), Some(now)) if now > before)
     }
 }
 
-/// How a worker ended.
+/// How long a run may take.
+#[derive(Debug, Clone, Copy)]
+pub struct TimeLimit {
+    /// Longest time for a run; `None` for no limit.
+    pub timeout: Option<Duration>,
+    /// Time that it then has to end by itself.
+    pub grace: Duration,
+}
+
+/// How a worker ended, as its slot tells it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkerEnd {
-    /// In words: the exit code or the signal, and its last words.
+    /// The exit code or the signal, and what the worker said last.
     pub text: String,
-    /// Whether it was for want of memory.
+    /// Whether it lacked memory.
     pub out_of_memory: bool,
+}
+
+/// Where a run went that was handed over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Handover {
+    /// Its worker is at it.
+    Began,
+    /// Its worker does it after the current one.
+    Ahead,
 }
 
 /// A slot of the machine.
@@ -96,56 +117,67 @@ pub struct Slot {
     pub index: usize,
     /// Where it computes.
     pub placement: Placement,
-    /// The run it is at.
-    pub occupied: Option<Occupied>,
+    current: Option<CurrentRun>,
     /// The runs that its worker does next, and has been sent already.
-    pub(super) ahead: VecDeque<usize>,
+    ahead: VecDeque<ClaimedRun>,
     /// Whether the current worker has opened its device.
-    pub ready: bool,
+    ready: bool,
     /// Whether it gets no more runs, because its GPU cannot be used.
-    pub retired: bool,
-    threads: usize,
-    worker: Option<Worker>,
+    retired: bool,
+    worker: Option<Box<dyn Worker>>,
+    /// Serial number of the last worker.
     serial: u64,
-}
-
-struct Worker {
-    child: Child,
-    stdin: ChildStdin,
-    last_words: Arc<Mutex<VecDeque<String>>>,
-    /// Reads its standard error.
-    listener: JoinHandle<()>,
 }
 
 impl Slot {
     /// A slot without a worker yet.
-    pub fn new(index: usize, placement: Placement, threads: usize) -> Self {
+    pub fn new(index: usize, placement: Placement) -> Self {
         Self {
             index,
             placement,
-            occupied: None,
+            current: None,
             ahead: VecDeque::new(),
             ready: false,
             retired: false,
-            threads,
             worker: None,
             serial: 0,
         }
     }
 
-    /// Serial number of the current worker.
-    pub fn serial(&self) -> u64 {
-        self.serial
+    /// Whether a message comes from the slot's current worker.
+    pub fn is_current(&self, serial: u64) -> bool {
+        self.serial == serial
+    }
+
+    /// The run that it is at.
+    pub fn current(&self) -> Option<&CurrentRun> {
+        self.current.as_ref()
+    }
+
+    /// As [`Slot::current`], to be changed.
+    pub fn current_mut(&mut self) -> Option<&mut CurrentRun> {
+        self.current.as_mut()
+    }
+
+    /// Index in the plan of the run that it is at.
+    pub fn run(&self) -> Option<usize> {
+        self.current.as_ref().map(|current| current.claimed.run)
+    }
+
+    /// The run that waits at a rung, with the rung.
+    pub fn run_at_rung(&self) -> Option<(usize, AtRung)> {
+        let current = self.current.as_ref()?;
+        Some((current.claimed.run, current.at_rung?))
     }
 
     /// Whether it can take up a run.
     pub fn is_free(&self) -> bool {
-        self.occupied.is_none() && !self.retired
+        self.current.is_none() && !self.retired
     }
 
-    /// Whether it has a worker.
-    pub(super) fn has_worker(&self) -> bool {
-        self.worker.is_some()
+    /// Number of runs that its worker has been sent beside the current one.
+    pub fn ahead(&self) -> usize {
+        self.ahead.len()
     }
 
     /// Whether its worker ended, on a GPU, before it had opened that GPU.
@@ -153,226 +185,344 @@ impl Slot {
         self.worker.is_none() && !self.ready && self.placement != Placement::Cpu
     }
 
-    /// Hands a job to the worker, and starts one first if there is none. A worker that died while it was idle is
-    /// replaced: that costs no run an attempt.
-    ///
-    /// # Errors
-    /// A worker that cannot be started or does not take the job.
-    pub fn send(&mut self, job: Job, messages: &Sender<Tagged>) -> anyhow::Result<()> {
-        let line = line_of(&ToWorker::Run(Box::new(job)))?;
+    /// Its worker has opened the device.
+    pub fn set_ready(&mut self) {
+        self.ready = true;
+    }
+
+    /// It gets no more runs.
+    pub fn retire(&mut self) {
+        self.retired = true;
+    }
+
+    /// Takes the run away that it is at: that has ended.
+    pub fn free(&mut self) -> Option<CurrentRun> {
+        self.current.take()
+    }
+
+    /// Begins a run without a worker, for an attempt that ends before it could be sent to one.
+    pub fn begin(&mut self, claimed: ClaimedRun, now: Instant) {
+        self.current = Some(CurrentRun::new(claimed, now));
+    }
+
+    /// Begins the first run that its worker has been sent already, if it is at none; returns that run.
+    pub fn advance(&mut self, now: Instant) -> Option<usize> {
+        if self.worker.is_none() || self.current.is_some() {
+            return None;
+        }
+        let next = self.ahead.pop_front()?;
+        self.begin(next, now);
+        Some(next.run)
+    }
+
+    /// Takes away the runs that a worker was sent and did not begin, if that worker is gone.
+    pub fn take_unbegun(&mut self) -> Vec<ClaimedRun> {
+        if self.worker.is_some() { Vec::new() } else { self.ahead.drain(..).collect() }
+    }
+
+    /// Takes away the runs that its worker was sent and did not begin.
+    pub fn take_ahead(&mut self) -> Vec<ClaimedRun> {
+        self.ahead.drain(..).collect()
+    }
+
+    /// Its run waits for the verdict after an epoch.
+    pub fn wait_at_rung(&mut self, epoch: usize, now: Instant) {
+        if let Some(current) = &mut self.current {
+            current.at_rung = Some(AtRung { epoch, since: now, is_recorded: false });
+        }
+    }
+
+    /// The store knows that its run waits for others.
+    pub fn set_wait_recorded(&mut self) {
+        if let Some(at_rung) = self.current.as_mut().and_then(|current| current.at_rung.as_mut()) {
+            at_rung.is_recorded = true;
+        }
+    }
+
+    /// Tells the worker the verdict on its run. Waiting for others is not the run's own time.
+    pub fn tell_verdict(&mut self, run_id: String, verdict: RungVerdict, now: Instant) {
+        if let Some(current) = &mut self.current {
+            if let Some(at_rung) = current.at_rung.take() {
+                current.started += now.saturating_duration_since(at_rung.since);
+            }
+            current.verdict = Some(verdict);
+        }
         if let Some(worker) = &mut self.worker {
-            if worker.stdin.write_all(&line).is_ok() {
-                return Ok(());
-            }
-            self.bury();
+            let message = ToWorker::Verdict { run_id, epoch: verdict.epoch, goes_on: verdict.goes_on };
+            // A worker that is gone meanwhile is noticed by the end of its output.
+            let _ = worker.send(&message);
         }
-        self.start(messages)?;
-        let Some(worker) = &mut self.worker else { anyhow::bail!("the worker is gone") };
-        worker.stdin.write_all(&line).context("the worker does not take the job")
     }
 
-    /// Hands a job to a worker that is still at another one.
+    /// Hands a run to the worker, and starts one first if there is none. A worker that died while it was idle is
+    /// replaced: that costs no run an attempt. A worker that is still at another run does this one after it.
     ///
     /// # Errors
-    /// A worker that is gone, which its last message will tell.
-    pub(super) fn send_ahead(&mut self, job: Job) -> anyhow::Result<()> {
-        let line = line_of(&ToWorker::Run(Box::new(job)))?;
-        let Some(worker) = &mut self.worker else { anyhow::bail!("the worker is gone") };
-        worker.stdin.write_all(&line).context("the worker does not take the job")
-    }
-
-    /// Tells the worker whether its run goes on.
-    ///
-    /// # Errors
-    /// A worker that is gone.
-    pub fn tell_verdict(&mut self, run_id: String, epoch: usize, goes_on: bool) -> anyhow::Result<()> {
-        let line = line_of(&ToWorker::Verdict { run_id, epoch, goes_on })?;
-        let Some(worker) = &mut self.worker else { anyhow::bail!("the worker is gone") };
-        worker.stdin.write_all(&line).context("the worker does not take the verdict")
-    }
-
-    fn start(&mut self, messages: &Sender<Tagged>) -> anyhow::Result<()> {
+    /// A worker that cannot be started or does not take the job; the slot is at the run nevertheless.
+    fn hand_over(
+        &mut self,
+        claimed: ClaimedRun,
+        job: Job,
+        launcher: &mut dyn Launcher,
+        now: Instant,
+    ) -> anyhow::Result<Handover> {
+        let message = ToWorker::Run(Box::new(job));
+        if self.current.is_some() {
+            self.ahead.push_back(claimed);
+            if let Some(worker) = &mut self.worker {
+                // A worker that does not take it is gone, and says so in its last message: then the run goes back.
+                let _ = worker.send(&message);
+            }
+            return Ok(Handover::Ahead);
+        }
+        self.begin(claimed, now);
+        if let Some(worker) = &mut self.worker {
+            if worker.send(&message).is_ok() {
+                return Ok(Handover::Began);
+            }
+            self.reap();
+        }
         self.ready = false;
-        let program = own_program()?;
-        let threads = self.threads.to_string();
-        let mut command = Command::new(program);
-        command
-            .arg("worker")
-            .arg(self.placement.to_string())
-            .env("RAYON_NUM_THREADS", &threads)
-            .env("POLARS_MAX_THREADS", &threads)
-            // A backtrace would push the panic's message out of the lines that are kept.
-            .env("RUST_BACKTRACE", "0")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            // A group of its own: Ctrl-C on the terminal reaches the supervisor alone, and a kill reaches the worker
-            // with all its children.
-            .process_group(0);
-        if let Placement::Cuda(gpu) = self.placement {
-            command.env("CUDA_VISIBLE_DEVICES", gpu.to_string());
-        }
-        let mut child = command.spawn().context("cannot start a worker process")?;
-        let (Some(stdin), Some(stdout), Some(stderr)) =
-            (child.stdin.take(), child.stdout.take(), child.stderr.take())
-        else {
-            anyhow::bail!("a worker process has no pipes");
-        };
         self.serial += 1;
-        let (slot, serial, sender) = (self.index, self.serial, messages.clone());
-        std::thread::spawn(move || {
-            for line in BufReader::new(stdout).lines() {
-                let Ok(line) = line else { break };
-                let Ok(event) = serde_json::from_str(&line) else {
-                    break;
-                };
-                if sender.send(Tagged { slot, worker: serial, message: SlotMessage::Event(event) }).is_err() {
-                    return;
-                }
-            }
-            // The lab may be gone already; then there is nobody to tell.
-            let _ = sender.send(Tagged { slot, worker: serial, message: SlotMessage::Ended });
-        });
-        let last_words = Arc::new(Mutex::new(VecDeque::new()));
-        let kept = last_words.clone();
-        let listener = std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
-                if kept.len() == KEPT_LINES {
-                    kept.pop_front();
-                }
-                kept.push_back(line);
-            }
-        });
-        self.worker = Some(Worker { child, stdin, last_words, listener });
-        Ok(())
+        let worker = launcher.launch(self.index, self.serial, self.placement)?;
+        self.worker.insert(worker).send(&message)?;
+        Ok(Handover::Began)
     }
 
-    /// Takes the ended worker away and says how it ended.
-    pub fn bury(&mut self) -> WorkerEnd {
-        let Some(mut worker) = self.worker.take() else {
+    /// Takes the worker away and tells how it ended. One that still lives is killed.
+    pub fn reap(&mut self) -> WorkerEnd {
+        let Some(worker) = self.worker.take() else {
             return WorkerEnd { text: "the worker never started".to_string(), out_of_memory: false };
         };
-        // A worker that closed its output but lives on is no use to anyone; one that ended by itself keeps its status.
-        kill_group(&worker.child, Signal::KILL);
-        let status = worker.child.wait();
-        // Its last words are complete when its standard error has ended.
-        let _ = worker.listener.join();
-        let words: Vec<String> =
-            worker.last_words.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect();
-        let words = words.join(" | ");
-        let (ending, signal) = match status {
-            Ok(status) => (describe(status), status.signal()),
-            Err(error) => (format!("ended in an unknown way ({error})"), None),
-        };
-        let kernel_killed = signal == Some(Signal::KILL.as_raw())
-            && self.occupied.as_ref().is_some_and(|run| run.overtime.is_none() && killed_since(run));
-        let out_of_memory = kernel_killed || speaks_of_memory(&words);
-        let text = match (out_of_memory, words.is_empty()) {
-            (true, _) if kernel_killed => format!("out of memory: the worker {ending} by the kernel"),
-            (true, _) => format!("out of memory: the worker {ending}: {words}"),
-            (false, true) => format!("the worker {ending}"),
-            (false, false) => format!("the worker {ending}: {words}"),
-        };
-        WorkerEnd { text, out_of_memory }
-    }
-
-    /// Asks the worker, and everything it started, to end.
-    pub fn terminate(&mut self) {
-        if let Some(worker) = &self.worker {
-            kill_group(&worker.child, Signal::TERM);
-        }
-    }
-
-    /// Looks at how much memory the current run has taken so far.
-    pub fn sample_memory(&mut self) {
-        let (Some(worker), Some(occupied)) = (&self.worker, &mut self.occupied) else { return };
-        if occupied.sampled.elapsed() < SAMPLE_PAUSE {
-            return;
-        }
-        occupied.sampled = Instant::now();
-        // The latest figure, not the largest: the first may still be that of the run before.
-        occupied.peak_rss_bytes =
-            memory::peak_rss_bytes(&worker.child.id().to_string()).or(occupied.peak_rss_bytes);
+        let exit = worker.reap();
+        let killed_by_kernel = exit.is_killed()
+            && self.current.as_ref().is_some_and(|run| !run.is_overtime() && run.saw_kernel_kill());
+        describe(&exit, killed_by_kernel)
     }
 
     /// Kills the worker and everything it started.
     pub fn kill(&mut self) {
-        if let Some(worker) = &self.worker {
-            kill_group(&worker.child, Signal::KILL);
+        if let Some(worker) = &mut self.worker {
+            worker.kill();
+        }
+    }
+
+    /// Looks at the memory that the run takes, asks it to end when its time is up, and kills it when it does not.
+    fn watch(&mut self, limit: TimeLimit, now: Instant) {
+        let (Some(worker), Some(current)) = (&mut self.worker, &mut self.current) else { return };
+        if now.saturating_duration_since(current.sampled) >= SAMPLE_PAUSE {
+            current.sampled = now;
+            current.peak_rss_bytes = memory::updated_peak(current.peak_rss_bytes, worker.peak_rss_bytes());
+        }
+        let Some(timeout) = limit.timeout else { return };
+        match current.overtime {
+            // Waiting for a verdict is not the run's own time.
+            None if current.at_rung.is_none() && current.elapsed(now) > timeout => {
+                current.overtime = Some(now);
+                worker.terminate();
+            }
+            Some(asked) if now.saturating_duration_since(asked) > limit.grace => worker.kill(),
+            _ => {}
         }
     }
 }
 
-/// A message to a worker as a line.
-fn line_of(message: &ToWorker) -> anyhow::Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(message).context("a message to a worker cannot be written as JSON")?;
-    line.push(b'\n');
-    Ok(line)
+fn describe(exit: &WorkerExit, killed_by_kernel: bool) -> WorkerEnd {
+    let WorkerExit { how, last_words, .. } = exit;
+    let out_of_memory = killed_by_kernel || exit.tells_of_failed_allocation();
+    let text = match (out_of_memory, last_words.is_empty()) {
+        (true, _) if killed_by_kernel => format!("out of memory: the worker {how} by the kernel"),
+        (true, _) => format!("out of memory: the worker {how}: {last_words}"),
+        (false, true) => format!("the worker {how}"),
+        (false, false) => format!("the worker {how}: {last_words}"),
+    };
+    WorkerEnd { text, out_of_memory }
 }
 
-impl Drop for Slot {
-    fn drop(&mut self) {
-        if let Some(mut worker) = self.worker.take() {
-            kill_group(&worker.child, Signal::KILL);
-            let _ = worker.child.wait();
-        }
+/// All slots, and what starts their workers.
+pub struct Slots {
+    slots: Vec<Slot>,
+    launcher: Box<dyn Launcher>,
+}
+
+impl Slots {
+    /// A slot for each placement.
+    pub fn new(placements: impl IntoIterator<Item = Placement>, launcher: Box<dyn Launcher>) -> Self {
+        let slots = placements.into_iter().enumerate();
+        Self { slots: slots.map(|(index, placement)| Slot::new(index, placement)).collect(), launcher }
+    }
+
+    /// Number of slots.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// The slots.
+    pub fn iter(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.iter()
+    }
+
+    /// The runs that the slots are at.
+    pub fn running(&self) -> impl Iterator<Item = usize> {
+        self.slots.iter().filter_map(Slot::run)
+    }
+
+    /// Whether some slot may still get runs.
+    pub fn any_usable(&self) -> bool {
+        self.slots.iter().any(|slot| !slot.retired)
+    }
+
+    /// As [`Slot::hand_over`].
+    ///
+    /// # Errors
+    /// A worker that cannot be started or does not take the job; the slot is at the run nevertheless.
+    pub fn hand_over(
+        &mut self,
+        slot: usize,
+        claimed: ClaimedRun,
+        job: Job,
+        now: Instant,
+    ) -> anyhow::Result<Handover> {
+        self.slots[slot].hand_over(claimed, job, self.launcher.as_mut(), now)
+    }
+
+    /// Looks at every run at work: at its memory and its time.
+    pub fn watch(&mut self, limit: TimeLimit, now: Instant) {
+        self.slots.iter_mut().for_each(|slot| slot.watch(limit, now));
     }
 }
 
-/// The running program itself, even if its file was replaced or removed meanwhile.
-fn own_program() -> anyhow::Result<PathBuf> {
-    let running = PathBuf::from("/proc/self/exe");
-    if running.exists() {
-        return Ok(running);
-    }
-    std::env::current_exe().context("cannot find this program's own file")
-}
+impl Index<usize> for Slots {
+    type Output = Slot;
 
-fn kill_group(child: &Child, signal: Signal) {
-    if let Some(pid) = Pid::from_raw(child.id().cast_signed()) {
-        // It may have exited meanwhile, which is as good.
-        let _ = kill_process_group(pid, signal);
+    fn index(&self, slot: usize) -> &Slot {
+        &self.slots[slot]
     }
 }
 
-/// Whether the kernel has killed a process for want of memory since a run was handed over.
-fn killed_since(run: &Occupied) -> bool {
-    matches!((run.kernel_kills, memory::kernel_kills()), (Some(before), Some(now)) if now > before)
-}
-
-/// Whether a worker's last words, or a run's error, tell of an allocation that failed: Rust's own abort, the operating
-/// system's ENOMEM, or a GPU's runtime.
-pub fn speaks_of_memory(words: &str) -> bool {
-    let words = words.to_lowercase();
-    let spoken = ["out of memory", "out_of_memory", "cannot allocate memory", "os error 12)"];
-    spoken.iter().any(|phrase| words.contains(phrase))
-        || (words.contains("memory allocation of") && words.contains("failed"))
-}
-
-fn describe(status: ExitStatus) -> String {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exited with code {code}"),
-        (None, Some(signal)) => format!("was killed by signal {signal}"),
-        (None, None) => "ended in an unknown way".to_string(),
+impl IndexMut<usize> for Slots {
+    fn index_mut(&mut self, slot: usize) -> &mut Slot {
+        &mut self.slots[slot]
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+
     use super::*;
 
+    /// A worker that only notes what is done to it.
+    struct Noting {
+        notes: Rc<RefCell<Vec<&'static str>>>,
+        exit: WorkerExit,
+    }
+
+    impl Worker for Noting {
+        fn send(&mut self, _: &ToWorker) -> anyhow::Result<()> {
+            self.notes.borrow_mut().push("send");
+            Ok(())
+        }
+
+        fn terminate(&mut self) {
+            self.notes.borrow_mut().push("terminate");
+        }
+
+        fn kill(&mut self) {
+            self.notes.borrow_mut().push("kill");
+        }
+
+        fn peak_rss_bytes(&self) -> Option<u64> {
+            Some(7)
+        }
+
+        fn reap(self: Box<Self>) -> WorkerExit {
+            self.exit.clone()
+        }
+    }
+
+    fn exit(how: &str, last_words: &str) -> WorkerExit {
+        WorkerExit { how: how.to_string(), signal: None, last_words: last_words.to_string() }
+    }
+
+    fn busy_slot(claimed: ClaimedRun, now: Instant) -> (Slot, Rc<RefCell<Vec<&'static str>>>) {
+        let notes = Rc::new(RefCell::new(Vec::new()));
+        let mut slot = Slot::new(0, Placement::Cpu);
+        slot.worker = Some(Box::new(Noting { notes: notes.clone(), exit: exit("exited with code 1", "") }));
+        slot.begin(claimed, now);
+        (slot, notes)
+    }
+
+    const RUN: ClaimedRun = ClaimedRun { run: 4, attempt: 1 };
+    const NEXT: ClaimedRun = ClaimedRun { run: 5, attempt: 2 };
+
     #[test]
-    fn an_allocation_that_failed_is_told_from_other_crashes() {
-        for words in [
-            "memory allocation of 3200000000 bytes failed",
-            "cannot open trace.csv: Cannot allocate memory (os error 12)",
-            "thread 'main' panicked: CUDA_ERROR_OUT_OF_MEMORY",
-        ] {
-            assert!(speaks_of_memory(words), "{words}");
-        }
-        for words in ["index out of bounds", "the memory of requests", "os error 2)"] {
-            assert!(!speaks_of_memory(words), "{words}");
-        }
+    fn a_run_whose_time_is_up_is_asked_to_end_once_and_killed_after_the_grace_period() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let (mut slot, notes) = busy_slot(RUN, start);
+        let limit = TimeLimit { timeout: Some(second * 10), grace: second * 5 };
+        slot.watch(limit, start + second * 10);
+        assert!(notes.borrow().is_empty());
+        slot.watch(limit, start + second * 11);
+        slot.watch(limit, start + second * 16);
+        assert_eq!(*notes.borrow(), ["terminate"]);
+        slot.watch(limit, start + second * 17);
+        assert_eq!(*notes.borrow(), ["terminate", "kill"]);
+        assert_eq!(slot.current().unwrap().peak_rss_bytes, Some(7));
+    }
+
+    #[test]
+    fn the_time_at_a_rung_does_not_count() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let (mut slot, notes) = busy_slot(RUN, start);
+        let limit = TimeLimit { timeout: Some(second * 10), grace: second };
+        slot.wait_at_rung(1, start + second * 4);
+        slot.watch(limit, start + second * 60);
+        let verdict = RungVerdict { epoch: 1, goes_on: true, loss: 0.5, threshold: None, rivals: 0 };
+        slot.tell_verdict("run".to_string(), verdict, start + second * 64);
+        slot.watch(limit, start + second * 69);
+        assert_eq!(*notes.borrow(), ["send"]);
+        assert_eq!(slot.current().unwrap().elapsed(start + second * 69), second * 9);
+        slot.watch(limit, start + second * 71);
+        assert_eq!(*notes.borrow(), ["send", "terminate"]);
+    }
+
+    #[test]
+    fn runs_that_were_sent_ahead_follow_in_their_order_and_come_back_when_the_worker_is_gone() {
+        let now = Instant::now();
+        let (mut slot, _) = busy_slot(RUN, now);
+        slot.ahead.extend([NEXT, ClaimedRun { run: 6, attempt: 3 }]);
+        assert_eq!(slot.advance(now), None, "it is still at a run");
+        slot.free();
+        assert_eq!((slot.advance(now), slot.run()), (Some(5), Some(5)));
+        assert!(slot.take_unbegun().is_empty(), "its worker lives");
+        slot.reap();
+        assert_eq!(slot.take_unbegun(), [ClaimedRun { run: 6, attempt: 3 }]);
+    }
+
+    #[test]
+    fn the_end_of_a_worker_is_told_with_its_last_words() {
+        let told = |exit: WorkerExit, by_kernel| describe(&exit, by_kernel).text;
+        assert_eq!(told(exit("exited with code 1", ""), false), "the worker exited with code 1");
+        assert_eq!(told(exit("exited with code 1", "no"), false), "the worker exited with code 1: no");
+        assert_eq!(
+            told(exit("was killed by signal 9", ""), true),
+            "out of memory: the worker was killed by signal 9 by the kernel"
+        );
+        let failed = exit("was killed by signal 6", "memory allocation of 64 bytes failed");
+        assert!(describe(&failed, false).out_of_memory);
+    }
+
+    #[test]
+    fn a_slot_is_unfit_when_its_worker_ended_before_the_gpu_was_open() {
+        let now = Instant::now();
+        let (mut slot, _) = busy_slot(RUN, now);
+        slot.placement = Placement::Cuda(0);
+        assert!(!slot.is_unfit(), "its worker lives");
+        slot.reap();
+        assert!(slot.is_unfit());
+        slot.set_ready();
+        assert!(!slot.is_unfit());
     }
 }

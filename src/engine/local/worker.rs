@@ -1,20 +1,21 @@
 //! The worker process: takes one job after another on standard input and reports events on standard output.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader};
 use std::ops::ControlFlow;
-use std::sync::{Arc, mpsc};
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use super::protocol::{FromWorker, Job, PROTOCOL, ToWorker};
+use super::protocol::{FromWorker, Job, Line, PROTOCOL, ToWorker, read_line, write_line};
 use crate::dataset::Loader;
 use crate::engine::execute::{Unsaved, execute};
 use crate::files;
 use crate::store::RunResult;
 use crate::system::device::Placement;
-use crate::system::memory::{peak_rss_bytes, reset_peak_rss, volunteer};
+use crate::system::memory::{own_peak_rss_bytes, prefer_for_kernel_kill, reset_peak_rss};
 use crate::train::{ComputeDevice, FitError};
 
 /// Serves jobs until the supervisor closes the pipe.
@@ -22,9 +23,9 @@ use crate::train::{ComputeDevice, FitError};
 /// # Errors
 /// A device that cannot be opened, or a pipe that broke.
 pub fn serve(placement: &Placement) -> anyhow::Result<()> {
-    let mut pipe = EventPipe::claim()?;
-    let (jobs, verdicts) = read_messages();
-    volunteer();
+    let pipe = EventPipe::claim()?;
+    let (jobs, verdicts) = listen(&pipe);
+    prefer_for_kernel_kill();
     let device = ComputeDevice::open(placement)?;
     let mut loader = Loader::sharing();
     pipe.send(&FromWorker::Ready { protocol: PROTOCOL })?;
@@ -49,7 +50,7 @@ pub fn serve(placement: &Placement) -> anyhow::Result<()> {
             return Err(error);
         }
         let wall_s = started.elapsed().saturating_sub(waited).as_secs_f64();
-        let peak_rss_bytes = peak_rss_bytes("self");
+        let peak_rss_bytes = own_peak_rss_bytes();
         let event = match outcome {
             Ok(scores) => FromWorker::Done(Arc::new(RunResult {
                 run_id: job.run_id.clone(),
@@ -61,7 +62,11 @@ pub fn serve(placement: &Placement) -> anyhow::Result<()> {
             Err(error) if error.is::<Unsaved>() => FromWorker::Unsaved { error: with_remedy(&error) },
             Err(error) => match error.downcast_ref() {
                 Some(FitError::Stopped { .. }) => FromWorker::Pruned { wall_s, peak_rss_bytes },
-                _ => FromWorker::Failed { error: format!("{error:#}"), peak_rss_bytes },
+                _ => FromWorker::Failed {
+                    error: format!("{error:#}"),
+                    out_of_memory: is_out_of_memory(&error),
+                    peak_rss_bytes,
+                },
             },
         };
         pipe.send(&event)?;
@@ -69,58 +74,98 @@ pub fn serve(placement: &Placement) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// A verdict on a run at a rung, as it came from the supervisor.
+#[derive(Debug, PartialEq)]
+struct VerdictMessage {
+    run_id: String,
+    epoch: usize,
+    goes_on: bool,
+}
+
 /// A verdict that is not about this rung was meant for an attempt before.
-fn await_verdict(verdicts: &mpsc::Receiver<(String, usize, bool)>, run_id: &str, epoch: usize) -> bool {
+fn await_verdict(verdicts: &Receiver<VerdictMessage>, run_id: &str, epoch: usize) -> bool {
     // The channel closes only when the process ends.
     verdicts
         .iter()
-        .find(|(run, rung, _)| run == run_id && *rung == epoch)
-        .is_some_and(|(_, _, goes_on)| goes_on)
+        .find(|verdict| verdict.run_id == run_id && verdict.epoch == epoch)
+        .is_some_and(|verdict| verdict.goes_on)
 }
 
 /// The supervisor's end of standard output. Anything else that is printed in this process goes to standard error, so
 /// that a stray print never reaches the pipe.
-struct EventPipe(File);
+#[derive(Clone)]
+struct EventPipe(Arc<Mutex<File>>);
 
 impl EventPipe {
     fn claim() -> anyhow::Result<Self> {
         let stdout = rustix::stdio::stdout();
         let pipe = rustix::io::dup(stdout).context("cannot duplicate standard output")?;
         rustix::stdio::dup2_stdout(rustix::stdio::stderr()).context("cannot redirect standard output")?;
-        Ok(Self(File::from(pipe)))
+        Ok(Self(Arc::new(Mutex::new(File::from(pipe)))))
     }
 
-    fn send(&mut self, event: &FromWorker) -> anyhow::Result<()> {
-        let mut line = serde_json::to_vec(event).context("an event cannot be written as JSON")?;
-        line.push(b'\n');
-        self.0.write_all(&line).context("the supervisor is gone")
+    fn send(&self, event: &FromWorker) -> anyhow::Result<()> {
+        let mut pipe = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        write_line(&mut *pipe, event).context("the supervisor is gone")
     }
 }
 
 /// Reads jobs and verdicts on a thread of its own: when the supervisor is gone, the input ends and so does this process,
-/// even in the middle of a run.
-fn read_messages() -> (mpsc::Receiver<Job>, mpsc::Receiver<(String, usize, bool)>) {
+/// even in the middle of a run. It also ends at a line that it cannot read, after it has told the supervisor.
+fn listen(pipe: &EventPipe) -> (Receiver<Job>, Receiver<VerdictMessage>) {
     let (jobs, next_job) = mpsc::channel();
     let (verdicts, next_verdict) = mpsc::channel();
+    let pipe = pipe.clone();
     std::thread::spawn(move || {
-        for line in BufReader::new(std::io::stdin()).lines() {
-            let Ok(line) = line else { break };
-            let Ok(message) = serde_json::from_str(&line) else {
-                break;
-            };
-            let sent = match message {
-                ToWorker::Run(job) => jobs.send(*job).is_ok(),
-                ToWorker::Verdict { run_id, epoch, goes_on } => {
-                    verdicts.send((run_id, epoch, goes_on)).is_ok()
-                }
-            };
-            if !sent {
-                break;
+        let end = read_messages(&mut BufReader::new(std::io::stdin()), &jobs, &verdicts);
+        let code = match end {
+            InputEnd::Closed => 0,
+            InputEnd::Unreadable(error) => {
+                // A supervisor that is gone needs no answer.
+                let _ = pipe.send(&FromWorker::Unreadable { error });
+                1
             }
-        }
-        std::process::exit(0);
+        };
+        std::process::exit(code);
     });
     (next_job, next_verdict)
+}
+
+/// Why a worker takes no more messages.
+#[derive(Debug, PartialEq)]
+enum InputEnd {
+    Closed,
+    Unreadable(String),
+}
+
+fn read_messages(
+    input: &mut impl BufRead,
+    jobs: &Sender<Job>,
+    verdicts: &Sender<VerdictMessage>,
+) -> InputEnd {
+    loop {
+        let taken = match read_line(input) {
+            Line::Message(ToWorker::Run(job)) => jobs.send(*job).is_ok(),
+            Line::Message(ToWorker::Verdict { run_id, epoch, goes_on }) => {
+                verdicts.send(VerdictMessage { run_id, epoch, goes_on }).is_ok()
+            }
+            Line::Unreadable(error) => return InputEnd::Unreadable(error.to_string()),
+            Line::End => false,
+        };
+        if !taken {
+            return InputEnd::Closed;
+        }
+    }
+}
+
+/// Whether an error goes back to an allocation that failed.
+fn is_out_of_memory(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.is::<std::collections::TryReserveError>()
+            || cause
+                .downcast_ref::<std::io::Error>()
+                .is_some_and(|error| error.kind() == std::io::ErrorKind::OutOfMemory)
+    })
 }
 
 /// An error about files with what to do about it.
@@ -129,5 +174,51 @@ fn with_remedy(error: &anyhow::Error) -> String {
     match cause.and_then(files::remedy) {
         Some(remedy) => format!("{error:#}; {remedy}"),
         None => format!("{error:#}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(input: &str) -> (InputEnd, Vec<VerdictMessage>) {
+        let ((jobs, _jobs), (verdicts, taken)) = (mpsc::channel(), mpsc::channel());
+        let end = read_messages(&mut input.as_bytes(), &jobs, &verdicts);
+        drop(verdicts);
+        (end, taken.iter().collect())
+    }
+
+    #[test]
+    fn a_worker_tells_a_line_that_it_cannot_read_from_the_end_of_its_input() {
+        let verdict = "{\"verdict\":{\"run_id\":\"a\",\"epoch\":2,\"goes_on\":true}}\n";
+        let (end, taken) = read(verdict);
+        assert_eq!(end, InputEnd::Closed);
+        assert_eq!(taken, [VerdictMessage { run_id: "a".to_string(), epoch: 2, goes_on: true }]);
+        let (end, taken) = read(&format!("{verdict}{{\"stop\":1}}\n{verdict}"));
+        let InputEnd::Unreadable(error) = end else { panic!("{end:?}") };
+        assert!(error.contains("`{\"stop\":1}`") && error.contains("unknown variant `stop`"), "{error}");
+        assert_eq!(taken.len(), 1, "nothing after it is trusted");
+        assert_eq!(read(verdict.trim_end()).0, InputEnd::Closed, "a supervisor that dies leaves half a line");
+    }
+
+    #[test]
+    fn memory_that_is_refused_is_known_by_the_type_of_the_error() {
+        let refused = std::io::Error::from_raw_os_error(12);
+        let error = anyhow::Error::new(refused).context("cannot map the cache");
+        assert!(is_out_of_memory(&error));
+        let reserve = Vec::<u8>::new().try_reserve(usize::MAX).unwrap_err();
+        assert!(is_out_of_memory(&anyhow::Error::new(reserve)));
+        assert!(!is_out_of_memory(&anyhow::anyhow!("the file is called `out of memory.csv`")));
+        let other = anyhow::Error::new(std::io::Error::from_raw_os_error(2));
+        assert!(!is_out_of_memory(&other.context("cannot allocate memory (os error 12)")));
+    }
+
+    #[test]
+    fn a_verdict_for_an_earlier_attempt_is_passed_over() {
+        let (sender, verdicts) = mpsc::channel();
+        for (epoch, goes_on) in [(1, false), (4, true)] {
+            sender.send(VerdictMessage { run_id: "run".to_string(), epoch, goes_on }).unwrap();
+        }
+        assert!(await_verdict(&verdicts, "run", 4));
     }
 }

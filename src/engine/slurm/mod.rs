@@ -54,9 +54,12 @@ pub fn part_stores(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 /// A Slurm that does not answer.
 pub fn under_way(folder: &Path) -> anyhow::Result<Option<Jobs>> {
     let path = folder.join("jobs.json");
-    let Ok(text) = std::fs::read_to_string(&path) else { return Ok(None) };
-    let jobs: Jobs =
-        serde_json::from_str(&text).with_context(|| format!("{} cannot be understood", path.display()))?;
+    let text = match std::fs::read_to_string(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        text => text.with_context(|| format!("cannot read {}", path.display()))?,
+    };
+    let jobs: Jobs = serde_json::from_str(&text)
+        .with_context(|| format!("{} does not list jobs; remove it if none of them runs", path.display()))?;
     let mut numbers: Vec<u64> = jobs.array.into_iter().collect();
     numbers.push(jobs.last);
     Ok(queue::any_under_way(&numbers)?.then_some(jobs))

@@ -32,7 +32,9 @@ pub fn submit(
     // `123`, or `123;cluster`.
     let text = String::from_utf8_lossy(&answer.stdout);
     let number = text.trim().split(';').next().unwrap_or_default();
-    number.parse().with_context(|| format!("sbatch answered `{}`, which is no job", text.trim()))
+    number
+        .parse()
+        .with_context(|| format!("sbatch answered `{}`, which is not the number of a job", text.trim()))
 }
 
 /// Whether one of these jobs waits or runs.
@@ -47,7 +49,8 @@ pub fn any_under_way(jobs: &[u64]) -> anyhow::Result<bool> {
                 return Ok(true);
             }
         } else if !complaint.contains("Invalid job id") {
-            // A job that Slurm has forgotten has ended; anything else must not pass for that.
+            // A job that Slurm has forgotten has ended; anything else must not pass for that. Both end squeue with the
+            // same exit code, so its text is all that tells them apart.
             bail!("squeue cannot say whether job {job} is under way: {}", complaint.trim());
         }
     }
@@ -77,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_percent_sign_of_the_folder_is_no_pattern() {
+    fn a_percent_sign_of_the_folder_is_not_a_pattern() {
         let logs = Path::new("/data/100%/logs");
         assert_eq!(escaped(&logs.join("part-%a.log"), logs), "/data/100%%/logs/part-%a.log");
     }

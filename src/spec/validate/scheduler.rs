@@ -53,8 +53,8 @@ impl Check {
             "all slots share the machine's cores",
         );
         self.positive("scheduler.runs_per_gpu", scheduler.runs_per_gpu);
-        if let Err(message) = DeviceRequest::parse(&scheduler.device) {
-            self.require(false, "scheduler.device", message, "auto, cpu, cuda, cuda:0 or wgpu");
+        if let Err(error) = DeviceRequest::parse(&scheduler.device) {
+            self.require(false, "scheduler.device", error.to_string(), "auto, cpu, cuda, cuda:0 or wgpu");
         }
         if let Some(timeout) = scheduler.timeout {
             let positive = timeout.seconds() > 0.0;
