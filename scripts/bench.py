@@ -12,6 +12,7 @@ from pathlib import Path
 BURSTLAB, PEERS = os.environ["BURSTLAB"], os.environ["PEERS"]
 BASELINES, TRACE, OUT = (Path(os.environ[name]) for name in ("BASELINES", "TRACE", "OUT"))
 ROUNDS = int(os.environ.get("ROUNDS", "5"))
+CORES = len(os.sched_getaffinity(0))
 # One core for work of one thread; everything else may use all of them.
 ONE_CORE = ["taskset", "-c", str(max(os.sched_getaffinity(0)))]
 ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "RAYON_NUM_THREADS": "1"}
@@ -54,7 +55,7 @@ def row(work, unit, ours, peers, target, smaller=True, note=""):
 
 
 def floor(work, unit, ours, products, target):
-    """How often the time of its matrix products alone, which no training step can go below, a step takes."""
+    """A step's time as a multiple of that of its matrix products alone, which is a lower bound."""
     ratio = ours / products
     rows.append({"work": work + " against its matrix products alone", "unit": unit, "burstlab": ours,
                  "peers": {"products": products}, "ratio": ratio, "target": f"{target} or less",
@@ -94,6 +95,9 @@ def epochs():
             mine, torch = alternate(mine, theirs)
             row(f"{model} epoch, batch {batch}", "windows/s", mine["windows_per_s"], {"PyTorch": torch["windows_per_s"]},
                 target, smaller=False)
+
+
+def inference():
     for model in ("dlinear", "nlinear", "lstm"):
         def theirs():
             out = baseline("torch", "--csv", TRACE, "--model", model)
@@ -146,14 +150,23 @@ def sweep(text):
 
 
 def sweeps():
-    def theirs():
-        cores = len(os.sched_getaffinity(0))
-        out = baseline("torch", "--csv", TRACE, "--epochs", 3, "--procs", cores, "--seeds", 24, one_core=False)
+    def torch():
+        out = baseline("torch", "--csv", TRACE, "--epochs", 3, "--procs", CORES, "--seeds", 24, one_core=False)
         return {"s": json.loads(out)["wall_s"]}
 
-    mine, torch = alternate(lambda: sweep(SWEEP.format(trace=TRACE, seeds=list(range(1, 25)))), theirs)
-    row("24 LSTM runs, 3 epochs, all cores, validation and report included", "s", mine["s"], {"PyTorch": torch["s"]}, 2)
+    def jax():
+        out = baseline("jax_sweep", "--csv", TRACE, "--epochs", 3, "--seeds", 24, "--groups", CORES, one_core=False)
+        total, compilation = re.search(r"total ([\d.]+) s, compile ([\d.]+) s", out).groups()
+        return {"s": float(total), "compile_s": float(compilation)}
 
+    mine, torch, jax = alternate(lambda: sweep(SWEEP.format(trace=TRACE, seeds=list(range(1, 25)))), torch, jax)
+    work = "24 LSTM runs, 3 epochs, all cores, validation and report included"
+    row(work, "s", mine["s"], {"PyTorch": torch["s"]}, 2)
+    row(work + ", beside all runs as one vmapped program a core", "s", mine["s"], {"JAX": jax["s"]}, 2,
+        note=f"{jax['compile_s']:.1f} s of JAX's time is compilation; it scores no validation part and saves nothing")
+
+
+def overhead():
     def trials():
         return {"ms": float(re.search(r"ms_per_trial ([\d.]+)", baseline("optuna", 200, one_core=False))[1])}
 
@@ -187,11 +200,14 @@ def processor():
     return "unknown processor"
 
 
-steps()
-epochs()
-sweeps()
-traces()
-header = f"{processor()}, {len(os.sched_getaffinity(0))} cores, medians of {ROUNDS} alternating rounds"
+MEASUREMENTS = {"step": steps, "epoch": epochs, "inference": inference, "sweep": sweeps, "overhead": overhead,
+                "trace": traces}
+wanted = os.environ.get("ROWS", ",".join(MEASUREMENTS)).split(",")
+if unknown := [name for name in wanted if name not in MEASUREMENTS]:
+    sys.exit(f"bench.py: ROWS names {', '.join(unknown)}; known are {', '.join(MEASUREMENTS)}")
+for name in wanted:
+    MEASUREMENTS[name]()
+header = f"{processor()}, {CORES} cores, medians of {ROUNDS} alternating rounds"
 print(f"{header}\n\n| work | burstlab | beside | ratio | target | |\n|---|---|---|---|---|---|")
 for one in rows:
     peers = ", ".join(f"{name} {value:.4g}" for name, value in one["peers"].items())

@@ -7,6 +7,8 @@
 #
 # Needs python3. MkDocs is installed into a cache folder (BURSTLAB_DOCS_VENV names another one).
 set -euo pipefail
+site=
+if [ -n "${1:-}" ] && [ "$1" != --serve ]; then site=$(realpath -m "$1"); fi
 cd "$(dirname "$0")/.."
 packages=(mkdocs==1.6.1 mkdocs-material==9.8.2)
 venv=${BURSTLAB_DOCS_VENV:-${XDG_CACHE_HOME:-$HOME/.cache}/burstlab/docs-venv}
@@ -21,9 +23,7 @@ if [ "${1:-}" = --serve ]; then
     exec "$venv/bin/mkdocs" serve
 fi
 "$venv/bin/python" scripts/check_docs.py
-if [ -n "${1:-}" ]; then
-    site=$1
-else
+if [ -z "$site" ]; then
     site=$(mktemp -d)
     trap 'rm -rf "$site"' EXIT
 fi

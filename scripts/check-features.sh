@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Keeps the GPU features compiling; needs no GPU: scripts/check-features.sh
+# Checks that the GPU features compile, without a GPU: scripts/check-features.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
 for feature in cuda wgpu; do

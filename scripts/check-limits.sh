@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The limits of a real machine: scripts/check-limits.sh BURSTLAB
-# A disk that is full and one that is read-only (small tmpfs), and the kernel's own out-of-memory killer (a memory
-# control group). Must be run as root. Whatever it mounted or made is gone when it ends.
+# Sweeps at the limits of a machine: scripts/check-limits.sh BURSTLAB
+# Tests a full disk and a read-only disk (small tmpfs mounts), and the kernel's out-of-memory killer (a memory control
+# group). Needs root. Removes everything that it mounted or created.
 set -euo pipefail
 burstlab=$(realpath "$1")
 cd "$(dirname "$0")/.."
-[ "$(id -u)" = 0 ] || { echo "this check mounts file systems and makes a control group, and must be run as root"; exit 1; }
+[ "$(id -u)" = 0 ] || { echo "this check mounts file systems and creates a control group; run it as root"; exit 1; }
 work=$(mktemp -d)
 group=
 finish() {
@@ -19,8 +19,8 @@ finish() {
 trap finish EXIT
 fail() { echo "FAILED: $1"; exit 1; }
 query() { "$burstlab" query "$1" --format csv | tail -n +2; }
-says() { grep -q -- "$2" "$1" || { cat "$1"; fail "\`$2\` is not said"; }; }
-# ends CODE FILE COMMAND...: runs it, keeps what it says in FILE, and insists on the exit code.
+says() { grep -q -- "$2" "$1" || { cat "$1"; fail "the output lacks \`$2\`"; }; }
+# ends CODE FILE COMMAND...: runs the command, writes its output to FILE, and fails unless it exits with CODE.
 ends() {
     local wanted=$1 file=$2 code=0
     shift 2
@@ -54,8 +54,8 @@ says "$work/full.txt" "free some space"
 done_runs=$(query "select count(*) from runs where status = 'done'")
 [ "$done_runs" -ge 3 ] && [ "$done_runs" -lt 20 ] || fail "$done_runs runs were done on the full disk"
 query "select m.* from metrics m join run_records r using (run_id) where r.status = 'done' order by 1, 2, 3, 4, 5" > "$work/first.csv"
-[ "$(comm -23 <(sort "$work/first.csv") <(sort "$work/undisturbed.csv") | wc -l)" = 0 ] || fail "what was recorded is wrong"
-[ "$(query "select count(*) from runs where status = 'failed'")" = 0 ] || fail "a run that had no room counts as failed"
+[ "$(comm -23 <(sort "$work/first.csv") <(sort "$work/undisturbed.csv") | wc -l)" = 0 ] || fail "a metric that was recorded differs"
+[ "$(query "select count(*) from runs where status = 'failed'")" = 0 ] || fail "a run was marked as failed because the disk was full"
 ends 1 "$work/full.txt" "$burstlab" run "$work/sweep.toml"
 [ "$(query "select count(*) from runs where status = 'done'")" -ge "$done_runs" ] || fail "a run was lost"
 mount -o remount,size=$((needed * 4))k "$work/disk"
@@ -64,7 +64,7 @@ ends 0 "$work/room.txt" "$burstlab" run "$work/sweep.toml"
 says "$work/room.txt" "$done_runs of 20 are done already"
 query "$metrics" > "$work/after.csv"
 cmp "$work/after.csv" "$work/undisturbed.csv" || fail "the metrics differ from those of an undisturbed sweep"
-[ -z "$(find "$BURSTLAB_RESULTS" -name '.draft-*')" ] || fail "a draft was left"
+[ -z "$(find "$BURSTLAB_RESULTS" -name '.draft-*')" ] || fail "a draft file was left behind"
 
 echo "-- a read-only disk"
 mount -o remount,ro "$work/disk"
@@ -72,13 +72,13 @@ ends 1 "$work/ro.txt" "$burstlab" run "$work/sweep.toml"
 says "$work/ro.txt" "$work/disk/results"
 says "$work/ro.txt" "or set BURSTLAB_RESULTS to"
 ends 0 "$work/runs.txt" "$burstlab" runs
-[ "$(query "select count(*) from runs where status = 'done'")" = 20 ] || fail "a read-only store is not read"
+[ "$(query "select count(*) from runs where status = 'done'")" = 20 ] || fail "the read-only store could not be read"
 ends 0 "$work/compare.txt" "$burstlab" compare sweep
 BURSTLAB_RESULTS="$work/merged" ends 0 "$work/merge.txt" "$burstlab" merge "$work/disk/results"
 BURSTLAB_RESULTS="$work/merged" query "$metrics" > "$work/after.csv"
-cmp "$work/after.csv" "$work/undisturbed.csv" || fail "a merge from a read-only disk lost something"
+cmp "$work/after.csv" "$work/undisturbed.csv" || fail "the merge from a read-only disk lost metrics"
 
-echo "-- a read-only disk with a log that nobody has taken into the store"
+echo "-- a read-only disk with a write-ahead log that was never checkpointed"
 mount -o remount,rw "$work/disk"
 rm -rf "$work/disk/results"
 "$burstlab" run "$work/sweep.toml" >/dev/null 2>&1 &
@@ -89,12 +89,12 @@ for _ in $(seq 200); do
 done
 kill -9 "$sweep"
 wait "$sweep" 2>/dev/null || true
-# Its workers end with it; until then the file system is in use.
+# The file system stays in use until the workers have ended too.
 for _ in $(seq 50); do mount -o remount,ro "$work/disk" 2>/dev/null && break; sleep 0.1; done
-[ -s "$work/disk/results/burstlab.db-wal" ] || fail "the killed sweep left no log to be tested with"
+[ -s "$work/disk/results/burstlab.db-wal" ] || fail "the killed sweep left no write-ahead log"
 BURSTLAB_RESULTS="$work/merged-log" ends 0 "$work/merge.txt" "$burstlab" merge "$work/disk/results"
 done_runs=$(BURSTLAB_RESULTS="$work/merged-log" query "select count(*) from runs where status = 'done'")
-[ "$done_runs" -ge 2 ] || fail "$done_runs runs came out of the log"
+[ "$done_runs" -ge 2 ] || fail "only $done_runs runs were recovered from the log"
 
 echo "-- the kernel's out-of-memory killer"
 if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
@@ -104,7 +104,7 @@ if [ -f /sys/fs/cgroup/cgroup.controllers ]; then
     echo $((400 << 20)) > "$group/memory.max"
     if [ -f "$group/memory.swap.max" ]; then echo 0 > "$group/memory.swap.max"; fi
 else
-    [ -d /sys/fs/cgroup/memory ] || fail "there is no memory control group to test with"
+    [ -d /sys/fs/cgroup/memory ] || fail "this system has no memory control group"
     group=/sys/fs/cgroup/memory/burstlab-check-$$
     mkdir "$group"
     echo $((400 << 20)) > "$group/memory.limit_in_bytes"
@@ -132,10 +132,10 @@ EOF
 ends 3 "$work/oom.txt" within "$burstlab" run "$work/memory.toml" --slots 2
 says "$work/oom.txt" "out of memory: the worker was killed by signal 9 by the kernel; it is tried again in 10ms, while nothing else runs"
 hungry="from runs where params->>'\$.model.hidden' = 6000"
-[ "$(query "select status || ' ' || attempts $hungry")" = "failed 2" ] || fail "not one attempt and one alone"
-[ "$(query "select error like 'out of memory: %' $hungry")" = 1 ] || fail "it is not marked as out of memory"
+[ "$(query "select status || ' ' || attempts $hungry")" = "failed 2" ] || fail "the run was not tried twice, the second time alone"
+[ "$(query "select error like 'out of memory: %' $hungry")" = 1 ] || fail "its error does not say that it ran out of memory"
 [ "$(query "select count(*) from runs where status = 'done'")" = 2 ] || fail "the others are not done"
 ends 0 "$work/admitted.txt" within "$burstlab" run "$work/memory.toml" --force --slots 2 --set models.lstm.hidden=8 \
     --set 'scheduler.memory_per_run="250MiB"'
-says "$work/admitted.txt" "memory for 1 run at once, not 2: each may take 250MiB"
+says "$work/admitted.txt" "memory suffices for 1 run at once, not 2: each may use 250MiB"
 echo "limits: all checks passed"

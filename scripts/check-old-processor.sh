@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The program on an x86-64 processor without AVX, which an emulator imitates: scripts/check-old-processor.sh BURSTLAB
-# The kernels and the recurrent layers pass their tests there, and saved models forecast what they forecast here.
+# The program on an emulated x86-64 processor without AVX: scripts/check-old-processor.sh BURSTLAB
+# The kernels and the recurrent layers pass their tests there, and saved models give the same forecasts as here.
 # Installs qemu-user where it is absent (Debian, as root).
 set -euo pipefail
 burstlab=$(realpath "$1")
@@ -11,7 +11,7 @@ command -v qemu-x86_64 > /dev/null || {
 }
 old="qemu-x86_64 -cpu Nehalem"
 export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=$old
-# The emulator must really hide what it is here for.
+# Proof that the emulator hides AVX.
 cargo test --release --lib -- --ignored registers_are_narrow | grep -F "1 passed"
 cargo test --release --quiet --lib kernel::
 cargo test --release --quiet --test recurrent_golden
@@ -62,5 +62,5 @@ assert numbers > 3, f"{run}: {numbers} numbers"
 print(f"{run}: {numbers} numbers agree")
 PYTHON
 done | tee "$work/agree"
-[ "$(wc -l < "$work/agree")" = 4 ] || { echo "four models were to be compared"; exit 1; }
+[ "$(wc -l < "$work/agree")" = 4 ] || { echo "four models should have been compared"; exit 1; }
 echo "old processor: kernels and saved models agree"

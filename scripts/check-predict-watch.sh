@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# How fast `predict --watch` is on the real Azure trace, and that it is right: scripts/check-predict-watch.sh BURSTLAB DATA
+# Speed and correctness of `predict --watch` on the real Azure trace: scripts/check-predict-watch.sh BURSTLAB DATA
 # Prints forecasts a second for DLinear, and the time from a row to its forecast for an LSTM (32 units, lookback 50), pipes
-# included. Fails if a forecast is missing or differs from that of `predict`, and at a tenth of the speeds it should have.
+# included. Fails if a forecast is missing or differs from that of `predict`, or below a tenth of the expected speed.
 set -euo pipefail
 burstlab=$(realpath "$1")
 trace=$(realpath "$2")/azure/AzureLLMInferenceTrace_conv.csv
@@ -45,7 +45,7 @@ def watcher(model):
     command = [burstlab, "predict", "--run", run_of(model), "--trace", "-", "--watch"]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
-# Throughput: the whole trace at once. Starting the program is timed apart and taken off.
+# Throughput: the whole trace at once. The time to start the program is measured separately and subtracted.
 def timed(text):
     process = watcher("dlinear")
     started = time.perf_counter()
@@ -79,5 +79,5 @@ waits.sort()
 at = lambda share: 1e3 * waits[int(share * len(waits))]
 print(f"lstm: from a row to its forecast {at(0.5):.3f} ms median, {at(0.99):.3f} ms p99, {at(0.999):.3f} ms p99.9")
 if rate < 2_000 or at(0.99) > 10:
-    sys.exit("FAILED: far too slow")
+    sys.exit("FAILED: slower than a tenth of the expected speed")
 PYTHON

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Saved models open in PyTorch and forecast the same there: scripts/check-pytorch-load.sh BURSTLAB DATA [PYTHON]
-# PYTHON is one that has torch, pandas and polars. Without one, Debian's PyTorch and pandas are installed (root), which are
-# small beside those of PyPI, and polars into a cache folder.
+# Saved models load in PyTorch and give the same forecasts there: scripts/check-pytorch-load.sh BURSTLAB DATA [PYTHON]
+# PYTHON needs torch, pandas and polars. Without it, this installs Debian's PyTorch and pandas (root), which are smaller
+# than PyPI's, and polars into a cache folder.
 set -euo pipefail
 burstlab=$(realpath "$1")
 trace=$(realpath "$2")/azure/AzureLLMInferenceTrace_conv.csv
 [ -f "$trace" ] || { echo "the real trace $trace is missing"; exit 1; }
+# Symbolic links stay: one of them makes a virtual environment.
+python=${3:+$(realpath -s "$(command -v "$3")")}
 cd "$(dirname "$0")/.."
-python="${3:-}"
 if [ -z "$python" ]; then
     venv="${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/burstlab/pytorch"
     python="$venv/bin/python"

@@ -32,7 +32,7 @@ ls "$BURSTLAB_RESULTS/azure-next-request/plots" | grep -q '\.png$' || fail "no P
 between "test mse of mean" "$(test_mse azure-next-request mean "")" 1.295 1.307
 between "test mse of persistence" "$(test_mse azure-next-request persistence "")" 2.33 2.36
 between "test mse of lstm" "$(test_mse azure-next-request lstm "")" 1.17 1.24
-# About 8 % below the mean is what this hour allows; far below that is a leak, not a triumph.
+# About 8 % below the mean is what this hour allows. A much lower error means a leak.
 between "lowest test mse of any model" "$(query "select min(value) from metrics where part = 'test' and target = 'all' and name = 'mse'")" 1.13 1.21
 
 echo "-- intervals hold their level although the traffic drifts"
@@ -43,10 +43,10 @@ covered() {
 }
 between "lowest coverage of 80 % of any model and target" "$(covered azure-next-request min "")" 0.77 0.83
 between "highest coverage of 80 % of any model and target" "$(covered azure-next-request max "")" 0.77 0.83
-# The control: calibrated once, the intervals of the gaps hold far less than they promise.
+# The control: calibrated only once, the intervals of the gaps cover far less than their level.
 "$burstlab" run experiments/azure-next-request.toml --set name=split --set 'uncertainty.conformal="split"' --set search.seeds=[1] >/dev/null
 between "split-conformal coverage of 80 % of the gaps by the mean" "$(covered split max "and model = 'mean' and target = 'gap_s'")" 0.60 0.75
-# Sharper than the mean's intervals at the same coverage is what a model must be: the CRPS says so in one number.
+# A model's intervals must be sharper than the mean's at the same coverage, which the CRPS expresses in one number.
 crps() { query "select avg(value) from runs join metrics using (run_id) where experiment = 'azure-next-request' and model = '$1' and name = 'crps' and target = 'response_tokens' and unit = 'scaled'"; }
 between "crps of the lstm's response tokens over the mean's" "$(awk -v a="$(crps lstm)" -v b="$(crps mean)" 'BEGIN { print a / b }')" 0.95 1.02
 
@@ -64,7 +64,7 @@ echo "-- a prediction from the best saved model"
 [ "$(grep -o arrival_s "$work/predicted.json" | wc -l)" = 5 ] || fail "not five predicted requests"
 [ "$(grep -o gap_s_intervals "$work/predicted.json" | wc -l)" = 5 ] || fail "not five intervals"
 
-echo "-- control: with shuffled targets nobody has skill"
+echo "-- control: with shuffled targets no model has skill"
 scripts/shuffle-rows.sh "$data/azure/AzureLLMInferenceTrace_conv.csv" > "$work/shuffled.csv"
 "$burstlab" run experiments/azure-next-request.toml --set name=shuffled --set "dataset.source=$work/shuffled.csv" --set search.seeds=[1]
 mean=$(test_mse shuffled mean "")
@@ -77,12 +77,12 @@ echo "-- loads in windows"
 
 echo "-- the published protocol on ETTh1"
 "$burstlab" run experiments/etth1-linear.toml
-# Zeng et al., AAAI 2023: .375, .374 and .375 at horizon 96; within 4 % of print.
+# Zeng et al., AAAI 2023, report 0.375, 0.374 and 0.375 at horizon 96; within 4 % of that.
 for model in linear nlinear dlinear; do
     between "test mse of $model at horizon 96" "$(test_mse etth1-linear $model "and params->>'\$.task.horizon' = 96")" 0.360 0.390
 done
 
-echo "-- killed half-way: only what is missing runs"
+echo "-- killed half-way: only the missing runs run"
 export BURSTLAB_RESULTS="$work/killed"
 "$burstlab" run experiments/azure-next-request.toml >/dev/null 2>&1 &
 sweep=$!

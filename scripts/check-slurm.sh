@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
 # A sweep through a real Slurm on this one machine: scripts/check-slurm.sh BURSTLAB
 # Installs slurm-wlm and munge where they are absent (Debian, as root), starts slurmctld, slurmd and munged with a
-# configuration of their own, hands a sweep over with --engine slurm, waits for its end, and compares the merged store
-# with a local run, bit by bit. One array task is made to fail, and handed over again by the same command. Whatever it
-# started and wrote is gone when it ends.
+# configuration of their own, submits a sweep with --engine slurm, waits until it ends, and compares the merged store with
+# a local run, bit by bit. One array task is made to fail and is submitted again by the same command. Everything that this
+# script started and wrote is gone when it ends.
 set -euo pipefail
 burstlab=$(realpath "$1")
 cd "$(dirname "$0")/.."
-[ "$(id -u)" = 0 ] || { echo "this check starts Slurm's daemons and must be run as root"; exit 1; }
+[ "$(id -u)" = 0 ] || { echo "this check starts Slurm's daemons; run it as root"; exit 1; }
 if ! command -v slurmctld slurmd sbatch munged >/dev/null; then
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends slurm-wlm munge >/dev/null
@@ -19,7 +19,7 @@ finish() {
     code=$?
     trap - EXIT
     if [ "$code" != 0 ]; then
-        tail -n 20 "$work"/slurm/*.log "$work"/lab/results/slurm/*/logs/*.log 2>/dev/null || true
+        tail -n 20 "$work"/slurm/*.log "$work"/folder*/results/slurm/*/logs/*.log 2>/dev/null || true
     fi
     scancel --user=root 2>/dev/null || true
     for daemon in "${daemons[@]}"; do kill "$daemon" 2>/dev/null || true; done
@@ -81,9 +81,9 @@ for _ in $(seq 300); do up && break; sleep 0.2; done
 up || fail "the node did not come up: $(sinfo 2>&1)"
 
 echo "-- a sweep through it"
-lab="$work/lab with 100% 'quotes'"
-mkdir -p "$lab"
-cat > "$lab/the sweep.toml" <<EOF
+folder="$work/folder with 100% 'quotes'"
+mkdir -p "$folder"
+cat > "$folder/the sweep.toml" <<EOF
 name = "through-slurm"
 [dataset]
 source = "$PWD/dataset/fixtures/azure-conv-excerpt.csv"
@@ -117,20 +117,20 @@ cpus = 1
 memory = "200MiB"
 options = ["--comment=a \"sweep\""]
 EOF
-cd "$lab"
-export BURSTLAB_DATASET="$lab"
+cd "$folder"
+export BURSTLAB_DATASET="$folder"
 run() { "$burstlab" run "the sweep.toml" "$@"; }
 query() { "$burstlab" query "$1" --format csv | tail -n +2; }
 metrics="select m.* from metrics m join experiment_runs using (run_id) where experiment = 'through-slurm' order by 1, 2, 3, 4, 5"
-BURSTLAB_RESULTS="$lab/local" run > local.txt
-BURSTLAB_RESULTS="$lab/local" query "$metrics" > local.csv
+BURSTLAB_RESULTS="$folder/local" run > local.txt
+BURSTLAB_RESULTS="$folder/local" query "$metrics" > local.csv
 [ "$(wc -l < local.csv)" -gt 500 ] || fail "the local run has too few metrics to compare"
 
-export BURSTLAB_RESULTS="$lab/results"
+export BURSTLAB_RESULTS="$folder/results"
 run --engine slurm --dry-run > scripts.txt
 grep -q '^#SBATCH --array=1-3%2$' scripts.txt || fail "the dry run shows no job array"
 [ -e "$BURSTLAB_RESULTS/slurm" ] && fail "a dry run wrote something"
-# A file where the second part wants its results folder: that task fails.
+# A file stands where the second part creates its results folder, so that task fails.
 mkdir -p "$BURSTLAB_RESULTS/slurm/through-slurm"
 echo "in the way" > "$BURSTLAB_RESULTS/slurm/through-slurm/part-2-of-3"
 settled() {
@@ -141,12 +141,12 @@ settled() {
     squeue || true
     fail "the jobs did not end"
 }
-run --engine slurm | tee handed-over.txt
-grep -q "job array [0-9]* runs 3 of 3 parts" handed-over.txt || fail "not three parts were handed over"
-run --engine slurm 2>&1 | grep -q "is still under way; nothing is handed over" || fail "the sweep was handed over twice"
+run --engine slurm | tee submitted.txt
+grep -q "job array [0-9]* runs 3 of 3 parts" submitted.txt || fail "three parts should have been submitted"
+run --engine slurm 2>&1 | grep -q "has not ended yet, so nothing is submitted" || fail "the sweep was submitted twice"
 settled
 logs="$BURSTLAB_RESULTS/slurm/through-slurm/logs"
-grep -q "cannot make the results folder" "$logs/part-2.log" || fail "the task in whose way a file lay did not fail"
+grep -q "cannot make the results folder" "$logs/part-2.log" || fail "the task whose results folder is a file did not fail"
 [ -s "$BURSTLAB_RESULTS/through-slurm/report.html" ] || fail "the last job wrote no report"
 merged() {
     query "$metrics" > merged.csv
@@ -157,16 +157,16 @@ merged() {
 }
 merged "the last job runs what a failed task left"
 
-echo "-- a failed task is handed over again, alone"
+echo "-- only the failed task is submitted again"
 rm "$BURSTLAB_RESULTS/burstlab.db" "$BURSTLAB_RESULTS/slurm/through-slurm/part-2-of-3"
 rm -rf "$BURSTLAB_RESULTS/runs" "$BURSTLAB_RESULTS/through-slurm"
-run --engine slurm | tee handed-over.txt
-grep -q "job array [0-9]* runs 1 of 3 parts" handed-over.txt || fail "not the failed part alone was handed over again"
+run --engine slurm | tee submitted.txt
+grep -q "job array [0-9]* runs 1 of 3 parts" submitted.txt || fail "only the failed part should have been submitted again"
 settled
 merged "the parts"
 owners=$(query "select count(distinct owner) from attempts")
 [ "$owners" = 4 ] || fail "the runs come from $owners jobs, not from three parts and the last job"
 [ "$(query "select count(*) from runs join attempts using (run_id) where model <> 'ensemble' group by owner" | wc -l)" = 3 ] ||
     fail "the last job ran more than the ensembles"
-run --engine slurm 2>&1 | grep -q "all 24 runs are done already, nothing to run" || fail "a finished sweep was handed over"
+run --engine slurm 2>&1 | grep -q "all 24 runs are done already, nothing to run" || fail "a finished sweep was submitted"
 echo "slurm: all checks passed"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# The long forms of three tests, and proof that they did what they say: scripts/check-survival.sh
+# The long forms of three tests, with proof that they ran in full: scripts/check-survival.sh
 # Kills at 200 random instants of a sweep; two supervisors, eight readers and an open sqlite3 shell; 200,000 mutated files.
-# Counts may be lowered for a quick look: BURSTLAB_KILLS=20 BURSTLAB_FUZZ=5000 scripts/check-survival.sh
+# A quick run with lower counts: BURSTLAB_KILLS=20 BURSTLAB_FUZZ=5000 scripts/check-survival.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export BURSTLAB_KILLS="${BURSTLAB_KILLS:-200}" BURSTLAB_FUZZ="${BURSTLAB_FUZZ:-100000}" BURSTLAB_REQUIRE_SQLITE3=1
@@ -12,7 +12,7 @@ if ! command -v sqlite3 >/dev/null; then
 fi
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-# check TEST WORDS...: runs a test and insists that its summary says these words.
+# check TEST WORDS...: runs a test and fails unless its summary contains these words.
 check() {
     local test=$1
     shift

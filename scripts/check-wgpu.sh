@@ -2,8 +2,8 @@
 # Trains on a GPU through wgpu, or on Mesa's software Vulkan (lavapipe) where there is none, and compares the metrics with
 # those of the CPU: scripts/check-wgpu.sh [DATA]. The build takes ten minutes or more, so run it when training code changes.
 set -euo pipefail
+data=$(realpath "${1:-$(dirname "$0")/../dataset/fixtures}")
 cd "$(dirname "$0")/.."
-data=$(realpath "${1:-dataset/fixtures}")
 if [ ! -e /usr/share/vulkan/icd.d ]; then
     apt-get update -qq
     DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends mesa-vulkan-drivers > /dev/null

@@ -1,15 +1,16 @@
 #!/usr/bin/env bash
-# Our `tpe` and Optuna's side by side: the median, over 20 seeds, of the best value after 100 trials on three functions.
-# Ours proposes in batches of 8, as a sweep does; Optuna's proposes one trial at a time, with its defaults.
+# Compares our `tpe` with Optuna's: the median, over 20 seeds, of the best value after 100 trials on three functions.
+# Ours proposes in batches of 8, as a sweep does. Optuna's proposes one trial at a time, with its defaults.
 #
 # Fails if ours is worse on any function: if the 95 % bootstrap interval of the difference of the medians lies above 0, or
-# if the median regret (distance to the known minimum) exceeds Optuna's by more than a quarter. 20 seeds leave the medians
-# uncertain, hence the tolerance; random search, which must fail the same test on all three functions, is the control.
+# if the median regret (distance to the known minimum) exceeds Optuna's by more than a quarter. The tolerance is
+# there because 20 seeds leave the medians uncertain. Random search is the control: it must fail the same test.
 #
-# scripts/compare-tpe.sh [PYTHON]: a Python that has Optuna; without one it is installed into a cache folder.
+# scripts/compare-tpe.sh [PYTHON]: PYTHON needs Optuna. Without it, Optuna is installed into a cache folder.
 set -euo pipefail
+# Symbolic links stay: one of them makes a virtual environment.
+python=${1:+$(realpath -s "$(command -v "$1")")}
 cd "$(dirname "$0")/.."
-python="${1:-}"
 if [ -z "$python" ]; then
     venv="${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/burstlab/optuna"
     python="$venv/bin/python"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Writes an Azure trace with its gaps and its token counts in random order (seeded): what a forecaster may learn from is
-# destroyed, what it is scored on stays. scripts/shuffle-rows.sh TRACE > SHUFFLED
+# Writes an Azure trace with its gaps and token counts in random order (seeded): nothing is left to learn from, while the
+# distribution of the values stays. scripts/shuffle-rows.sh TRACE > SHUFFLED
 set -euo pipefail
 exec python3 - "$1" <<'PYTHON'
 import datetime
