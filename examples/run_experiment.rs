@@ -15,6 +15,7 @@ use burstlab::dataset::Loader;
 use burstlab::engine::Sweep;
 use burstlab::engine::local::{Budget, DispatchOptions, Dispatcher, Progress, Spent, serve};
 use burstlab::plan::Run;
+use burstlab::report::terminal_text;
 use burstlab::spec::Experiment;
 use burstlab::store::{PlanRecord, RunResult, Status, Store, results_folder};
 use burstlab::system::device::{DeviceRequest, Machine, Placement};
@@ -45,7 +46,7 @@ fn compare_lookbacks(trace: &str) -> anyhow::Result<()> {
          [search]\nseeds = [1, 2]\n"
     );
     let comparison = run(Experiment::parse("lookbacks.toml", text, &[])?)?;
-    println!("{}", comparison.to_text());
+    println!("{}", terminal_text(&comparison));
     let best = comparison.boards.first().and_then(|board| board.rows.first()).context("no run is done")?;
     println!("best on the test part: {}, MSE {:.4}", best.label, best.test.mean);
     Ok(())
@@ -59,10 +60,11 @@ fn run(experiment: Experiment) -> anyhow::Result<Comparison> {
     let slots =
         Machine::detect().slots(DeviceRequest::Cpu, scheduler.threads_per_run, scheduler.runs_per_gpu)?;
     // Reads the data, proves that no split leaks, and gives every run its identity.
-    let mut sweep = Sweep::new(experiment, &mut Loader::keeping(), slots[0].class())?;
+    let mut loader = Loader::keeping();
+    let mut sweep = Sweep::new(experiment, &mut loader, slots[0].class())?;
     let mut store = Store::open(&results)?;
     store.recover()?;
-    sweep.replay(&mut store)?;
+    sweep.replay(&mut store, &mut loader)?;
     store.record_plan(&PlanRecord {
         experiment: &sweep.experiment,
         plan: sweep.plan(),
@@ -73,7 +75,6 @@ fn run(experiment: Experiment) -> anyhow::Result<Comparison> {
     println!("{} runs, {} to do on {} slots", sweep.runs().len(), todo.len(), slots.len());
     let options = DispatchOptions {
         experiment: name.clone(),
-        selection: sweep.experiment.spec.search.objective.on_validation(),
         results: results.clone(),
         slots,
         threads_per_run: scheduler.threads_per_run,
@@ -87,14 +88,14 @@ fn run(experiment: Experiment) -> anyhow::Result<Comparison> {
         git_commit: None,
         git_dirty: None,
     };
-    let summary = Dispatcher::new(&mut store, options, &mut sweep, &todo, &mut Lines)?.run()?;
+    let summary = Dispatcher::new(&mut store, options, &mut sweep, &mut loader, &todo, &mut Lines).run()?;
     store.close()?;
     anyhow::ensure!(
         summary.failed == 0,
         "{} runs failed; burstlab runs --experiment {name} lists them",
         summary.failed
     );
-    Comparison::read(&mut Store::open_read_only(&results)?, &name)
+    Comparison::read(&mut Store::open_read_only(&results)?, &results, &name)
 }
 
 /// Prints a line for every run that ends.

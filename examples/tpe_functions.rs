@@ -6,7 +6,7 @@
 
 use std::f64::consts::{E, PI};
 
-use burstlab::search::{Coordinate, Dimension, Outcome, Point, Tried, propose, random};
+use burstlab::search::{Coordinate, Dimension, Point, TrialOutcome, Tried, propose, random};
 
 /// A function to be minimised, over a space.
 struct Function {
@@ -61,7 +61,7 @@ impl Function {
             for point in propose(&self.space, &history, count, seed, 0) {
                 let value = self.at(&point);
                 lowest = lowest.min(value);
-                history.push(Tried { point, outcome: Outcome::Complete(value) });
+                history.push(Tried { point, outcome: TrialOutcome::Complete(value) });
             }
         }
         lowest

@@ -88,22 +88,25 @@ fn a_trace_from_a_spreadsheet_gives_the_metrics_and_forecasts_of_the_original() 
     let lab = Lab::new();
     let path = azure_from_a_spreadsheet(&lab);
     lab.run(&lab.azure("original", NEXT_REQUEST), &[]);
-    let rest =
-        |columns: &str| format!("name = \"sheet\"\n[dataset]\nsource = {path:?}\n{columns}{NEXT_REQUEST}");
-    lab.run(&lab.file("sheet.toml", &rest("")), &[]);
-    let values = |name: &str| -> Vec<u64> { lab.metrics(name).into_iter().map(|(_, value)| value).collect() };
-    let mut of_original = values("original");
-    let mut of_sheet = values("sheet");
+    let file = |name: &str, columns: &str| {
+        let text = format!("name = \"{name}\"\n[dataset]\nsource = {path:?}\n{columns}{NEXT_REQUEST}");
+        lab.file(&format!("{name}.toml"), &text)
+    };
+    lab.run(&file("sheet", ""), &[]);
+    lab.run(&file("given", "[dataset.columns]\nseparator = \";\"\ndecimal_comma = true\n"), &[]);
     // Runs are ordered by their names, which depend on the bytes of the file.
-    of_original.sort_unstable();
-    of_sheet.sort_unstable();
-    assert!(of_original.len() > 20);
-    assert_eq!(of_sheet, of_original);
-    let ids = || lab.query("select run_id from runs where experiment = 'sheet' order by 1");
-    let found = ids();
-    let given = "[dataset.columns]\nseparator = \";\"\ndecimal_comma = true\n";
-    lab.run(&lab.file("sheet.toml", &rest(given)), &[]);
-    assert_eq!(ids().len(), 2 * found.len(), "what is given enters the identity of a run");
+    let values = |name: &str| {
+        let mut values: Vec<u64> = lab.metrics(name).into_iter().map(|(_, value)| value).collect();
+        values.sort_unstable();
+        values
+    };
+    assert!(values("original").len() > 20);
+    assert_eq!(values("sheet"), values("original"));
+    assert_eq!(values("given"), values("original"));
+    let ids = |name: &str| lab.query(&format!("select run_id from runs where experiment = '{name}'"));
+    let found = ids("sheet");
+    assert_eq!(found.len(), 2);
+    assert!(ids("given").iter().all(|id| !found.contains(id)), "what is given enters the identity of a run");
     let forecast = |trace: &str| {
         let arguments =
             ["predict", "--experiment", "sheet", "--trace", trace, "--steps", "3", "--format", "json"];

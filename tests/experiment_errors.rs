@@ -915,7 +915,7 @@ fn two_files_of_one_name_are_refused_together() {
     lab.file("b.toml", VALID);
     let outcome = lab.call(&["run", "a.toml", "b.toml"]);
     assert_eq!(outcome.code, 2);
-    assert_snapshot!(outcome.stderr, @"error: a.toml and b.toml are both named `e`, and would overwrite each other's report; rename one");
+    assert_snapshot!(outcome.stderr, @"error: a.toml and b.toml are both named `e` and would overwrite each other's report; rename one");
 }
 
 #[test]

@@ -4,11 +4,11 @@
 
 mod common;
 
-use std::fs::File;
 use std::process::Command;
 
+use burstlab::dataset::ParquetFile;
 use common::Lab;
-use polars::prelude::{DataType, ParquetReader, SerReader};
+use polars_core::prelude::DataType;
 use serde_json::Value;
 
 /// A store with something to tell for every question: trained and naive models, axes, seeds, a claim, a failure.
@@ -143,13 +143,13 @@ fn exported_tables_hold_every_run_with_parameters_and_metrics() {
     let path = lab.folder.path().join("runs.parquet");
     let outcome = lab.call(&["export", "sweep", "--output", path.to_str().unwrap()]);
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
-    let frame = ParquetReader::new(File::open(&path).unwrap()).finish().unwrap();
-    assert_eq!(frame.height(), 5);
-    let hidden = frame.column("params.model.hidden").unwrap();
-    assert_eq!((hidden.dtype(), hidden.null_count()), (&DataType::Int64, 1));
+    let bytes = std::fs::read(&path).unwrap();
+    let table = ParquetFile::new("export.parquet", &bytes).unwrap();
+    let hidden = table.series("params.model.hidden").unwrap();
+    assert_eq!((hidden.len(), hidden.dtype(), hidden.null_count()), (5, &DataType::Int64, 1));
     let mean =
         lab.scalar("select avg(value) from metrics where part = 'test' and target = 'all' and name = 'mse'");
-    let exported = frame.column("test.mse.all.scaled").unwrap().as_materialized_series().mean().unwrap();
+    let exported = table.series("test.mse.all.scaled").unwrap().mean().unwrap();
     assert!((exported - mean.as_f64().unwrap()).abs() < 1e-12);
     let csv = lab.call(&["export"]);
     assert_eq!(csv.stdout.lines().count(), 7, "both experiments and a header");

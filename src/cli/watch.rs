@@ -145,8 +145,8 @@ impl Frame {
     }
 
     fn running_line(&self, run: &LiveRun, now: SystemTime) -> String {
-        let started: Option<jiff::Timestamp> = run.started_at.parse().ok();
-        let elapsed = started.and_then(|started| now.duration_since(started.into()).ok());
+        let started = humantime::parse_rfc3339(&run.started_at).ok();
+        let elapsed = started.and_then(|started| now.duration_since(started).ok());
         let elapsed =
             elapsed.map_or(String::new(), |time| format!("  {}", duration(time.as_secs_f64().floor())));
         let epochs =

@@ -7,7 +7,7 @@ use super::locate::Expect;
 use super::trace::Labels;
 
 /// The wanted columns of a trace file.
-pub struct Table(Vec<Column>);
+pub struct TraceTable(Vec<Column>);
 
 /// The values of one column.
 pub enum Column {
@@ -19,7 +19,7 @@ pub enum Column {
     DateTimes(Vec<i64>),
 }
 
-impl Table {
+impl TraceTable {
     /// A table of columns of one length.
     pub fn of(columns: Vec<Column>) -> Self {
         Self(columns)

@@ -11,10 +11,10 @@ use polars_io::prelude::_csv_read_internal::read_chunk;
 use polars_io::prelude::CsvParseOptions;
 use rayon::prelude::*;
 
-use super::columns::{Column, Table};
+use super::columns::{Column, TraceTable};
 use super::dialect::{Decimal, Dialect};
 use super::locate::{Expect, TraceFile};
-use super::records::Shape;
+use super::records::RecordShape;
 use super::trace::TraceError;
 
 /// Bytes that one thread parses at a time: few enough to stay in a core's cache until they are hashed and parsed.
@@ -28,13 +28,13 @@ const ROOM: f64 = 1.0 / 16.0;
 ///
 /// # Errors
 /// No row, or the first that is malformed.
-pub fn read(file: &TraceFile<'_>, wanted: &[(usize, Expect)]) -> Result<Table, TraceError> {
+pub fn read(file: &TraceFile<'_>, wanted: &[(usize, Expect)]) -> Result<TraceTable, TraceError> {
     let plain = PlainRows::new(file.header.len(), file.dialect, wanted, PIECE_BYTES);
     let columns = match plain.read(file.rows.as_bytes(), file.rows.len()) {
         Some(columns) => columns,
         None => read_strictly(file, wanted)?,
     };
-    let table = Table::of(columns);
+    let table = TraceTable::of(columns);
     if table.is_empty() {
         return Err(file.at_header("there is a header but no row below it"));
     }
@@ -197,7 +197,7 @@ fn column(expect: Expect, values: &Series, decimal: &mut Decimal, has_quotes: bo
 /// The number of rows, where each is a line of so many fields, of which none holds a line end.
 fn plain_rows(piece: &[u8], fields: usize, separator: u8) -> Option<usize> {
     let text = std::str::from_utf8(piece).ok().filter(|_| memchr::memchr(0, piece).is_none())?;
-    let is_row = |line: &str| Shape::of(line, separator, 0).is_ok_and(|shape| shape.fields == fields);
+    let is_row = |line: &str| RecordShape::of(line, separator, 0).is_ok_and(|shape| shape.fields == fields);
     text.lines().try_fold(0, |rows, line| is_row(line).then_some(rows + 1))
 }
 

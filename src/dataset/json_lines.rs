@@ -7,7 +7,7 @@ use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::clock::parse_nanoseconds;
-use super::columns::{Column, Table};
+use super::columns::{Column, TraceTable};
 use super::locate::{Expect, shortened};
 use super::trace::TraceError;
 
@@ -43,7 +43,7 @@ impl<'a> JsonLines<'a> {
     ///
     /// # Errors
     /// A line that is no object, or one whose value is missing, there twice or not what is expected.
-    pub fn read(&self, wanted: &[(usize, Expect)]) -> Result<Table, TraceError> {
+    pub fn read(&self, wanted: &[(usize, Expect)]) -> Result<TraceTable, TraceError> {
         let mut columns: Vec<Column> = wanted.iter().map(|(_, expect)| Column::new(*expect)).collect();
         for (line, text) in self.lines() {
             let values = self.values(line, text, wanted.iter().map(|(key, _)| *key))?;
@@ -60,7 +60,7 @@ impl<'a> JsonLines<'a> {
                 }
             }
         }
-        Ok(Table::of(columns))
+        Ok(TraceTable::of(columns))
     }
 
     /// An error about the first object.

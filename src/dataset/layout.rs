@@ -1,6 +1,6 @@
 //! The layouts of traces, recognised by the names of the columns or given by the experiment file.
 
-use super::columns::Table;
+use super::columns::TraceTable;
 use super::locate::{Expect, shortened};
 use super::rows::Rows;
 use super::slice::SliceError;
@@ -235,7 +235,7 @@ impl Layout {
     ///
     /// # Errors
     /// A timestamp that goes back.
-    pub fn trace(&self, mut table: Table, names: &[String]) -> Result<Trace, Backwards> {
+    pub fn trace(&self, mut table: TraceTable, names: &[String]) -> Result<Trace, Backwards> {
         match self {
             Layout::Requests { timestamp, llm, log_type, .. } => {
                 let (arrival_s, clock_s) = times(&mut table, *timestamp)?;
@@ -286,7 +286,10 @@ fn stamp((column, unit): (usize, TimestampUnit)) -> (usize, Expect) {
 }
 
 /// The first column of a table as seconds since the first row, and the first row's clock time in seconds.
-fn times(table: &mut Table, (column, unit): (usize, TimestampUnit)) -> Result<(Vec<f64>, f64), Backwards> {
+fn times(
+    table: &mut TraceTable,
+    (column, unit): (usize, TimestampUnit),
+) -> Result<(Vec<f64>, f64), Backwards> {
     let (times_s, clock_s) = match unit.per_second() {
         None => table.date_times(0),
         Some(per_second) => {

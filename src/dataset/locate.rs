@@ -2,7 +2,7 @@
 
 use super::clock::parse_nanoseconds;
 use super::dialect::{Decimal, Dialect};
-use super::records::{Malformed, Record, Records};
+use super::records::{CsvRecord, Malformed, Records};
 use super::trace::TraceError;
 use crate::spec::{ColumnsSpec, TimestampUnit};
 
@@ -168,7 +168,7 @@ impl<'a> TraceFile<'a> {
     }
 
     /// The records below the header, each with as many fields as that.
-    pub fn records(&self) -> impl Iterator<Item = Result<Record, TraceError>> {
+    pub fn records(&self) -> impl Iterator<Item = Result<CsvRecord, TraceError>> {
         let records = Records::of(self.text, self.dialect.separator).skip(usize::from(!self.headless));
         records.map(|record| {
             let record = record.map_err(|malformed| self.malformed(&malformed))?;
@@ -203,7 +203,7 @@ impl<'a> TraceFile<'a> {
         }
     }
 
-    fn wrong_length(&self, record: &Record) -> TraceError {
+    fn wrong_length(&self, record: &CsvRecord) -> TraceError {
         let message = wrong_length(record.len(), self.header.len());
         self.at_line(record.line, Some(record.len()), &message)
     }

@@ -43,6 +43,7 @@ pub use catalog::{
 pub use clean::{CleanFile, Dropped, dropped, write_requests};
 pub use fetch::{Fetched, fetch};
 pub use inspect::{Distribution, Inspection, RequestStatistics, SeriesStatistics, TokenCounts, inspect};
+pub use parquet::ParquetFile;
 pub use pattern::{ArrivalPattern, BurstState};
 pub use predictions::{PredictionTable, read_predictions, write_predictions};
 pub use prepare::{Loader, Prepared, TargetSeries};

@@ -21,7 +21,7 @@ use polars_parquet::write::{
 use rayon::prelude::*;
 
 use super::clock::since_1970;
-use super::columns::{Column, Table};
+use super::columns::{Column, TraceTable};
 use super::locate::{Expect, shortened};
 use super::parquet_footer::check_footer;
 use super::trace::TraceError;
@@ -111,13 +111,13 @@ impl<'a> ParquetFile<'a> {
     ///
     /// # Errors
     /// A file that is damaged, or the first row whose value is missing or not what is expected.
-    pub fn read(&self, wanted: &[(usize, Expect)]) -> Result<Table, TraceError> {
+    pub fn read(&self, wanted: &[(usize, Expect)]) -> Result<TraceTable, TraceError> {
         self.require_memory(wanted.len())?;
         let mut columns = Vec::with_capacity(wanted.len());
         for &(at, expect) in wanted {
             columns.push(self.column(at, expect)?);
         }
-        let table = Table::of(columns);
+        let table = TraceTable::of(columns);
         if table.is_empty() {
             return Err(self.whole("there is no row"));
         }

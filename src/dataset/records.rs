@@ -7,14 +7,14 @@ use csv::{ReaderBuilder, StringRecord};
 
 /// One record: usually one line, more where a quoted field holds line ends.
 #[derive(Debug, Clone)]
-pub struct Record {
+pub struct CsvRecord {
     /// The line it starts on, counted from 1.
     pub line: usize,
     fields: StringRecord,
-    shape: Shape,
+    shape: RecordShape,
 }
 
-impl Record {
+impl CsvRecord {
     /// Number of fields.
     pub fn len(&self) -> usize {
         self.shape.fields
@@ -45,7 +45,7 @@ pub struct Malformed {
 
 /// How a sound record is written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Shape {
+pub struct RecordShape {
     /// Number of fields.
     pub fields: usize,
     /// Those in quotes.
@@ -64,7 +64,7 @@ enum State {
     Closed,
 }
 
-impl Shape {
+impl RecordShape {
     /// Checks a record without its line end, which starts on a line of the file.
     ///
     /// # Errors
@@ -142,13 +142,13 @@ impl Splitter {
     ///
     /// # Errors
     /// A quote or a carriage return that must not stand where it stands.
-    pub fn split(&mut self, text: &str, line: usize) -> Result<Record, Malformed> {
+    pub fn split(&mut self, text: &str, line: usize) -> Result<CsvRecord, Malformed> {
         // The reader consumes a checked record whole and asks for no further line.
-        let shape = Shape::of(text, self.separator, line)?;
+        let shape = RecordShape::of(text, self.separator, line)?;
         self.reader.get_mut().extend(text.bytes().chain([b'\n']));
         let mut fields = StringRecord::new();
         match self.reader.read_record(&mut fields) {
-            Ok(true) => Ok(Record { line, fields, shape }),
+            Ok(true) => Ok(CsvRecord { line, fields, shape }),
             _ => Err(Malformed { line, field: 0, message: "this record cannot be read" }),
         }
     }
@@ -196,7 +196,7 @@ pub fn without_line_end(line: &str) -> &str {
 }
 
 impl Iterator for Records<'_> {
-    type Item = Result<Record, Malformed>;
+    type Item = Result<CsvRecord, Malformed>;
 
     fn next(&mut self) -> Option<Self::Item> {
         while !self.rest.is_empty() {

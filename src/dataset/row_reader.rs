@@ -10,7 +10,7 @@ use super::json_lines::{nanoseconds_of, number_of, object_keys, values_of};
 use super::layout::{Layout, mapped, recognise};
 use super::locate::{Expect, TraceFile, goes_back, wrong_length};
 use super::prepare_error::PrepareError;
-use super::records::{Malformed, Record, Splitter, without_line_end};
+use super::records::{CsvRecord, Malformed, Splitter, without_line_end};
 use super::trace::TraceError;
 use crate::spec::{ColumnsSpec, TimestampUnit};
 
@@ -89,7 +89,7 @@ impl Stamp {
 /// The fields of a row.
 enum Fields {
     /// All of them, by their positions in the header.
-    Text(Record),
+    Text(CsvRecord),
     /// Those that are read: the time, then the others.
     Json(Vec<Option<Value>>),
 }

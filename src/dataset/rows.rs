@@ -1,6 +1,6 @@
 //! The rows of a trace file in any of its formats: CSV, JSONL and Parquet, told by their first bytes.
 
-use super::columns::Table;
+use super::columns::TraceTable;
 use super::csv_rows;
 use super::json_lines::JsonLines;
 use super::locate::{Expect, TraceFile};
@@ -46,7 +46,7 @@ impl<'a> Rows<'a> {
     ///
     /// # Errors
     /// The first row that is malformed, or value that is not what its column must hold.
-    pub fn read(&self, wanted: &[(usize, Expect)]) -> Result<Table, TraceError> {
+    pub fn read(&self, wanted: &[(usize, Expect)]) -> Result<TraceTable, TraceError> {
         match self {
             Rows::Csv(file) => csv_rows::read(file, wanted),
             Rows::JsonLines(file) => file.read(wanted),

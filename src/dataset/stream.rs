@@ -9,7 +9,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::columns::Table;
+use super::columns::TraceTable;
 use super::csv_rows::{PIECE_BYTES, PlainRows};
 use super::layout::{mapped, recognise};
 use super::locate::TraceFile;
@@ -52,7 +52,7 @@ fn read_plain(
     };
     let rows = PlainRows::new(begin.header.len(), begin.dialect, &layout.wanted(), piece_bytes);
     let first_rows = &head[whole - begin.rows.len()..];
-    let table = Table::of(rows.read(first_rows.chain(&mut file), length)?);
+    let table = TraceTable::of(rows.read(first_rows.chain(&mut file), length)?);
     if table.is_empty() {
         return None;
     }

@@ -12,7 +12,7 @@ use forust_ml::metric::Metric;
 use forust_ml::objective::ObjectiveType;
 use forust_ml::{GradientBooster, Matrix};
 
-use super::{FitData, FitError, Forecaster, OnEpoch, Parameters, Shape, Values};
+use super::{FitData, FitError, Forecaster, OnEpoch, ParameterValues, Parameters, Shape};
 use crate::dataset::Windows;
 use crate::spec::BoostedTreesSpec;
 
@@ -161,12 +161,12 @@ impl Forecaster for BoostedTrees {
                 let input = node.input.map_or(-1.0, |input| input as f32);
                 [input, node.threshold, node.below as f32, node.beyond as f32, node.value]
             });
-            let nodes = Values { shape: vec![forest.nodes.len(), COLUMNS], data: rows.collect() };
+            let nodes = ParameterValues { shape: vec![forest.nodes.len(), COLUMNS], data: rows.collect() };
             let roots = forest.roots.iter().map(|root| *root as f32).collect();
             let name = |what: &str| format!("forests.{step}.{target}.{what}");
-            parameters.insert(name("base"), Values::vector(vec![forest.base]));
+            parameters.insert(name("base"), ParameterValues::vector(vec![forest.base]));
             parameters.insert(name("nodes"), nodes);
-            parameters.insert(name("roots"), Values::vector(roots));
+            parameters.insert(name("roots"), ParameterValues::vector(roots));
         }
         parameters
     }

@@ -1,6 +1,6 @@
 //! An ensemble: the mean of other models' forecasts, weighted by how well each did on validation.
 
-use super::{FitData, FitError, Forecaster, OnEpoch, Parameters, Shape, Values};
+use super::{FitData, FitError, Forecaster, OnEpoch, ParameterValues, Parameters, Shape};
 use crate::dataset::Windows;
 
 /// A fitted model that an ensemble asks.
@@ -68,8 +68,10 @@ impl Forecaster for Ensemble {
 
     fn parameters(&self) -> Parameters {
         let shape = vec![self.members.len(), self.shape.targets];
-        let mut parameters =
-            Parameters::from([("weights".to_string(), Values { shape, data: self.weights.clone() })]);
+        let mut parameters = Parameters::from([(
+            "weights".to_string(),
+            ParameterValues { shape, data: self.weights.clone() },
+        )]);
         for member in &self.members {
             parameters.extend_under(&format!("members.{}.", member.run_id), &member.forecaster.parameters());
         }

@@ -1,7 +1,7 @@
 //! Exponential smoothing of the level (Brown, "Exponential Smoothing for Predicting Demand", 1956; Gardner,
 //! "Exponential smoothing: the state of the art", *Journal of Forecasting* 4, 1985).
 
-use super::{FitData, FitError, Forecaster, OnEpoch, Parameters, Shape, Values};
+use super::{FitData, FitError, Forecaster, OnEpoch, ParameterValues, Parameters, Shape};
 use crate::dataset::Windows;
 
 /// Weights that are tried where none is given: evenly spaced in their logarithm.
@@ -106,7 +106,7 @@ impl Forecaster for Ewma {
     }
 
     fn parameters(&self) -> Parameters {
-        Parameters::from([("alpha".to_string(), Values::vector(self.alpha.clone()))])
+        Parameters::from([("alpha".to_string(), ParameterValues::vector(self.alpha.clone()))])
     }
 
     fn load(&mut self, parameters: &Parameters) -> anyhow::Result<()> {

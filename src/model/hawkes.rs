@@ -12,7 +12,7 @@
 use super::gap_distribution::GapDistribution;
 use super::renewal::token_quantiles;
 use super::simplex::minimum;
-use super::{FitData, FitError, Forecaster, OnEpoch, Parameters, Shape, Values};
+use super::{FitData, FitError, Forecaster, OnEpoch, ParameterValues, Parameters, Shape};
 use crate::dataset::Windows;
 use crate::stats::{MEDIAN, QUANTILES};
 
@@ -168,9 +168,9 @@ impl Forecaster for Hawkes {
         let Process { base, branching, decay } = self.process;
         let shape = vec![self.shape.targets - 1, QUANTILES.len()];
         Parameters::from([
-            ("process".to_string(), Values::vector(vec![base, branching, decay])),
-            ("scale".to_string(), Values::vector(self.scale.to_vec())),
-            ("tokens".to_string(), Values { shape, data: self.tokens.clone() }),
+            ("process".to_string(), ParameterValues::vector(vec![base, branching, decay])),
+            ("scale".to_string(), ParameterValues::vector(self.scale.to_vec())),
+            ("tokens".to_string(), ParameterValues { shape, data: self.tokens.clone() }),
         ])
     }
 

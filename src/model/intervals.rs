@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use crate::dataset::{ChannelScale, Transform, Windows};
-use crate::model::{Forecaster, Parameters, Values};
+use crate::model::{Forecaster, ParameterValues, Parameters};
 use crate::spec::ConformalSpec;
 use crate::stats::{Conformal, QUANTILES, offsets};
 
@@ -157,7 +157,7 @@ impl SavedOffsets {
     pub fn to_bytes(&self) -> anyhow::Result<Vec<u8>> {
         let targets = self.offsets.len() / self.horizon;
         let data = self.offsets.iter().flatten().copied().collect();
-        let values = Values { shape: vec![targets, self.horizon, QUANTILES.len()], data };
+        let values = ParameterValues { shape: vec![targets, self.horizon, QUANTILES.len()], data };
         Parameters::from([("offsets".to_string(), values)]).to_safetensors()
     }
 

@@ -7,7 +7,7 @@
 //! a forecast depends on its window alone. The gains do not depend on the values, so the whole filter is one linear map of
 //! the window, which is computed once.
 
-use super::{FitData, FitError, Forecaster, OnEpoch, Parameters, Shape, Values};
+use super::{FitData, FitError, Forecaster, OnEpoch, ParameterValues, Parameters, Shape};
 use crate::dataset::{Transform, Windows};
 use crate::spec::{FilterUnits, KalmanSpec};
 
@@ -144,9 +144,11 @@ impl Forecaster for Kalman {
     }
 
     fn parameters(&self) -> Parameters {
-        let weight =
-            Values { shape: vec![self.shape.horizon, self.shape.lookback], data: self.weight.clone() };
-        let scale = Values { shape: vec![self.shape.targets, 3], data: self.scale.concat() };
+        let weight = ParameterValues {
+            shape: vec![self.shape.horizon, self.shape.lookback],
+            data: self.weight.clone(),
+        };
+        let scale = ParameterValues { shape: vec![self.shape.targets, 3], data: self.scale.concat() };
         Parameters::from([("weight".to_string(), weight), ("scale".to_string(), scale)])
     }
 

@@ -9,7 +9,7 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, Mat, MatRef, Par, Side};
 
 use super::linear::parameter_names;
-use super::{FitData, FitError, Forecaster, OnEpoch, Parameters, Shape, Values};
+use super::{FitData, FitError, Forecaster, OnEpoch, ParameterValues, Parameters, Shape};
 use crate::dataset::Windows;
 use crate::kernel::{Fold, Pasts, WindowSizes, window_products};
 
@@ -88,11 +88,11 @@ impl Forecaster for LeastSquares {
         let mut parameters = Parameters::default();
         let weights = self.weight.chunks_exact(horizon * lookback);
         for (name, data) in parameter_names(self.fold, self.sets, "weight").into_iter().zip(weights) {
-            parameters.insert(name, Values { shape: vec![horizon, lookback], data: data.to_vec() });
+            parameters.insert(name, ParameterValues { shape: vec![horizon, lookback], data: data.to_vec() });
         }
         let biases = self.bias.chunks_exact(horizon);
         for (name, data) in parameter_names(self.fold, self.sets, "bias").into_iter().zip(biases) {
-            parameters.insert(name, Values::vector(data.to_vec()));
+            parameters.insert(name, ParameterValues::vector(data.to_vec()));
         }
         parameters
     }

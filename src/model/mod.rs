@@ -1,7 +1,7 @@
 //! Models: everything that can be asked for a forecast, behind one trait.
 //!
 //! A new model is a variant of [`ModelSpec`] with its hyperparameters, an implementation of [`Forecaster`] (or, for
-//! one that is trained by gradient descent, of [`Network`]) and a line in [`build`].
+//! one that is trained by gradient descent, of [`crate::train::Network`]) and a line in [`build`].
 
 mod boosted_trees;
 mod ensemble;
@@ -38,7 +38,7 @@ pub use gap_distribution::{GapDistribution, resolution_s};
 use least_squares::LeastSquares;
 use linear::Linear;
 pub use network::{Dense, Trained};
-pub use parameters::{Parameters, Values};
+pub use parameters::{ParameterValues, Parameters};
 use recurrent::Recurrent;
 pub use recurrent::{CellKind, RecurrentLayer};
 
@@ -57,7 +57,7 @@ pub trait Forecaster: Send {
     fn forecast(&self, windows: &Windows<'_>) -> Vec<f32>;
 
     /// Forecasts of the quantiles of every window, `windows x horizon x targets x quantiles` at the levels of
-    /// [`QUANTILES`], in scaled units; `None` from a model that forecasts one value.
+    /// [`crate::stats::QUANTILES`], in scaled units; `None` from a model that forecasts one value.
     fn quantiles(&self, _windows: &Windows<'_>) -> Option<Vec<f32>> {
         None
     }

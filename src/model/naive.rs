@@ -1,6 +1,6 @@
 //! Naive baselines: constants and recent values. A learned model that does not beat them has learned nothing.
 
-use super::{FitData, FitError, Forecaster, OnEpoch, Parameters, Shape, Values};
+use super::{FitData, FitError, Forecaster, OnEpoch, ParameterValues, Parameters, Shape};
 use crate::dataset::Windows;
 
 /// How a constant is learned from the training steps.
@@ -61,7 +61,7 @@ impl Forecaster for Constant {
     }
 
     fn parameters(&self) -> Parameters {
-        Parameters::from([("value".to_string(), Values::vector(self.values.clone()))])
+        Parameters::from([("value".to_string(), ParameterValues::vector(self.values.clone()))])
     }
 
     fn load(&mut self, parameters: &Parameters) -> anyhow::Result<()> {

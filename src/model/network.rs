@@ -3,7 +3,7 @@
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::{Tensor, TensorData};
 
-use super::{BuildContext, FitData, FitError, Forecaster, OnEpoch, Parameters, Shape, Values};
+use super::{BuildContext, FitData, FitError, Forecaster, OnEpoch, ParameterValues, Parameters, Shape};
 use crate::dataset::Windows;
 use crate::spec::TrainingSpec;
 use crate::stats::{MEDIAN, QUANTILES, Stream};
@@ -110,11 +110,11 @@ impl<N: Network + Send> Forecaster for Trained<N> {
         let mut collector = Collector { path: Vec::new(), found: Vec::new() };
         self.network.valid().visit(&mut collector);
         let mut parameters = Parameters::default();
-        for (path, Values { mut shape, data }) in collector.found {
+        for (path, ParameterValues { mut shape, data }) in collector.found {
             let names = self.network.parameter_names(&path);
             shape.drain(..self.network.stacked_axes());
             for (name, part) in names.into_iter().zip(data.chunks_exact(shape.iter().product())) {
-                parameters.insert(name, Values { shape: shape.clone(), data: part.to_vec() });
+                parameters.insert(name, ParameterValues { shape: shape.clone(), data: part.to_vec() });
             }
         }
         parameters
@@ -141,7 +141,7 @@ impl<N: Network + Send> Forecaster for Trained<N> {
 /// Collects the parameters of a module with their paths.
 struct Collector {
     path: Vec<String>,
-    found: Vec<(String, Values)>,
+    found: Vec<(String, ParameterValues)>,
 }
 
 impl ModuleVisitor for Collector {
@@ -157,7 +157,7 @@ impl ModuleVisitor for Collector {
         let tensor = param.val();
         let shape = tensor.dims().to_vec();
         let data = tensor.into_data().iter::<f32>().collect();
-        self.found.push((self.path.join("."), Values { shape, data }));
+        self.found.push((self.path.join("."), ParameterValues { shape, data }));
     }
 }
 

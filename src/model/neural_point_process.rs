@@ -11,7 +11,7 @@ use std::f64::consts::TAU;
 use super::gap_distribution::{GapDistribution, resolution_s};
 use super::network::Trained;
 use super::recurrent::{CellKind, Recurrent};
-use super::{BuildContext, FitData, FitError, Forecaster, OnEpoch, Parameters, Shape, Values};
+use super::{BuildContext, FitData, FitError, Forecaster, OnEpoch, ParameterValues, Parameters, Shape};
 use crate::dataset::Windows;
 use crate::spec::{MOST_COMPONENTS, NeuralPointProcessSpec, RecurrentSpec, TrainingSpec};
 use crate::stats::closed_form::{LognormalComponent, normal_cdf, normal_density, normal_quantile};
@@ -301,7 +301,7 @@ impl Forecaster for NeuralPointProcess {
         let GapScale { channel, logarithm, resolution_s } = self.scale;
         let gap = [channel[0], channel[1], logarithm[0], logarithm[1], resolution_s];
         let mut parameters = self.network.parameters();
-        parameters.insert("gap".to_string(), Values::vector(gap.map(|value| value as f32).to_vec()));
+        parameters.insert("gap".to_string(), ParameterValues::vector(gap.map(|value| value as f32).to_vec()));
         parameters
     }
 

@@ -8,14 +8,14 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 /// One parameter: its values in row-major order.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Values {
+pub struct ParameterValues {
     /// Size of each dimension.
     pub shape: Vec<usize>,
     /// The values.
     pub data: Vec<f32>,
 }
 
-impl Values {
+impl ParameterValues {
     /// A parameter of one dimension.
     pub fn vector(data: Vec<f32>) -> Self {
         Self { shape: vec![data.len()], data }
@@ -24,17 +24,17 @@ impl Values {
 
 /// All parameters of a model, by name.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Parameters(BTreeMap<String, Values>);
+pub struct Parameters(BTreeMap<String, ParameterValues>);
 
-impl<const N: usize> From<[(String, Values); N]> for Parameters {
-    fn from(entries: [(String, Values); N]) -> Self {
+impl<const N: usize> From<[(String, ParameterValues); N]> for Parameters {
+    fn from(entries: [(String, ParameterValues); N]) -> Self {
         Self(BTreeMap::from(entries))
     }
 }
 
 impl Parameters {
     /// Adds a parameter.
-    pub fn insert(&mut self, name: String, values: Values) {
+    pub fn insert(&mut self, name: String, values: ParameterValues) {
         self.0.insert(name, values);
     }
 
@@ -42,7 +42,7 @@ impl Parameters {
     ///
     /// # Errors
     /// A missing parameter or another shape.
-    pub fn get(&self, name: &str, shape: &[usize]) -> anyhow::Result<&Values> {
+    pub fn get(&self, name: &str, shape: &[usize]) -> anyhow::Result<&ParameterValues> {
         let values =
             self.0.get(name).with_context(|| format!("the saved model has no parameter `{name}`"))?;
         ensure!(
@@ -54,7 +54,7 @@ impl Parameters {
     }
 
     /// All parameters in the order of their names.
-    pub fn iter(&self) -> impl Iterator<Item = (&String, &Values)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &ParameterValues)> {
         self.0.iter()
     }
 
@@ -120,7 +120,7 @@ impl Parameters {
                 .data()
                 .chunks_exact(4)
                 .map(|word| f32::from_le_bytes([word[0], word[1], word[2], word[3]]));
-            parameters.insert(name, Values { shape: view.shape().to_vec(), data: data.collect() });
+            parameters.insert(name, ParameterValues { shape: view.shape().to_vec(), data: data.collect() });
         }
         Ok(parameters)
     }
@@ -135,9 +135,9 @@ mod tests {
         let mut parameters = Parameters::default();
         parameters.insert(
             "lstm.weight_ih_l0".into(),
-            Values { shape: vec![2, 2], data: vec![1.5, -0.0, 3e-40, f32::MAX] },
+            ParameterValues { shape: vec![2, 2], data: vec![1.5, -0.0, 3e-40, f32::MAX] },
         );
-        parameters.insert("fc1.bias".into(), Values::vector(vec![0.1]));
+        parameters.insert("fc1.bias".into(), ParameterValues::vector(vec![0.1]));
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), parameters.to_safetensors().unwrap()).unwrap();
         assert_eq!(Parameters::read(file.path()).unwrap(), parameters);
@@ -145,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_parameter_of_another_shape_is_refused_by_name() {
-        let parameters = Parameters::from([("fc1.bias".to_string(), Values::vector(vec![0.1]))]);
+        let parameters = Parameters::from([("fc1.bias".to_string(), ParameterValues::vector(vec![0.1]))]);
         let message = parameters.get("fc1.bias", &[2]).unwrap_err().to_string();
         assert!(
             message.contains("fc1.bias") && message.contains("[1]") && message.contains("[2]"),

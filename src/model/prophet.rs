@@ -12,7 +12,7 @@
 use std::f64::consts::TAU;
 
 use super::prophet_posterior::{Design, Posterior, Prior};
-use super::{FitData, FitError, Forecaster, OnEpoch, Parameters, Shape, Values};
+use super::{FitData, FitError, Forecaster, OnEpoch, ParameterValues, Parameters, Shape};
 use crate::dataset::Windows;
 use crate::spec::{ProphetSpec, Seasonality};
 
@@ -214,7 +214,7 @@ impl Forecaster for Prophet {
         let Curves { start, span, step, changepoints, seasons, coefficients } = &self.curves;
         let doubles = |values: &[f64], mut shape: Vec<usize>| {
             shape.push(PIECES);
-            Values { shape, data: values.iter().flat_map(|&value| split(value)).collect() }
+            ParameterValues { shape, data: values.iter().flat_map(|&value| split(value)).collect() }
         };
         let width = self.curves.width();
         let seasons = seasons.iter().flat_map(|season| [season.period_s as f32, season.order as f32]);
@@ -222,7 +222,7 @@ impl Forecaster for Prophet {
         Parameters::from([
             ("time".to_string(), doubles(&[*start, *span, *step], vec![3])),
             ("changepoints".to_string(), doubles(changepoints, vec![changepoints.len()])),
-            ("seasons".to_string(), Values { shape: vec![seasons.len() / 2, 2], data: seasons }),
+            ("seasons".to_string(), ParameterValues { shape: vec![seasons.len() / 2, 2], data: seasons }),
             ("coefficients".to_string(), doubles(coefficients, vec![coefficients.len() / width, width])),
         ])
     }

@@ -5,7 +5,7 @@
 //! the median of the training rows, with their quantiles as intervals, since the process does not describe them.
 
 use super::gap_distribution::{GapDistribution, most_likely, resolution_s};
-use super::{FitData, FitError, Forecaster, OnEpoch, Parameters, Shape, Values};
+use super::{FitData, FitError, Forecaster, OnEpoch, ParameterValues, Parameters, Shape};
 use crate::dataset::Windows;
 use crate::spec::GapFamily;
 use crate::stats::{MEDIAN, QUANTILES};
@@ -78,8 +78,8 @@ impl Forecaster for Renewal {
     fn parameters(&self) -> Parameters {
         let shape = vec![self.shape.targets, QUANTILES.len()];
         Parameters::from([
-            ("gap".to_string(), Values::vector(self.gap.to_vec())),
-            ("quantiles".to_string(), Values { shape, data: self.quantiles.clone() }),
+            ("gap".to_string(), ParameterValues::vector(self.gap.to_vec())),
+            ("quantiles".to_string(), ParameterValues { shape, data: self.quantiles.clone() }),
         ])
     }
 

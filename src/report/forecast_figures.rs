@@ -46,7 +46,7 @@ pub fn draw_forecasts(comparison: &Comparison, board: &Board, results: &Path, fi
     for row in shown_rows(board) {
         match read_forecasts(comparison, row, drawn, results) {
             Ok(model) if models.first().is_none_or(|first| first.time_s == model.time_s) => {
-                models.push(model)
+                models.push(model);
             }
             Ok(_) => figures.missing.push(format!(
                 "The forecasts of {} are not drawn, since they are of other windows.",

@@ -303,7 +303,7 @@ min_epochs = 2
     }
 
     /// Lines of a table that a file gives, its base gives, or both give with another value in the base.
-    fn table() -> impl Strategy<TomlValue = (String, String, String)> {
+    fn table() -> impl Strategy<Value = (String, String, String)> {
         let keys = [
             ("epochs", "7", "{ grid = [5, 6] }"),
             ("batch_size", "{ grid = [16, 32] }", "64"),

@@ -15,7 +15,7 @@ pub struct Shape {
     pub channels: usize,
     /// Forecast channels: the first ones of the input.
     pub targets: usize,
-    /// Values that a network forecasts for each target: 1, or one for each of [`QUANTILES`].
+    /// Values that a network forecasts for each target: 1, or one for each of [`crate::stats::QUANTILES`].
     pub heads: usize,
 }
 

@@ -20,7 +20,8 @@ fn with_index(text: &str) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    text.lines().map(|line| format!("\"{}\"\n", line.replace(',', "\",\""))).collect()
+    let quoted = |line: &str| format!("\"{}\"", line.replace(',', "\",\""));
+    text.lines().map(quoted).collect::<Vec<_>>().join("\n") + "\n"
 }
 
 /// The rows of a file one by one, each with its time, its clock time and its values.
@@ -36,7 +37,7 @@ fn one_by_one(text: &str, columns: Option<&ColumnsSpec>) -> Result<Vec<Vec<f64>>
                 rows.push(vec![arrival_s, clock_s, request_tokens, response_tokens]);
             }
             Some(Row::Reading { time_s, clock_s, values }) => {
-                rows.push([&[time_s, clock_s], values].concat())
+                rows.push([&[time_s, clock_s], values].concat());
             }
             None => {}
         }
@@ -103,7 +104,7 @@ fn one_file_has_decimal_points_or_decimal_commas() {
 #[test]
 fn the_separator_and_the_decimal_comma_may_be_given() {
     let comma_in_the_header = "load, of the day;date\n1.5;2024-01-01\n2;2024-01-02\n";
-    assert_snapshot!(error(comma_in_the_header)[..58], @"trace.csv:1: the header `load, of the day;date` is not one");
+    assert_snapshot!(error(comma_in_the_header)[..58], @"trace.csv:1: the header `load,of the day;date` is not one");
     let semicolon = written(Some(Separator::Semicolon), None);
     let quoted_header = comma_in_the_header.replace("load, of the day", "\"load, of the day\"");
     let found = series(&quoted_header);

@@ -82,7 +82,9 @@ impl<'a> Dispatcher<'a> {
         let most = if sweep.is_complete() { todo.len().max(1) } else { usize::MAX };
         let inbox = Inbox::new();
         let mut queue = Queue::default();
-        todo.iter().for_each(|&run| queue.add(run, sweep.candidates(run)));
+        for &run in todo {
+            queue.add(run, sweep.candidates(run));
+        }
         Self {
             journal: Journal::new(store, options.experiment.clone()),
             slots: Slots::new(options.slots.iter().copied().take(most), launcher(inbox.sender())),
@@ -152,7 +154,9 @@ impl<'a> Dispatcher<'a> {
             let (results, forced) = (&self.options.results, self.options.forced);
             let todo: Vec<usize> =
                 new.into_iter().filter(|&run| forced || !self.sweep.is_finished(run, results)).collect();
-            todo.iter().for_each(|&run| self.queue.add(run, self.sweep.candidates(run)));
+            for &run in &todo {
+                self.queue.add(run, self.sweep.candidates(run));
+            }
             self.progress.planned(todo.len());
         }
         Ok(())

@@ -122,6 +122,6 @@ mod tests {
         let inbox = Inbox::new();
         assert!(inbox.wait(Duration::from_millis(1)).is_empty());
         inbox.sender().send(envelope(3, ready())).unwrap();
-        assert_eq!(inbox.wait(Duration::from_secs(60)), [vec![envelope(3, ready())]]);
+        assert_eq!(inbox.wait(Duration::from_mins(1)), [vec![envelope(3, ready())]]);
     }
 }
