@@ -115,7 +115,7 @@ fn the_separator_and_the_decimal_comma_may_be_given() {
     let given = parse_trace_as("t", comma_in_the_header.as_bytes(), Some(&semicolon)).unwrap();
     assert_eq!(given, Trace::Series(found));
     let quoted_commas = quoted(SERIES).replace('.', ",");
-    assert_snapshot!(error(&quoted_commas), @r#"trace.csv:2: column "load": `20,573` is not a number; if it has a decimal comma, set decimal_comma = true in [dataset.columns]"#);
+    assert_snapshot!(error(&quoted_commas), @r#"trace.csv:2: column "load": `26,261` is not a number; if it has a decimal comma, set decimal_comma = true in [dataset.columns]"#);
     let comma = written(None, Some(true));
     assert_eq!(at_once(&quoted_commas, Some(&comma)), at_once(SERIES, None));
     let refused = |text: &str, comma: bool| at_once(text, Some(&written(None, Some(comma)))).unwrap_err();
