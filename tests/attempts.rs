@@ -52,6 +52,14 @@ fn a_run_that_kills_its_worker_every_time_is_given_up_and_marked_with_the_signal
     assert_eq!(output.status.code(), Some(3), "{stderr}");
     assert!(stderr.contains("the worker was killed by signal 6; it is tried again in 700ms"), "{stderr}");
     assert!(stderr.contains("the worker was killed by signal 6; it is tried again in 1s 400ms"), "{stderr}");
+    let failed = lab.scalar("select run_id from runs where status = 'failed'");
+    assert_eq!(
+        stderr.trim_end().lines().last().unwrap(),
+        format!(
+            "failed: lstm seed=1: the worker was killed by signal 6; `burstlab show {}` tells more",
+            failed.as_str().unwrap()
+        )
+    );
     let lstm = "from attempts join run_records using (run_id) where model = 'lstm'";
     assert_eq!(lab.scalar(&format!("select count(*) {lstm}")), 3, "one attempt and two more");
     assert_eq!(

@@ -139,3 +139,38 @@ fn loads_in_windows_are_summed_to_longer_ones() {
     assert_eq!(states.len(), 1, "{states:?}");
     assert_eq!(states[0]["bucket"], "steady");
 }
+
+#[test]
+fn a_partial_sweep_says_so_and_calls_nothing_significant() {
+    let lab = Lab::new();
+    let file = lab.azure("part", MODELS);
+    let first = lab.run(&file, &["--slots", "1", "--max-runs", "4"]);
+    assert!(first.stdout.contains("Not finished: 4 of 6 runs are done"), "{}", first.stdout);
+    assert!(
+        first.stdout.contains("Differences are tested once all runs are done. So far "),
+        "{}",
+        first.stdout
+    );
+    assert!(!first.stdout.contains("significant"), "{}", first.stdout);
+    let json = lab.call(&["compare", "part", "--format", "json"]).stdout;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let board = &json[0];
+    assert_eq!((&board["complete"], &board["runs"], &board["done"]), (&false.into(), &6.into(), &4.into()));
+    for model in board["models"].as_array().unwrap() {
+        assert_eq!(model["p_value"], Value::Null, "{model}");
+        assert_eq!(model["p_value_against_best"], Value::Null, "{model}");
+    }
+    let whole = lab.run(&file, &[]);
+    assert!(!whole.stdout.contains("Not finished"), "{}", whole.stdout);
+    assert!(whole.stdout.contains("significant"), "{}", whole.stdout);
+}
+
+#[test]
+fn trials_that_are_not_done_are_not_counted_as_done() {
+    let lab = Lab::new();
+    let models = "[task.next_request]\nlookback = 8\n[[models]]\n[models.moving_average]\nwindow = { grid = [2, 3, 4] }\n\
+                  [[models]]\n[models.mean]\n";
+    let partial = lab.run(&lab.azure("trials", models), &["--slots", "1", "--max-runs", "2"]);
+    assert!(partial.stdout.contains("2 of 3"), "{}", partial.stdout);
+    assert!(partial.stdout.contains("mean has no result"), "{}", partial.stdout);
+}

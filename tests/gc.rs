@@ -32,6 +32,11 @@ fn files_of_runs_that_no_experiment_plans_are_removed_and_their_metrics_stay() {
     assert!(done.stderr.contains("the files of 1 run,"), "{}", done.stderr);
     assert_eq!(folders(&lab), 2);
     // Planned again, it is the only one to run, and it has the same metrics.
+    let file = lab.azure("sweep", &SWEEP.replace("WINDOWS", "[2, 3, 4]"));
+    let plan = lab.run(&file, &["--dry-run", "--format", "json"]).stdout;
+    let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+    let planned = plan["runs"].as_array().unwrap().iter().filter(|run| run["status"] == "planned");
+    assert_eq!(planned.count(), 1, "a dry run tells what the next command executes: {plan}");
     let again = lab.run(&lab.azure("sweep", &SWEEP.replace("WINDOWS", "[2, 3, 4]")), &[]);
     assert!(again.stderr.contains("1 run on 1 slot (2 of 3 are done already)"), "{}", again.stderr);
     assert_eq!(lab.metrics("sweep"), metrics);

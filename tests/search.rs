@@ -286,6 +286,7 @@ fn a_budget_of_runs_stops_cleanly_and_the_same_command_goes_on() {
     let path = file.to_str().unwrap();
     let first = lab.call(&["run", path, "--slots", "2", "--max-runs", "5"]);
     assert_eq!(first.code, 5, "{}", first.stderr);
+    assert!(first.stdout.contains("the search has yet to propose"), "{}", first.stdout);
     assert!(
         first.stderr.contains("--max-runs is used up; the same command continues with the rest"),
         "{}",

@@ -43,6 +43,34 @@ fn a_sweep_whose_supervisor_died_is_told_from_one_that_runs() {
     sweep.wait().unwrap();
     let look = lab.call(&["watch", "slow", "--once"]).stdout;
     assert!(look.contains("its supervisor is gone"), "{look}");
+    let watched = lab.call(&["watch", "slow", "--interval", "10ms"]);
+    assert_eq!(watched.code, 0, "{}", watched.stderr);
+    assert!(
+        watched.stdout.contains("the sweep was stopped; `burstlab run` continues it"),
+        "{}",
+        watched.stdout
+    );
+}
+
+#[test]
+fn the_best_trial_is_that_of_the_leaderboard_and_not_a_lucky_seed() {
+    let lab = Lab::new();
+    let file = lab.azure(
+        "seeds",
+        "max_rows = 1500\n[task.next_request]\nlookback = 20\n[training]\nepochs = 2\nlearning_rate = \
+         { grid = [1e-3, 3e-2] }\n[search]\nseeds = [1, 2, 3]\n[[models]]\n[models.lstm]\nhidden = 8\n",
+    );
+    let outcome = lab.run(&file, &[]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    let best = lab.scalar(
+        "select round(min(mean), 3) from (select avg(m.value) mean from metrics m join run_records r using (run_id) \
+         where part = 'valid' and target = 'all' and name = 'mse' and unit = 'scaled' group by r.params)",
+    );
+    let look = lab.call(&["watch", "seeds", "--once"]).stdout;
+    let line = look.lines().find(|line| line.contains("best  lstm")).unwrap();
+    assert!(line.contains("the mean of 3 runs"), "{line}");
+    let shown: f64 = line.split("mse ").nth(1).unwrap().split(',').next().unwrap().parse().unwrap();
+    assert!((shown - best.as_f64().unwrap()).abs() < 6e-4, "{line}, {best}");
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::OutputFormat;
 use super::console::Console;
 use super::planned_experiment::PlannedExperiment;
 use super::run::RunArgs;
-use super::run_output::{note_outcome, opening, print_outcome, print_partial_outcome};
+use super::run_output::{note_failures, note_outcome, opening, print_outcome, print_partial_outcome};
 use crate::compare::Comparison;
 use crate::compare::claims::{self, Judgement};
 use crate::dataset::Loader;
@@ -77,6 +77,9 @@ pub(super) fn run_experiment(
     note_outcome(&name, &summary, wall_s, console);
     if args.is_partial() {
         print_partial_outcome(&name, args, &summary, wall_s, requested.len(), console);
+        if summary.failed > 0 {
+            note_failures(&name, &mut store, console)?;
+        }
         store.close()?;
         // Claims and the report need the other parts too, which only the merged store has.
         return Ok(ExperimentOutcome { summary, refuted: false });
@@ -84,9 +87,13 @@ pub(super) fn run_experiment(
     judge_claims(&mut store, &name)?;
     // The report is read through a connection of its own, so that it sees what every reader sees.
     store.close()?;
-    let comparison = Comparison::read(&mut Store::open_read_only(&results)?, &results, &name)?;
+    let mut store = Store::open_read_only(&results)?;
+    let comparison = Comparison::read(&mut store, &results, &name)?;
     let written = report::write(&comparison, &results, PlotSet::Full)?;
     print_outcome(planned, &summary, wall_s, &comparison, &written, args.format, console);
+    if summary.failed > 0 {
+        note_failures(&name, &mut store, console)?;
+    }
     let refuted = comparison.claims.iter().any(Judgement::is_surprise);
     Ok(ExperimentOutcome { summary, refuted })
 }

@@ -13,7 +13,8 @@ use crate::engine::Sweep;
 use crate::engine::local::{Spent, Summary};
 use crate::report::claims::claims_text;
 use crate::report::{ReportFiles, terminal_text};
-use crate::store::{Store, results_folder};
+use crate::spec::run_label;
+use crate::store::{RunFilter, RunRow, Status, Store, results_folder};
 use crate::text::{counted, table};
 
 /// What is about to run; `None` for a part of the plan without a run.
@@ -47,7 +48,12 @@ pub(super) fn print_plan(
         planned.sweep.replay(&mut store, loader)?;
     }
     let sweep = &planned.sweep;
-    let status = |run: usize| sweep.status(run).as_str();
+    let results = results_folder();
+    // A run whose files are gone, or that another search pruned, runs again.
+    let status = |run: usize| match sweep.status(run) {
+        Status::Done | Status::Pruned if !sweep.is_finished(run, &results) => Status::Planned.as_str(),
+        status => status.as_str(),
+    };
     let runs = || sweep.runs().iter().enumerate().filter(|(_, run)| args.holds(run));
     if args.format == OutputFormat::Json {
         let runs: Vec<_> = runs()
@@ -181,6 +187,28 @@ pub(super) fn note_outcome(name: &str, summary: &Summary, wall_s: f64, console: 
     if let Some(budget) = spent {
         console.note(&format!("{name}: {budget} is used up; the same command continues with the rest"));
     }
+}
+
+/// Notes which runs failed and how to see why: the last line of what `run` prints.
+pub(super) fn note_failures(name: &str, store: &mut Store, console: Console) -> anyhow::Result<()> {
+    let axes: Vec<String> = serde_json::from_str(&store.experiment(name)?.axes)?;
+    let filter = RunFilter { experiment: Some(name.to_string()), ..RunFilter::default() };
+    let runs = store.runs(&filter)?;
+    let is_failed = |run: &&RunRow| matches!(run.status, Status::Failed | Status::TimedOut);
+    let failed: Vec<&RunRow> = runs.iter().filter(is_failed).collect();
+    let Some(first) = failed.first() else { return Ok(()) };
+    let seed = first.seed.map_or(String::new(), |seed| format!(" seed={seed}"));
+    let error = first.error.as_deref().and_then(|error| error.lines().next()).unwrap_or("without a message");
+    let others = match failed.len() - 1 {
+        0 => String::new(),
+        _ => format!("; `burstlab runs --experiment {name} --status failed` lists all {}", failed.len()),
+    };
+    console.note(&format!(
+        "failed: {}{seed}: {error}; `burstlab show {}` tells more{others}",
+        run_label(&first.params, &axes),
+        first.run_id
+    ));
+    Ok(())
 }
 
 fn budget_name(spent: Spent) -> &'static str {

@@ -7,7 +7,7 @@ use clap::Args;
 use super::console::Console;
 use super::exit_code::Exit;
 use crate::spec::{ObjectiveSpec, lookup, run_label};
-use crate::store::{LiveRun, Status, Store, results_folder};
+use crate::store::{LeadingTrial, LiveRun, Status, Store, results_folder};
 use crate::text::{counted, duration, number};
 
 /// Cells of the progress bar.
@@ -29,6 +29,7 @@ pub(super) struct WatchArgs {
 
 pub(super) fn watch(args: &WatchArgs, console: Console) -> anyhow::Result<Exit> {
     let mut shown = String::new();
+    let mut was_stopped = false;
     loop {
         // The store is opened for each update and closed at once, so that no snapshot is held that the writer must keep.
         let frame = Frame::read(&mut Store::open_read_only(&results_folder())?, &args.experiment)?;
@@ -37,9 +38,11 @@ pub(super) fn watch(args: &WatchArgs, console: Console) -> anyhow::Result<Exit> 
             console.frame(&text);
             shown = text;
         }
-        if args.once || frame.is_over() {
+        // A supervisor that has just begun may not hold its lock yet, so one look is not enough.
+        if args.once || frame.is_over() || was_stopped && frame.is_stopped() {
             return Ok(Exit::Ok);
         }
+        was_stopped = frame.is_stopped();
         std::thread::sleep(args.interval);
     }
 }
@@ -53,16 +56,12 @@ struct Frame {
     counts: Vec<(Status, usize)>,
     running: Vec<LiveRun>,
     ended: Vec<LiveRun>,
-    /// The best run so far.
-    best: Option<BestRun>,
+    /// The best trial so far.
+    best: Option<LeadingTrial>,
+    /// Whether a supervisor works on the store.
+    supervised: bool,
     /// Mean seconds of a finished run.
     mean_wall_s: Option<f64>,
-}
-
-/// The run with the best objective so far.
-struct BestRun {
-    label: String,
-    objective: f64,
 }
 
 impl Frame {
@@ -76,15 +75,6 @@ impl Frame {
                 *count += 1;
             }
         }
-        let objectives = store.objectives(name, &objective)?;
-        let best = objectives.iter().min_by(|a, b| a.1.total_cmp(b.1).then(a.0.cmp(b.0)));
-        let best = match best {
-            Some((run_id, value)) => {
-                let params = store.params_of_run(run_id)?;
-                Some(BestRun { label: run_label(&params, &axes), objective: *value })
-            }
-            None => None,
-        };
         let ended = store.last_ended_runs(name)?;
         let walls: Vec<f64> = ended.iter().filter_map(|run| run.wall_s).collect();
         Ok(Self {
@@ -93,9 +83,10 @@ impl Frame {
             mean_wall_s: (!walls.is_empty()).then(|| walls.iter().sum::<f64>() / walls.len() as f64),
             ended,
             axes,
+            best: store.leading_trial(name, &objective)?,
+            supervised: store.is_supervised()?,
             objective,
             counts,
-            best,
         })
     }
 
@@ -103,9 +94,14 @@ impl Frame {
         self.counts.iter().find(|(known, _)| *known == status).map_or(0, |(_, count)| *count)
     }
 
-    /// Whether nothing is running and nothing is left to run.
+    /// Whether nothing is left to run.
     fn is_over(&self) -> bool {
         self.count(Status::Planned) + self.count(Status::Running) == 0
+    }
+
+    /// Whether something is left to run and nobody runs it.
+    fn is_stopped(&self) -> bool {
+        !self.is_over() && !self.supervised
     }
 
     fn to_text(&self, now: SystemTime) -> String {
@@ -122,14 +118,19 @@ impl Frame {
         let mut lines =
             vec![format!("{}  {bar}  {}: {}", self.experiment, counted(total, "run"), counts.join(", "))];
         lines.extend(self.running.iter().map(|run| self.running_line(run, now)));
-        if self.running.is_empty() && !self.is_over() {
-            lines.push("nothing is running: start or continue with `burstlab run`".to_string());
+        if self.is_stopped() {
+            lines.push("the sweep was stopped; `burstlab run` continues it".to_string());
         }
         lines.extend(self.ended.iter().map(|run| self.ended_line(run)));
-        if let Some(BestRun { label, objective: value }) = &self.best {
-            let objective = &self.objective;
-            let what = format!("{} {}", objective.part.as_str(), objective.metric.as_str());
-            lines.push(format!("   best  {label}: {what} {}", number(*value)));
+        if let Some(best) = &self.best {
+            let label = run_label(&best.params, &self.axes);
+            let what = format!("{} {}", self.objective.part.as_str(), self.objective.metric.as_str());
+            let over = match (best.done, best.runs) {
+                (1, 1) => String::new(),
+                (done, runs) if done == runs => format!(", the mean of {runs} runs"),
+                (done, runs) => format!(", the mean of {done} of {runs} runs"),
+            };
+            lines.push(format!("   best  {label}: {what} {}{over}", number(best.objective)));
         }
         if let Some(left) = self.left_s() {
             lines.push(format!("about {} left", duration(left)));

@@ -22,12 +22,36 @@ pub struct Board {
     pub rows: Vec<BoardRow>,
     /// Number of trials over all models.
     pub trials: usize,
+    /// How many of its runs ended.
+    pub completion: Completion,
     /// Lookbacks of the trained models; a naive baseline has its own.
     pub lookbacks: Vec<u64>,
     /// The files of one of the chosen runs, from which the data card is read; `None` where all are gone.
     pub saved_run: Option<SavedRun>,
     /// The targets; empty where the files are gone.
     pub targets: Vec<Target>,
+}
+
+/// How many runs of a board ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Completion {
+    /// Runs of the setting.
+    pub runs: usize,
+    /// Runs that are done or pruned.
+    pub done: usize,
+    /// Runs that failed or timed out.
+    pub failed: usize,
+    /// Trials that the search has yet to propose, over all settings.
+    pub unproposed: usize,
+    /// Models without a result.
+    pub absent: Vec<String>,
+}
+
+impl Completion {
+    /// Whether further results are to come. Models that are compared before may change places.
+    pub fn is_partial(&self) -> bool {
+        self.done + self.failed < self.runs || self.unproposed > 0
+    }
 }
 
 /// A forecast quantity.
@@ -52,6 +76,8 @@ pub struct BoardRow {
     pub baseline: bool,
     /// Trials of the model in this setting.
     pub trials: usize,
+    /// Trials of which every run is done or pruned.
+    pub trials_done: usize,
     /// Runs of the chosen trial, over seeds and folds.
     pub run_ids: Vec<String>,
     /// Distinct seeds of these runs; 0 for a model without randomness.
@@ -166,8 +192,15 @@ impl BoardRow {
 
 impl Board {
     /// The board of the runs of one setting, the lowest test error first.
-    pub(super) fn new(title: String, runs: &[&RunRow], objectives: &Objectives, axes: &[String]) -> Self {
+    pub(super) fn new(
+        title: String,
+        runs: &[&RunRow],
+        unproposed: usize,
+        objectives: &Objectives,
+        axes: &[String],
+    ) -> Self {
         let contenders = group_by(runs.iter().copied(), |run| contender(run));
+        let models: Vec<String> = contenders.iter().map(|(model, _)| model.clone()).collect();
         let mut rows: Vec<BoardRow> = contenders
             .into_iter()
             .filter_map(|(model, runs)| best_trial(model, runs, objectives, axes))
@@ -175,7 +208,15 @@ impl Board {
         rows.sort_by(|a, b| a.test.mean.total_cmp(&b.test.mean));
         let trials = rows.iter().map(|row| row.trials).sum();
         let lookbacks = lookbacks(runs.iter().copied());
-        Self { title, rows, trials, lookbacks, saved_run: None, targets: Vec::new() }
+        let has_row = |model: &String| rows.iter().any(|row| row.model == *model);
+        let completion = Completion {
+            runs: runs.len(),
+            done: runs.iter().filter(|run| is_done(run)).count(),
+            failed: runs.iter().filter(|run| matches!(run.status, Status::Failed | Status::TimedOut)).count(),
+            unproposed,
+            absent: models.into_iter().filter(|model| !has_row(model)).collect(),
+        };
+        Self { title, rows, trials, completion, lookbacks, saved_run: None, targets: Vec::new() }
     }
 
     /// Reads the files of one of the chosen runs.
@@ -214,10 +255,14 @@ impl Board {
         Ok(())
     }
 
-    /// Measures every model against the best baseline and against the winner.
+    /// Measures every model against the best baseline and against the winner. As long as runs are to come, no difference
+    /// is tested: trials are not chosen yet, and there is nothing to correct the p-values for.
     pub(super) fn measure_differences(&mut self, results: &Path, objective: &ObjectiveSpec) {
-        let losses: Vec<Option<WindowLosses>> =
-            self.rows.iter().map(|row| WindowLosses::read(results, &row.run_ids, objective)).collect();
+        let is_partial = self.completion.is_partial();
+        let losses = |row: &BoardRow| {
+            if is_partial { None } else { WindowLosses::read(results, &row.run_ids, objective) }
+        };
+        let losses: Vec<Option<WindowLosses>> = self.rows.iter().map(losses).collect();
         let difference = |own: usize, reference: usize| {
             Difference::measure(losses[own].as_ref()?, losses[reference].as_ref()?)
         };
@@ -294,6 +339,11 @@ fn contender(run: &RunRow) -> String {
     }
 }
 
+/// Whether nothing more comes of a run.
+fn is_done(run: &RunRow) -> bool {
+    matches!(run.status, Status::Done | Status::Pruned)
+}
+
 /// A trial with its runs that are done.
 struct TrialRuns<'a> {
     /// The runs that are done and have an objective.
@@ -330,6 +380,7 @@ fn best_trial(
 ) -> Option<BoardRow> {
     let trials = group_by(runs, |run| run.params.to_string());
     let count = trials.len();
+    let trials_done = trials.iter().filter(|(_, runs)| runs.iter().all(|run| is_done(run))).count();
     let chosen = trials
         .iter()
         .filter_map(|(_, runs)| TrialRuns::new(runs, objectives))
@@ -357,6 +408,7 @@ fn best_trial(
         baseline: BASELINES.contains(&first.model.as_str()),
         kind: first.model.clone(),
         trials: count,
+        trials_done,
         run_ids: chosen.done.iter().map(|run| run.run_id.clone()).collect(),
         seeds: seeds.len(),
         valid: chosen.valid,

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context;
 use serde_json::{Value, json};
 
-use super::board::{Board, mean_metrics};
+use super::board::{Board, Completion, mean_metrics};
 use super::claims::{self, Judgement};
 use super::grouping::group_by;
 use super::significance::Difference;
@@ -72,7 +72,9 @@ impl Comparison {
         let mut boards: Vec<Board> = settings
             .iter()
             .zip(titles)
-            .map(|((_, runs), title)| Board::new(title, runs, &objectives, &axes))
+            .map(|((_, runs), title)| {
+                Board::new(title, runs, experiment.unproposed as usize, &objectives, &axes)
+            })
             .collect();
         let seeds: HashMap<&str, Option<i64>> =
             runs.iter().map(|run| (run.run_id.as_str(), run.seed)).collect();
@@ -127,6 +129,7 @@ impl Comparison {
                     .map(|row| {
                         json!({
                             "model": row.model, "label": row.label, "baseline": row.baseline, "trials": row.trials,
+                            "trials_done": row.trials_done,
                             "seeds": row.seeds, "run_ids": row.run_ids, "valid": row.valid,
                             "test": row.test.mean, "test_spread": row.test.spread, "skill": row.skill,
                             "p_value": p_value(row.against_baseline.as_ref()),
@@ -134,7 +137,9 @@ impl Comparison {
                         })
                     })
                     .collect();
-                json!({ "setting": board.title, "metric": objective.metric.as_str(), "target": objective.target,
+                let Completion { runs, done, failed, .. } = &board.completion;
+                json!({ "setting": board.title, "complete": !board.completion.is_partial(),
+                        "runs": runs, "done": done, "failed": failed, "metric": objective.metric.as_str(), "target": objective.target,
                         "unit": objective.unit(), "models": rows })
             })
             .collect();

@@ -11,7 +11,7 @@ pub(crate) mod test_fixtures;
 mod window_losses;
 
 pub(crate) use board::lookbacks;
-pub use board::{Board, BoardRow, FoldError, MeanSpread, MetricKey, Target};
+pub use board::{Board, BoardRow, Completion, FoldError, MeanSpread, MetricKey, Target};
 pub(crate) use comparison::tells_trials_apart;
 pub use comparison::{Comparison, ScoredRun};
 pub(crate) use grouping::{distinct, group_by};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::board::{Board, BoardRow, FoldError, MeanSpread, MetricKey};
+use super::board::{Board, BoardRow, Completion, FoldError, MeanSpread, MetricKey};
 use super::claims::{ClaimVerdict, Judgement};
 use super::comparison::{Comparison, ScoredRun};
 use super::significance::Difference;
@@ -106,6 +106,7 @@ fn experiment() -> ExperimentRow {
         command: "burstlab run experiments/sample.toml".to_string(),
         updated_at: "2026-01-01T00:00:00Z".to_string(),
         report: "{}".to_string(),
+        unproposed: 0,
     }
 }
 
@@ -117,6 +118,7 @@ fn board(title: &str) -> Board {
             row("persistence", "persistence", "bbbb", 1.0),
         ],
         trials: 2,
+        completion: Completion { runs: 2, done: 2, ..Completion::default() },
         lookbacks: vec![20],
         saved_run: None,
         targets: Vec::new(),
@@ -135,6 +137,7 @@ fn row(model: &str, label: &str, run_id: &str, value: f64) -> BoardRow {
         label: label.to_string(),
         baseline,
         trials: 1,
+        trials_done: 1,
         run_ids: vec![run_id.to_string()],
         seeds: usize::from(!baseline),
         valid: value,

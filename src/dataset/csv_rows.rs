@@ -6,6 +6,7 @@
 
 use std::io::Read;
 
+use memchr::{memchr, memchr_iter, memrchr};
 use polars_core::prelude::{DataType, PlSmallStr, Schema, Series};
 use polars_io::prelude::_csv_read_internal::read_chunk;
 use polars_io::prelude::CsvParseOptions;
@@ -133,7 +134,7 @@ impl PlainRows {
     fn parse(&self, piece: &[u8]) -> Option<(Vec<Column>, Decimal)> {
         let separator = self.dialect.separator;
         let rows = plain_rows(piece, self.fields, separator)?;
-        let has_quotes = memchr::memchr(b'"', piece).is_some();
+        let has_quotes = memchr(b'"', piece).is_some();
         let quote = has_quotes.then_some(b'"');
         let options = CsvParseOptions::default().with_separator(separator).with_quote_char(quote);
         // Not polars' own reader of files: that has threads of its own, beside those that a slot may use.
@@ -196,15 +197,29 @@ fn column(expect: Expect, values: &Series, decimal: &mut Decimal, has_quotes: bo
 
 /// The number of rows, where each is a line of so many fields, of which none holds a line end.
 fn plain_rows(piece: &[u8], fields: usize, separator: u8) -> Option<usize> {
-    let text = std::str::from_utf8(piece).ok().filter(|_| memchr::memchr(0, piece).is_none())?;
-    let is_row = |line: &str| RecordShape::of(line, separator, 0).is_ok_and(|shape| shape.fields == fields);
-    text.lines().try_fold(0, |rows, line| is_row(line).then_some(rows + 1))
+    let text = std::str::from_utf8(piece).ok().filter(|_| memchr(0, piece).is_none())?;
+    if memchr(b'"', piece).is_some() {
+        let is_row =
+            |line: &str| RecordShape::of(line, separator, 0).is_ok_and(|shape| shape.fields == fields);
+        return text.lines().try_fold(0, |rows, line| is_row(line).then_some(rows + 1));
+    }
+    // Without quotes, what separates fields and rows can be counted, which is several times as fast.
+    if memchr_iter(b'\r', piece).any(|at| piece.get(at + 1) != Some(&b'\n')) {
+        return None;
+    }
+    let rows = piece.strip_suffix(b"\n").unwrap_or(piece);
+    let mut ends = memchr_iter(b'\n', rows).chain([rows.len()]);
+    let (_, rows) = ends.try_fold((0, 0), |(start, rows), end| {
+        let separators = memchr_iter(separator, &piece[start..end]).count();
+        (separators + 1 == fields).then_some((end + 1, rows + 1))
+    })?;
+    Some(rows)
 }
 
 /// Cuts rows into pieces that end with a row.
 fn pieces(mut rows: &[u8], bytes: usize) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
-        let behind = rows.get(bytes..).and_then(|behind| memchr::memchr(b'\n', behind));
+        let behind = rows.get(bytes..).and_then(|behind| memchr(b'\n', behind));
         let (piece, rest) = rows.split_at(behind.map_or(rows.len(), |at| bytes + at + 1));
         rows = rest;
         (!piece.is_empty()).then_some(piece)
@@ -229,7 +244,7 @@ impl<F: Read> Blocks<F> {
             if self.input.by_ref().take(self.block_bytes as u64).read_to_end(block)? == 0 {
                 return Ok(());
             }
-            if let Some(at) = memchr::memrchr(b'\n', &block[known..]) {
+            if let Some(at) = memrchr(b'\n', &block[known..]) {
                 self.rest.extend_from_slice(&block[known + at + 1..]);
                 block.truncate(known + at + 1);
                 return Ok(());

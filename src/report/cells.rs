@@ -21,7 +21,10 @@ impl BoardCells {
     /// The cells of one model; `-` stands where there is no value.
     pub(super) fn of(row: &BoardRow) -> Self {
         Self {
-            trials: row.trials.to_string(),
+            trials: match row.trials_done {
+                done if done < row.trials => format!("{done} of {}", row.trials),
+                _ => row.trials.to_string(),
+            },
             seeds: if row.seeds == 0 { "-".to_string() } else { row.seeds.to_string() },
             valid: number(row.valid),
             test: mean_spread(row.test),

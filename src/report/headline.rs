@@ -1,36 +1,73 @@
 //! The headline of a leaderboard: which model won, by how much, and whether that is significant.
 
 use super::cells::p_value_text;
-use crate::compare::{Board, BoardRow, SIGNIFICANCE_LEVEL, Significance};
-use crate::text::number;
+use crate::compare::{Board, BoardRow, Completion, SIGNIFICANCE_LEVEL, Significance};
+use crate::text::{counted, grouped, number};
 
-/// Which model won, by how much, and whether that is significant.
+/// Which model won, by how much, and whether that is significant; or which one leads as long as runs are to come.
 pub fn headline(board: &Board, metric: &str) -> String {
+    let completion = &board.completion;
+    if completion.is_partial() {
+        return format!("{} {}", unfinished(completion), leader(board, metric, "So far "));
+    }
+    let mut text = leader(board, metric, "");
+    if let Some(best) = board.rows.first().filter(|_| board.best_baseline().is_some()) {
+        if !best.baseline {
+            text.pop();
+            text.push_str(&format!("; {}.", against_baseline(board, best)));
+        }
+        text.push_str(&board.rows.get(1).map_or(String::new(), against_runner_up));
+    }
+    if completion.failed > 0 {
+        let absent = without_result(completion).map_or(String::new(), |absent| format!("; {absent}"));
+        text.push_str(&format!(" {} failed{absent}.", counted(completion.failed, "run")));
+    }
+    text
+}
+
+/// The model with the lowest error and its distance to the best baseline.
+fn leader(board: &Board, metric: &str, start: &str) -> String {
     let Some(best) = board.rows.first() else {
         return "No run is done yet.".to_string();
     };
-    let value = number(best.test.mean);
-    let Some(baseline) = board.best_baseline() else {
-        return format!(
-            "{} has the lowest test {metric} ({value}); there is no naive baseline to compare it with.",
-            best.label
-        );
-    };
-    let runner_up = board.rows.get(1).map_or(String::new(), against_runner_up);
-    if best.baseline {
-        return format!(
-            "No model beats the naive baselines: {} has the lowest test {metric} ({value}).{runner_up}",
-            best.label
-        );
+    let (label, value) = (&best.label, number(best.test.mean));
+    let lowest = format!("{label} has the lowest test {metric} ({value})");
+    match board.best_baseline() {
+        None => format!("{start}{lowest}; there is no naive baseline to compare it with."),
+        Some(_) if best.baseline => {
+            let no_model = if start.is_empty() { "No model" } else { "no model" };
+            format!("{start}{no_model} beats the naive baselines: {lowest}.")
+        }
+        Some(baseline) => format!(
+            "{start}{lowest}, {:.1} % below the best naive baseline, {} ({}).",
+            100.0 * best.skill.unwrap_or(0.0),
+            baseline.label,
+            number(baseline.test.mean),
+        ),
     }
-    format!(
-        "{} has the lowest test {metric} ({value}), {:.1} % below the best naive baseline, {} ({}); {}.{runner_up}",
-        best.label,
-        100.0 * best.skill.unwrap_or(0.0),
-        baseline.label,
-        number(baseline.test.mean),
-        against_baseline(board, best)
-    )
+}
+
+/// How many runs are done, and what is still to come.
+fn unfinished(completion: &Completion) -> String {
+    let mut parts =
+        vec![format!("{} of {} are done", grouped(completion.done), counted(completion.runs, "run"))];
+    if completion.failed > 0 {
+        parts.push(format!("{} failed", grouped(completion.failed)));
+    }
+    if completion.unproposed > 0 {
+        parts.push(format!("the search has yet to propose {}", counted(completion.unproposed, "trial")));
+    }
+    parts.extend(without_result(completion));
+    format!("Not finished: {}. Differences are tested once all runs are done.", parts.join(", "))
+}
+
+/// Which models have no result; `None` where all have one.
+fn without_result(completion: &Completion) -> Option<String> {
+    let (last, others) = completion.absent.split_last()?;
+    Some(match others {
+        [] => format!("{last} has no result"),
+        others => format!("{} and {last} have no result", others.join(", ")),
+    })
 }
 
 /// Whether the winner is better than the best baseline, as the end of a sentence.
@@ -100,5 +137,33 @@ mod tests {
         let text = headline(&board, "mse");
         assert!(text.contains("not tested, since the runs' files are gone"), "{text}");
         assert!(text.ends_with("Against the runner-up, persistence (1.0000), the difference is not tested."));
+    }
+
+    #[test]
+    fn a_partial_board_counts_what_is_done_and_calls_nothing_significant() {
+        let mut board = test_fixtures::comparison().boards[0].clone();
+        board.completion = Completion {
+            runs: 8,
+            done: 2,
+            failed: 1,
+            unproposed: 5,
+            absent: vec!["gru".into(), "tcn".into()],
+        };
+        assert_eq!(
+            headline(&board, "mse"),
+            "Not finished: 2 of 8 runs are done, 1 failed, the search has yet to propose 5 trials, gru and tcn have no \
+             result. Differences are tested once all runs are done. So far lstm hidden=32 has the lowest test mse \
+             (0.7000), 30.0 % below the best naive baseline, persistence (1.0000)."
+        );
+    }
+
+    #[test]
+    fn a_model_that_failed_is_named_behind_the_verdict() {
+        let mut board = test_fixtures::comparison().boards[0].clone();
+        board.completion =
+            Completion { runs: 3, done: 2, failed: 1, unproposed: 0, absent: vec!["gru".into()] };
+        let text = headline(&board, "mse");
+        assert!(text.contains("significant at 5 %"), "{text}");
+        assert!(text.ends_with("1 run failed; gru has no result."), "{text}");
     }
 }

@@ -3,9 +3,10 @@
 use anyhow::Context;
 use serde_json::Value;
 
-use super::owner::is_alive;
+use super::owner::{any_alive, is_alive};
 use super::row::from_row;
 use super::{Status, Store};
+use crate::spec::ObjectiveSpec;
 
 /// A run that a worker is at, or that ended last.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +35,28 @@ pub struct LiveRun {
     pub alive: bool,
 }
 
+/// A trial with the mean of its runs.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LeadingTrial {
+    /// The resolved run, without seed and fold.
+    pub params: Value,
+    /// Mean objective over the seeds and folds that are done.
+    pub objective: f64,
+    /// Runs that are done.
+    pub done: i64,
+    /// Runs of the trial.
+    pub runs: i64,
+}
+
+struct LeadingRow {
+    params: String,
+    objective: f64,
+    done: i64,
+    runs: i64,
+}
+
+from_row!(LeadingRow { params, objective, done, runs });
+
 struct LiveRow {
     run_id: String,
     params: String,
@@ -50,6 +73,48 @@ struct LiveRow {
 from_row!(LiveRow { run_id, params, seed, status, device, started_at, finished_at, wall_s, error, owner });
 
 impl Store {
+    /// The trial with the lowest mean objective, as the leaderboard chooses it: those that lack runs come behind all others.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn leading_trial(
+        &mut self,
+        experiment: &str,
+        objective: &ObjectiveSpec,
+    ) -> anyhow::Result<Option<LeadingTrial>> {
+        let row: Option<LeadingRow> = self
+            .runtime
+            .block_on(
+                sqlx::query_as(
+                    "SELECT r.params, avg(m.value) AS objective, count(m.value) AS done, count(*) AS runs \
+                     FROM experiment_runs er JOIN run_records r USING (run_id) LEFT JOIN metrics m \
+                     ON m.run_id = r.run_id AND r.status = 'done' AND m.part = ? AND m.target = ? AND m.name = ? \
+                     AND m.unit = ? WHERE er.experiment = ? GROUP BY r.params HAVING count(m.value) > 0 \
+                     ORDER BY count(*) - count(m.value), avg(m.value) LIMIT 1",
+                )
+                .bind(objective.part.as_str())
+                .bind(&objective.target)
+                .bind(objective.metric.as_str())
+                .bind(objective.unit())
+                .bind(experiment)
+                .fetch_optional(&mut self.connection),
+            )
+            .context("cannot read the leading trial from the store")?;
+        row.map(|row| {
+            let params = serde_json::from_str(&row.params).context("damaged parameters in the store")?;
+            Ok(LeadingTrial { params, objective: row.objective, done: row.done, runs: row.runs })
+        })
+        .transpose()
+    }
+
+    /// Whether some supervisor that works on this store lives.
+    ///
+    /// # Errors
+    /// A file system that does not tell.
+    pub fn is_supervised(&self) -> anyhow::Result<bool> {
+        any_alive(self.results())
+    }
+
     /// The runs of an experiment that workers are at, the oldest first.
     ///
     /// # Errors

@@ -40,7 +40,7 @@ pub use claims::VerdictRecord;
 
 pub use fault::remedy;
 pub use history::{AttemptRow, PlanningRow, RecordRow};
-pub use live::LiveRun;
+pub use live::{LeadingTrial, LiveRun};
 pub use merge::Merged;
 pub use plan::PlanRecord;
 pub use query::{Cell, Table};

@@ -76,6 +76,21 @@ pub fn is_alive(results: &Path, owner: &str) -> anyhow::Result<bool> {
         .with_context(|| format!("cannot tell whether the supervisor {id} lives"))
 }
 
+/// Whether any supervisor of these results still lives.
+///
+/// # Errors
+/// A file system that does not tell.
+pub fn any_alive(results: &Path) -> anyhow::Result<bool> {
+    let Ok(entries) = std::fs::read_dir(results.join(FOLDER)) else { return Ok(false) };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        if is_locked(&path).with_context(|| files::cannot_lock(&path))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Removes the lock files of supervisors that are dead.
 pub fn clear_dead(results: &Path) {
     let folder = results.join(FOLDER);

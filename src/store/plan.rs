@@ -81,7 +81,7 @@ impl Store {
     /// A store that cannot be written.
     pub fn extend_plan(
         &mut self,
-        experiment: &str,
+        experiment: &Experiment,
         plan: &Plan,
         device_class: &str,
         from: usize,
@@ -92,7 +92,7 @@ impl Store {
             let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await.with_context(failed)?;
             insert_runs(&mut transaction, experiment, plan, device_class, from).await.with_context(failed)?;
             let event = Event {
-                experiment: Some(experiment.to_string()),
+                experiment: Some(experiment.spec.name.clone()),
                 run_id: None,
                 kind: "proposed",
                 detail: format!("{} more runs follow from the results so far", plan.runs.len() - from),
@@ -148,17 +148,22 @@ async fn insert_plan(connection: &mut SqliteConnection, record: &PlanRecord<'_>)
         .bind(&experiment.spec.name)
         .execute(&mut *connection)
         .await?;
-    insert_runs(connection, &experiment.spec.name, record.plan, record.device_class, 0).await
+    insert_runs(connection, experiment, record.plan, record.device_class, 0).await
 }
 
-/// The runs of a plan from a position on, each linked to the experiment.
+/// The runs of a plan from a position on, each linked to the experiment, and how many trials are still to be proposed.
 async fn insert_runs(
     connection: &mut SqliteConnection,
-    experiment: &str,
+    experiment: &Experiment,
     plan: &Plan,
     device_class: &str,
     from: usize,
 ) -> sqlx::Result<()> {
+    sqlx::query("UPDATE experiments SET unproposed = ? WHERE name = ?")
+        .bind(plan.unproposed(experiment) as i64)
+        .bind(&experiment.spec.name)
+        .execute(&mut *connection)
+        .await?;
     let runs: Vec<_> = plan.runs.iter().enumerate().skip(from).collect();
     for chunk in runs.chunks(RUNS_PER_SCRIPT) {
         let mut script = Script::default();
@@ -182,7 +187,7 @@ async fn insert_runs(
                 .statement(
                     "INSERT OR IGNORE INTO experiment_runs (experiment, run_id, position) VALUES (?, ?, ?)",
                 )
-                .bind(experiment)?
+                .bind(&experiment.spec.name)?
                 .bind(&run.id)?
                 .bind(*position as i64)?;
         }

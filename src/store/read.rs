@@ -32,6 +32,8 @@ pub struct ExperimentRow {
     pub updated_at: String,
     /// JSON of the file's `[report]` table.
     pub report: String,
+    /// Trials that its search had yet to propose when its plan was last recorded.
+    pub unproposed: i64,
 }
 
 from_row!(ExperimentRow {
@@ -44,7 +46,8 @@ from_row!(ExperimentRow {
     objective,
     command,
     updated_at,
-    report
+    report,
+    unproposed
 });
 
 /// One run with the attempt that its status comes from.
@@ -397,22 +400,6 @@ impl Store {
                 .fetch_all(&mut self.connection),
             )
             .context("cannot read the epochs from the store")
-    }
-
-    /// The resolved parameters of a run.
-    ///
-    /// # Errors
-    /// A store that cannot be read, or a run that is not in it.
-    pub fn params_of_run(&mut self, run_id: &str) -> anyhow::Result<Value> {
-        let text: String = self
-            .runtime
-            .block_on(
-                sqlx::query_scalar("SELECT params FROM run_records WHERE run_id = ?")
-                    .bind(run_id)
-                    .fetch_one(&mut self.connection),
-            )
-            .with_context(|| format!("cannot read run {run_id} from the store"))?;
-        serde_json::from_str(&text).context("damaged parameters in the store")
     }
 
     /// The test errors of one run by hour, burst state and size.

@@ -143,12 +143,7 @@ impl<'a> Dispatcher<'a> {
         while self.sweep.grow(self.loader)? {
             let new: Vec<usize> = (from..self.sweep.runs().len()).collect();
             let store = self.journal.store();
-            store.extend_plan(
-                &self.options.experiment,
-                self.sweep.plan(),
-                self.sweep.device_class(),
-                from,
-            )?;
+            store.extend_plan(&self.sweep.experiment, self.sweep.plan(), self.sweep.device_class(), from)?;
             from = self.sweep.runs().len();
             self.sweep.refresh(store, &new)?;
             let (results, forced) = (&self.options.results, self.options.forced);
