@@ -54,7 +54,7 @@ pub(super) fn claims(args: &ClaimsArgs, console: Console) -> anyhow::Result<Exit
                 console.note("no experiment here has claims; experiment files state them under [[claims]]");
             }
             for (name, judgements) in judged.iter().filter(|(_, judgements)| !judgements.is_empty()) {
-                console.result(&format!("{name}\n{}", claims_text(judgements)));
+                console.result(&format!("{name}\n{}", claims_text(judgements, console.width())));
             }
         }
     }

@@ -30,6 +30,11 @@ impl Console {
         Self { colour, live }
     }
 
+    /// Characters that a line of a table may have: those of the terminal, or any number where nobody looks.
+    pub fn width(self) -> usize {
+        console::Term::stdout().size_checked().map_or(usize::MAX, |(_, columns)| usize::from(columns))
+    }
+
     /// A result, on standard output.
     pub fn result(self, text: &str) {
         // A reader that has closed the pipe, as `head` does, needs nothing more.

@@ -132,7 +132,7 @@ pub(super) fn dataset(args: &DatasetArgs, console: Console) -> anyhow::Result<Ex
                 console.note(&format!("wrote {}", page.display()));
             }
             match format {
-                OutputFormat::Human => console.result(&inspection_text(&file, &inspection)),
+                OutputFormat::Human => console.result(&inspection_text(&file, &inspection, console.width())),
                 OutputFormat::Json => console.result(&serde_json::to_string(&inspection)?),
             }
         }
@@ -163,7 +163,7 @@ fn list(console: Console) -> anyhow::Result<()> {
             entry.title,
         ]);
     }
-    console.result(&table(&["name", "status", "MB", "licence", "description"], &rows, &[2]));
+    console.result(&table(&["name", "status", "MB", "licence", "description"], &rows, &[2], console.width()));
     let folder = dataset_folder();
     console.note(&format!("files are read from {} (change it with BURSTLAB_DATASET)", folder.display()));
     Ok(())

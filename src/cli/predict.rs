@@ -143,14 +143,14 @@ pub(super) fn predict(args: &PredictArgs, console: Console) -> anyhow::Result<Ex
     }
     let document = ForecastDocument { model, forecast: &forecast };
     match args.format.unwrap_or(PredictFormat::Human) {
-        PredictFormat::Human => console.result(&to_text(&document)),
+        PredictFormat::Human => console.result(&to_text(&document, console.width())),
         PredictFormat::Json => console.result(&serde_json::to_string(&document)?),
         PredictFormat::Csv => console.result(&document.to_csv()),
     }
     Ok(Exit::Ok)
 }
 
-fn to_text(document: &ForecastDocument<'_>) -> String {
+fn to_text(document: &ForecastDocument<'_>, width: usize) -> String {
     let (saved, forecast) = (document.model.saved(), document.forecast);
     let has_intervals = forecast.steps.iter().any(|step| !step.bounds.is_empty());
     let headers: Vec<String> = ["step".to_string(), format!("{} (s)", forecast.time_name)]
@@ -184,6 +184,6 @@ fn to_text(document: &ForecastDocument<'_>) -> String {
         saved.spec.model.kind(),
         saved.run_id,
         forecast.last_s,
-        table(&headers, &rows, &(0..headers.len()).collect::<Vec<_>>())
+        table(&headers, &rows, &(0..headers.len()).collect::<Vec<_>>(), width)
     )
 }

@@ -33,7 +33,7 @@ pub(super) fn query(args: &QueryArgs, console: Console) -> anyhow::Result<Exit> 
                 .collect();
             let rows: Vec<Vec<String>> =
                 result.rows.iter().map(|row| row.iter().map(rounded).collect()).collect();
-            console.result(&table(&headers, &rows, &numeric));
+            console.result(&table(&headers, &rows, &numeric, console.width()));
         }
         TableFormat::Json => {
             let names = distinct_names(&result.columns);

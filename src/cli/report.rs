@@ -59,7 +59,7 @@ pub(super) fn compare(args: &CompareArgs, console: Console) -> anyhow::Result<Ex
     let results = results_folder();
     let comparison = Comparison::read(&mut Store::open_read_only(&results)?, &results, &args.experiment)?;
     match args.format {
-        OutputFormat::Human => console.result(&terminal_text(&comparison)),
+        OutputFormat::Human => console.result(&terminal_text(&comparison, console.width())),
         OutputFormat::Json => console.result(&comparison.to_json().to_string()),
     }
     Ok(Exit::Ok)

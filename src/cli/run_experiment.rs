@@ -113,7 +113,9 @@ pub(super) fn record_skipped(
     let judgements = judge_claims(&mut store, name)?;
     store.close()?;
     match args.format {
-        OutputFormat::Human => console.result(&format!("{name}\n{}", claims_text(&judgements))),
+        OutputFormat::Human => {
+            console.result(&format!("{name}\n{}", claims_text(&judgements, console.width())))
+        }
         OutputFormat::Json => {
             let claims = claims::to_json(&judgements);
             console.result(&json!({ "experiment": name, "skipped": true, "claims": claims }).to_string());

@@ -81,7 +81,12 @@ pub(super) fn print_plan(
             ]
         })
         .collect();
-    console.result(&table(&["#", "run", "model", "seed", "fold", "status"], &rows, &[0, 3, 4]));
+    console.result(&table(
+        &["#", "run", "model", "seed", "fold", "status"],
+        &rows,
+        &[0, 3, 4],
+        console.width(),
+    ));
     let verdict = sweep.runs().first().map_or("", |run| run.verdict.0.as_str());
     console.result(&format!(
         "{name}: {} on {}; split {verdict}",
@@ -128,9 +133,9 @@ pub(super) fn print_outcome(
         console.result(&outcome.to_string());
         return;
     }
-    console.result(&terminal_text(comparison));
+    console.result(&terminal_text(comparison, console.width()));
     if !comparison.claims.is_empty() {
-        console.result(&format!("\n{}", claims_text(&comparison.claims)));
+        console.result(&format!("\n{}", claims_text(&comparison.claims, console.width())));
     }
     console.result(&format!("report: {}", written.html.display()));
 }

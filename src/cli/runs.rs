@@ -81,7 +81,7 @@ pub(super) fn runs(args: &RunsArgs, console: Console) -> anyhow::Result<Exit> {
     runs.truncate(args.limit.unwrap_or(usize::MAX));
     match args.format {
         TableFormat::Table => {
-            console.result(&runs_table(&runs, &values, &sort));
+            console.result(&runs_table(&runs, &values, &sort, console.width()));
         }
         TableFormat::Json => {
             let list: Vec<Value> = runs.iter().map(|run| to_json(run, &values, &sort)).collect();
@@ -179,7 +179,7 @@ impl SortKey {
     }
 }
 
-fn runs_table(runs: &[RunRow], values: &HashMap<String, f64>, sort: &SortKey) -> String {
+fn runs_table(runs: &[RunRow], values: &HashMap<String, f64>, sort: &SortKey, width: usize) -> String {
     let title = sort.title();
     let headers: Vec<&str> = COLUMNS.into_iter().chain([title.as_str(), "model parameters"]).collect();
     let rows: Vec<Vec<String>> = runs
@@ -192,7 +192,7 @@ fn runs_table(runs: &[RunRow], values: &HashMap<String, f64>, sort: &SortKey) ->
             row
         })
         .collect();
-    table(&headers, &rows, &[3, 4, 7, 8])
+    table(&headers, &rows, &[3, 4, 7, 8], width)
 }
 
 /// The columns of [`cells`], without the metric at the end.

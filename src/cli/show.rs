@@ -51,7 +51,7 @@ pub(super) fn show(args: &ShowArgs, console: Console) -> anyhow::Result<Exit> {
         folder: run_folder(&results, &run_id),
     };
     match args.format {
-        OutputFormat::Human => console.result(&to_text(&details)?),
+        OutputFormat::Human => console.result(&to_text(&details, console.width())?),
         OutputFormat::Json => console.result(&to_json(&details).to_string()),
     }
     Ok(Exit::Ok)
@@ -90,7 +90,7 @@ fn to_json(details: &RunDetails) -> Value {
     })
 }
 
-fn to_text(details: &RunDetails) -> anyhow::Result<String> {
+fn to_text(details: &RunDetails, width: usize) -> anyhow::Result<String> {
     let run = &details.run;
     let optional = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_string());
     let mut entries = vec![
@@ -121,17 +121,17 @@ fn to_text(details: &RunDetails) -> anyhow::Result<String> {
     text.push_str(&serde_json::to_string_pretty(&run.params)?);
     if !details.metrics.is_empty() {
         text.push_str("\n\nmetrics\n");
-        text.push_str(&metric_table(&details.metrics, &crate::stats::NAMES));
+        text.push_str(&metric_table(&details.metrics, &crate::stats::NAMES, width));
     }
     let is_interval = |metric: &&MetricRow| crate::stats::INTERVAL_NAMES.contains(&metric.name.as_str());
     let intervals: Vec<MetricRow> = details.metrics.iter().filter(is_interval).cloned().collect();
     if !intervals.is_empty() {
         text.push_str("\n\nintervals\n");
-        text.push_str(&metric_table(&intervals, &crate::stats::INTERVAL_NAMES));
+        text.push_str(&metric_table(&intervals, &crate::stats::INTERVAL_NAMES, width));
     }
     if !details.breakdowns.is_empty() {
         text.push_str("\n\ntest errors by hour, burst state before the forecast, and request tokens\n");
-        text.push_str(&breakdown_table(&details.breakdowns));
+        text.push_str(&breakdown_table(&details.breakdowns, width));
     }
     let log: Vec<String> = details
         .events
@@ -146,7 +146,7 @@ fn to_text(details: &RunDetails) -> anyhow::Result<String> {
 }
 
 /// One row for each bucket and target.
-fn breakdown_table(breakdowns: &[BreakdownRow]) -> String {
+fn breakdown_table(breakdowns: &[BreakdownRow], width: usize) -> String {
     let mut rows: Vec<Vec<String>> = Vec::new();
     let columns = [("original", "mae"), ("original", "bias"), ("scaled", "mse"), ("original", "coverage_80")];
     for group in breakdowns
@@ -166,11 +166,11 @@ fn breakdown_table(breakdowns: &[BreakdownRow]) -> String {
         rows.push(names.into_iter().chain(columns.iter().map(value)).collect());
     }
     let headers = ["by", "bucket", "target", "forecasts", "mae", "bias", "mse (scaled)", "coverage_80"];
-    table(&headers, &rows, &[3, 4, 5, 6, 7])
+    table(&headers, &rows, &[3, 4, 5, 6, 7], width)
 }
 
 /// One row for each part, target and unit; one column for each metric.
-fn metric_table(metrics: &[MetricRow], names: &[&'static str]) -> String {
+fn metric_table(metrics: &[MetricRow], names: &[&'static str], width: usize) -> String {
     let mut keys: Vec<(&str, &str, &str)> = Vec::new();
     let order = |part: &str| ["train", "valid", "test"].iter().position(|name| *name == part);
     for metric in metrics {
@@ -193,5 +193,5 @@ fn metric_table(metrics: &[MetricRow], names: &[&'static str]) -> String {
         })
         .collect();
     let headers: Vec<&str> = ["part", "target", "unit"].into_iter().chain(names.iter().copied()).collect();
-    table(&headers, &rows, &(3..headers.len()).collect::<Vec<_>>())
+    table(&headers, &rows, &(3..headers.len()).collect::<Vec<_>>(), width)
 }

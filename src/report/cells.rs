@@ -1,7 +1,7 @@
 //! Numbers of a leaderboard as text, which every format shares.
 
 use crate::compare::{BoardRow, Difference, MeanSpread};
-use crate::text::{number, percent};
+use crate::text::{number, percent, with_decimals};
 
 /// The cells of a leaderboard's row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,12 +61,13 @@ pub(super) fn mean_spread(value: MeanSpread) -> String {
 
 /// A number with as many decimals as another one that it stands beside.
 pub(super) fn number_like(value: f64, other: f64) -> String {
-    let other = number(other);
-    match other.split_once('.') {
+    match number(other).split_once('.') {
+        None => with_decimals(value, 0),
         Some((_, decimals)) if decimals.bytes().all(|byte| byte.is_ascii_digit()) => {
-            format!("{value:.*}", decimals.len())
+            with_decimals(value, decimals.len())
         }
-        _ => number(value),
+        // A power of ten.
+        Some(_) => number(value),
     }
 }
 
@@ -82,7 +83,8 @@ mod tests {
 
     #[test]
     fn a_spread_beside_a_mean_in_powers_of_ten_has_its_own_precision() {
-        let value = MeanSpread { mean: 2.5e8, spread: Some(12_345.0) };
-        assert_eq!(mean_spread(value), "2.500e8 ± 12345");
+        let value = MeanSpread { mean: 2.5e9, spread: Some(12_345.0) };
+        assert_eq!(mean_spread(value), "2.500e9 ± 12,345");
+        assert_eq!(mean_spread(MeanSpread { mean: 12_345.0, spread: Some(67.8) }), "12,345 ± 68");
     }
 }

@@ -1,7 +1,7 @@
 //! The summary of a trace, which the terminal and the page share: its quantities and the findings about it.
 
 use crate::dataset::{Distribution, Inspection, RequestStatistics, TrafficProfile, is_profile};
-use crate::text::{counted, grouped};
+use crate::text::{counted, duration, grouped, quantity};
 
 /// The distributions of a trace's quantities.
 pub(super) struct QuantityTable {
@@ -23,26 +23,26 @@ fn finding(subject: &'static str, text: String) -> Finding {
 /// The distributions of a trace's quantities.
 pub(super) fn quantities(inspection: &Inspection) -> QuantityTable {
     let headers = ["", "mean", "std", "min", "p50", "p95", "p99", "max"];
-    let distributions: Vec<(&str, Distribution)> = match inspection {
+    let distributions: Vec<(&str, &str, Distribution)> = match inspection {
         Inspection::Requests(statistics) => {
             let mut distributions = vec![
-                ("gap (s)", statistics.gap_s),
-                ("request tokens", statistics.request_tokens),
-                ("response tokens", statistics.response_tokens),
+                ("gap (s)", "s", statistics.gap_s),
+                ("request tokens", "tokens", statistics.request_tokens),
+                ("response tokens", "tokens", statistics.response_tokens),
             ];
             if let Some(traffic) = &statistics.traffic {
-                distributions.push(("requests per minute", traffic.requests_per_minute));
-                distributions.push(("tokens per minute", traffic.tokens_per_minute));
+                distributions.push(("requests per minute", "requests", traffic.requests_per_minute));
+                distributions.push(("tokens per minute", "tokens", traffic.tokens_per_minute));
             }
             distributions
         }
-        Inspection::Series(statistics) => std::iter::once(("step (s)", statistics.step_s))
-            .chain(statistics.columns.iter().map(|(name, column)| (name.as_str(), *column)))
+        Inspection::Series(statistics) => std::iter::once(("step (s)", "s", statistics.step_s))
+            .chain(statistics.columns.iter().map(|(name, column)| (name.as_str(), "", *column)))
             .collect(),
     };
-    let rows = distributions.iter().map(|(name, values)| {
+    let rows = distributions.iter().map(|(name, unit, values)| {
         let values = [values.mean, values.std, values.min, values.p50, values.p95, values.p99, values.max];
-        std::iter::once((*name).to_string()).chain(values.map(figure)).collect()
+        std::iter::once((*name).to_string()).chain(values.map(|value| figure(value, unit))).collect()
     });
     QuantityTable { headers: headers.map(String::from).to_vec(), rows: rows.collect() }
 }
@@ -76,8 +76,8 @@ fn request_findings(statistics: &RequestStatistics) -> Vec<Finding> {
             "gaps",
             format!(
                 "coefficient of variation {}, autocorrelation at lag 1 {}, {} above an hour",
-                figure(statistics.gap_cv),
-                figure(statistics.gap_autocorrelation),
+                figure(statistics.gap_cv, ""),
+                figure(statistics.gap_autocorrelation, ""),
                 grouped(statistics.gaps_above_1_h as u64)
             ),
         ),
@@ -129,7 +129,12 @@ fn traffic_findings(traffic: &TrafficProfile) -> Vec<Finding> {
         let known = || values.iter().flatten();
         let (lowest, highest) =
             known().fold((f64::INFINITY, 0.0_f64), |(low, high), value| (low.min(*value), high.max(*value)));
-        format!("{} requests {unit}, {} to {}", sparkline(values), figure(lowest), figure(highest))
+        format!(
+            "{} requests {unit}, {} to {}",
+            sparkline(values),
+            figure(lowest, "requests"),
+            figure(highest, "requests")
+        )
     };
     let mut findings = vec![
         finding("idle", format!("{} of the minutes have no request", percent(traffic.empty_minutes))),
@@ -165,22 +170,12 @@ pub(super) fn extent(inspection: &Inspection) -> String {
         Inspection::Requests(statistics) => (statistics.rows, "request", statistics.span_s),
         Inspection::Series(statistics) => (statistics.rows, "row", statistics.span_s),
     };
-    format!("{} over {}", counted(rows, noun), span(span_s))
+    format!("{} over {}", counted(rows, noun), duration(span_s.max(0.0)))
 }
 
-/// Whole numbers in full, others with three decimals; `-` where there is no finite value.
-fn figure(value: f64) -> String {
-    let sign = if value < 0.0 { "-" } else { "" };
-    match value.abs() {
-        size if !size.is_finite() => "-".to_string(),
-        size if size >= 1e15 => format!("{value:.3e}"),
-        size if size.fract() == 0.0 => format!("{sign}{}", grouped(size as u64)),
-        size if size >= 1_000.0 => {
-            let tenths = (size * 10.0).round() as u64;
-            format!("{sign}{}.{}", grouped(tenths / 10), tenths % 10)
-        }
-        _ => format!("{value:.3}"),
-    }
+/// A quantity, or `-` where there is no finite value.
+fn figure(value: f64, unit: &str) -> String {
+    if value.is_finite() { quantity(value, unit) } else { "-".to_string() }
 }
 
 fn percent(share: f64) -> String {
@@ -188,32 +183,4 @@ fn percent(share: f64) -> String {
         return "-".to_string();
     }
     format!("{:.2} %", 100.0 * share)
-}
-
-/// A time span in its two largest units.
-fn span(seconds: f64) -> String {
-    let total = seconds.max(0.0) as u64;
-    let units =
-        [(total / 86_400, "d"), (total / 3_600 % 24, "h"), (total / 60 % 60, "min"), (total % 60, "s")];
-    let first = units.iter().position(|(count, _)| *count > 0).unwrap_or(3);
-    let parts = units[first..].iter().take(2).filter(|(count, _)| *count > 0);
-    let text: Vec<String> = parts.map(|(count, unit)| format!("{count} {unit}")).collect();
-    if text.is_empty() { format!("{} s", figure(seconds)) } else { text.join(" ") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn figures_are_grouped_and_a_dash_stands_for_none() {
-        let figures = [14_050.0, -1_154.697, 0.0, -2.5, f64::NAN, 999.9996, 9_999.96].map(figure);
-        assert_eq!(figures, ["14,050", "-1,154.7", "0", "-2.500", "-", "1000.000", "10,000.0"]);
-    }
-
-    #[test]
-    fn a_span_is_written_in_its_two_largest_units() {
-        let spans = [5_269_968.0, 3_501.7, 7_200.0, 0.25, 0.0].map(span);
-        assert_eq!(spans, ["60 d 23 h", "58 min 21 s", "2 h", "0.250 s", "0 s"]);
-    }
 }

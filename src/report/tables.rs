@@ -34,8 +34,8 @@ impl ReportTable {
         Self { headers, text_columns: 1, rows: rows.collect() }
     }
 
-    /// The table as text, with the marks of a cell in brackets.
-    pub(super) fn to_text(&self) -> String {
+    /// The table as text of at most `width` characters a line, with the marks of a cell in brackets.
+    pub(super) fn to_text(&self, width: usize) -> String {
         let headers: Vec<&str> = self.headers.iter().map(String::as_str).collect();
         let cell = |cell: &TableCell| {
             let text = cell.text.replace('\n', " ");
@@ -43,7 +43,7 @@ impl ReportTable {
         };
         let rows: Vec<Vec<String>> =
             self.rows.iter().map(|row| row.cells.iter().map(cell).collect()).collect();
-        table(&headers, &rows, &(self.text_columns..headers.len()).collect::<Vec<_>>())
+        table(&headers, &rows, &(self.text_columns..headers.len()).collect::<Vec<_>>(), width)
     }
 }
 

@@ -6,15 +6,16 @@ use super::notes;
 use crate::compare::{Board, Comparison};
 use crate::text::table;
 
-/// Every leaderboard as a table with its headline, then what the reader must know about the runs.
-pub fn terminal_text(comparison: &Comparison) -> String {
+/// Every leaderboard as a table of at most `width` characters a line with its headline, then what the reader must know about
+/// the runs.
+pub fn terminal_text(comparison: &Comparison, width: usize) -> String {
     let metric = comparison.objective_title();
     let mut lines = Vec::new();
     for board in &comparison.boards {
         if !board.title.is_empty() {
             lines.push(format!("\n{}", board.title));
         }
-        lines.push(board_table(board, comparison.objective.metric.as_str()));
+        lines.push(board_table(board, comparison.objective.metric.as_str(), width));
         lines.push(headline(board, &metric));
     }
     lines.extend(notes::few_seeds(comparison).map(|caution| format!("caution: {caution}")));
@@ -33,7 +34,7 @@ pub fn terminal_text(comparison: &Comparison) -> String {
     lines.join("\n")
 }
 
-fn board_table(board: &Board, metric: &str) -> String {
+fn board_table(board: &Board, metric: &str, width: usize) -> String {
     let valid = format!("valid {metric}");
     let test = format!("test {metric}");
     let headers = ["model", "trials", "seeds", &valid, &test, "skill", "p", "p to best"];
@@ -42,5 +43,5 @@ fn board_table(board: &Board, metric: &str) -> String {
         let BoardCells { trials, seeds, valid, test, skill, p_value, p_to_best } = BoardCells::of(row);
         vec![label, trials, seeds, valid, test, skill, p_value, p_to_best]
     });
-    table(&headers, &rows.collect::<Vec<_>>(), &[1, 2, 3, 4, 5, 6, 7])
+    table(&headers, &rows.collect::<Vec<_>>(), &[1, 2, 3, 4, 5, 6, 7], width)
 }

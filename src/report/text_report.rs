@@ -11,9 +11,9 @@ use super::reproduction::{reproduction, run_counts};
 use super::tables::{self, RunTable};
 use crate::compare::claims::tally;
 use crate::compare::{Board, Comparison, predictions_of_run};
-use crate::text::{number, table};
+use crate::text::{quantity, table, with_decimals};
 
-/// Longest line of prose, and length of a rule, in characters; tables may be wider.
+/// Length of a rule and longest line, in characters.
 const WIDTH: usize = 100;
 /// Column at which the values of a card begin.
 const VALUE_COLUMN: usize = 17;
@@ -42,7 +42,7 @@ pub fn render(comparison: &Comparison, results: &Path) -> String {
         section(&format!("RESULTS{title}"), &mut lines);
         wrap("", &headline(board, &comparison.objective_title()), 0, &mut lines);
         lines.push(String::new());
-        lines.push(tables::leaderboard(board, comparison.objective.metric.as_str()).to_text());
+        lines.push(tables::leaderboard(board, comparison.objective.metric.as_str()).to_text(WIDTH));
         last_forecasts(board, results, &mut lines);
     }
     if comparison.boards.is_empty() {
@@ -51,7 +51,7 @@ pub fn render(comparison: &Comparison, results: &Path) -> String {
     }
     if !comparison.claims.is_empty() {
         section("CLAIMS", &mut lines);
-        lines.push(claims::table(&comparison.claims).to_text());
+        lines.push(claims::table(&comparison.claims).to_text(WIDTH));
         for sentence in claims::reasons(&comparison.claims) {
             wrap("- ", &sentence, 2, &mut lines);
         }
@@ -60,7 +60,7 @@ pub fn render(comparison: &Comparison, results: &Path) -> String {
     let RunTable { table: unfinished, folded } = tables::unfinished_runs(comparison);
     if !unfinished.rows.is_empty() {
         section("RUNS THAT ARE NOT DONE", &mut lines);
-        lines.push(unfinished.to_text());
+        lines.push(unfinished.to_text(WIDTH));
         if folded > 0 {
             lines.push(format!("and {folded} more"));
         }
@@ -123,26 +123,28 @@ fn last_forecasts(board: &Board, results: &Path, lines: &mut Vec<String>) {
     let last = &rows[rows.len().saturating_sub(LAST_FORECASTS)..];
     let units = tables::targets(board);
     let shown: Vec<(usize, &String)> = predictions.targets.iter().enumerate().take(MOST_TARGETS).collect();
-    let mut headers = vec!["time_s".to_string()];
+    let unit_of = |name: &str| {
+        units.iter().find(|target| target.name == name).map_or("", |target| target.unit.as_str())
+    };
+    let mut headers = vec!["time (s)".to_string()];
     for (_, name) in &shown {
-        let unit =
-            units.iter().find(|target| target.name == **name).map_or("", |target| target.unit.as_str());
+        let unit = unit_of(name);
         let unit = if unit.is_empty() { String::new() } else { format!(" ({unit})") };
         headers.extend([format!("{name}{unit}"), "forecast".to_string(), "error".to_string()]);
     }
     let cells = last.iter().map(|&row| {
-        let of_target = shown.iter().flat_map(|(target, _)| {
+        let of_target = shown.iter().flat_map(|(target, name)| {
             let (actual, forecast) = (predictions.actual[*target][row], predictions.forecast[*target][row]);
-            [number(actual), number(forecast), number(forecast - actual)]
+            [actual, forecast, forecast - actual].map(|value| quantity(value, unit_of(name)))
         });
-        std::iter::once(number(predictions.time_s[row])).chain(of_target).collect()
+        std::iter::once(with_decimals(predictions.time_s[row], 3)).chain(of_target).collect()
     });
     let cells: Vec<Vec<String>> = cells.collect();
     let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
     let numeric: Vec<usize> = (0..headers.len()).collect();
     lines.push(String::new());
     lines.push(format!("Last forecasts of {} on the test part, one step ahead:", row.label));
-    lines.push(table(&headers, &cells, &numeric));
+    lines.push(table(&headers, &cells, &numeric, WIDTH));
 }
 
 #[cfg(test)]

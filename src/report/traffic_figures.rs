@@ -7,7 +7,7 @@ use super::token_load::{Coverage, LoadForecast, WINDOW_LENGTHS, WindowLength, to
 use crate::compare::{Board, Comparison};
 use crate::dataset::{ArrivalPattern, BurstState, PredictionTable};
 use crate::spec::{ReportSpec, ResourcesSpec, TaskSpec};
-use crate::text::{grouped, number};
+use crate::text::{duration, grouped};
 
 /// The load in windows of one length.
 struct WindowedLoad {
@@ -32,10 +32,10 @@ pub fn draw_gaps(board: &Board, figures: &mut BoardFigures) {
     let Some(pattern) = board.saved_run.as_ref().and_then(|saved| saved.arrivals.as_ref()) else { return };
     let ArrivalPattern { gaps, mean_gap_s, variation, .. } = pattern;
     let caption = format!(
-        "All {} gaps of the slice: mean {} s, coefficient of variation {variation:.2}. Gaps below 10 ms are bursts, gaps \
+        "All {} gaps of the slice: mean {}, coefficient of variation {variation:.2}. Gaps below 10 ms are bursts, gaps \
          above 10 s sparse traffic.",
         grouped(*gaps),
-        number(*mean_gap_s)
+        duration(*mean_gap_s)
     );
     let note = "Random (Poisson) arrivals have a coefficient of variation of 1; above 1 they come in bursts. The first bin \
                 contains all shorter gaps.";

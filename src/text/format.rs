@@ -1,4 +1,13 @@
-//! Numbers, counts and durations as text for people.
+//! Numbers as text for people, by one rule for each kind of quantity.
+//!
+//! Errors and other measured values have four significant digits, counts are whole, durations have the unit that fits,
+//! and shares are in percent. From a thousand on, thousands are separated.
+
+/// Numbers from here on, and those below [`SMALL`], are written with a power of ten.
+const LARGE: f64 = 1e9;
+const SMALL: f64 = 1e-4;
+/// From here on a mean of counts is written without a fraction.
+const WHOLE_FROM: f64 = 100.0;
 
 /// `1 run`, `12,345 runs`.
 pub fn counted(count: usize, noun: &str) -> String {
@@ -19,17 +28,41 @@ pub fn grouped(count: impl std::fmt::Display) -> String {
     text
 }
 
-/// A number with about five significant digits.
+/// A number with four significant digits: `0.02856`, `12.35`, `1,404`.
 pub fn number(value: f64) -> String {
     match value.abs() {
-        size if !value.is_finite() || size == 0.0 => format!("{value}"),
-        size if size >= 1e7 => format!("{value:.3e}"),
-        size if size >= 10_000.0 => format!("{value:.0}"),
-        size if size >= 1_000.0 => format!("{value:.1}"),
-        size if size >= 100.0 => format!("{value:.2}"),
-        size if size >= 10.0 => format!("{value:.3}"),
-        size if size >= 1e-3 => format!("{value:.4}"),
-        _ => format!("{value:.3e}"),
+        _ if !value.is_finite() => value.to_string(),
+        0.0 => "0".to_string(),
+        size if !(SMALL..LARGE).contains(&size) => format!("{value:.3e}"),
+        size => with_decimals(value, decimals(size)),
+    }
+}
+
+/// Decimals that show four significant digits.
+fn decimals(size: f64) -> usize {
+    // What rounds to a thousand has the decimals of a thousand.
+    let exponent = format!("{size:.3e}").split_once('e').and_then(|(_, exponent)| exponent.parse().ok());
+    (3 - exponent.unwrap_or(0_i32)).max(0) as usize
+}
+
+/// A number with so many decimals and its thousands separated. What rounds to zero has no sign.
+pub fn with_decimals(value: f64, decimals: usize) -> String {
+    let text = format!("{:.decimals$}", value.abs());
+    let sign = if value < 0.0 && text.bytes().any(|byte| (b'1'..=b'9').contains(&byte)) { "-" } else { "" };
+    match text.split_once('.') {
+        Some((whole, fraction)) => format!("{sign}{}.{fraction}", grouped(whole)),
+        None => format!("{sign}{}", grouped(text)),
+    }
+}
+
+/// A quantity without its unit. Tokens and requests are counts: whole, or with one decimal where they are the mean of
+/// a few. Any other unit has four significant digits.
+pub fn quantity(value: f64, unit: &str) -> String {
+    let is_count = unit.split(['/', ' ']).next().is_some_and(|unit| unit == "tokens" || unit == "requests");
+    match value.abs() {
+        size if !is_count || !size.is_finite() || size >= LARGE => number(value),
+        size if size >= WHOLE_FROM || size.fract() == 0.0 => with_decimals(value, 0),
+        _ => with_decimals(value, 1),
     }
 }
 
@@ -38,15 +71,27 @@ pub fn percent(share: f64) -> String {
     format!("{:+.1} %", 100.0 * share)
 }
 
-/// Seconds in their two largest units: `0.8 s`, `2 min 5 s`, `3 h 20 min`.
+/// Seconds in the unit that fits, or in their two largest units: `840 ms`, `8.4 s`, `2 min 5 s`, `3 h`.
 pub fn duration(seconds: f64) -> String {
-    let whole = seconds.round() as u64;
-    match whole {
-        0..10 => format!("{seconds:.1} s"),
-        10..60 => format!("{whole} s"),
-        60..3_600 => format!("{} min {} s", whole / 60, whole % 60),
-        _ => format!("{} h {} min", whole / 3_600, whole % 3_600 / 60),
+    match seconds.abs() {
+        0.0 => "0 s".to_string(),
+        size if size < 1e-3 => format!("{:.0} µs", 1e6 * seconds),
+        size if size < 0.9995 => format!("{:.0} ms", 1e3 * seconds),
+        size if size < 9.95 => format!("{seconds:.1} s"),
+        _ => long_duration(seconds.round() as u64),
     }
+}
+
+fn long_duration(seconds: u64) -> String {
+    let units = [
+        (seconds / 86_400, "d"),
+        (seconds / 3_600 % 24, "h"),
+        (seconds / 60 % 60, "min"),
+        (seconds % 60, "s"),
+    ];
+    let first = units.iter().position(|(count, _)| *count > 0).unwrap_or(units.len() - 1);
+    let parts = units[first..].iter().take(2).filter(|(count, _)| *count > 0);
+    parts.map(|(count, unit)| format!("{count} {unit}")).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -65,9 +110,40 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_is_written_in_its_two_largest_units() {
-        assert_eq!(duration(0.84), "0.8 s");
-        assert_eq!(duration(125.0), "2 min 5 s");
-        assert_eq!(duration(12_000.0), "3 h 20 min");
+    fn a_number_has_four_significant_digits() {
+        let values =
+            [0.285_63, 0.028_563, 9.999_96, 14.0, -140.25, 1_404.4, 999.96, 1.5e8, 2e12, -3e-7, 0.0, -0.0];
+        let texts = [
+            "0.2856",
+            "0.02856",
+            "10.00",
+            "14.00",
+            "-140.2",
+            "1,404",
+            "1,000",
+            "150,000,000",
+            "2.000e12",
+            "-3.000e-7",
+            "0",
+            "0",
+        ];
+        assert_eq!(values.map(number), texts);
+        assert_eq!([f64::NAN, f64::INFINITY, f64::NEG_INFINITY].map(number), ["NaN", "inf", "-inf"]);
+    }
+
+    #[test]
+    fn tokens_and_requests_are_counts() {
+        let tokens = [14.0, 15.543, -0.04, 123.4, 15_932.3].map(|value| quantity(value, "tokens"));
+        assert_eq!(tokens, ["14", "15.5", "0.0", "123", "15,932"]);
+        assert_eq!(quantity(15_932.3, "requests/s"), "15,932");
+        assert_eq!(quantity(15.543, "s"), "15.54");
+    }
+
+    #[test]
+    fn a_duration_is_written_in_the_units_that_fit() {
+        let seconds = [0.0, 4.2e-5, 0.84, 8.44, 9.96, 125.0, 7_200.0, 12_000.0, 5_269_968.0];
+        let texts =
+            ["0 s", "42 µs", "840 ms", "8.4 s", "10 s", "2 min 5 s", "2 h", "3 h 20 min", "60 d 23 h"];
+        assert_eq!(seconds.map(duration), texts);
     }
 }
