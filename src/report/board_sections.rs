@@ -6,7 +6,7 @@ use super::tables::{ReportTable, TableCell, TableRow, targets};
 use crate::compare::{Board, BoardRow, Target};
 use crate::model::intervals::LEVELS;
 use crate::store::BreakdownRow;
-use crate::text::{grouped, number, percent};
+use crate::text::{grouped, number, percent, unit_beside};
 
 /// A heading, a note on how to read the tables, and the tables with their captions.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -74,7 +74,10 @@ fn intervals(board: &Board) -> Option<Section> {
         let headers = std::iter::once("model".to_string())
             .chain(levels)
             .chain(["width of 80 %", "Winkler of 80 %", "CRPS", "skill (CRPS)"].map(String::from));
-        let unit = if unit.is_empty() { String::new() } else { format!(" in {unit}") };
+        let unit = match unit_beside(target, unit) {
+            "" => String::new(),
+            unit => format!(" in {unit}"),
+        };
         tables.push((format!("`{target}`{unit}"), ReportTable::by_model(board, headers.collect(), &columns)));
     }
     (!tables.is_empty()).then(|| Section {

@@ -6,7 +6,7 @@ use crate::compare::{Comparison, distinct, lookbacks};
 use crate::dataset::{Removed, SYNTHETIC, Transform, catalog};
 use crate::spec::{ConformalSpec, DatasetSpec, Span, SplitSpec, UncertaintySpec, lookup, setting_of};
 use crate::store::{RunRow, SavedRun};
-use crate::text::{counted, grouped};
+use crate::text::{counted, grouped, unit_beside};
 
 /// Different values up to this length share a line; longer ones are listed with the titles of their settings.
 const SHORT_VALUE: usize = 20;
@@ -222,8 +222,9 @@ fn task(params: &Value, saved: Option<&SavedRun>) -> Vec<CardEntry> {
     };
     let mut entries = vec![CardEntry::new("Task", format!("`{kind}`: {meaning}"))];
     if let Some(saved) = saved {
-        let named = |name: &str, unit: &str| {
-            if unit.is_empty() { format!("`{name}`") } else { format!("`{name}` ({unit})") }
+        let named = |name: &str, unit: &str| match unit_beside(name, unit) {
+            "" => format!("`{name}`"),
+            unit => format!("`{name}` ({unit})"),
         };
         let targets = saved.targets();
         let names: Vec<String> = targets.iter().map(|target| named(&target.name, &target.unit)).collect();

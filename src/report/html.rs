@@ -13,7 +13,7 @@ use super::reproduction::{reproduction, run_counts};
 use super::tables::{self, ReportTable, RunTable, TableCell, TableRow};
 use crate::compare::claims::tally;
 use crate::compare::{Board, Comparison, Target};
-use crate::text::counted;
+use crate::text::{counted, unit_beside};
 
 const SCRIPT: &str = include_str!("report.js");
 
@@ -159,6 +159,7 @@ fn board_details(board: &Board, figures: Option<&BoardFigures>) -> Markup {
 
 fn target_table(board: &Board, target: &Target) -> Markup {
     let Target { name, unit } = target;
+    let unit = unit_beside(name, unit);
     html! {
         p { code { (name) } @if !unit.is_empty() { ", in " (unit) } }
         (table(&tables::errors(board, name), &format!("Errors of {name}")))

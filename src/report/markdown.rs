@@ -10,7 +10,7 @@ use super::reproduction::{reproduction, run_counts};
 use super::tables::{self, ReportTable, RunTable, TableCell};
 use crate::compare::claims::tally;
 use crate::compare::{Comparison, Target};
-use crate::text::counted;
+use crate::text::{counted, unit_beside};
 
 /// Renders the report; the plots are linked by their paths beside it.
 pub fn render(comparison: &Comparison, figures: &[BoardFigures]) -> String {
@@ -62,7 +62,10 @@ fn boards(comparison: &Comparison, figures: &[BoardFigures], lines: &mut Vec<Str
             lines.push(table(&tables::leaderboard(board, metric)));
         }
         for Target { name, unit } in tables::targets(board) {
-            let unit = if unit.is_empty() { String::new() } else { format!(" in {unit}") };
+            let unit = match unit_beside(&name, &unit) {
+                "" => String::new(),
+                unit => format!(" in {unit}"),
+            };
             lines.push(format!(
                 "Test errors of `{name}`{unit}; skill is relative to the naive baseline with the lowest MAE:"
             ));

@@ -11,7 +11,7 @@ use super::reproduction::{reproduction, run_counts};
 use super::tables::{self, RunTable};
 use crate::compare::claims::tally;
 use crate::compare::{Board, Comparison, predictions_of_run};
-use crate::text::{quantity, table, with_decimals};
+use crate::text::{quantity, table, unit_beside, with_decimals};
 
 /// Length of a rule and longest line, in characters.
 const WIDTH: usize = 100;
@@ -128,9 +128,11 @@ fn last_forecasts(board: &Board, results: &Path, lines: &mut Vec<String>) {
     };
     let mut headers = vec!["time (s)".to_string()];
     for (_, name) in &shown {
-        let unit = unit_of(name);
-        let unit = if unit.is_empty() { String::new() } else { format!(" ({unit})") };
-        headers.extend([format!("{name}{unit}"), "forecast".to_string(), "error".to_string()]);
+        let title = match unit_beside(name, unit_of(name)) {
+            "" => name.to_string(),
+            unit => format!("{name} ({unit})"),
+        };
+        headers.extend([title, "forecast".to_string(), "error".to_string()]);
     }
     let cells = last.iter().map(|&row| {
         let of_target = shown.iter().flat_map(|(target, name)| {

@@ -66,6 +66,12 @@ pub fn quantity(value: f64, unit: &str) -> String {
     }
 }
 
+/// The unit to print beside a name: none where the name ends with it, as `gap_s` and `request_tokens` do.
+pub fn unit_beside<'a>(name: &str, unit: &'a str) -> &'a str {
+    let is_named = name.strip_suffix(unit).is_some_and(|rest| rest.is_empty() || rest.ends_with('_'));
+    if is_named { "" } else { unit }
+}
+
 /// A rate or share in percent, with its sign.
 pub fn percent(share: f64) -> String {
     format!("{:+.1} %", 100.0 * share)
@@ -137,6 +143,13 @@ mod tests {
         assert_eq!(tokens, ["14", "15.5", "0.0", "123", "15,932"]);
         assert_eq!(quantity(15_932.3, "requests/s"), "15,932");
         assert_eq!(quantity(15.543, "s"), "15.54");
+    }
+
+    #[test]
+    fn a_unit_is_printed_once() {
+        let beside = |name| unit_beside(name, "tokens");
+        assert_eq!(["tokens", "request_tokens", "OT", "mytokens"].map(beside), ["", "", "tokens", "tokens"]);
+        assert_eq!(unit_beside("OT", ""), "");
     }
 
     #[test]

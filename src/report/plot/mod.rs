@@ -41,6 +41,7 @@ pub use profile::{ProfileAxis, ProfilePanel, profile_panels};
 pub use residuals::{Residuals, residual_histogram};
 pub use square::{SquarePanel, calibration_curves, qq_plot};
 
+use crate::text::unit_beside;
 use anyhow::Context;
 
 use scene::Scene;
@@ -93,9 +94,12 @@ pub(super) fn file_stem(parts: &[&str]) -> String {
     words.collect::<Vec<_>>().join("-").to_ascii_lowercase()
 }
 
-/// `quantity, unit`, or the quantity alone where it has no unit.
+/// `quantity, unit`, or the quantity alone where it has no unit or names it.
 fn with_unit(quantity: &str, unit: &str) -> String {
-    if unit.is_empty() { quantity.to_owned() } else { format!("{quantity}, {unit}") }
+    match unit_beside(quantity, unit) {
+        "" => quantity.to_owned(),
+        unit => format!("{quantity}, {unit}"),
+    }
 }
 
 #[cfg(test)]
