@@ -136,7 +136,7 @@ mod tests {
         board.rows[1].against_best = None;
         let text = headline(&board, "mse");
         assert!(text.contains("not tested, since the runs' files are gone"), "{text}");
-        assert!(text.ends_with("Against the runner-up, persistence (1.0000), the difference is not tested."));
+        assert!(text.ends_with("Against the runner-up, persistence (1.000), the difference is not tested."));
     }
 
     #[test]
@@ -153,7 +153,7 @@ mod tests {
             headline(&board, "mse"),
             "Not finished: 2 of 8 runs are done, 1 failed, the search has yet to propose 5 trials, gru and tcn have no \
              result. Differences are tested once all runs are done. So far lstm hidden=32 has the lowest test mse \
-             (0.7000), 30.0 % below the best naive baseline, persistence (1.0000)."
+             (0.7000), 30.0 % below the best naive baseline, persistence (1.000)."
         );
     }
 

@@ -216,12 +216,13 @@ fn known() -> impl Iterator<Item = i64> {
 
 /// The migrations in their order: what each does, and its statements. A store keeps a hash of the statements, so a migration
 /// that has been released never changes.
-const MIGRATIONS: [(&str, &str); 5] = [
+const MIGRATIONS: [(&str, &str); 6] = [
     ("foundation", include_str!("../../migrations/0001_foundation.sql")),
     ("search", include_str!("../../migrations/0002_search.sql")),
     ("standing attempt", include_str!("../../migrations/0003_standing_attempt.sql")),
     ("claims", include_str!("../../migrations/0004_claims.sql")),
     ("intervals", include_str!("../../migrations/0005_intervals.sql")),
+    ("unproposed trials", include_str!("../../migrations/0006_unproposed.sql")),
 ];
 
 fn migrator() -> Migrator {
