@@ -1,15 +1,21 @@
 //! Files appear under their final name only when whole: whoever opens one sees the old one or the new one.
 
+mod names;
+mod output;
+
 use std::fs::{File, Permissions, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::LazyLock;
 
 use anyhow::Context;
 use tempfile::TempDir;
 
 use crate::system::process::is_alive;
+
+pub use names::{TakenNames, file_stem, folder_name};
+pub use output::{Existing, OutputFile, OutputRefusal, begins_with, is_same_file};
 
 /// Writes a file under a temporary name and renames it.
 ///
@@ -42,16 +48,26 @@ pub fn write_whole_with(
 ///
 /// # Errors
 /// A folder that cannot be written or replaced.
-pub fn replace_folder(place: &Path, files: &[(String, &[u8])]) -> anyhow::Result<Vec<PathBuf>> {
+pub fn replace_folder(place: &Path, files: &[(String, &[u8])]) -> anyhow::Result<()> {
+    replace_folder_with(place, |folder| {
+        files.iter().try_for_each(|(name, bytes)| Ok(std::fs::write(folder.join(name), bytes)?))
+    })
+}
+
+/// As [`replace_folder`], with a function that fills the fresh folder.
+///
+/// # Errors
+/// A folder that cannot be written or replaced, or what the function fails with.
+pub fn replace_folder_with(
+    place: &Path,
+    fill: impl FnOnce(&Path) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let failed = || format!("cannot replace {}", place.display());
     let parent = place.parent().with_context(failed)?;
     let fresh = draft(0o777).tempdir_in(parent).with_context(failed)?;
     let _held = hold(fresh.path());
-    for (name, bytes) in files {
-        std::fs::write(fresh.path().join(name), bytes).with_context(failed)?;
-    }
-    install(fresh, place).with_context(failed)?;
-    Ok(files.iter().map(|(name, _)| place.join(name)).collect())
+    fill(fresh.path()).with_context(failed)?;
+    install(fresh, place).with_context(failed)
 }
 
 /// Copies the files of a folder into the place of an older one, of which nothing stays.
@@ -78,10 +94,15 @@ pub fn copy_folder(from: &Path, place: &Path) -> anyhow::Result<()> {
 /// # Errors
 /// A folder that cannot be written, a file of this name, or a file system without locks.
 pub fn create_locked(path: &Path) -> anyhow::Result<File> {
+    create_locked_by(path, File::lock)
+}
+
+/// As [`create_locked`], with what takes the lock.
+fn create_locked_by(path: &Path, lock: impl FnOnce(&File) -> std::io::Result<()>) -> anyhow::Result<File> {
     let failed = || format!("cannot write {}", path.display());
     let folder = path.parent().with_context(failed)?;
     let draft = draft(0o666).tempfile_in(folder).with_context(failed)?;
-    draft.as_file().lock().with_context(|| cannot_lock(path))?;
+    lock(draft.as_file()).with_context(|| cannot_lock(path))?;
     draft.persist_noclobber(path).map_err(|error| error.error).with_context(failed)
 }
 
@@ -204,8 +225,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let place = parent.path().join("plots");
         replace_folder(&place, &[("stale.svg".to_string(), b"old")]).unwrap();
-        let written = replace_folder(&place, &[("fresh.svg".to_string(), b"new")]).unwrap();
-        assert_eq!(written, [place.join("fresh.svg")]);
+        replace_folder(&place, &[("fresh.svg".to_string(), b"new")]).unwrap();
         assert!(!place.join("stale.svg").exists());
         assert_eq!(std::fs::read(place.join("fresh.svg")).unwrap(), b"new");
         assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 1, "no draft is left");
@@ -283,6 +303,15 @@ mod tests {
         assert!(create_locked(&path).unwrap_err().to_string().contains("cannot write"));
         drop(file);
         assert!(!is_held(&path));
+    }
+
+    #[test]
+    fn a_file_system_without_locks_leaves_no_file_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let error = create_locked_by(&path, |_| Err(ErrorKind::Unsupported.into())).unwrap_err();
+        assert!(format!("{error:#}").starts_with(&format!("cannot lock {}", path.display())), "{error:#}");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]

@@ -115,6 +115,33 @@ fn columns_of_one_name_are_told_apart_in_json() {
 }
 
 #[test]
+fn json_keeps_the_order_of_the_columns() {
+    let lab = lab_with_a_past();
+    let sql = "select 1 as z, null as a, 'x' as m, 2.5 as b union all select 3, 4, null, 5";
+    let outcome = lab.call(&["query", sql, "--format", "json"]);
+    assert_eq!(
+        outcome.stdout,
+        "[{\"z\":1,\"a\":null,\"m\":\"x\",\"b\":2.5},{\"z\":3,\"a\":4,\"m\":null,\"b\":5}]\n"
+    );
+    assert_eq!(lab.call(&["query", "select 1 as a where 0", "--format", "json"]).stdout, "[]\n");
+}
+
+#[test]
+fn an_error_of_sql_is_told_once() {
+    let lab = lab_with_a_past();
+    for (sql, told) in [
+        ("select nosuch from runs", "no such column: nosuch"),
+        ("select * from nowhere", "no such table: nowhere"),
+        ("selct 1", "near \"selct\": syntax error"),
+    ] {
+        let outcome = lab.call(&["query", sql]);
+        assert_eq!(outcome.code, 1);
+        assert_eq!(outcome.stderr.matches(told).count(), 1, "{}", outcome.stderr);
+        assert_eq!(outcome.stderr.lines().count(), 1, "{}", outcome.stderr);
+    }
+}
+
+#[test]
 fn statements_that_write_or_reach_elsewhere_are_refused() {
     let lab = lab_with_a_past();
     let elsewhere = lab.folder.path().join("elsewhere.db");

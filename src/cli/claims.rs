@@ -9,9 +9,9 @@ use super::OutputFormat;
 use super::console::Console;
 use super::exit_code::Exit;
 use crate::compare::claims::{self, Judgement};
-use crate::files::write_whole;
+use crate::files::{Existing, OutputFile, begins_with};
 use crate::report::claims::{claims_text, junit};
-use crate::store::{Store, results_folder};
+use crate::store::{Store, results_folder, store_files};
 
 #[derive(Debug, Args)]
 pub(super) struct ClaimsArgs {
@@ -20,13 +20,21 @@ pub(super) struct ClaimsArgs {
     /// Also write the verdicts as a JUnit XML file
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
+    /// With --junit, replace the file also if it is no XML
+    #[arg(long, requires = "junit")]
+    force: bool,
     /// Output format
     #[arg(long, value_enum, default_value = "human")]
     format: OutputFormat,
 }
 
 pub(super) fn claims(args: &ClaimsArgs, console: Console) -> anyhow::Result<Exit> {
-    let mut store = Store::open_read_only(&results_folder())?;
+    let results = results_folder();
+    let existing = Existing::forced(args.force, Existing::ReplaceIf(|path| begins_with(path, "<?xml")));
+    let junit_file = args.junit.as_deref();
+    let junit_file =
+        junit_file.map(|path| OutputFile::new(path, &store_files(&results), existing)).transpose()?;
+    let mut store = Store::open_read_only(&results)?;
     let names = match &args.experiment {
         Some(name) => vec![store.experiment(name)?.name],
         None => store.claiming_experiments()?,
@@ -36,8 +44,8 @@ pub(super) fn claims(args: &ClaimsArgs, console: Console) -> anyhow::Result<Exit
         let judgements = claims::judge(&mut store, &name)?;
         judged.push((name, judgements));
     }
-    if let Some(path) = &args.junit {
-        write_whole(path, junit(&judged).as_bytes())?;
+    if let Some(file) = &junit_file {
+        file.write_bytes(junit(&judged).as_bytes())?;
     }
     match args.format {
         OutputFormat::Json => {

@@ -9,7 +9,7 @@ use super::console::Console;
 use super::dataset::SourceArgs;
 use super::{OutputFormat, usage};
 use crate::dataset::{CleanFile, Dropped, Removed, Trace, dropped, slice, write_requests};
-use crate::files::write_whole;
+use crate::files::{Existing, OutputFile};
 use crate::spec::{CleaningSpec, DatasetSpec};
 use crate::text::grouped;
 
@@ -20,6 +20,9 @@ pub(super) struct CleanArgs {
     /// The file to write: .csv, or .jsonl in the layout of Mooncake
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    /// Replace the file if it is there
+    #[arg(long)]
+    force: bool,
     /// Keep requests without request or response tokens, which are dropped by default
     #[arg(long)]
     keep_zero_tokens: bool,
@@ -43,7 +46,10 @@ pub(super) fn clean(args: &CleanArgs, console: Console) -> anyhow::Result<()> {
         }
     };
     let rules = rules(args)?;
-    let (path, trace) = args.source.read()?;
+    let path = args.source.find()?;
+    let existing = Existing::forced(args.force, Existing::Keep);
+    let output = OutputFile::new(&args.out, std::slice::from_ref(&path), existing)?;
+    let trace = args.source.read(&path)?;
     let numeric_table = || {
         usage(format!("{} is a numeric table, which has no tokens and no arrivals to clean", path.display()))
     };
@@ -54,7 +60,7 @@ pub(super) fn clean(args: &CleanArgs, console: Console) -> anyhow::Result<()> {
     let Trace::Requests(cleaned) = cleaned.into_owned() else { return Err(numeric_table()) };
     let mut text = Vec::new();
     write_requests(&cleaned, file, &mut text)?;
-    write_whole(&args.out, &text)?;
+    output.write_bytes(&text)?;
     match args.format {
         OutputFormat::Human => {
             let source = path.display().to_string();

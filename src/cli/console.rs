@@ -1,19 +1,40 @@
 //! The only place that prints: results on standard output, everything else on standard error.
 
-use std::io::{IsTerminal, Write};
-use std::time::Instant;
+use std::io::{ErrorKind, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::engine::local::{Progress, Spent};
+use crate::engine::local::{Awaited, Progress, Spent};
 use crate::plan::Run;
 use crate::spec::ExperimentError;
 use crate::store::{RunResult, Status};
-use crate::text::{counted, number};
+use crate::text::{causes, counted, duration, number};
 use crate::train::Epoch;
 
-/// Held while lines are written, so that an interrupt does not cut one.
-static LINES: std::sync::Mutex<()> = std::sync::Mutex::new(());
+/// Runs that are named when a stop waits for them.
+const NAMED: usize = 3;
+
+/// Held while something is written, so that an interrupt does not cut a line.
+static OUTPUT: Mutex<Output> = Mutex::new(Output::Open);
+
+/// Standard output, as far as it is known.
+enum Output {
+    /// Everything so far was written.
+    Open,
+    /// Its reader has closed the pipe, as `head` does, and needs nothing more.
+    Closed,
+    /// Something could not be written.
+    Failed(std::io::Error),
+}
+
+/// Results that could not be written to standard output.
+///
+/// The cause is in the text alone: what helps against a full disk of results does not help here.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write to standard output, so the results there are not complete: {0}")]
+pub struct OutputError(String);
 
 /// The terminal: whether it shows colours and progress bars.
 #[derive(Debug, Clone, Copy)]
@@ -35,41 +56,70 @@ impl Console {
         console::Term::stdout().size_checked().map_or(usize::MAX, |(_, columns)| usize::from(columns))
     }
 
-    /// A result, on standard output.
+    /// A result, on standard output. What cannot be written there is told by [`Self::end`].
     pub fn result(self, text: &str) {
-        // A reader that has closed the pipe, as `head` does, needs nothing more.
-        let _ = writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n'));
+        self.lines(format!("{}\n", text.strip_suffix('\n').unwrap_or(text)).as_bytes());
     }
 
-    /// Whole lines of results, written at once.
+    /// Whole lines of results, written at once; false when nothing more can be written, since the reader is gone or
+    /// something was lost.
+    pub fn lines(self, bytes: &[u8]) -> bool {
+        self.write(|| {
+            let mut out = std::io::stdout().lock();
+            out.write_all(bytes)?;
+            out.flush()
+        })
+    }
+
+    /// A view that replaces the previous one on a terminal, and is printed after it elsewhere; false as in
+    /// [`Self::lines`].
+    pub fn frame(self, text: &str) -> bool {
+        // Moving the cursor home and clearing to the end does not flicker, unlike clearing everything first.
+        let over = if std::io::stdout().is_terminal() { "\u{1b}[H\u{1b}[J" } else { "" };
+        self.lines(format!("{over}{text}\n").as_bytes())
+    }
+
+    /// Help, the version, or what is wrong with the arguments, as clap prints it.
+    pub fn usage(self, message: &clap::Error) {
+        if message.use_stderr() {
+            let _ = message.print();
+        } else {
+            self.write(|| message.print().and_then(|()| std::io::stdout().flush()));
+        }
+    }
+
+    /// Everything that goes to standard output goes through here.
+    fn write(self, write: impl FnOnce() -> std::io::Result<()>) -> bool {
+        let mut output = OUTPUT.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*output, Output::Open)
+            && let Err(error) = write()
+        {
+            *output =
+                if error.kind() == ErrorKind::BrokenPipe { Output::Closed } else { Output::Failed(error) };
+        }
+        matches!(*output, Output::Open)
+    }
+
+    /// Ends the output.
     ///
     /// # Errors
-    /// A standard output that is closed or full.
-    pub fn lines(self, bytes: &[u8]) -> std::io::Result<()> {
-        if bytes.is_empty() {
-            return Ok(());
+    /// Results that could not be written. A reader that has closed the pipe wanted no more of them.
+    pub fn end(self) -> Result<(), OutputError> {
+        let mut output = OUTPUT.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *output, Output::Open) {
+            Output::Failed(error) => Err(OutputError(error.to_string())),
+            Output::Open | Output::Closed => Ok(()),
         }
-        let _whole = LINES.lock();
-        let mut out = std::io::stdout().lock();
-        out.write_all(bytes)?;
-        out.flush()
     }
 
     /// Waits until the lines that are being written are complete, but not for a reader that has stopped reading.
     pub fn finish_lines(self) {
         for _ in 0..100 {
-            if LINES.try_lock().is_ok() {
+            if OUTPUT.try_lock().is_ok() {
                 return;
             }
-            std::thread::sleep(std::time::Duration::from_millis(10));
+            std::thread::sleep(Duration::from_millis(10));
         }
-    }
-
-    /// A view that replaces the previous one on a terminal, and is printed after it elsewhere.
-    pub fn frame(self, text: &str) {
-        // Moving the cursor home and clearing to the end does not flicker, unlike clearing everything first.
-        let over = if std::io::stdout().is_terminal() { "\u{1b}[H\u{1b}[J" } else { "" };
-        let _ = writeln!(std::io::stdout(), "{over}{text}");
     }
 
     /// A note, on standard error.
@@ -81,7 +131,7 @@ impl Console {
     pub fn error(self, error: &anyhow::Error) {
         match error.downcast_ref::<ExperimentError>() {
             Some(error) => self.note(&error.render(self.colour)),
-            None => self.note(&format!("{}: {error:#}", self.paint("error", "1;31"))),
+            None => self.note(&format!("{}: {}", self.paint("error", "1;31"), causes(error))),
         }
     }
 
@@ -200,7 +250,7 @@ impl Bars {
         let slots = (0..slots)
             .map(|_| {
                 let bar = all.add(ProgressBar::new_spinner().with_style(line.clone()));
-                bar.enable_steady_tick(std::time::Duration::from_millis(120));
+                bar.enable_steady_tick(Duration::from_millis(120));
                 bar.set_message("idle");
                 bar
             })
@@ -208,7 +258,7 @@ impl Bars {
         let style = ProgressStyle::with_template("{bar:32} {pos}/{len} runs, {elapsed} elapsed, {eta} left")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
         let overall = all.add(ProgressBar::new(total as u64).with_style(style));
-        overall.enable_steady_tick(std::time::Duration::from_millis(500));
+        overall.enable_steady_tick(Duration::from_millis(500));
         Self { all, overall, slots }
     }
 }
@@ -276,10 +326,26 @@ impl Progress for SweepProgress {
         }
     }
 
-    fn stopping(&mut self, running: usize) {
+    fn stopping(&mut self, awaited: &[Awaited<'_>]) {
+        if awaited.is_empty() {
+            self.line("stopping: nothing is running, and nothing will be started");
+            return;
+        }
+        let named: Vec<String> = awaited.iter().take(NAMED).map(|awaited| title(awaited.run)).collect();
+        let more = match awaited.len() - named.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        // The longest of them decides; one that nothing is known of may be that.
+        let left = awaited.iter().map(|awaited| awaited.left).collect::<Option<Vec<_>>>();
+        let left = left.and_then(|left| left.into_iter().max()).map_or(
+            "how long that takes is not known yet, since no run like them has ended".to_string(),
+            |left| format!("that may take up to {}", duration(left.as_secs_f64().ceil())),
+        );
         self.line(&format!(
-            "stopping: {} still running will be finished first; press Ctrl-C again to stop now",
-            counted(running, "run")
+            "stopping: {} still running will be finished first ({}{more}); {left}; press Ctrl-C again to stop now",
+            counted(awaited.len(), "run"),
+            named.join(", ")
         ));
     }
 }

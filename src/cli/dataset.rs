@@ -1,8 +1,6 @@
 //! `burstlab dataset`: lists, fetches, inspects, cleans and synthesises traces.
 
-use std::fs::Permissions;
 use std::io::{BufWriter, Write};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -13,10 +11,10 @@ use super::console::Console;
 use super::exit_code::Exit;
 use super::{OutputFormat, usage};
 use crate::dataset::{
-    Fetched, PrepareError, SYNTHETIC, Trace, TraceSource, catalog, dataset_folder, fetch, find_source,
-    inspect, read_trace_as, synthetic,
+    Fetched, PrepareError, SYNTHETIC, SliceError, Trace, TraceError, TraceSource, catalog, dataset_folder,
+    fetch, find_source, inspect, read_trace_as, synthetic,
 };
-use crate::files::write_whole;
+use crate::files::{Existing, OutputFile, begins_with};
 use crate::report::{inspection_page, inspection_text};
 use crate::spec::ColumnsSpec;
 use crate::text::{nearest, table};
@@ -49,6 +47,9 @@ enum DatasetCommand {
         /// Also write a page with plots to this file
         #[arg(long, value_name = "FILE")]
         html: Option<PathBuf>,
+        /// With --html, replace the file also if it is no page
+        #[arg(long, requires = "html")]
+        force: bool,
     },
     /// Write a cleaned copy of a trace of requests, and report what was dropped and moved
     Clean(CleanArgs),
@@ -60,6 +61,9 @@ enum DatasetCommand {
         /// The file to write
         #[arg(long)]
         out: PathBuf,
+        /// Replace the file if it is there
+        #[arg(long)]
+        force: bool,
         /// Random seed; the built-in trace uses the default
         #[arg(long, default_value_t = synthetic::DEFAULT_SEED)]
         seed: u64,
@@ -79,22 +83,30 @@ pub(super) struct SourceArgs {
 }
 
 impl SourceArgs {
-    /// Finds and reads the trace; also returns its path.
-    pub(super) fn read(&self) -> anyhow::Result<(PathBuf, Trace)> {
-        let path = match find_source(&self.source) {
-            Ok(TraceSource::File(path)) => path,
+    /// Finds the trace.
+    pub(super) fn find(&self) -> anyhow::Result<PathBuf> {
+        match find_source(&self.source) {
+            Ok(TraceSource::File(path)) => Ok(path),
             Ok(TraceSource::Synthetic) => {
-                return Err(usage(format!(
-                    "`{SYNTHETIC}` is not a file; write one with `burstlab dataset synth`"
-                )));
+                Err(usage(format!("`{SYNTHETIC}` is not a file; write one with `burstlab dataset synth`")))
             }
-            Err(missing) => return Err(usage(format!("{}; {}", missing.message, missing.help))),
-        };
-        let trace = read_trace_as(&path, self.columns()?.as_ref()).map_err(|error| match error {
-            PrepareError::Trace(error) => error.into(),
+            Err(missing) => Err(usage(format!("{}; {}", missing.message, missing.help))),
+        }
+    }
+
+    /// Reads the trace that was found.
+    pub(super) fn read(&self, path: &Path) -> anyhow::Result<Trace> {
+        read_trace_as(path, self.columns()?.as_ref()).map_err(|error| match error {
+            PrepareError::Trace(error) => {
+                TraceError { message: with_options(&error.message), ..error }.into()
+            }
+            PrepareError::Slice(SliceError { key, message, help }) => {
+                let role =
+                    key.strip_prefix(&["columns"]).map(|role| format!("--column {}: ", role.join(".")));
+                usage(format!("{}{message}; {help}", role.unwrap_or_default()))
+            }
             error => usage(format!("{error}; {}", error.help())),
-        })?;
-        Ok((path, trace))
+        })
     }
 
     fn columns(&self) -> anyhow::Result<Option<ColumnsSpec>> {
@@ -112,24 +124,57 @@ impl SourceArgs {
             };
             table.insert(role.to_string(), value);
         }
-        let columns: ColumnsSpec = table.try_into().map_err(|error| {
-            usage(format!("--column: {}", error.to_string().trim_end().replace('\n', " ")))
+        let columns: ColumnsSpec = table.try_into().map_err(|error: toml::de::Error| {
+            let missing = error.message().strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`'));
+            usage(match missing {
+                Some(role) => format!(
+                    "--column {role}=... is missing: timestamp, timestamp_unit, request_tokens and response_tokens come \
+                     together"
+                ),
+                None => format!("--column: {}", error.to_string().trim_end().replace('\n', " ")),
+            })
         })?;
         Ok(Some(columns))
     }
+}
+
+/// A message about a trace that names the option of this command where others name the table of the experiment file.
+fn with_options(message: &str) -> String {
+    const PLACE: &str = " in [dataset.columns]";
+    let mut text = String::new();
+    let mut rest = message;
+    while let Some((before, after)) = rest.split_once(PLACE) {
+        match before
+            .rsplit_once("set ")
+            .and_then(|(before, setting)| Some((before, setting.split_once(" = ")?)))
+        {
+            Some((before, (key, value))) => {
+                text.push_str(&format!("{before}add --column {key}={}", value.trim_matches('"')));
+            }
+            None => text.push_str(&format!("{before} with --column ROLE=NAME")),
+        }
+        rest = after;
+    }
+    text + rest
 }
 
 pub(super) fn dataset(args: &DatasetArgs, console: Console) -> anyhow::Result<Exit> {
     match &args.command {
         DatasetCommand::List => list(console)?,
         DatasetCommand::Fetch { name, url } => fetch_by_name(name, url.as_deref(), console)?,
-        DatasetCommand::Inspect { source, format, html } => {
-            let (path, trace) = source.read()?;
+        DatasetCommand::Inspect { source, format, html, force } => {
+            let path = source.find()?;
+            let existing =
+                Existing::forced(*force, Existing::ReplaceIf(|path| begins_with(path, "<!doctype html")));
+            let page =
+                html.as_deref().map(|page| OutputFile::new(page, std::slice::from_ref(&path), existing));
+            let page = page.transpose()?;
+            let trace = source.read(&path)?;
             let file = path.display().to_string();
             let inspection = inspect(&trace);
-            if let Some(page) = html {
-                write_whole(page, inspection_page(&file, &inspection)?.as_bytes())?;
-                console.note(&format!("wrote {}", page.display()));
+            if let Some(page) = &page {
+                page.write_bytes(inspection_page(&file, &inspection)?.as_bytes())?;
+                console.note(&format!("wrote {}", page.path().display()));
             }
             match format {
                 OutputFormat::Human => console.result(&inspection_text(&file, &inspection, console.width())),
@@ -137,8 +182,9 @@ pub(super) fn dataset(args: &DatasetArgs, console: Console) -> anyhow::Result<Ex
             }
         }
         DatasetCommand::Clean(args) => clean(args, console)?,
-        DatasetCommand::Synth { rows, out, seed } => {
-            synthesise(*rows, *seed, out)?;
+        DatasetCommand::Synth { rows, out, force, seed } => {
+            let output = OutputFile::new(out, &[], Existing::forced(*force, Existing::Keep))?;
+            synthesise(*rows, *seed, &output)?;
             console.note(&format!("wrote {rows} synthetic requests to {}", out.display()));
         }
     }
@@ -210,20 +256,34 @@ fn fetch_by_name(name: &str, url: Option<&str>, console: Console) -> anyhow::Res
     Ok(())
 }
 
-/// Writes under a temporary name first, so that a file with the final name is complete.
-fn synthesise(rows: u64, seed: u64, out: &Path) -> anyhow::Result<()> {
-    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let failed = || format!("cannot write {}", out.display());
-    // Temporary files are private to their owner, but this one becomes an ordinary file.
-    let draft = tempfile::Builder::new()
-        .permissions(Permissions::from_mode(0o666))
-        .tempfile_in(folder)
-        .with_context(failed)?;
-    let mut writer = BufWriter::new(draft);
-    synthetic::write_csv(usize::try_from(rows).with_context(failed)?, seed, &mut writer)
-        .with_context(failed)?;
-    writer.flush().with_context(failed)?;
-    let draft = writer.into_inner().map_err(std::io::IntoInnerError::into_error).with_context(failed)?;
-    draft.persist(out).map_err(|error| error.error).with_context(failed)?;
-    Ok(())
+fn synthesise(rows: u64, seed: u64, output: &OutputFile) -> anyhow::Result<()> {
+    let rows = usize::try_from(rows).context("too many rows")?;
+    output.write(|file| {
+        let mut writer = BufWriter::new(file);
+        synthetic::write_csv(rows, seed, &mut writer)?;
+        Ok(writer.flush()?)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_names_its_option_and_not_the_key_of_an_experiment_file() {
+        for (told, expected) in [
+            (
+                "`1` is large; set timestamp_unit = \"ms\" in [dataset.columns]",
+                "`1` is large; add --column timestamp_unit=ms",
+            ),
+            (
+                "set decimal_comma = true in [dataset.columns], or not",
+                "add --column decimal_comma=true, or not",
+            ),
+            ("name the columns in [dataset.columns]", "name the columns with --column ROLE=NAME"),
+            ("`x` is not a number", "`x` is not a number"),
+        ] {
+            assert_eq!(with_options(told), expected);
+        }
+    }
 }

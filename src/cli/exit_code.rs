@@ -8,7 +8,8 @@ use std::process::ExitCode;
 pub enum Exit {
     /// Success.
     Ok = 0,
-    /// Any other error: a damaged store, a full disk.
+    /// Any other error: a damaged store, a full disk, a standard output that could not be written (other than by a reader that
+    /// has closed the pipe).
     Other = 1,
     /// Wrong usage or an invalid experiment; nothing was run.
     Usage = 2,
@@ -17,7 +18,8 @@ pub enum Exit {
     /// A claim was refuted that was not expected to be. A failed run (3) or an interrupt (5) takes precedence, since a claim
     /// is only judged once all its runs are done.
     Refuted = 4,
-    /// Stopped by the user or by a budget that is used up; finished runs are recorded.
+    /// Stopped by Ctrl-C, by SIGTERM or SIGHUP, or by a budget that is used up; finished runs are recorded, and what ran is
+    /// `interrupted`.
     Interrupted = 5,
 }
 

@@ -9,10 +9,10 @@ use serde_json::Value;
 use super::console::Console;
 use super::exit_code::Exit;
 use super::usage;
-use crate::dataset::{ColumnValues, NamedColumn, TableFile, write_table};
-use crate::files::write_whole;
+use crate::dataset::{ColumnValues, NamedColumn, ParquetFile, TableFile, write_table};
+use crate::files::{Existing, OutputFile, begins_with};
 use crate::spec::lookup;
-use crate::store::{MetricRow, RunFilter, RunRow, Store, results_folder};
+use crate::store::{MetricRow, RunFilter, RunRow, Store, results_folder, store_files};
 use crate::text::counted;
 
 #[derive(Debug, Args)]
@@ -22,11 +22,18 @@ pub(super) struct ExportArgs {
     /// A .csv or .parquet file; by default CSV on standard output
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    /// Replace the file also if it is no older export
+    #[arg(long, requires = "output")]
+    force: bool,
 }
 
 pub(super) fn export(args: &ExportArgs, console: Console) -> anyhow::Result<Exit> {
     let format = args.output.as_deref().map_or(Ok(TableFile::Csv), format_of)?;
-    let mut store = Store::open_read_only(&results_folder())?;
+    let results = results_folder();
+    let existing = Existing::forced(args.force, Existing::ReplaceIf(is_export));
+    let output = args.output.as_deref();
+    let output = output.map(|path| OutputFile::new(path, &store_files(&results), existing)).transpose()?;
+    let mut store = Store::open_read_only(&results)?;
     let names = match &args.experiment {
         Some(name) => vec![store.experiment(name)?.name],
         None => store.experiment_names()?,
@@ -39,19 +46,30 @@ pub(super) fn export(args: &ExportArgs, console: Console) -> anyhow::Result<Exit
     }
     let columns = columns(&runs, &metrics);
     let bytes = write_table(&columns, format)?;
-    match &args.output {
-        Some(path) => {
-            write_whole(path, &bytes)?;
+    match &output {
+        Some(output) => {
+            output.write_bytes(&bytes)?;
             console.note(&format!(
                 "wrote {} in {} to {}",
                 counted(runs.len(), "run"),
                 counted(columns.len(), "column"),
-                path.display()
+                output.path().display()
             ));
         }
         None => console.result(&String::from_utf8_lossy(&bytes)),
     }
     Ok(Exit::Ok)
+}
+
+/// Whether a file is an older export: nothing else has a first column of this name.
+fn is_export(path: &Path) -> bool {
+    if begins_with(path, "run_id,experiment,") {
+        return true;
+    }
+    let Ok(bytes) = std::fs::read(path) else { return false };
+    let name = path.display().to_string();
+    ParquetFile::new(&name, &bytes)
+        .is_ok_and(|table| table.has_column("run_id") && table.has_column("experiment"))
 }
 
 fn format_of(path: &Path) -> anyhow::Result<TableFile> {

@@ -31,8 +31,11 @@ pub(super) fn merge(args: &MergeArgs, console: Console) -> anyhow::Result<Exit> 
     let mut exit = Exit::Ok;
     let mut documents = Vec::new();
     for other in &others {
-        let same = |path: &Path| path.canonicalize().ok();
-        ensure!(same(other) != same(store.path()), "{} cannot be merged into itself", other.display());
+        ensure!(
+            !files::is_same_file(other, store.path()),
+            "{} cannot be merged into itself",
+            other.display()
+        );
         let outcome = merge_one(&mut store, other, &results)
             .with_context(|| format!("cannot merge {} into {}", other.display(), results.display()))?;
         if !outcome.merged.conflicts.is_empty() {

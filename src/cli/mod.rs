@@ -30,6 +30,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::engine::local::serve;
+use crate::files::OutputRefusal;
 use crate::spec::ExperimentError;
 use crate::store::Refusal;
 use crate::system::device::Placement;
@@ -40,7 +41,7 @@ use exit_code::Exit;
 /// Batch experiments that forecast LLM-serving workload.
 ///
 /// Exit codes: 0 success, 2 wrong usage or invalid experiment, 3 a run failed, 4 a claim was refuted,
-/// 5 interrupted or a budget used up, 1 any other error.
+/// 5 stopped by Ctrl-C, SIGTERM or SIGHUP, or a budget used up, 1 any other error, also an output that could not be written.
 ///
 /// Results are written to results/ (change it with BURSTLAB_RESULTS).
 ///
@@ -127,22 +128,38 @@ pub fn call(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Exit {
         Ok(cli) => cli,
         Err(message) => {
             // Help and version arrive here too; they are not errors and go to standard output.
-            let _ = message.print();
-            return if message.use_stderr() { Exit::Usage } else { Exit::Ok };
+            console.usage(&message);
+            return end(if message.use_stderr() { Exit::Usage } else { Exit::Ok }, console);
         }
     };
-    match dispatch(cli.command, console) {
+    let exit = match dispatch(cli.command, console) {
         Ok(exit) => exit,
         Err(error) => {
             console.error(&error);
             if let Some(remedy) = remedy(&error) {
                 console.note(&format!("help: {remedy}"));
             }
-            if error.is::<ExperimentError>() || error.is::<UsageError>() || error.is::<Refusal>() {
+            if error.is::<ExperimentError>()
+                || error.is::<UsageError>()
+                || error.is::<Refusal>()
+                || error.is::<OutputRefusal>()
+            {
                 Exit::Usage
             } else {
                 Exit::Other
             }
+        }
+    };
+    end(exit, console)
+}
+
+/// Whoever reads a result must know that it is whole: where something could not be written, the program has failed.
+fn end(exit: Exit, console: Console) -> Exit {
+    match console.end() {
+        Ok(()) => exit,
+        Err(error) => {
+            console.error(&error.into());
+            Exit::Other
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::engine::Sweep;
 use crate::spec::{Bytes, Experiment, SlurmSpec};
 use crate::system::device::{DeviceRequest, Machine, Placement};
 use crate::system::memory;
-use crate::text::counted;
+use crate::text::{causes, counted};
 
 /// The experiments of a command line.
 pub(super) struct Plans {
@@ -40,8 +40,10 @@ pub(super) fn plan_all(args: &RunArgs, console: Console) -> anyhow::Result<Plans
         plans.planned.push(PlannedExperiment::new(experiment, args, &mut plans.loader)?);
     }
     if let Some(error) = plans.loader.unkept() {
-        console
-            .note(&format!("prepared data cannot be cached, so every worker prepares them again: {error:#}"));
+        console.note(&format!(
+            "prepared data cannot be cached, so every worker prepares them again: {}",
+            causes(&error)
+        ));
     }
     if plans.planned.iter().all(|planned| planned.sweep.is_complete()) {
         // Nothing more is planned: what was read would only take memory from the runs.

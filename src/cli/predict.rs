@@ -9,10 +9,10 @@ use super::exit_code::Exit;
 use super::predict_watch::predict_watch;
 use super::{require_file, usage};
 use crate::dataset::read_trace_as;
-use crate::files::write_whole;
+use crate::files::{Existing, OutputFile};
 use crate::model::intervals::interval;
 use crate::predict::{ForecastDocument, Predictor, to_burstgpt, to_mooncake};
-use crate::store::results_folder;
+use crate::store::{results_folder, store_files};
 use crate::text::{number, table};
 
 /// Position of the interval in the table, among [`crate::model::intervals::LEVELS`].
@@ -56,6 +56,9 @@ pub(super) struct PredictArgs {
     /// With --generate, the file to write
     #[arg(long, value_name = "FILE", requires = "generate")]
     out: Option<PathBuf>,
+    /// With --generate, replace the file if it is there
+    #[arg(long, requires = "generate")]
+    force: bool,
     /// With --generate, the layout of the trace
     #[arg(long = "as", value_enum, default_value = "burstgpt", requires = "generate")]
     layout: TraceLayout,
@@ -114,20 +117,25 @@ pub(super) fn predict(args: &PredictArgs, console: Console) -> anyhow::Result<Ex
         }
         return predict_watch(args, args.load()?.best(), console);
     }
+    let out = args.out.as_deref().map(|path| {
+        let inputs = [store_files(&results_folder()), vec![args.trace.clone()]].concat();
+        OutputFile::new(path, &inputs, Existing::forced(args.force, Existing::Keep))
+    });
+    let out = out.transpose()?;
     let predictor = args.load()?;
     let model = predictor.best();
     let trace = read_trace_as(&args.trace, model.saved().spec.dataset.columns.as_ref())?;
-    if let (Some(count), Some(out)) = (args.generate, &args.out) {
+    if let (Some(count), Some(out)) = (args.generate, &out) {
         let requests = model.generate(&trace, count as usize, args.seed)?;
         let text = match args.layout {
             TraceLayout::Burstgpt => to_burstgpt(&requests),
             TraceLayout::Mooncake => to_mooncake(&requests),
         };
-        write_whole(out, text.as_bytes())?;
+        out.write_bytes(text.as_bytes())?;
         let last_s = requests.last().map_or(0.0, |request| request.arrival_s);
         console.note(&format!(
             "wrote {count} requests over {last_s:.3} s to {}, sampled from the {} of run {} with seed {}",
-            out.display(),
+            out.path().display(),
             model.saved().spec.model.kind(),
             model.saved().run_id,
             args.seed

@@ -1,14 +1,12 @@
 //! `burstlab predict --watch`: a forecast after each new step of a growing trace.
 
-use std::io::ErrorKind;
-
 use super::console::Console;
 use super::exit_code::Exit;
 use super::predict::PredictArgs;
 use crate::dataset::{PrepareError, RowReader, TraceError};
 use crate::predict::{ForecastDocument, LineEvent, LineReader, SavedModel, Watch};
 use crate::system::interrupt;
-use crate::text::counted;
+use crate::text::{causes, counted};
 
 /// Forecasts are written once they fill this many bytes, or when there is nothing left to read.
 const BLOCK: usize = 1 << 16;
@@ -18,7 +16,7 @@ pub(super) fn predict_watch(
     model: &SavedModel,
     console: Console,
 ) -> anyhow::Result<Exit> {
-    interrupt::end_at_once(move || console.finish_lines(), Exit::Interrupted as u8)?;
+    interrupt::listen(move || console.finish_lines(), Exit::Interrupted as u8)?;
     let mut lines =
         if args.reads_input() { LineReader::of_input() } else { LineReader::of_growing(&args.trace)? };
     let mut follower = Follower {
@@ -46,10 +44,8 @@ pub(super) fn predict_watch(
             follower.caught_up(console)?;
         }
         if matches!(event, LineEvent::CaughtUp | LineEvent::End) || follower.unwritten.len() >= BLOCK {
-            match console.lines(&follower.unwritten) {
-                // A reader that has closed the pipe, as `head` does, needs nothing more.
-                Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(Exit::Ok),
-                written => written?,
+            if !console.lines(&follower.unwritten) {
+                return Ok(Exit::Ok);
             }
             follower.unwritten.clear();
         }
@@ -58,11 +54,11 @@ pub(super) fn predict_watch(
                 let number = lines.number();
                 match follower.line(lines.text(line), number) {
                     Err(error) if args.skip_bad_rows && is_bad_row(&error) => {
-                        console.note(&format!("skipped: {error:#}"));
+                        console.note(&format!("skipped: {}", causes(&error)));
                     }
                     done => done.inspect_err(|_| {
                         // Forecasts before the bad row are written too; the bad row is reported even if that fails.
-                        let _ = console.lines(&follower.unwritten);
+                        console.lines(&follower.unwritten);
                     })?,
                 }
             }

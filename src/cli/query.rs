@@ -1,7 +1,8 @@
 //! `burstlab query`: queries the store with read-only SQL.
 
 use clap::Args;
-use serde_json::{Map, Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
 
 use super::TableFormat;
 use super::console::Console;
@@ -37,15 +38,9 @@ pub(super) fn query(args: &QueryArgs, console: Console) -> anyhow::Result<Exit> 
         }
         TableFormat::Json => {
             let names = distinct_names(&result.columns);
-            let rows: Vec<Value> = result
-                .rows
-                .iter()
-                .map(|row| {
-                    let fields = names.iter().cloned().zip(row.iter().map(to_json));
-                    Value::Object(fields.collect::<Map<String, Value>>())
-                })
-                .collect();
-            console.result(&Value::Array(rows).to_string());
+            let rows: Vec<JsonRow<'_>> =
+                result.rows.iter().map(|cells| JsonRow { names: &names, cells }).collect();
+            console.result(&serde_json::to_string(&rows)?);
         }
         TableFormat::Csv => {
             let rows = result.rows.iter().map(|row| row.iter().map(exact).collect::<Vec<String>>());
@@ -53,6 +48,18 @@ pub(super) fn query(args: &QueryArgs, console: Console) -> anyhow::Result<Exit> 
         }
     }
     Ok(Exit::Ok)
+}
+
+/// A row as a JSON object whose fields stand in the order of the columns; a map of serde's would sort them.
+struct JsonRow<'a> {
+    names: &'a [String],
+    cells: &'a [Cell],
+}
+
+impl Serialize for JsonRow<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.names.iter().zip(self.cells.iter().map(to_json)))
+    }
 }
 
 /// Distinct names for the fields of a JSON object: the second `run_id` of a join becomes `run_id_2`.

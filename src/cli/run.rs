@@ -85,6 +85,7 @@ impl RunArgs {
 
 pub(super) fn run(args: &RunArgs, console: Console) -> anyhow::Result<Exit> {
     let started = Instant::now();
+    interrupt::listen(move || console.finish_lines(), Exit::Interrupted as u8)?;
     let mut plans = plan_all(args, console)?;
     if args.engine == Engine::Slurm {
         for planned in &plans.planned {
@@ -98,7 +99,8 @@ pub(super) fn run(args: &RunArgs, console: Console) -> anyhow::Result<Exit> {
         }
         return Ok(Exit::Ok);
     }
-    interrupt::listen()?;
+    // Until here there was nothing to lose.
+    let _held = interrupt::hold();
     for experiment in &plans.skipped {
         record_skipped(experiment, args, console)?;
     }

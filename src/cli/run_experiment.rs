@@ -6,11 +6,11 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use serde_json::json;
 
-use super::OutputFormat;
 use super::console::Console;
 use super::planned_experiment::PlannedExperiment;
 use super::run::RunArgs;
 use super::run_output::{note_failures, note_outcome, opening, print_outcome, print_partial_outcome};
+use super::{OutputFormat, usage};
 use crate::compare::Comparison;
 use crate::compare::claims::{self, Judgement};
 use crate::dataset::Loader;
@@ -19,7 +19,8 @@ use crate::files;
 use crate::report::claims::claims_text;
 use crate::report::{self, PlotSet};
 use crate::spec::{Experiment, SearchSpec, Strategy};
-use crate::store::{PlanRecord, Store, results_folder};
+use crate::store::{PlanRecord, Store, experiment_folder, results_folder};
+use crate::system::interrupt;
 use crate::text::counted;
 
 /// The outcome of one experiment.
@@ -39,7 +40,9 @@ pub(super) fn run_experiment(
 ) -> anyhow::Result<ExperimentOutcome> {
     let results = results_folder();
     let name = planned.sweep.experiment.spec.name.clone();
+    interrupt::set_grace(planned.sweep.experiment.spec.scheduler.grace.0);
     let mut store = Store::open(&results)?;
+    refuse_shared_folder(&mut store, &results, &name)?;
     recover(&mut store, &results, &name, console)?;
     note_other_file(&mut store, &planned.sweep.experiment, console);
     let _search_lock = lock_search(&planned.sweep.experiment.spec.search, &results, &name)?;
@@ -75,6 +78,15 @@ pub(super) fn run_experiment(
     let summary = dispatcher.run()?;
     let wall_s = progress.finish();
     note_outcome(&name, &summary, wall_s, console);
+    if let Some(signal) = summary.stopped_by {
+        // Who stops the program does not wait for a report.
+        store.close()?;
+        console.note(&format!(
+            "{name}: {signal} stopped it, and the report is as it was; the same command continues, and `burstlab report {name}` \
+             reports what is done"
+        ));
+        return Ok(ExperimentOutcome { summary, refuted: false });
+    }
     if args.is_partial() {
         print_partial_outcome(&name, args, &summary, wall_s, requested.len(), console);
         if summary.failed > 0 {
@@ -124,10 +136,27 @@ pub(super) fn record_skipped(
     Ok(())
 }
 
+/// Refuses a name that differs from that of another experiment only in its case, where the file system takes the two for
+/// one: each would replace the other's report.
+fn refuse_shared_folder(store: &mut Store, results: &Path, name: &str) -> anyhow::Result<()> {
+    let folder = experiment_folder(results, name);
+    for other in store.experiment_names()? {
+        let is_other = other != name && other.eq_ignore_ascii_case(name);
+        if is_other && files::is_same_file(&experiment_folder(results, &other), &folder) {
+            return Err(usage(format!(
+                "the reports of `{name}` and of the experiment `{other}` would have one folder on this file system, {}; \
+                 rename this one",
+                folder.display()
+            )));
+        }
+    }
+    Ok(())
+}
+
 /// Marks runs whose supervisor died as interrupted, and removes unfinished files.
 fn recover(store: &mut Store, results: &Path, name: &str, console: Console) -> anyhow::Result<()> {
     let recovered = store.recover()?;
-    for folder in [results.join("runs"), results.join(name)] {
+    for folder in [results.join("runs"), experiment_folder(results, name)] {
         files::clear_drafts(&folder);
     }
     if recovered > 0 {

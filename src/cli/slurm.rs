@@ -14,7 +14,7 @@ use crate::dataset::dataset_folder;
 use crate::engine::slurm::{self, Scripts};
 use crate::plan::Partition;
 use crate::spec::Experiment;
-use crate::store::{Status, Store, has_files, results_folder};
+use crate::store::{Status, Store, experiment_folder, has_files, results_folder};
 
 /// Submits one planned experiment to Slurm, or prints the scripts that would be submitted.
 pub(super) fn submit(planned: &PlannedExperiment, args: &RunArgs, console: Console) -> anyhow::Result<()> {
@@ -79,7 +79,7 @@ pub(super) fn submit(planned: &PlannedExperiment, args: &RunArgs, console: Conso
     console.result(&format!(
         "{name}: {array}; then job {} merges the stores, runs what is left and writes {}\nlogs: {}",
         jobs.last,
-        results.join(name).join("report.html").display(),
+        experiment_folder(&results, name).join("report.html").display(),
         folder.join("logs").display()
     ));
     Ok(())

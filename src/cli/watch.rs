@@ -35,7 +35,9 @@ pub(super) fn watch(args: &WatchArgs, console: Console) -> anyhow::Result<Exit> 
         let frame = Frame::read(&mut Store::open_read_only(&results_folder())?, &args.experiment)?;
         let text = frame.to_text(SystemTime::now());
         if text != shown {
-            console.frame(&text);
+            if !console.frame(&text) {
+                return Ok(Exit::Ok);
+            }
             shown = text;
         }
         // A supervisor that has just begun may not hold its lock yet, so one look is not enough.

@@ -80,17 +80,18 @@ impl Expect {
         }
         let fault = match (self, number) {
             (Expect::DateTime | Expect::Name | Expect::Stamp(TimestampUnit::DateTime), _) => {
-                "is not a date and time such as 2023-11-16 18:15:46.6805900"
+                let hint = number.and_then(since_1970_hint).unwrap_or_default();
+                &format!("is not a date and time such as 2023-11-16 18:15:46.6805900{hint}")
             }
             (_, None) => "is not a number",
             (_, Some(value)) if !value.is_finite() => "is not a finite number",
             (Expect::Stamp(_), Some(value)) if value < 0.0 => {
                 "is negative; timestamps count from a midnight on"
             }
-            (Expect::Stamp(TimestampUnit::Seconds), _) => {
-                "is too large for a number of seconds; divide milliseconds by 1000"
+            (Expect::Stamp(unit), Some(value)) => {
+                let hint = finer_unit_hint(value).unwrap_or_default();
+                &format!("is too large for a number of {}{hint}", unit.as_str())
             }
-            (Expect::Stamp(_), _) => "is too large for a time since a midnight in this unit",
             (_, Some(value)) if value < 0.0 => "is negative; a number of tokens is expected here",
             (_, Some(value)) if value.fract() != 0.0 => {
                 "is not a whole number; a number of tokens is expected here"
@@ -99,6 +100,24 @@ impl Expect {
         };
         format!("`{}` {fault}", shortened(text))
     }
+}
+
+/// What to do about a number that stands where a date must: one that counts from 1970 has passed a hundred million.
+fn since_1970_hint(value: f64) -> Option<String> {
+    if value < 1e8 { None } else { finer_unit_hint(value) }
+}
+
+/// What to do about a time that is too large for its unit: it may be one of a finer unit.
+fn finer_unit_hint(value: f64) -> Option<String> {
+    let units = [
+        TimestampUnit::Seconds,
+        TimestampUnit::Milliseconds,
+        TimestampUnit::Microseconds,
+        TimestampUnit::Nanoseconds,
+    ];
+    let unit = units.into_iter().find(|unit| Expect::Stamp(*unit).holds(value))?;
+    let (name, key) = (unit.as_str(), unit.key());
+    Some(format!("; if it counts {name}, set timestamp_unit = \"{key}\" in [dataset.columns]"))
 }
 
 /// A text that fits on a line of an error message.

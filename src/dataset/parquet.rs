@@ -141,6 +141,11 @@ impl<'a> ParquetFile<'a> {
         }
     }
 
+    /// Whether there is a column of this name.
+    pub fn has_column(&self, name: &str) -> bool {
+        self.schema.index_of(name).is_some()
+    }
+
     /// The values of a column by its name, as they are stored; what is missing is null.
     ///
     /// # Errors
@@ -168,7 +173,7 @@ impl<'a> ParquetFile<'a> {
         if !kind.suits(expect) {
             let wanted = match (expect, kind) {
                 (Expect::Stamp(_), Kind::Clock(_)) => {
-                    "numbers are expected, or set timestamp_unit = \"datetime\""
+                    "numbers are expected, or set timestamp_unit = \"datetime\" in [dataset.columns]"
                 }
                 (Expect::Name, _) => "text is expected",
                 (Expect::DateTime, _) => "dates are expected",

@@ -5,11 +5,13 @@ use std::path::Path;
 use super::PlotSet;
 use super::forecast_figures::draw_forecasts;
 use super::hyperparameters;
-use super::plot::{Bar, Curve, Plot, file_stem, leaderboard_bars, learning_curves};
+use super::plot::{Bar, Curve, Plot, leaderboard_bars, learning_curves};
 use super::traffic_figures::{draw_gaps, draw_load};
 use super::uncertainty::{draw_uncertainty, shown_models};
 use crate::compare::{Board, BoardRow, Comparison, distinct};
+use crate::files::{TakenNames, file_stem};
 use crate::store::RunRow;
+use crate::text::causes;
 
 /// Targets whose forecasts are drawn; more would be too many plots to look at.
 pub const MOST_TARGETS: usize = 3;
@@ -40,7 +42,7 @@ impl BoardFigures {
                 plot.name = name;
                 self.plots.push(Captioned { plot, caption });
             }
-            Err(error) => self.missing.push(format!("The {what} could not be drawn: {error:#}.")),
+            Err(error) => self.missing.push(format!("The {what} could not be drawn: {}.", causes(&error))),
         }
     }
 }
@@ -55,20 +57,13 @@ pub fn draw(comparison: &Comparison, results: &Path, plots: PlotSet) -> Vec<Boar
 
 /// Gives every plot a file name of its own: with several boards, the setting comes first, and repeated names are numbered.
 fn name_apart(comparison: &Comparison, all: &mut [BoardFigures]) {
-    let mut taken: Vec<String> = Vec::new();
+    let mut taken = TakenNames::default();
     for (board, figures) in comparison.boards.iter().zip(all) {
         for Captioned { plot, .. } in &mut figures.plots {
             if comparison.boards.len() > 1 {
                 plot.name = file_stem(&[&board.title, &plot.name]);
             }
-            let mut name = plot.name.clone();
-            let mut count = 1;
-            while taken.contains(&name) {
-                count += 1;
-                name = format!("{}-{count}", plot.name);
-            }
-            taken.push(name.clone());
-            plot.name = name;
+            plot.name = taken.take(&plot.name);
         }
     }
 }

@@ -7,11 +7,11 @@ use anyhow::Context;
 
 use super::figures::{BoardFigures, MOST_TARGETS, shown_rows, shown_run, which_run};
 use super::plot::{
-    Band, ForecastTrack, Residuals, actual_and_forecast, actual_and_forecast_by_request, file_stem,
-    residual_histogram,
+    Band, ForecastTrack, Residuals, actual_and_forecast, actual_and_forecast_by_request, residual_histogram,
 };
 use super::tables;
 use crate::compare::{Board, BoardRow, Comparison, Target, predictions_of_run};
+use crate::files::file_stem;
 use crate::store::{RunRow, SavedRun};
 use crate::text::{counted, grouped};
 

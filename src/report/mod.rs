@@ -16,6 +16,7 @@ mod markdown;
 mod notes;
 mod page;
 pub mod plot;
+mod plot_files;
 mod reproduction;
 mod resources;
 mod tables;
@@ -28,10 +29,9 @@ mod uncertainty;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use rayon::prelude::*;
 
 use crate::compare::Comparison;
-use plot::Plot;
+use crate::store::experiment_folder;
 
 pub use headline::headline;
 pub use inspection_page::inspection_page;
@@ -72,28 +72,17 @@ impl ReportFiles {
 /// Writes the report of an experiment below `results/<experiment>/`.
 ///
 /// # Errors
-/// A folder or a file that cannot be written, or a plot that cannot be painted.
+/// A folder or a text that cannot be written. A plot that cannot be written is left out, and the report says so.
 pub fn write(comparison: &Comparison, results: &Path, plots: PlotSet) -> anyhow::Result<ReportFiles> {
-    let folder = results.join(&comparison.experiment.name);
+    let folder = experiment_folder(results, &comparison.experiment.name);
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot create the folder {}", folder.display()))?;
-    let figures = figures::draw(comparison, results, plots);
-    let plots: Vec<&Plot> =
-        figures.iter().flat_map(|board| &board.plots).map(|figure| &figure.plot).collect();
-    // Painting the pixels takes longer than the rest of the report.
-    let pixels = plots.par_iter().map(|plot| plot.png()).collect::<anyhow::Result<Vec<_>>>()?;
-    let drawn: Vec<(String, &[u8])> = plots
-        .iter()
-        .zip(&pixels)
-        .flat_map(|(plot, png)| {
-            [(format!("{}.svg", plot.name), plot.svg.as_bytes()), (format!("{}.png", plot.name), png)]
-        })
-        .collect();
+    let mut figures = figures::draw(comparison, results, plots);
     let written = ReportFiles {
         html: folder.join("report.html"),
         markdown: folder.join("report.md"),
         text: folder.join("report.txt"),
-        plots: crate::files::replace_folder(&folder.join("plots"), &drawn)?,
+        plots: plot_files::write_plots(&mut figures, &folder.join("plots")),
     };
     crate::files::write_whole(&written.markdown, markdown::render(comparison, &figures).as_bytes())?;
     crate::files::write_whole(&written.text, text_report::render(comparison, results).as_bytes())?;

@@ -6,10 +6,24 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use crate::dataset::{ArrivalPattern, Channel, LeakVerdict, Removed, Scaler};
+use crate::files::folder_name;
 use crate::model::intervals::{self, SavedOffsets};
 use crate::model::{BuildContext, Forecaster, Member, Parameters, build};
 use crate::spec::{ModelSpec, RunSpec, TaskSpec};
 use crate::train::{ComputeDevice, Shape};
+
+/// Folder of an experiment's report.
+pub fn experiment_folder(results: &Path, experiment: &str) -> PathBuf {
+    let reserved = ["runs", "slurm", "burstlab.db", "burstlab.db-wal", "burstlab.db-shm"];
+    results.join(&*folder_name(experiment, &reserved))
+}
+
+/// What a store consists of, and what its commands read: no output may take its place.
+pub fn store_files(results: &Path) -> Vec<PathBuf> {
+    ["burstlab.db", "burstlab.db-wal", "burstlab.db-shm", "runs", ".supervisors"]
+        .map(|name| results.join(name))
+        .to_vec()
+}
 
 /// Folder of a run's files.
 pub fn run_folder(results: &Path, run_id: &str) -> PathBuf {

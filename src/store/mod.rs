@@ -34,7 +34,9 @@ use crate::files;
 
 use owner::OwnLock;
 
-pub use artefacts::{SavedMember, SavedRun, has_files, run_folder, saved_file};
+pub use artefacts::{
+    SavedMember, SavedRun, experiment_folder, has_files, run_folder, saved_file, store_files,
+};
 pub use attempt::{Attempt, Claim, ClaimRequest, Status};
 pub use claims::VerdictRecord;
 

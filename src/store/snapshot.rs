@@ -8,6 +8,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use sqlx::{ConnectOptions, Connection};
 
 use super::{Store, fault, has_log, log_of, migrations};
+use crate::text::causes;
 
 impl Store {
     /// Copies the store at `path` to `burstlab.db` in `folder`, brought up to this program's tables.
@@ -30,7 +31,7 @@ impl Store {
             connection.close().await.with_context(failed)
         });
         // What is wrong with the other store is no reason to give advice about this one.
-        copied.map_err(|error: anyhow::Error| anyhow!("{error:#}"))?;
+        copied.map_err(|error: anyhow::Error| anyhow!(causes(&error)))?;
         let brought_up = Store::open(folder).and_then(Store::close);
         brought_up.with_context(|| format!("cannot take over the store {}", path.display()))
     }

@@ -9,8 +9,13 @@ pub fn csv_field(field: &str) -> String {
     }
 }
 
-/// One line, without its line end.
+/// One line, without its line end. A single empty field is quoted: an empty line would be passed over by who reads it.
 pub fn csv_line(fields: &[String]) -> String {
+    if let [field] = fields
+        && field.is_empty()
+    {
+        return "\"\"".to_string();
+    }
     fields.iter().map(|field| csv_field(field)).collect::<Vec<_>>().join(",")
 }
 
@@ -23,6 +28,12 @@ pub fn csv(header: &[String], rows: impl Iterator<Item = Vec<String>>) -> String
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_row_of_one_empty_field_is_a_line() {
+        let header = ["a".to_string()];
+        assert_eq!(csv(&header, [vec![String::new()], vec![String::new()]].into_iter()), "a\n\"\"\n\"\"");
+    }
 
     #[test]
     fn fields_with_separators_and_quotes_are_quoted() {

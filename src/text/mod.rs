@@ -1,11 +1,14 @@
-//! Text for people and machines: numbers, tables, CSV, hashes, and the nearest of several words.
+//! Text for people and machines: numbers, tables, CSV, hashes, errors with their causes, and the nearest of several
+//! words.
 
+mod causes;
 mod csv;
 mod format;
 mod hash;
 mod nearest;
 mod table;
 
+pub use causes::causes;
 pub use csv::{csv, csv_field, csv_line};
 pub use format::{counted, duration, grouped, number, percent, quantity, unit_beside, with_decimals};
 pub use hash::{hex, short_hash};

@@ -103,6 +103,30 @@ fn a_file_that_is_not_there_is_a_usage_error() {
     assert_snapshot!(String::from_utf8(output.stderr).unwrap(), @"error: `azure_con.csv` is neither a file nor a dataset of the catalog; did you mean `azure-conv`? the catalog has: azure-conv, azure-code, azure-2024-conv, azure-2024-code, etth1, etth2, ettm1, ettm2, burstgpt-1, burstgpt-1-without-fails, burstgpt-2, burstgpt-2-without-fails, burstgpt-3, burstgpt-3-without-fails, mooncake-conversation, mooncake-toolagent, mooncake-synthetic, mooncake-arxiv, servegen-m-large, servegen-m-mid, servegen-m-small, servegen-deepseek-r1, servegen-mm-image, synthetic-burstgpt");
 }
 
+#[test]
+fn a_fault_of_the_columns_names_the_option_and_not_the_experiment_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("t.csv").display().to_string();
+    std::fs::write(&path, "at,in,out\n1700000000000,1,2\n").unwrap();
+    let told = |columns: &[&str]| {
+        let columns = columns.iter().flat_map(|column| ["--column", column]);
+        let arguments: Vec<&str> = std::iter::once(path.as_str()).chain(columns).collect();
+        let output = inspect(&arguments);
+        assert!(!output.status.success());
+        String::from_utf8(output.stderr).unwrap().replace(&path, "t.csv")
+    };
+    let tokens = ["request_tokens=in", "response_tokens=out"];
+    let with = |more: &[&'static str]| [&tokens[..], more].concat();
+    assert_snapshot!(told(&with(&["timestamp=at", "timestamp_unit=s"])), @r#"error: t.csv:2: column "at": `1700000000000` is too large for a number of seconds; if it counts milliseconds, add --column timestamp_unit=ms"#);
+    assert_snapshot!(told(&with(&["timestamp=when", "timestamp_unit=ms"])), @"error: --column timestamp: the file has no column `when`; it has: at, in, out");
+    assert_snapshot!(told(&with(&["timestamp=at"])), @"error: --column timestamp_unit=... is missing: timestamp, timestamp_unit, request_tokens and response_tokens come together");
+    assert!(
+        told(&[]).contains("name the columns of other requests with --column ROLE=NAME"),
+        "{}",
+        told(&[])
+    );
+}
+
 fn dataset(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_burstlab"))
         .arg("dataset")
@@ -204,7 +228,7 @@ fn a_cleaned_copy_says_kind_by_kind_what_went_and_reads_back() {
     assert_eq!(as_lines["written"], 28);
     assert_eq!(facts(&["inspect", &jsonl])["request_tokens"], cleaned["request_tokens"]);
     let kept = ["--keep-zero-tokens", "--spread-duplicate-timestamps", "none"];
-    let kept = facts(&[&["clean", "azure_conv.csv", "--out", &csv][..], &kept].concat());
+    let kept = facts(&[&["clean", "azure_conv.csv", "--force", "--out", &csv][..], &kept].concat());
     assert_eq!((&kept["read"], &kept["written"]), (&40.into(), &40.into()));
     assert_eq!(
         facts(&["inspect", &csv]),
@@ -252,8 +276,8 @@ fn columns_are_named_on_the_command_line_as_in_an_experiment_file() {
         assert_eq!(output.status.code(), Some(2), "{output:?}");
         String::from_utf8(output.stderr).unwrap()
     };
-    assert_snapshot!(message(&["timestamp=when", columns[1], columns[2], columns[3]]), @"error: the file has no column `when`; it has: at, prompt, answer");
-    assert_snapshot!(message(&columns[..3]), @"error: --column: missing field `response_tokens`");
+    assert_snapshot!(message(&["timestamp=when", columns[1], columns[2], columns[3]]), @"error: --column timestamp: the file has no column `when`; it has: at, prompt, answer");
+    assert_snapshot!(message(&columns[..3]), @"error: --column response_tokens=... is missing: timestamp, timestamp_unit, request_tokens and response_tokens come together");
     assert!(message(&["decimal_comma=maybe"]).starts_with("error: --column: invalid type: string \"maybe\""));
     assert!(message(&["separator=|"]).starts_with("error: --column: unknown variant `|`"));
     assert_snapshot!(message(&["timestamp"]), @"error: `--column timestamp` names no column; give ROLE=NAME");

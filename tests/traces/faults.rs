@@ -61,7 +61,7 @@ fn a_negative_timestamp_later() {
 
 #[test]
 fn timestamps_in_milliseconds() {
-    assert_snapshot!(error(burstgpt("1700000000000,ChatGPT,472,18,490,API log")), @r#"trace.csv:2: column "Timestamp": `1700000000000` is too large for a number of seconds; divide milliseconds by 1000"#);
+    assert_snapshot!(error(burstgpt("1700000000000,ChatGPT,472,18,490,API log")), @r#"trace.csv:2: column "Timestamp": `1700000000000` is too large for a number of seconds; if it counts milliseconds, set timestamp_unit = "ms" in [dataset.columns]"#);
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn a_time_zone_and_a_date_in_the_wrong_place_are_refused() {
         });
         parse_trace_as("t.parquet", &bytes("azure-pandas-ns"), Some(&columns)).unwrap_err().to_string()
     };
-    assert_snapshot!(mapped("TIMESTAMP", "ContextTokens", TimestampUnit::Milliseconds), @r#"t.parquet: column "TIMESTAMP": the column holds values of type datetime; numbers are expected, or set timestamp_unit = "datetime""#);
+    assert_snapshot!(mapped("TIMESTAMP", "ContextTokens", TimestampUnit::Milliseconds), @r#"t.parquet: column "TIMESTAMP": the column holds values of type datetime; numbers are expected, or set timestamp_unit = "datetime" in [dataset.columns]"#);
     assert_snapshot!(mapped("ContextTokens", "TIMESTAMP", TimestampUnit::Milliseconds), @r#"t.parquet: column "TIMESTAMP": the column holds values of type datetime; numbers are expected"#);
     assert_snapshot!(mapped("ContextTokens", "TIMESTAMP", TimestampUnit::DateTime), @r#"t.parquet: column "ContextTokens": the column holds values of type i64; dates are expected"#);
 }

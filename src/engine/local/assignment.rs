@@ -8,6 +8,7 @@ use super::protocol::{FromWorker, Job};
 use super::retry::Fault;
 use super::slot::{ClaimedRun, Handover};
 use crate::store::{Attempt, Claim, ClaimRequest, Status, saved_file};
+use crate::text::causes;
 
 /// Pause before a run that another supervisor has is looked at again.
 const TAKEN_PAUSE: Duration = Duration::from_secs(1);
@@ -174,7 +175,7 @@ impl Dispatcher<'_> {
             Ok(Handover::Ahead) => {}
             Err(error) => {
                 let end = self.slots[slot].reap();
-                let error = format!("{error:#}; {}", end.text);
+                let error = format!("{}; {}", causes(&error), end.text);
                 if self.slots[slot].is_unfit() {
                     return self.retire(slot, &error, now);
                 }

@@ -10,6 +10,7 @@ use super::budget::{Spending, Spent};
 use super::inbox::{Envelope, Inbox, WorkerMessage};
 use super::journal::{Journal, ended};
 use super::options::{DispatchOptions, Progress, Summary};
+use super::pace::{Awaited, Pace, RunProgress};
 use super::protocol::{FromWorker, PROTOCOL};
 use super::pruning::Lookout;
 use super::queue::Queue;
@@ -19,7 +20,7 @@ use super::worker_process::{Launcher, ProcessLauncher};
 use crate::dataset::Loader;
 use crate::engine::Sweep;
 use crate::store::{Ending, Record, Store};
-use crate::system::interrupt;
+use crate::system::interrupt::{self, Asked, StopSignal};
 
 /// Longest time without a look at interrupts and deadlines.
 const TICK: Duration = Duration::from_millis(100);
@@ -48,6 +49,8 @@ pub struct Dispatcher<'a> {
     pub(super) spending: Spending,
     /// When the runs of other supervisors were looked at.
     pub(super) lookout: Lookout,
+    /// How long runs take.
+    pub(super) pace: Pace,
     pub(super) summary: Summary,
     /// Nothing new is started.
     pub(super) stop: bool,
@@ -93,6 +96,7 @@ impl<'a> Dispatcher<'a> {
             retries: Retries::new(options.retries, options.backoff),
             spending: Spending::new(options.budget),
             lookout: Lookout::default(),
+            pace: Pace::default(),
             summary: Summary::default(),
             stop: false,
             options,
@@ -125,16 +129,48 @@ impl<'a> Dispatcher<'a> {
     }
 
     fn poll_interrupts(&mut self) -> anyhow::Result<()> {
-        let asked = interrupt::asked();
-        if asked >= 1 && !self.summary.stopped {
-            self.summary.stopped = true;
-            self.stop = true;
-            self.progress.stopping(self.slots.running().count());
-        }
-        if asked >= 2 {
-            self.abandon_running()?;
+        match interrupt::asked() {
+            Asked::Nothing => {}
+            Asked::Finish if self.summary.stopped => {}
+            Asked::Finish => {
+                self.summary.stopped = true;
+                self.stop = true;
+                self.tell_stopping();
+            }
+            Asked::Stop(signal) => self.stop_now(signal)?,
         }
         Ok(())
+    }
+
+    fn tell_stopping(&mut self) {
+        let (now, limit) = (Instant::now(), self.options.timeout);
+        let awaited: Vec<Awaited<'_>> = self
+            .slots
+            .iter()
+            .filter_map(|slot| {
+                let current = slot.current()?;
+                let run = self.sweep.run(current.claimed.run);
+                let progress = RunProgress {
+                    kind: run.spec.model.kind(),
+                    elapsed: current.elapsed(now),
+                    last_epoch: current.last_epoch(),
+                    epochs: run.spec.training.epochs,
+                };
+                Some(Awaited { run, left: self.pace.left(progress, limit) })
+            })
+            .collect();
+        self.progress.stopping(&awaited);
+    }
+
+    /// Stops what runs, after what the workers have said already: a run that is done stays done.
+    fn stop_now(&mut self, signal: StopSignal) -> anyhow::Result<()> {
+        self.summary.stopped = true;
+        self.summary.stopped_by = Some(signal);
+        self.stop = true;
+        for round in self.inbox.wait(Duration::ZERO) {
+            self.handle(round)?;
+        }
+        self.abandon_running(&format!("stopped by {signal}"))
     }
 
     /// Takes up the runs that follow from the results so far.
@@ -233,6 +269,7 @@ impl<'a> Dispatcher<'a> {
             WorkerMessage::Event(FromWorker::Epoch(epoch)) => {
                 if let Some(run) = self.slots[slot].run() {
                     self.sweep.epoch(run, epoch.epoch, epoch.valid_loss);
+                    self.slots[slot].pass_epoch(epoch.epoch, now);
                     if self.sweep.rungs(run).contains(&epoch.epoch) {
                         self.slots[slot].wait_at_rung(epoch.epoch, now);
                     }
@@ -272,13 +309,13 @@ impl<'a> Dispatcher<'a> {
         self.summary.not_started = self.queue.len();
         self.summary.not_proposed = self.sweep.unproposed();
         self.summary.started = self.spending.started();
-        let Summary { not_started, not_proposed, interrupted, stopped, spent, .. } = self.summary;
+        let Summary { not_started, not_proposed, interrupted, stopped, stopped_by, spent, .. } = self.summary;
         if not_started + not_proposed + interrupted > 0 {
             let why = match spent {
-                _ if stopped => "the user stopped it",
-                Some(Spent::Runs) => "as many runs were started as --max-runs allows",
-                Some(Spent::Time) => "the time that --max-time allows was up",
-                None => "a run failed under --fail-fast",
+                _ if stopped => format!("{} stopped it", stopped_by.unwrap_or(StopSignal::Interrupt)),
+                Some(Spent::Runs) => "as many runs were started as --max-runs allows".to_string(),
+                Some(Spent::Time) => "the time that --max-time allows was up".to_string(),
+                None => "a run failed under --fail-fast".to_string(),
             };
             let stopped = self.journal.experiment_event("stopped", why);
             self.journal.write(&[stopped])?;

@@ -4,9 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::budget::{Budget, Spent};
+use super::pace::Awaited;
 use crate::plan::Run;
 use crate::store::{RunResult, Status};
 use crate::system::device::Placement;
+use crate::system::interrupt::StopSignal;
 use crate::train::Epoch;
 
 /// How a sweep is run.
@@ -52,8 +54,8 @@ pub trait Progress {
     fn pruned(&mut self, slot: usize, run: &Run, verdict: &str);
     /// An attempt ended otherwise; `again` says when and how the run is tried once more, if it is.
     fn ended(&mut self, slot: usize, run: &Run, status: Status, error: &str, again: Option<&str>);
-    /// Nothing new will be started.
-    fn stopping(&mut self, running: usize);
+    /// Nothing new will be started; these runs will be finished first.
+    fn stopping(&mut self, awaited: &[Awaited<'_>]);
     /// A budget is spent: nothing new will be started.
     fn spent(&mut self, spent: Spent, running: usize);
     /// This many more runs follow from the results so far.
@@ -81,6 +83,8 @@ pub struct Summary {
     pub not_proposed: usize,
     /// The budget that ended the sweep before its end.
     pub spent: Option<Spent>,
-    /// Whether the user stopped the sweep.
+    /// Whether the user or a signal stopped the sweep.
     pub stopped: bool,
+    /// What stopped the sweep at once, together with the runs at work.
+    pub stopped_by: Option<StopSignal>,
 }

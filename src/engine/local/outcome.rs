@@ -1,7 +1,7 @@
-//! How attempts end: what a result, a crash, a timeout, a failure or the user's second Ctrl-C leaves in the store, and
-//! whether the run is tried again.
+//! How attempts end: what a result, a crash, a timeout, a failure or a signal to stop leaves in the store, and whether the
+//! run is tried again.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{bail, ensure};
 
@@ -10,9 +10,10 @@ use super::journal::ended;
 use super::retry::{Fault, Retry};
 use super::slot::{ClaimedRun, CurrentRun};
 use crate::store::{Ending, Record, RunResult, Status};
+use crate::system::interrupt;
 
-/// Why a run has no result although nothing is wrong with it.
-const STOPPED: &str = "stopped by the user";
+/// Time for this process to be sent the signal that has ended a worker, if it was sent to both.
+const SAME_SIGNAL: Duration = Duration::from_millis(500);
 
 impl Dispatcher<'_> {
     /// Its worker stopped it, as it was told.
@@ -35,33 +36,34 @@ impl Dispatcher<'_> {
         let run = current.claimed.run;
         self.queue.settle(run);
         self.sweep.done(run, result);
+        self.pace.done(self.sweep.run(run).spec.model.kind(), result.wall_s);
         self.summary.done += 1;
         self.progress.done(slot, self.sweep.run(run), result);
     }
 
-    /// Second Ctrl-C: what runs is stopped and marked, so that the store stays true.
-    pub(super) fn abandon_running(&mut self) -> anyhow::Result<()> {
+    /// What runs is stopped and marked, so that the store stays true.
+    pub(super) fn abandon_running(&mut self, why: &str) -> anyhow::Result<()> {
         let now = Instant::now();
         let mut records = Vec::new();
         let mut abandoned = Vec::new();
         for slot in 0..self.slots.len() {
             self.slots[slot].kill();
             if let Some(current) = self.slots[slot].free() {
-                records.push(self.ending(&current, Status::Interrupted, STOPPED, now));
+                records.push(self.ending(&current, Status::Interrupted, why, now));
                 abandoned.push((slot, current.claimed.run));
             }
             for claimed in self.slots[slot].take_ahead() {
-                records.push(self.ending_unbegun(claimed, STOPPED));
+                records.push(self.ending_unbegun(claimed, why));
                 abandoned.push((slot, claimed.run));
             }
         }
         for &(_, run) in &abandoned {
-            records.push(self.journal.event(self.sweep.run(run), "interrupted", STOPPED));
+            records.push(self.journal.event(self.sweep.run(run), "interrupted", why));
         }
         self.journal.write(&records)?;
         for (slot, run) in abandoned {
             self.summary.interrupted += 1;
-            self.progress.ended(slot, self.sweep.run(run), Status::Interrupted, STOPPED, None);
+            self.progress.ended(slot, self.sweep.run(run), Status::Interrupted, why, None);
         }
         Ok(())
     }
@@ -77,6 +79,10 @@ impl Dispatcher<'_> {
             let limit = humantime::format_duration(self.options.timeout.unwrap_or_default());
             let error = format!("took longer than {limit}");
             return self.charge(slot, Status::TimedOut, &error, Fault::Timeout, now);
+        }
+        // systemd and Slurm send their signal to the worker too, and its end may be noticed first.
+        if end.by_group_signal && interrupt::is_stopped_within(SAME_SIGNAL) {
+            return Ok(());
         }
         let fault = if end.out_of_memory { Fault::OutOfMemory } else { Fault::Crash };
         self.charge(slot, Status::Failed, &end.text, fault, now)

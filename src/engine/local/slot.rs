@@ -8,7 +8,7 @@ use super::protocol::{Job, ToWorker};
 use super::worker_process::{Launcher, Worker, WorkerExit};
 use crate::search::RungVerdict;
 use crate::system::device::Placement;
-use crate::system::memory;
+use crate::system::{interrupt, memory};
 
 /// Time between two looks at the memory of a worker.
 const SAMPLE_PAUSE: Duration = Duration::from_millis(100);
@@ -40,6 +40,8 @@ pub struct CurrentRun {
     pub claimed: ClaimedRun,
     /// When it was handed over; later by the time that it waited for verdicts.
     started: Instant,
+    /// Its last epoch, and the time that it had taken by then.
+    last_epoch: Option<(usize, Duration)>,
     /// When its worker was asked to end, because its time was up.
     overtime: Option<Instant>,
     /// Largest resident set of its worker so far; what a worker cannot report when it is killed.
@@ -59,6 +61,7 @@ impl CurrentRun {
         Self {
             claimed,
             started: now,
+            last_epoch: None,
             overtime: None,
             peak_rss_bytes: None,
             sampled: now,
@@ -71,6 +74,11 @@ impl CurrentRun {
     /// Time that the run has taken so far.
     pub fn elapsed(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.started)
+    }
+
+    /// Its last epoch, and the time that it had taken by then.
+    pub fn last_epoch(&self) -> Option<(usize, Duration)> {
+        self.last_epoch
     }
 
     /// Whether its time was up.
@@ -100,6 +108,8 @@ pub struct WorkerEnd {
     pub text: String,
     /// Whether it lacked memory.
     pub out_of_memory: bool,
+    /// Whether it was ended by a signal that is sent to whole groups of processes.
+    pub by_group_signal: bool,
 }
 
 /// Where a run went that was handed over.
@@ -225,6 +235,13 @@ impl Slot {
         self.ahead.drain(..).collect()
     }
 
+    /// Its run has ended an epoch.
+    pub fn pass_epoch(&mut self, epoch: usize, now: Instant) {
+        if let Some(current) = &mut self.current {
+            current.last_epoch = Some((epoch, current.elapsed(now)));
+        }
+    }
+
     /// Its run waits for the verdict after an epoch.
     pub fn wait_at_rung(&mut self, epoch: usize, now: Instant) {
         if let Some(current) = &mut self.current {
@@ -292,7 +309,8 @@ impl Slot {
     /// Takes the worker away and tells how it ended. One that still lives is killed.
     pub fn reap(&mut self) -> WorkerEnd {
         let Some(worker) = self.worker.take() else {
-            return WorkerEnd { text: "the worker never started".to_string(), out_of_memory: false };
+            let text = "the worker never started".to_string();
+            return WorkerEnd { text, out_of_memory: false, by_group_signal: false };
         };
         let exit = worker.reap();
         let killed_by_kernel = exit.is_killed()
@@ -336,7 +354,8 @@ fn describe(exit: &WorkerExit, killed_by_kernel: bool) -> WorkerEnd {
         (false, true) => format!("the worker {how}"),
         (false, false) => format!("the worker {how}: {last_words}"),
     };
-    WorkerEnd { text, out_of_memory }
+    let by_group_signal = exit.signal.is_some_and(interrupt::is_sent_to_groups);
+    WorkerEnd { text, out_of_memory, by_group_signal }
 }
 
 /// All slots, and what starts their workers.

@@ -15,7 +15,9 @@ use crate::engine::execute::{Unsaved, execute};
 use crate::files;
 use crate::store::RunResult;
 use crate::system::device::Placement;
+use crate::system::interrupt;
 use crate::system::memory::{own_peak_rss_bytes, prefer_for_kernel_kill, reset_peak_rss};
+use crate::text::causes;
 use crate::train::{ComputeDevice, FitError};
 
 /// Serves jobs until the supervisor closes the pipe.
@@ -25,6 +27,8 @@ use crate::train::{ComputeDevice, FitError};
 pub fn serve(placement: &Placement) -> anyhow::Result<()> {
     let pipe = EventPipe::claim()?;
     let (jobs, verdicts) = listen(&pipe);
+    // The supervisor decides what Ctrl-C means, also where the signal is sent to both.
+    interrupt::ignore_interrupts()?;
     prefer_for_kernel_kill();
     let device = ComputeDevice::open(placement)?;
     let mut loader = Loader::sharing();
@@ -63,7 +67,7 @@ pub fn serve(placement: &Placement) -> anyhow::Result<()> {
             Err(error) => match error.downcast_ref() {
                 Some(FitError::Stopped { .. }) => FromWorker::Pruned { wall_s, peak_rss_bytes },
                 _ => FromWorker::Failed {
-                    error: format!("{error:#}"),
+                    error: causes(&error),
                     out_of_memory: is_out_of_memory(&error),
                     peak_rss_bytes,
                 },
@@ -172,8 +176,8 @@ fn is_out_of_memory(error: &anyhow::Error) -> bool {
 fn with_remedy(error: &anyhow::Error) -> String {
     let cause = error.chain().find_map(|cause| cause.downcast_ref::<std::io::Error>());
     match cause.and_then(files::remedy) {
-        Some(remedy) => format!("{error:#}; {remedy}"),
-        None => format!("{error:#}"),
+        Some(remedy) => format!("{}; {remedy}", causes(error)),
+        None => causes(error),
     }
 }
 

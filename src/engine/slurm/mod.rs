@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use crate::files::write_whole;
+use crate::files::{folder_name, write_whole};
 
 pub use script::Scripts;
 
@@ -24,7 +24,7 @@ pub struct Jobs {
 
 /// The folder of an experiment's scripts, logs and parts.
 pub fn folder(results: &Path, experiment: &str) -> PathBuf {
-    results.join("slurm").join(experiment)
+    results.join("slurm").join(&*folder_name(experiment, &[]))
 }
 
 /// The stores of all parts that have begun, whatever number of parts there was.

@@ -7,7 +7,8 @@ use super::frame::{self, Panel};
 use super::scale::{Extent, PanelScales, is_drawable};
 use super::scene::Scene;
 use super::theme::{AXIS, lighter, series_colour};
-use super::{Figure, Plot, file_stem};
+use super::{Figure, Plot};
+use crate::files::file_stem;
 
 const PANEL_HEIGHT: f64 = 200.0;
 /// Of each panel where there are several.

@@ -10,7 +10,8 @@ use super::scale::{Extent, PanelScales, is_drawable};
 use super::scene::{Scene, ScenePoint};
 use super::theme::{GREY_FILL, GREY_LINE, lighter, series_colour};
 use super::thin::{is_thinned, thinned};
-use super::{Figure, Plot, file_stem, with_unit};
+use super::{Figure, Plot, with_unit};
+use crate::files::file_stem;
 
 const PANEL_HEIGHT: f64 = 320.0;
 /// More forecasts than this cannot be told apart where they run close together.

@@ -10,7 +10,8 @@ use super::number;
 use super::scale::{Extent, is_drawable};
 use super::scene::{Align, Scene, TextStyle, text_extent};
 use super::theme::{INK, LABEL_SIZE, MARGIN, MUTED, WIDTH};
-use super::{Figure, Plot, file_stem};
+use super::{Figure, Plot};
+use crate::files::file_stem;
 
 const ROW_HEIGHT: f64 = 30.0;
 /// Bars longer than this many times the median value are cut, so that the others can be compared.

@@ -85,15 +85,6 @@ impl Figure {
     }
 }
 
-/// A file stem from some texts: their letters and digits in lower case, with single hyphens between words.
-pub(super) fn file_stem(parts: &[&str]) -> String {
-    let words = parts
-        .iter()
-        .flat_map(|part| part.split(|c: char| !c.is_ascii_alphanumeric()))
-        .filter(|word| !word.is_empty());
-    words.collect::<Vec<_>>().join("-").to_ascii_lowercase()
-}
-
 /// `quantity, unit`, or the quantity alone where it has no unit or names it.
 fn with_unit(quantity: &str, unit: &str) -> String {
     match unit_beside(quantity, unit) {
@@ -108,12 +99,6 @@ mod check;
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_file_stem_holds_only_letters_digits_and_single_hyphens() {
-        assert_eq!(file_stem(&["forecast", "Requests / s (5 min)"]), "forecast-requests-s-5-min");
-        assert_eq!(file_stem(&["leaderboard", "σ"]), "leaderboard");
-    }
 
     #[test]
     fn a_quantity_without_a_unit_stands_alone() {

@@ -8,7 +8,8 @@ use super::frame::{self, LegendEntry, LegendKey, Panel};
 use super::scale::{Extent, PanelScales, is_drawable};
 use super::scene::{Scene, ScenePoint};
 use super::theme::{lighter, series_colour};
-use super::{Figure, Plot, file_stem};
+use super::{Figure, Plot};
+use crate::files::file_stem;
 
 const PANEL_HEIGHT: f64 = 110.0;
 const PANEL_GAP: f64 = 60.0;

@@ -9,7 +9,8 @@ use super::number;
 use super::scale::{Extent, PanelScales, is_drawable};
 use super::scene::{Align, Scene, TextStyle};
 use super::theme::{CAPTION_SIZE, INK, MARGIN, MUTED, WIDTH, lighter, series_colour};
-use super::{Figure, Plot, file_stem, with_unit};
+use super::{Figure, Plot, with_unit};
+use crate::files::file_stem;
 
 /// More panels than this would make the plot taller than a page.
 const MOST_MODELS: usize = 4;

@@ -173,6 +173,17 @@ impl TimestampUnit {
         }
     }
 
+    /// The unit as experiment files write it.
+    pub fn key(self) -> &'static str {
+        match self {
+            TimestampUnit::Seconds => "s",
+            TimestampUnit::Milliseconds => "ms",
+            TimestampUnit::Microseconds => "us",
+            TimestampUnit::Nanoseconds => "ns",
+            TimestampUnit::DateTime => "datetime",
+        }
+    }
+
     /// The unit's name.
     pub fn as_str(self) -> &'static str {
         match self {

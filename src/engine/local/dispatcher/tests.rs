@@ -95,7 +95,7 @@ impl Progress for Heard {
         self.0.push(format!("{} {}: {error}{again}", run.label, status.as_str()));
     }
 
-    fn stopping(&mut self, _: usize) {}
+    fn stopping(&mut self, _: &[Awaited<'_>]) {}
 
     fn spent(&mut self, spent: Spent, _: usize) {
         self.0.push(format!("{spent:?} spent"));
