@@ -194,6 +194,105 @@ fn a_supervisor_in_another_container_keeps_its_run_as_long_as_it_lives() {
     assert_eq!(lab.scalar("select count(*) from attempts where status = 'interrupted'"), 1);
 }
 
+/// Checks that a supervisor whose store is reached by another path is seen by one that reaches it directly.
+fn is_seen_by_another_path(lab: &Lab, file: &std::path::Path, mut command: Command) {
+    let first = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    lab.wait_for("select count(*) from epochs", |value| value.as_i64() > Some(0));
+    kill(first.id(), "STOP");
+    let second = second_supervisor_waits(lab, file);
+    kill(first.id(), "CONT");
+    ends_well(first);
+    ends_well(second);
+    assert_eq!(lab.scalar("select count(*) from attempts where status = 'done'"), 2);
+    assert_eq!(lab.scalar("select count(*) from attempts"), 2, "no run was done twice");
+}
+
+#[test]
+fn a_store_that_a_link_leads_to_is_the_same_store() {
+    let lab = Lab::new();
+    let file = lab.azure("slow", TWO_LONG);
+    std::fs::create_dir(lab.results()).unwrap();
+    let link = lab.folder.path().join("link");
+    std::os::unix::fs::symlink(lab.results(), &link).unwrap();
+    let mut first = lab.command(&["run", file.to_str().unwrap(), "--slots", "1"]);
+    first.env("BURSTLAB_RESULTS", &link);
+    is_seen_by_another_path(&lab, &file, first);
+}
+
+#[test]
+fn a_store_that_is_mounted_at_another_place_is_the_same_store() {
+    let mounts = ["--mount", "--propagation", "private"];
+    let permitted = Command::new("unshare").args(mounts).args(["mount", "--bind", "/tmp", "/mnt"]).output();
+    if !permitted.as_ref().is_ok_and(|output| output.status.success()) {
+        assert!(std::env::var_os("BURSTLAB_REQUIRE_UNSHARE").is_none(), "{permitted:?}");
+        println!("nothing can be mounted here: {permitted:?}");
+        return;
+    }
+    let lab = Lab::new();
+    let file = lab.azure("slow", TWO_LONG);
+    let mounted = lab.folder.path().join("mounted");
+    for folder in [&lab.results(), &mounted] {
+        std::fs::create_dir(folder).unwrap();
+    }
+    let script = "mount --bind \"$0\" \"$BURSTLAB_RESULTS\" && exec \"$@\"";
+    let inside = lab.command(&["run", file.to_str().unwrap(), "--slots", "1"]);
+    let mut first = Command::new("unshare");
+    first.args(mounts).args(["sh", "-c", script]).arg(lab.results()).arg(inside.get_program());
+    first.args(inside.get_args()).current_dir(lab.folder.path());
+    first.envs(inside.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    first.env("BURSTLAB_RESULTS", &mounted);
+    is_seen_by_another_path(&lab, &file, first);
+}
+
+/// What takes the place of the operating system's locks: a file system that has none for some files.
+const WITHOUT_LOCKS: &str = r#"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+int flock(int file, int operation) {
+    char link[64], path[4096];
+    snprintf(link, sizeof link, "/proc/self/fd/%d", file);
+    ssize_t length = readlink(link, path, sizeof path - 1);
+    path[length < 0 ? 0 : length] = 0;
+    (void)operation;
+    if (!strstr(path, getenv("WITHOUT_LOCKS"))) return 0;
+    errno = ENOLCK;
+    return -1;
+}
+"#;
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_file_system_without_locks_is_refused_before_anything_runs() {
+    let lab = Lab::new();
+    let source = lab.file("flock.c", WITHOUT_LOCKS);
+    let library = lab.folder.path().join("flock.so");
+    let compiled = Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(&library).arg(source).output();
+    if !compiled.as_ref().is_ok_and(|output| output.status.success()) {
+        println!("there is no C compiler here: {compiled:?}");
+        return;
+    }
+    let file = lab.azure("tiny", "[task.next_request]\nlookback = 5\n[[models]]\n[models.zero]\n");
+    // First the store itself cannot be locked, then the supervisors' folder alone.
+    for place in ["results/", ".supervisors/"] {
+        let mut command = lab.command(&["run", file.to_str().unwrap()]);
+        command.env("LD_PRELOAD", &library).env("WITHOUT_LOCKS", place);
+        let outcome: Outcome = command.output().unwrap().into();
+        assert_eq!(outcome.code, 1, "{place}: {}", outcome.stderr);
+        for told in ["cannot lock", "a local disk, or NFS with its lock service; set BURSTLAB_RESULTS to one"]
+        {
+            assert!(outcome.stderr.contains(told), "{place}: {}", outcome.stderr);
+        }
+        if place == ".supervisors/" {
+            assert_eq!(lab.scalar("select count(*) from attempts"), 0, "nothing was started");
+        }
+    }
+    lab.run(&file, &[]);
+    assert_eq!(lab.scalar("select count(*) from attempts where status = 'done'"), 1);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn a_run_of_a_supervisor_of_an_earlier_version_is_its_own_as_long_as_that_lives() {
