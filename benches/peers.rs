@@ -15,7 +15,7 @@ use burstlab::dataset::{
 use burstlab::kernel::matrix_rate;
 use burstlab::model::{BuildContext, Forecaster, build};
 use burstlab::spec::{
-    DlinearSpec, ExperimentSpec, LinearSpec, ModelSpec, RecurrentSpec, RunSpec, TrainingSpec,
+    BiasCorrection, DlinearSpec, ExperimentSpec, LinearSpec, ModelSpec, RecurrentSpec, RunSpec, TrainingSpec,
 };
 use burstlab::stats::Stream;
 use burstlab::train::{ComputeDevice, FitData, Shape};
@@ -124,12 +124,20 @@ impl Task {
         let inputs = Stream::weights(1).uniform(rows * channels, 1.0);
         let targets: Vec<f32> = inputs.chunks(channels).flat_map(|row| row[..TARGETS].to_vec()).collect();
         let channel = Channel { name: "x".into(), unit: String::new(), transform: Transform::Identity };
-        let scale = ChannelScale { channel, mean: 0.0, std: 1.0, clip: None };
+        let scale = ChannelScale::new(channel, 0.0, 1.0);
         let training = TrainingSpec { epochs: EPOCHS, batch_size, ..TrainingSpec::default() };
         let device = ComputeDevice::cpu();
         let shape = Shape { lookback: LOOKBACK, horizon: 1, channels, targets: TARGETS, heads: 1 };
-        let context =
-            BuildContext { shape, training: &training, seed: 1, device: &device, members: Vec::new() };
+        let scales = vec![scale; TARGETS];
+        let context = BuildContext {
+            shape,
+            training: &training,
+            seed: 1,
+            device: &device,
+            scales: &scales,
+            correction: BiasCorrection::None,
+            members: Vec::new(),
+        };
         Self {
             steps: ScaledSteps {
                 inputs: inputs.into(),
@@ -137,8 +145,8 @@ impl Task {
                 channels,
                 target_count: TARGETS,
             },
-            scaler: Scaler { channels: vec![scale; TARGETS], fitted: 0..rows },
             model: build(spec, context),
+            scaler: Scaler { channels: scales, fitted: 0..rows },
             train_windows,
         }
     }

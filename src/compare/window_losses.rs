@@ -116,8 +116,7 @@ fn losses_of_run(results: &Path, run_id: &str, objective: &ObjectiveSpec) -> Opt
         .collect();
     let scaled = objective.target == "all";
     let error = |scale: &ChannelScale, target: usize, row: usize| {
-        let (actual, forecast) = (table.actual[target][row], table.forecast[target][row]);
-        if scaled { scale.scale(forecast) - scale.scale(actual) } else { forecast - actual }
+        if scaled { table.scaled_error(scale, target, row) } else { table.error(scale, target, row) }
     };
     let rows: Vec<usize> = table.test_rows().collect();
     let losses = rows

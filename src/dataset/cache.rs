@@ -35,7 +35,7 @@ pub(super) const SMALLEST_SOURCE: u64 = 4 << 20;
 const FORGOTTEN_AFTER: Duration = Duration::from_hours(14 * 24);
 
 /// Raised whenever the preparation gives other numbers, or an entry another form.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The first bytes of an entry. Read as numbers on a machine of the other byte order, nothing behind them would fit.
 const MAGIC: &[u8; 8] = b"burstlab";

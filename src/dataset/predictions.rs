@@ -4,10 +4,11 @@ use std::ops::Range;
 use std::path::Path;
 
 use anyhow::Context;
-use polars_core::prelude::{Column, DataFrame, NamedFrom, Series};
+use polars_core::prelude::{Column, DataFrame, DataType, NamedFrom, Series};
 
 use super::parquet::{ParquetFile, write_parquet};
 use super::prepare::Prepared;
+use super::scale::ChannelScale;
 use super::split::Part;
 use crate::stats::QUANTILES;
 
@@ -32,6 +33,8 @@ pub struct PredictionTable {
     pub actual: Vec<Vec<f64>>,
     /// The forecasts of each target, in original units.
     pub forecast: Vec<Vec<f64>>,
+    /// The same in scaled units, as the model gave them; empty in files of versions that did not keep them.
+    pub scaled_forecast: Vec<Vec<f32>>,
     /// For each target the calibrated quantiles at the levels of [`QUANTILES`], in original units; NaN outside the test
     /// part, and empty where the run has no intervals.
     pub quantiles: Vec<Vec<Vec<f64>>>,
@@ -49,6 +52,7 @@ impl PredictionTable {
             targets: channels.iter().map(|channel| channel.name.clone()).collect(),
             actual: vec![Vec::new(); targets],
             forecast: vec![Vec::new(); targets],
+            scaled_forecast: vec![Vec::new(); targets],
             ..Self::default()
         };
         for (part, origins, forecast) in parts {
@@ -62,6 +66,7 @@ impl PredictionTable {
                         let scaled = forecast[(window * horizon + ahead) * targets + target];
                         let original = prepared.scaler.channels[target].unscale(f64::from(scaled));
                         table.forecast[target].push(original);
+                        table.scaled_forecast[target].push(scaled);
                         table.actual[target]
                             .push(prepared.steps.values[step * prepared.steps.channels.len() + target]);
                     }
@@ -69,6 +74,23 @@ impl PredictionTable {
             }
         }
         table
+    }
+
+    /// Forecast minus observed value of a row in scaled units, exact where the file kept what the model gave.
+    pub fn scaled_error(&self, scale: &ChannelScale, target: usize, row: usize) -> f64 {
+        self.in_scaled_units(scale, target, row) - scale.scale(self.actual[target][row])
+    }
+
+    /// Forecast minus observed value of a row in original units, as exact as [`PredictionTable::scaled_error`].
+    pub fn error(&self, scale: &ChannelScale, target: usize, row: usize) -> f64 {
+        scale.error(self.in_scaled_units(scale, target, row), self.actual[target][row])
+    }
+
+    fn in_scaled_units(&self, scale: &ChannelScale, target: usize, row: usize) -> f64 {
+        match self.scaled_forecast.get(target) {
+            Some(forecasts) => f64::from(forecasts[row]),
+            None => scale.scale(self.forecast[target][row]),
+        }
     }
 
     /// The rows of the test part.
@@ -108,10 +130,13 @@ pub fn write_predictions(table: &PredictionTable) -> anyhow::Result<Vec<u8>> {
         Column::from(Series::new("ahead".into(), &table.ahead)),
     ];
     for (index, target) in table.targets.iter().enumerate() {
-        columns.push(single(&format!("{target}_actual"), &table.actual[index]));
-        columns.push(single(&format!("{target}_forecast"), &table.forecast[index]));
+        columns.push(numbers(&format!("{target}_actual"), &table.actual[index]));
+        columns.push(numbers(&format!("{target}_forecast"), &table.forecast[index]));
+        if let Some(scaled) = table.scaled_forecast.get(index) {
+            columns.push(Column::from(Series::new(scaled_column(target).into(), scaled)));
+        }
         for (level, values) in QUANTILES.iter().zip(table.quantiles.get(index).into_iter().flatten()) {
-            columns.push(single(&quantile_column(target, *level), values));
+            columns.push(numbers(&quantile_column(target, *level), values));
         }
     }
     let mut frame =
@@ -124,10 +149,13 @@ fn quantile_column(target: &str, level: f64) -> String {
     format!("{target}_q{:03.0}", level * 1_000.0)
 }
 
-/// Models compute in single precision, so the file keeps no more. What there is none of is null.
-fn single(name: &str, values: &[f64]) -> Column {
-    let values: Vec<Option<f32>> =
-        values.iter().map(|&value| (!value.is_nan()).then_some(value as f32)).collect();
+fn scaled_column(target: &str) -> String {
+    format!("{target}_forecast_scaled")
+}
+
+/// Double precision, since a target may lie millions of its deviations from zero. What there is none of is null.
+fn numbers(name: &str, values: &[f64]) -> Column {
+    let values: Vec<Option<f64>> = values.iter().map(|&value| (!value.is_nan()).then_some(value)).collect();
     Column::from(Series::new(name.into(), values))
 }
 
@@ -144,10 +172,12 @@ pub fn read_predictions(path: &Path) -> anyhow::Result<PredictionTable> {
     let damaged = || format!("{} is not a table of predictions", path.display());
     let name = path.display().to_string();
     let file = ParquetFile::new(&name, &bytes).with_context(damaged)?;
-    let singles = |name: &str| -> anyhow::Result<Vec<f64>> {
-        let series = file.series(name).with_context(damaged)?;
-        let values = series.f32().with_context(damaged)?;
-        Ok(values.iter().map(|value| f64::from(value.unwrap_or(f32::NAN))).collect())
+    // Earlier versions kept single precision.
+    let numbers = |name: &str| -> anyhow::Result<Vec<f64>> {
+        let series =
+            file.series(name).with_context(damaged)?.cast(&DataType::Float64).with_context(damaged)?;
+        let values = series.f64().with_context(damaged)?;
+        Ok(values.iter().map(|value| value.unwrap_or(f64::NAN)).collect())
     };
     let (part, time_s, ahead) = (file.series("part"), file.series("time_s"), file.series("ahead"));
     let (part, time_s, ahead) =
@@ -157,13 +187,20 @@ pub fn read_predictions(path: &Path) -> anyhow::Result<PredictionTable> {
     let has_quantiles =
         targets.first().is_some_and(|target| file.columns.contains(&quantile_column(target, QUANTILES[0])));
     let quantiles = targets.iter().filter(|_| has_quantiles).map(|target| {
-        QUANTILES.iter().map(|level| singles(&quantile_column(target, *level))).collect::<anyhow::Result<_>>()
+        QUANTILES.iter().map(|level| numbers(&quantile_column(target, *level))).collect::<anyhow::Result<_>>()
     });
     let of_each = |suffix: &str| -> anyhow::Result<Vec<Vec<f64>>> {
-        targets.iter().map(|name| singles(&format!("{name}{suffix}"))).collect()
+        targets.iter().map(|name| numbers(&format!("{name}{suffix}"))).collect()
     };
+    let kept_scaled = targets.iter().filter(|target| file.columns.contains(&scaled_column(target)));
+    let scaled_forecast = kept_scaled.map(|target| {
+        let series = file.series(&scaled_column(target)).with_context(damaged)?;
+        let values = series.f32().with_context(damaged)?;
+        Ok(values.iter().map(|value| value.unwrap_or(f32::NAN)).collect())
+    });
     Ok(PredictionTable {
         stride: 1,
+        scaled_forecast: scaled_forecast.collect::<anyhow::Result<_>>()?,
         quantiles: quantiles.collect::<anyhow::Result<_>>()?,
         part: part
             .str()

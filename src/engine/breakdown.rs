@@ -81,7 +81,7 @@ impl Breakdown {
             let scaled_forecast = f64::from(scaled_forecast);
             let actual = prepared.steps.values[step * channels + target];
             let scaled_actual = scale.scale(actual);
-            let error = scale.unscale(scaled_forecast) - actual;
+            let error = scale.error(scaled_forecast, actual);
             let covered = bounds.map(|bounds| {
                 let (lower, upper) = interval(&bounds[cell], EIGHTY);
                 (lower..=upper).contains(&prepared.scaled.targets[step * targets + target])

@@ -11,9 +11,7 @@ use super::local::Job;
 use super::score::{interval_means, score_gaps, score_intervals, score_points};
 use crate::dataset::{Loader, Part, PredictionTable, Prepared, Windows, write_predictions};
 use crate::files::replace_folder;
-use crate::model::intervals::{
-    self, Base, Bounds, SavedOffsets, calibrated_steps, in_original_units, target_bounds,
-};
+use crate::model::intervals::{self, Base, Bounds, SavedOffsets, calibrated_steps, target_bounds};
 use crate::model::{BuildContext, Forecaster, Member, Parameters, build};
 use crate::spec::RunSpec;
 use crate::store::{BreakdownValue, MetricValue, SavedMember, SavedRun, run_folder};
@@ -60,8 +58,15 @@ pub fn execute(
         targets: prepared.steps.targets,
         heads: spec.training.loss.heads(),
     };
-    let context =
-        BuildContext { shape, training: &spec.training, seed: job.seed.unwrap_or(0), device, members };
+    let context = BuildContext {
+        shape,
+        training: &spec.training,
+        seed: job.seed.unwrap_or(0),
+        device,
+        scales: &prepared.scaler.channels,
+        correction: spec.evaluation.bias_correction,
+        members,
+    };
     let mut forecaster = build(&spec.model, context);
     // An ensemble's run counts with the longest lookback of all candidates, its chosen members may need less.
     let lookback = forecaster.lookback().max(spec.task.lookback());
@@ -183,9 +188,9 @@ fn calibrate(
         let mut own = target_bounds(&calibration, &test, target, scale, method)
             .context("the calibration part has no window")?;
         let original: Vec<_> =
-            own.bounds.iter().map(|bounds| bounds.map(|bound| in_original_units(scale, bound))).collect();
+            own.bounds.iter().map(|bounds| bounds.map(|bound| scale.unscale(f64::from(bound)))).collect();
         let origins = &test_windows.origins;
-        metrics.extend(score_intervals(prepared, target, origins, &own.bounds, &original, spec));
+        metrics.extend(score_intervals(prepared, target, origins, &own.bounds, spec));
         table.add_bounds(target, horizon, &original);
         breakdowns.extend(break_down(target, Some(&own.bounds)));
         // What is scored and kept is not needed any more: long horizons make it large.

@@ -3,12 +3,12 @@
 use std::ops::Range;
 
 use crate::dataset::{Part, Prepared, TargetSeries, Windows};
-use crate::model::intervals::{Bounds, LEVELS, in_original_units, interval};
+use crate::model::intervals::{Bounds, LEVELS, interval};
 use crate::model::{Forecaster, GapDistribution, resolution_s};
 use crate::spec::RunSpec;
 use crate::stats::{
     INTERVAL_NAMES, NAMES, PointMetrics, QUANTILES, crps_quantile, interval_score, pinball, point_metrics,
-    seasonal_scale,
+    score_errors, seasonal_scale,
 };
 use crate::store::MetricValue;
 
@@ -35,13 +35,14 @@ pub fn score_points(
             .chunks_exact(horizon * targets)
             .flat_map(|window| judged.clone().map(move |ahead| f64::from(window[ahead * targets + target])))
             .collect();
-        let original_forecast: Vec<f64> = scaled_forecast.iter().map(|&value| scale.unscale(value)).collect();
         let pick = |series: &[f64]| steps.clone().map(|step| series[step]).collect::<Vec<f64>>();
         let scaled_score =
             point_metrics(&pick(scaled), &scaled_forecast, seasonal_scale(&scaled[train.clone()], season));
-        let original_score = point_metrics(
-            &pick(original),
-            &original_forecast,
+        let actual = pick(original);
+        let errors = scaled_forecast.iter().zip(&actual).map(|(&value, &actual)| scale.error(value, actual));
+        let original_score = score_errors(
+            &actual,
+            &errors.collect::<Vec<f64>>(),
             seasonal_scale(&original[train.clone()], season),
         );
         let name = &prepared.steps.channels[target].name;
@@ -85,13 +86,12 @@ pub fn score_gaps(
     .to_vec()
 }
 
-/// Every metric of the intervals of one target on the test part, given its bounds in scaled and in original units.
+/// Every metric of the intervals of one target on the test part, given its bounds in scaled units.
 pub fn score_intervals(
     prepared: &Prepared,
     target: usize,
     origins: &Range<usize>,
     bounds: &[Bounds],
-    original: &[[f64; QUANTILES.len()]],
     spec: &RunSpec,
 ) -> Vec<MetricValue> {
     let channel = &prepared.scaler.channels[target];
@@ -104,13 +104,16 @@ pub fn score_intervals(
         .flat_map(|origin| judged.clone().map(move |ahead| origin + ahead))
         .map(|step| prepared.scaled.targets[step * targets + target])
         .collect();
-    let is_judged = |cell: usize| judged.contains(&(cell % horizon));
-    let scaled_bounds = bounds.iter().enumerate().filter(|(cell, _)| is_judged(*cell));
-    let scaled_bounds: Vec<_> = scaled_bounds.map(|(_, bounds)| bounds.map(f64::from)).collect();
-    let original_bounds = original.iter().enumerate().filter(|(cell, _)| is_judged(*cell));
-    let original_bounds: Vec<_> = original_bounds.map(|(_, bounds)| *bounds).collect();
+    let judged_bounds = || {
+        let each = bounds.iter().enumerate().filter(|(cell, _)| judged.contains(&(cell % horizon)));
+        each.map(|(_, bounds)| bounds.map(f64::from))
+    };
     let scaled: Vec<f64> = came.iter().map(|&value| f64::from(value)).collect();
-    let original: Vec<f64> = came.iter().map(|&value| in_original_units(channel, value)).collect();
+    // These metrics are of differences alone, so it does not matter what the values are counted from.
+    let original: Vec<f64> = scaled.iter().map(|&value| channel.unscale_from_mean(value)).collect();
+    let original_bounds = judged_bounds().map(|bounds| bounds.map(|bound| channel.unscale_from_mean(bound)));
+    let (scaled_bounds, original_bounds): (Vec<_>, Vec<_>) =
+        (judged_bounds().collect(), original_bounds.collect());
     let mut values = Vec::new();
     for (unit, actual, bounds) in [("scaled", scaled, scaled_bounds), ("original", original, original_bounds)]
     {

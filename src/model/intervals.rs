@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use std::ops::Range;
 use std::path::Path;
 
-use crate::dataset::{ChannelScale, Transform, Windows};
+use crate::dataset::{ChannelScale, Windows};
 use crate::model::{Forecaster, ParameterValues, Parameters};
 use crate::spec::ConformalSpec;
 use crate::stats::{Conformal, QUANTILES, offsets};
@@ -121,19 +121,11 @@ pub fn target_bounds(
 /// value can be.
 fn settle(bounds: &mut Bounds, scale: &ChannelScale) {
     bounds.sort_by(f32::total_cmp);
-    if scale.channel.transform == Transform::Log1p {
-        let zero = scale.scale(0.0) as f32;
+    if let Some(lowest) = scale.lowest() {
         for bound in bounds {
-            *bound = bound.max(zero);
+            *bound = bound.max(lowest);
         }
     }
-}
-
-/// A scaled value, or bound, in original units. Where no value can be below zero, rounding to single precision must not
-/// put a bound there.
-pub fn in_original_units(scale: &ChannelScale, value: f32) -> f64 {
-    let value = scale.unscale(f64::from(value));
-    if scale.channel.transform == Transform::Log1p { value.max(0.0) } else { value }
 }
 
 /// What a saved model adds to its base forecasts to get its bounds.
@@ -184,18 +176,18 @@ impl SavedOffsets {
             *bound += base.at(0, ahead, target, quantile) as f32;
         }
         settle(&mut bounds, scale);
-        bounds.map(|bound| in_original_units(scale, bound))
+        bounds.map(|bound| scale.unscale(f64::from(bound)))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::Channel;
+    use crate::dataset::{Channel, Transform};
 
     fn scale(transform: Transform) -> ChannelScale {
         let channel = Channel { name: "x".into(), unit: String::new(), transform };
-        ChannelScale { channel, mean: 1.0, std: 2.0, clip: None }
+        ChannelScale::new(channel, 1.0, 2.0)
     }
 
     #[test]

@@ -6,6 +6,9 @@
 //! `H = [1, 0]`, `P = 1000 I`, `Q = diag(1, 0.1)`, `R = 10`. The state is built anew from each lookback window, so that
 //! a forecast depends on its window alone. The gains do not depend on the values, so the whole filter is one linear map of
 //! the window, which is computed once.
+//!
+//! In scaled units the level starts at zero, which is the mean of the training steps. In original units it starts at the
+//! first value of the window: zero there may be a million deviations from everything that was ever seen.
 
 use super::{FitData, FitError, Forecaster, OnEpoch, ParameterValues, Parameters, Shape};
 use crate::dataset::{Transform, Windows};
@@ -24,30 +27,34 @@ pub struct Kalman {
 impl Kalman {
     /// A filter with these variances.
     pub fn new(shape: Shape, spec: &KalmanSpec) -> Self {
-        let weight = weights(spec, shape.lookback, shape.horizon);
+        let starts_at_first = spec.units == FilterUnits::Original;
+        let weight = weights(spec, starts_at_first, shape.lookback, shape.horizon);
         Self { shape, units: spec.units, weight, scale: vec![[0.0, 1.0, 0.0]; shape.targets] }
     }
 
-    /// From the scale of the networks to that of the filter.
+    /// From the scale of the networks to that of the filter, but for mean and deviation of a channel that is not transformed:
+    /// its filter is a weighted mean, on which they have no influence.
     fn filtered_unit(&self, target: usize, value: f32) -> f64 {
         let value = f64::from(value);
-        let [mean, std, log] = self.scale[target].map(f64::from);
-        match self.units {
-            FilterUnits::Scaled => value,
-            FilterUnits::Original if log > 0.0 => libm::expm1(value * std + mean),
-            FilterUnits::Original => value * std + mean,
+        match self.logarithm(target) {
+            Some([mean, std]) => libm::expm1(value * std + mean),
+            None => value,
         }
     }
 
     /// From the scale of the filter to that of the networks. On a logarithmic scale, forecasts below zero become zero.
     fn scaled_unit(&self, target: usize, value: f64) -> f32 {
-        let [mean, std, log] = self.scale[target].map(f64::from);
-        let scaled = match self.units {
-            FilterUnits::Scaled => value,
-            FilterUnits::Original if log > 0.0 => (libm::log1p(value.max(0.0)) - mean) / std,
-            FilterUnits::Original => (value - mean) / std,
+        let scaled = match self.logarithm(target) {
+            Some([mean, std]) => (libm::log1p(value.max(0.0)) - mean) / std,
+            None => value,
         };
         scaled as f32
+    }
+
+    /// Mean and deviation of the logarithms that the filter has to undo; `None` where it has none to undo.
+    fn logarithm(&self, target: usize) -> Option<[f64; 2]> {
+        let [mean, std, log] = self.scale[target].map(f64::from);
+        (self.units == FilterUnits::Original && log > 0.0).then_some([mean, std])
     }
 }
 
@@ -83,8 +90,9 @@ impl FilterState {
     }
 }
 
-/// The filter as a linear map, `horizon x lookback`.
-fn weights(spec: &KalmanSpec, lookback: usize, horizon: usize) -> Vec<f32> {
+/// The filter as a linear map, `horizon x lookback`. Its level starts at zero, or at the first value: then the filter is that
+/// of the distances from the first value, and the weights of a forecast add up to one.
+fn weights(spec: &KalmanSpec, starts_at_first: bool, lookback: usize, horizon: usize) -> Vec<f32> {
     let variance = spec.initial_variance;
     let mut state = FilterState {
         covariance: [[variance, 0.0], [0.0, variance]],
@@ -99,7 +107,11 @@ fn weights(spec: &KalmanSpec, lookback: usize, horizon: usize) -> Vec<f32> {
     }
     let ahead = |steps: usize| {
         let both = state.level.iter().zip(&state.trend);
-        both.map(move |(level, trend)| (level + steps as f64 * trend) as f32)
+        let mut weights: Vec<f64> = both.map(|(level, trend)| level + steps as f64 * trend).collect();
+        if starts_at_first && let Some(rest) = weights.get(1..) {
+            weights[0] = 1.0 - rest.iter().sum::<f64>();
+        }
+        weights.into_iter().map(|weight| weight as f32)
     };
     (1..=horizon).flat_map(ahead).collect()
 }
@@ -195,7 +207,7 @@ mod tests {
     #[test]
     fn the_linear_map_is_the_filter() {
         let values = [3.0, 5.0, 4.0, 8.0, 9.5, 9.0, 14.0];
-        let weights = weights(&KalmanSpec::default(), values.len(), 3);
+        let weights = weights(&KalmanSpec::default(), false, values.len(), 3);
         for (ahead, weights) in weights.chunks_exact(values.len()).enumerate() {
             let own: f64 = values.iter().zip(weights).map(|(value, &weight)| value * f64::from(weight)).sum();
             assert!((own - textbook(&values, (ahead + 1) as f64)).abs() < 1e-4, "{own}");
@@ -204,12 +216,23 @@ mod tests {
 
     #[test]
     fn a_straight_line_goes_on() {
-        let weights = weights(&KalmanSpec::default(), 60, 2);
+        let weights = weights(&KalmanSpec::default(), false, 60, 2);
         let line = |step: usize| 7.0 + 2.0 * step as f64;
         for (ahead, weights) in weights.chunks_exact(60).enumerate() {
             let own: f64 =
                 weights.iter().enumerate().map(|(step, &weight)| line(step) * f64::from(weight)).sum();
             assert!((own - line(60 + ahead)).abs() < 0.05, "{own} against {}", line(60 + ahead));
+        }
+    }
+
+    #[test]
+    fn a_level_that_starts_at_the_first_value_forecasts_a_constant_as_that_constant() {
+        for (lookback, initial_variance) in [(1, 1_000.0), (3, 1.0), (40, 1_000.0)] {
+            let spec = KalmanSpec { initial_variance, ..KalmanSpec::default() };
+            for weights in weights(&spec, true, lookback, 3).chunks_exact(lookback) {
+                let total: f64 = weights.iter().map(|&weight| f64::from(weight)).sum();
+                assert!((total - 1.0).abs() < 1e-6, "{lookback}: {total}");
+            }
         }
     }
 }

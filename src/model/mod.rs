@@ -24,12 +24,13 @@ mod recurrent;
 mod recurrent_op;
 mod renewal;
 mod simplex;
+mod support;
 mod tcn;
 mod ts_mixer;
 
-use crate::dataset::Windows;
+use crate::dataset::{ChannelScale, Windows};
 use crate::kernel::Fold;
-use crate::spec::{ModelSpec, RecurrentSpec, Solver, TrainingSpec};
+use crate::spec::{BiasCorrection, ModelSpec, RecurrentSpec, Solver, TrainingSpec};
 use crate::stats::Stream;
 use crate::train::{ComputeDevice, FitData, FitError, OnEpoch, Shape};
 
@@ -41,6 +42,7 @@ pub use network::{Dense, Trained};
 pub use parameters::{ParameterValues, Parameters};
 use recurrent::Recurrent;
 pub use recurrent::{CellKind, RecurrentLayer};
+use support::InSupport;
 
 /// A model that forecasts the next steps from the past ones.
 pub trait Forecaster: Send {
@@ -90,12 +92,27 @@ pub struct BuildContext<'a> {
     pub seed: u64,
     /// Where it computes.
     pub device: &'a ComputeDevice,
+    /// The scales of the channels, which say what each target can be.
+    pub scales: &'a [ChannelScale],
+    /// Whether point forecasts of means on a logarithmic scale are corrected.
+    pub correction: BiasCorrection,
     /// The chosen members of an ensemble, ready to forecast; empty for every other model.
     pub members: Vec<Member>,
 }
 
-/// Builds a model, ready to be fitted or to be loaded.
-pub fn build(spec: &ModelSpec, context: BuildContext<'_>) -> Box<dyn Forecaster> {
+/// Builds a model, ready to be fitted or to be loaded. Whatever it is, its forecasts lie in the support of their targets.
+pub fn build(spec: &ModelSpec, mut context: BuildContext<'_>) -> Box<dyn Forecaster> {
+    let members = std::mem::take(&mut context.members);
+    // Zero is zero even beside a target that is always five.
+    let repeats_constants = !matches!(spec, ModelSpec::Zero(_));
+    Box::new(InSupport::new(build_unbounded(spec, &context, members), &context, repeats_constants))
+}
+
+fn build_unbounded(
+    spec: &ModelSpec,
+    context: &BuildContext<'_>,
+    members: Vec<Member>,
+) -> Box<dyn Forecaster> {
     let shape = context.shape;
     match spec {
         ModelSpec::Zero(_) => Box::new(naive::Constant::zero(shape)),
@@ -109,31 +126,31 @@ pub fn build(spec: &ModelSpec, context: BuildContext<'_>) -> Box<dyn Forecaster>
         ModelSpec::Ets(_) => Box::new(ets::Ets::new(shape)),
         ModelSpec::Prophet(spec) => Box::new(prophet::Prophet::new(shape, spec)),
         ModelSpec::Kalman(spec) => Box::new(kalman::Kalman::new(shape, spec)),
-        ModelSpec::Linear(spec) => linear(Fold::Plain, spec.per_channel, spec.solver, spec.ridge, &context),
-        ModelSpec::Nlinear(spec) => linear(Fold::Last, spec.per_channel, spec.solver, spec.ridge, &context),
+        ModelSpec::Linear(spec) => linear(Fold::Plain, spec.per_channel, spec.solver, spec.ridge, context),
+        ModelSpec::Nlinear(spec) => linear(Fold::Last, spec.per_channel, spec.solver, spec.ridge, context),
         ModelSpec::Dlinear(spec) => {
             let fold = Fold::Trend { kernel: spec.kernel };
-            linear(fold, spec.per_channel, spec.solver, spec.ridge, &context)
+            linear(fold, spec.per_channel, spec.solver, spec.ridge, context)
         }
-        ModelSpec::Lstm(spec) => recurrent(CellKind::Lstm, spec, &context),
-        ModelSpec::Gru(spec) => recurrent(CellKind::Gru, spec, &context),
+        ModelSpec::Lstm(spec) => recurrent(CellKind::Lstm, spec, context),
+        ModelSpec::Gru(spec) => recurrent(CellKind::Gru, spec, context),
         ModelSpec::TsMixer(spec) => {
             let mut stream = Stream::weights(context.seed);
             let network = ts_mixer::TsMixer::new(shape, spec, &mut stream, context.device);
-            Box::new(Trained::new(network, &context))
+            Box::new(Trained::new(network, context))
         }
         ModelSpec::Tcn(spec) => {
             let mut stream = Stream::weights(context.seed);
             let network = tcn::Tcn::new(shape, spec, &mut stream, context.device);
-            Box::new(Trained::new(network, &context))
+            Box::new(Trained::new(network, context))
         }
         ModelSpec::BoostedTrees(spec) => Box::new(boosted_trees::BoostedTrees::new(shape, spec)),
         ModelSpec::Renewal(spec) => Box::new(renewal::Renewal::new(shape, spec.distribution)),
         ModelSpec::Hawkes(_) => Box::new(hawkes::Hawkes::new(shape)),
         ModelSpec::NeuralPointProcess(spec) => {
-            Box::new(neural_point_process::NeuralPointProcess::new(spec, &context))
+            Box::new(neural_point_process::NeuralPointProcess::new(spec, context))
         }
-        ModelSpec::Ensemble(_) => Box::new(ensemble::Ensemble::new(shape, context.members)),
+        ModelSpec::Ensemble(_) => Box::new(ensemble::Ensemble::new(shape, members)),
     }
 }
 

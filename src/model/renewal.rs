@@ -43,7 +43,7 @@ impl Forecaster for Renewal {
     fn fit(&mut self, data: &FitData<'_>, _: OnEpoch<'_>) -> Result<(), FitError> {
         let scale = &data.scaler.channels[0];
         let scaled = data.training_values(0);
-        let gaps_s: Vec<f64> = scaled.iter().map(|&value| scale.unscale(f64::from(value)).max(0.0)).collect();
+        let gaps_s: Vec<f64> = scaled.iter().map(|&value| scale.unscale(f64::from(value))).collect();
         // A gap that the clock shows as zero is at most half a tick long.
         let least = 0.5 * resolution_s(gaps_s.iter().copied());
         let gaps_s: Vec<f64> = gaps_s.into_iter().map(|gap| gap.max(least)).collect();

@@ -57,8 +57,7 @@ pub(super) fn widen(model: &SavedModel, history: &Past<'_>, steps: &mut [Forecas
                     below if below < 0.5 => offset.min(known),
                     _ => offset.max(known),
                 };
-                let value = scale.unscale(scale.scale(steps[ahead].values[target]) + offset);
-                bounds[index] = if saved.spec.task.kind() == "series" { value } else { value.max(0.0) };
+                bounds[index] = scale.unscale(scale.scale(steps[ahead].values[target]) + offset);
             }
             bounds.sort_by(f64::total_cmp);
             bounds

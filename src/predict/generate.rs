@@ -64,7 +64,7 @@ impl SavedModel {
     /// The gap in seconds, request and response tokens, none below zero.
     fn draw(&self, step: &ForecastStep, stream: &mut Stream) -> [f64; 3] {
         std::array::from_fn(|target| {
-            quantile_at(stream.unit(), &step.bounds[target], &self.saved().scaler.channels[target]).max(0.0)
+            quantile_at(stream.unit(), &step.bounds[target], &self.saved().scaler.channels[target])
         })
     }
 }
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn a_level_between_two_quantiles_lies_between_their_values() {
         let channel = Channel { name: "x".into(), unit: String::new(), transform: Transform::Identity };
-        let scale = ChannelScale { channel, mean: 3.0, std: 2.0, clip: None };
+        let scale = ChannelScale::new(channel, 3.0, 2.0);
         let bounds = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0];
         for (level, value) in QUANTILES.iter().zip(bounds) {
             assert!((quantile_at(*level, &bounds, &scale) - value).abs() < 1e-9);

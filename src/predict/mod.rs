@@ -55,8 +55,6 @@ pub struct ForecastStep {
 fn roll(model: &SavedModel, history: &StepHistory<'_>, count: usize, with_bounds: bool) -> Vec<ForecastStep> {
     let saved = model.saved();
     let targets = saved.target_count();
-    // A request cannot arrive before the last one, and no count is negative.
-    let lowest = if saved.spec.task.kind() == "series" { f64::NEG_INFINITY } else { 0.0 };
     let mut fed: Option<StepHistory<'_>> = None;
     let mut steps: Vec<ForecastStep> = Vec::with_capacity(count);
     let mut last_s = history.last_s();
@@ -68,8 +66,7 @@ fn roll(model: &SavedModel, history: &StepHistory<'_>, count: usize, with_bounds
         let base = offsets.map(|offsets| (offsets, Base::new(model.forecaster(), &windows, &forecast)));
         for (ahead, row) in forecast.chunks_exact(targets).enumerate() {
             let scales = &saved.scaler.channels[..targets];
-            let values =
-                row.iter().zip(scales).map(|(&value, scale)| scale.unscale(f64::from(value)).max(lowest));
+            let values = row.iter().zip(scales).map(|(&value, scale)| scale.unscale(f64::from(value)));
             let values: Vec<f64> = values.collect();
             let bounds = base.iter().flat_map(|(offsets, base)| {
                 let own = scales.iter().enumerate();

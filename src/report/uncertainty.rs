@@ -122,10 +122,9 @@ fn normal_points(model: &ShownModel<'_>, name: &str, scale: &ChannelScale) -> Ve
     let Some(target) = model.predictions.targets.iter().position(|target| target == name) else {
         return Vec::new();
     };
-    let (actual, forecast) = (&model.predictions.actual[target], &model.predictions.forecast[target]);
     let rows = model.predictions.test_rows_one_ahead();
     let mut residuals: Vec<f64> =
-        rows.map(|row| scale.scale(forecast[row]) - scale.scale(actual[row])).collect();
+        rows.map(|row| model.predictions.scaled_error(scale, target, row)).collect();
     residuals.sort_by(f64::total_cmp);
     let count = residuals.len() as f64;
     let mean = residuals.iter().sum::<f64>() / count;

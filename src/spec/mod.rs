@@ -30,11 +30,11 @@ use std::sync::Arc;
 pub use claim::{Aggregate, ClaimPart, ClaimSpec, ClaimUnit, Conditions, Expectation, Tolerance};
 pub use duration::Span;
 pub use file::{
-    ClaimCell, ClaimEntry, CleaningSpec, ColumnsSpec, ConformalSpec, DatasetSpec, EvaluationSpec,
-    ExperimentSpec, Feature, HUBER_DELTA, JudgedSteps, Loss, Metric, NextRequestSpec, ObjectivePart,
-    ObjectiveSpec, Optimizer, ReportSpec, RequestColumns, ResourcesSpec, Schedule, SchedulerSpec, SearchSpec,
-    Separator, SeriesSpec, SlurmSpec, SplitSpec, Strategy, TaskSpec, TimestampUnit, TrainingSpec,
-    UncertaintySpec, WindowLoadSpec,
+    BiasCorrection, ClaimCell, ClaimEntry, CleaningSpec, ColumnsSpec, ConformalSpec, DatasetSpec,
+    EvaluationSpec, ExperimentSpec, Feature, HUBER_DELTA, JudgedSteps, Loss, Metric, NextRequestSpec,
+    ObjectivePart, ObjectiveSpec, Optimizer, ReportSpec, RequestColumns, ResourcesSpec, Schedule,
+    SchedulerSpec, SearchSpec, Separator, SeriesSpec, SlurmSpec, SplitSpec, Strategy, TaskSpec,
+    TimestampUnit, TrainingSpec, UncertaintySpec, WindowLoadSpec,
 };
 pub use model::{
     BASELINES, BoostedTreesSpec, DlinearSpec, EnsembleSpec, EwmaSpec, FEWEST_STEPS, FilterUnits, GapFamily,

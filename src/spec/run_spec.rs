@@ -16,6 +16,12 @@ use crate::text::short_hash;
 /// Longer numbers are rounded in labels.
 const LONG_NUMBER: usize = 9;
 
+/// Version of what every model's numbers pass through: scaling before it, the support of the targets and the scores after
+/// it. It is raised whenever all runs would give other numbers, as [`ModelSpec::version`] is where those of one model would.
+///
+/// The first version forecast gaps and tokens below zero, and lost digits to the offset of a series.
+const NUMBERS_VERSION: u32 = 2;
+
 /// Everything that determines a run's numbers, but the seed, the fold and the data themselves.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunSpec {
@@ -158,7 +164,7 @@ impl Identity {
     ) -> String {
         // Canonical JSON again: the keys are in order, and the parameters need not be written anew for every run.
         short_hash(&format!(
-            r#"{{"candidates":{},"dataset":{},"device":{},"fold":{fold},"model_version":{},"params":{},"seed":{}}}"#,
+            r#"{{"candidates":{},"dataset":{},"device":{},"fold":{fold},"model_version":{},"numbers_version":{NUMBERS_VERSION},"params":{},"seed":{}}}"#,
             canonical(&candidates.identity()),
             json!(data.sha256),
             json!(data.device_class),

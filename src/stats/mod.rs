@@ -16,7 +16,10 @@ pub use bootstrap::{BootstrapResult, block_bootstrap_mean, block_length};
 pub use conformal::{Conformal, Offsets, errors_needed, offsets, signed_quantile};
 pub use holm::holm;
 pub use interval::{IntervalScore, interval_score};
-pub use point::{INTERVAL_NAMES, NAMES, PointMetrics, lower_is_better, point_metrics, seasonal_scale};
+pub use point::{
+    INTERVAL_NAMES, NAMES, PointMetrics, lower_is_better, point_metrics, score_errors, seasonal_scale,
+};
 pub use probabilistic::{crps_quantile, pinball};
 pub use quantile::{MEDIAN, QUANTILES};
 pub use stream::Stream;
+pub use sum::Moments;

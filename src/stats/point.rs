@@ -91,16 +91,29 @@ pub fn lower_is_better(name: &str) -> bool {
 #[must_use]
 pub fn point_metrics(actual: &[f64], forecast: &[f64], seasonal_scale: Option<f64>) -> PointMetrics {
     assert_eq!(actual.len(), forecast.len(), "a forecast must have the length of the actuals");
+    let errors: Vec<f64> = actual.iter().zip(forecast).map(|(actual, forecast)| forecast - actual).collect();
+    score_errors(actual, &errors, seasonal_scale)
+}
+
+/// As [`point_metrics`], given the errors, forecast minus actual, instead of the forecasts: where both are far from zero,
+/// their difference has lost digits that whoever knows it otherwise can keep.
+///
+/// # Panics
+///
+/// When the series differ in length or are empty.
+#[must_use]
+pub fn score_errors(actual: &[f64], errors: &[f64], seasonal_scale: Option<f64>) -> PointMetrics {
+    assert_eq!(actual.len(), errors.len(), "errors must have the length of the actuals");
     assert!(!actual.is_empty(), "an empty series has no metrics");
     let n = actual.len() as f64;
-    let totals = Totals::of(actual, forecast);
+    let totals = Totals::of(actual, errors);
     let absolute_error = totals.absolute_error.value();
     let squared_error = totals.squared_error.value();
     let mae = absolute_error / n;
     let mse = squared_error / n;
     PointMetrics {
         mae,
-        medae: median_absolute_error(actual, forecast),
+        medae: median(&mut errors.iter().map(|error| error.abs()).collect::<Vec<_>>()),
         mse,
         rmse: mse.sqrt(),
         smape: 200.0 * totals.relative_error.value() / n,
@@ -138,14 +151,13 @@ struct Totals {
 }
 
 impl Totals {
-    fn of(actual: &[f64], forecast: &[f64]) -> Self {
+    fn of(actual: &[f64], errors: &[f64]) -> Self {
         let mut totals = Self::default();
-        for (actual, forecast) in actual.iter().zip(forecast) {
-            let error = forecast - actual;
-            totals.error += error;
+        for (actual, error) in actual.iter().zip(errors) {
+            totals.error += *error;
             totals.absolute_error += error.abs();
             totals.squared_error += error * error;
-            totals.relative_error += ratio(error.abs(), actual.abs() + forecast.abs()).unwrap_or(0.0);
+            totals.relative_error += ratio(error.abs(), actual.abs() + (actual + error).abs()).unwrap_or(0.0);
             totals.absolute_actual += actual.abs();
         }
         totals
@@ -161,11 +173,6 @@ fn ratio(numerator: f64, denominator: f64) -> Option<f64> {
 /// squares less the square of the sum, cancels catastrophically when the mean is far from zero.
 fn sum_of_squared_deviations(values: &[f64]) -> f64 {
     sum(deviations(values).map(|deviation| deviation * deviation))
-}
-
-fn median_absolute_error(actual: &[f64], forecast: &[f64]) -> f64 {
-    let mut errors: Vec<f64> = actual.iter().zip(forecast).map(|(y, f)| (f - y).abs()).collect();
-    median(&mut errors)
 }
 
 /// The median of a non-empty slice, in linear time and at the cost of its order.

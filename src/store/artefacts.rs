@@ -160,6 +160,14 @@ impl SavedRun {
             targets: self.targets().len(),
             heads: self.spec.training.loss.heads(),
         };
-        BuildContext { shape, training: &self.spec.training, seed: self.seed.unwrap_or(0), device, members }
+        BuildContext {
+            shape,
+            training: &self.spec.training,
+            seed: self.seed.unwrap_or(0),
+            device,
+            scales: &self.scaler.channels,
+            correction: self.spec.evaluation.bias_correction,
+            members,
+        }
     }
 }

@@ -110,6 +110,27 @@ pub struct EvaluationSpec {
     /// Which of the `horizon` steps of a forecast the point metrics judge; intervals are always judged on all of them.
     #[serde(skip_serializing_if = "JudgedSteps::is_all")]
     pub steps: JudgedSteps,
+    /// Whether the point forecasts of gaps, tokens and counts are corrected for having been learned as logarithms.
+    #[serde(skip_serializing_if = "BiasCorrection::is_none")]
+    pub bias_correction: BiasCorrection,
+}
+
+/// What the point forecast of a quantity is that models learn as its logarithm.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BiasCorrection {
+    /// The inverse of the forecast logarithm: the median, if errors are symmetric on the logarithmic scale.
+    #[default]
+    None,
+    /// The mean: the inverse of the forecast logarithm, times the smearing factor of the validation part (Duan, JASA 1983).
+    Smearing,
+}
+
+impl BiasCorrection {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+    fn is_none(&self) -> bool {
+        *self == BiasCorrection::None
+    }
 }
 
 /// Which steps of a forecast are judged.
@@ -140,7 +161,12 @@ impl JudgedSteps {
 
 impl Default for EvaluationSpec {
     fn default() -> Self {
-        Self { drop_last: false, mase_season: 1, steps: JudgedSteps::All }
+        Self {
+            drop_last: false,
+            mase_season: 1,
+            steps: JudgedSteps::All,
+            bias_correction: BiasCorrection::None,
+        }
     }
 }
 
