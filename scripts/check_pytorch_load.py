@@ -156,8 +156,9 @@ def check(run, values, arrival_s):
     pasts = torch.from_numpy(np.stack([inputs[origin - lookback : origin] for origin in origins]))
     with torch.no_grad():
         own = network(pasts).numpy()
-    # The table is in original units and single precision: its forecasts are brought back to the scale of the model.
-    theirs = scale(table[[f"{target}_forecast" for target in TARGETS]].to_numpy(np.float64))
+    # No gap and no count is below zero, so that no forecast of the model is below what zero is on its scale.
+    own = np.maximum(own, scale(np.zeros(3)).astype(np.float32))
+    theirs = table[[f"{target}_forecast_scaled" for target in TARGETS]].to_numpy(np.float64)
     difference = np.abs(own - theirs.reshape(own.shape)).max()
     print(f"{kind} ({run.name}): {own.size:,} forecasts, largest difference {difference:.1e} in scaled units")
     # The control: a forecast that is always the same would agree with itself; these are not.

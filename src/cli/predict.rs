@@ -11,11 +11,13 @@ use super::{require_file, usage};
 use crate::dataset::read_trace_as;
 use crate::files::{Existing, OutputFile};
 use crate::model::intervals::interval;
-use crate::predict::{ForecastDocument, Predictor, to_burstgpt, to_mooncake};
+use crate::predict::{Forecast, ForecastDocument, Predictor, to_burstgpt, to_mooncake};
+use crate::stats::QUANTILES;
 use crate::store::{results_folder, store_files};
-use crate::text::{number, table};
+use crate::text::{quantities, quantity, table};
 
-/// Position of the interval in the table, among [`crate::model::intervals::LEVELS`].
+/// Positions of intervals among [`crate::model::intervals::LEVELS`]: that in the table, and the narrowest.
+const FIFTY: usize = 0;
 const EIGHTY: usize = 1;
 
 #[derive(Debug, Args)]
@@ -151,11 +153,30 @@ pub(super) fn predict(args: &PredictArgs, console: Console) -> anyhow::Result<Ex
     }
     let document = ForecastDocument { model, forecast: &forecast };
     match args.format.unwrap_or(PredictFormat::Human) {
-        PredictFormat::Human => console.result(&to_text(&document, console.width())),
+        PredictFormat::Human => {
+            note_points_outside(&forecast, console);
+            console.result(&to_text(&document, console.width()));
+        }
         PredictFormat::Json => console.result(&serde_json::to_string(&document)?),
         PredictFormat::Csv => console.result(&document.to_csv()),
     }
     Ok(Exit::Ok)
+}
+
+/// Says so where a point lies outside its own interval at 50 %: the two are learned from different steps.
+fn note_points_outside(forecast: &Forecast, console: Console) {
+    let cells = forecast.steps.iter().flat_map(|step| step.values.iter().zip(&step.bounds));
+    let outside = |(value, bounds): &(&f64, &[f64; QUANTILES.len()])| {
+        let (lower, upper) = interval(*bounds, FIFTY);
+        **value < lower || **value > upper
+    };
+    let (total, outside) = (cells.clone().count(), cells.filter(outside).count());
+    if outside > 0 {
+        console.note(&format!(
+            "{outside} of {total} points lie outside their own 50 % interval: points are what the model learned in \
+             training, intervals come from its latest errors"
+        ));
+    }
 }
 
 fn to_text(document: &ForecastDocument<'_>, width: usize) -> String {
@@ -175,14 +196,16 @@ fn to_text(document: &ForecastDocument<'_>, width: usize) -> String {
         .enumerate()
         .map(|(index, step)| {
             let values = step.values.iter().enumerate().flat_map(|(target, value)| {
-                let interval = has_intervals.then(|| match step.bounds.get(target) {
-                    Some(bounds) => {
-                        let (lower, upper) = interval(bounds, EIGHTY);
-                        format!("{} to {}", number(lower), number(upper))
+                let bounds = step.bounds.get(target).map(|bounds| interval(bounds, EIGHTY));
+                let unit = &forecast.targets[target].unit;
+                let (value, bounds) = match bounds {
+                    Some((lower, upper)) => {
+                        let [value, lower, upper] = quantities([*value, lower, upper], unit);
+                        (value, format!("{lower} to {upper}"))
                     }
-                    None => "-".to_string(),
-                });
-                std::iter::once(number(*value)).chain(interval)
+                    None => (quantity(*value, unit), "-".to_string()),
+                };
+                std::iter::once(value).chain(has_intervals.then_some(bounds))
             });
             [(index + 1).to_string(), format!("{:.3}", step.time_s)].into_iter().chain(values).collect()
         })

@@ -8,7 +8,7 @@ use anyhow::{Context, bail, ensure};
 
 use super::breakdown::{Breakdown, ForecastSteps};
 use super::local::Job;
-use super::score::{interval_means, score_gaps, score_intervals, score_points};
+use super::score::{interval_means, score_agreement, score_gaps, score_intervals, score_points};
 use crate::dataset::{Loader, Part, PredictionTable, Prepared, Windows, write_predictions};
 use crate::files::replace_folder;
 use crate::model::intervals::{self, Base, Bounds, SavedOffsets, calibrated_steps, target_bounds};
@@ -191,6 +191,7 @@ fn calibrate(
             own.bounds.iter().map(|bounds| bounds.map(|bound| scale.unscale(f64::from(bound)))).collect();
         let origins = &test_windows.origins;
         metrics.extend(score_intervals(prepared, target, origins, &own.bounds, spec));
+        metrics.extend(score_agreement(prepared, target, on_test, &own.bounds));
         table.add_bounds(target, horizon, &original);
         breakdowns.extend(break_down(target, Some(&own.bounds)));
         // What is scored and kept is not needed any more: long horizons make it large.

@@ -7,8 +7,8 @@ use crate::model::intervals::{Bounds, LEVELS, interval};
 use crate::model::{Forecaster, GapDistribution, resolution_s};
 use crate::spec::RunSpec;
 use crate::stats::{
-    INTERVAL_NAMES, NAMES, PointMetrics, QUANTILES, crps_quantile, interval_score, pinball, point_metrics,
-    score_errors, seasonal_scale,
+    INTERVAL_NAMES, NAMES, POINT_WITHIN, PointMetrics, QUANTILES, crps_quantile, interval_score, pinball,
+    point_metrics, score_errors, seasonal_scale,
 };
 use crate::store::MetricValue;
 
@@ -143,6 +143,24 @@ fn interval_metrics(actual: &[f64], bounds: &[[f64; QUANTILES.len()]]) -> [f64; 
         actual.iter().zip(bounds).filter_map(|(&actual, bounds)| crps_quantile(actual, &QUANTILES, bounds));
     values.push(scores.sum::<f64>() / actual.len() as f64);
     std::array::from_fn(|index| values[index])
+}
+
+/// The share of the point forecasts of one target that lie within their own interval at 50 %: the two are learned from
+/// different steps, and need not agree.
+pub fn score_agreement(
+    prepared: &Prepared,
+    target: usize,
+    forecast: &[f32],
+    bounds: &[Bounds],
+) -> Option<MetricValue> {
+    let points = forecast.iter().skip(target).step_by(prepared.steps.targets);
+    let within = points.zip(bounds).filter(|(point, bounds)| {
+        let (lower, upper) = interval(bounds, 0);
+        (lower..=upper).contains(*point)
+    });
+    let share = within.count() as f64 / bounds.len() as f64;
+    let name = &prepared.steps.channels[target].name;
+    (!bounds.is_empty()).then(|| metric(Part::Test, name, "original", POINT_WITHIN, share))
 }
 
 /// The target `all` of the interval metrics: their means over the targets, in scaled units.

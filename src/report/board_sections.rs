@@ -5,6 +5,7 @@ use super::figures::MOST_TARGETS;
 use super::tables::{ReportTable, TableCell, TableRow, targets};
 use crate::compare::{Board, BoardRow, Target};
 use crate::model::intervals::LEVELS;
+use crate::stats::POINT_WITHIN;
 use crate::store::BreakdownRow;
 use crate::text::{grouped, number, percent, unit_beside};
 
@@ -49,13 +50,14 @@ pub fn skill_column(board: &Board, target: &str, name: &str) -> Vec<TableCell> {
 /// How well each model's intervals hold, target by target.
 fn intervals(board: &Board) -> Option<Section> {
     let metrics = || {
+        let agreement = std::iter::once((POINT_WITHIN.to_string(), ColumnKind::Share));
         let coverages = LEVELS.iter().map(|level| (format!("coverage_{level}"), ColumnKind::Share));
         let others = [
             ("width_80", ColumnKind::Neutral),
             ("winkler_80", ColumnKind::LowestIsBest),
             ("crps", ColumnKind::LowestIsBest),
         ];
-        coverages.chain(others.map(|(name, kind)| (name.to_string(), kind)))
+        coverages.chain(others.map(|(name, kind)| (name.to_string(), kind))).chain(agreement)
     };
     let mut tables = Vec::new();
     for Target { name: target, unit } in targets(board).iter().take(MOST_TARGETS) {
@@ -71,9 +73,9 @@ fn intervals(board: &Board) -> Option<Section> {
             .chain([skill_column(board, target, "crps")])
             .collect();
         let levels = LEVELS.iter().map(|level| format!("within {level} %"));
-        let headers = std::iter::once("model".to_string())
-            .chain(levels)
-            .chain(["width of 80 %", "Winkler of 80 %", "CRPS", "skill (CRPS)"].map(String::from));
+        let headers = std::iter::once("model".to_string()).chain(levels).chain(
+            ["width of 80 %", "Winkler of 80 %", "CRPS", "point in 50 %", "skill (CRPS)"].map(String::from),
+        );
         let unit = match unit_beside(target, unit) {
             "" => String::new(),
             unit => format!(" in {unit}"),
@@ -86,7 +88,10 @@ fn intervals(board: &Board) -> Option<Section> {
                original units, averaged over runs. The intervals are conformal: they are calibrated on the second half \
                of the validation part, which is used for nothing else, and `adaptive` adjusts them after each error \
                that is known when the next forecast is made. Good intervals contain a share near their level and have \
-               a low Winkler score. Skill is relative to the naive baseline with the lowest CRPS of the target."
+               a low Winkler score. Skill is relative to the naive baseline with the lowest CRPS of the target. The point \
+               is in its own 50 % interval where the model's errors are as often positive as negative; a point that is a \
+               mean of skewed values, or of a model that errs to one side, may lie outside, since the interval follows \
+               the errors and the point does not."
             .to_string(),
         tables,
     })

@@ -4,7 +4,9 @@ use serde_json::Value;
 
 use crate::compare::{Comparison, distinct, lookbacks};
 use crate::dataset::{Removed, SYNTHETIC, Transform, catalog};
-use crate::spec::{ConformalSpec, DatasetSpec, Span, SplitSpec, UncertaintySpec, lookup, setting_of};
+use crate::spec::{
+    BiasCorrection, ConformalSpec, DatasetSpec, Span, SplitSpec, UncertaintySpec, lookup, setting_of,
+};
 use crate::store::{RunRow, SavedRun};
 use crate::text::{counted, grouped, unit_beside};
 
@@ -132,6 +134,7 @@ fn entries_of(setting: &Setting<'_>) -> Vec<CardEntry> {
     entries.push(CardEntry::new("Lookback", lookback(&setting.lookbacks)));
     if let Some(saved) = setting.saved {
         entries.push(CardEntry::new("Scaled units", scaling(saved)));
+        entries.extend(point_forecasts(saved).map(|text| CardEntry::new("Point forecasts", text)));
     }
     if let Some(split) = part::<SplitSpec>(params, "split") {
         entries.push(CardEntry::new("Split", parts(&split)));
@@ -277,6 +280,23 @@ fn scaling(saved: &SavedRun) -> String {
     .flatten()
     .collect::<Vec<_>>()
     .join("; ")
+}
+
+/// What a point forecast is of a target that models learn as its logarithm; `None` where there is none.
+fn point_forecasts(saved: &SavedRun) -> Option<String> {
+    if saved.targets().iter().all(|target| target.transform != Transform::Log1p) {
+        return None;
+    }
+    let text = match saved.spec.evaluation.bias_correction {
+        BiasCorrection::None => {
+            "the inverse of a forecast logarithm, and so a median (exactly if errors are symmetric on the logarithmic scale), \
+             which lies below the mean; `evaluation.bias_correction = \"smearing\"` gives the mean"
+        }
+        BiasCorrection::Smearing => {
+            "means: the inverse of a forecast logarithm, corrected by the smearing estimate from the validation part"
+        }
+    };
+    Some(format!("{text}; never below zero"))
 }
 
 fn parts(split: &SplitSpec) -> String {

@@ -5,7 +5,7 @@ use super::cells::{BoardCells, mean_spread, number_like, or_dash};
 use crate::compare::{Board, BoardRow, Comparison, ScoredRun, Target, distinct};
 use crate::spec::lookup;
 use crate::store::{RunRow, Status};
-use crate::text::{duration, number, percent, table};
+use crate::text::{duration, number, numbers, percent, table};
 
 /// Runs that are listed; further ones are only counted.
 pub const MOST_RUNS: usize = 50;
@@ -134,12 +134,11 @@ pub fn leaderboard(board: &Board, metric: &str) -> ReportTable {
 
 fn difference(row: &BoardRow) -> String {
     or_dash(row.against_baseline.as_ref(), |difference| {
-        format!(
-            "{} [{}, {}]",
-            number_like(difference.mean, row.test.mean),
-            number_like(difference.lower, row.test.mean),
-            number_like(difference.upper, row.test.mean)
-        )
+        let values = [difference.mean, difference.lower, difference.upper];
+        let alike = values.map(|value| number_like(value, row.test.mean));
+        // An interval whose ends look the same says nothing.
+        let [mean, lower, upper] = if alike[1] == alike[2] { numbers(values) } else { alike };
+        format!("{mean} [{lower}, {upper}]")
     })
 }
 

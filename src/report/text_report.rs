@@ -11,7 +11,7 @@ use super::reproduction::{reproduction, run_counts};
 use super::tables::{self, RunTable};
 use crate::compare::claims::tally;
 use crate::compare::{Board, Comparison, predictions_of_run};
-use crate::text::{quantity, table, unit_beside, with_decimals};
+use crate::text::{quantities, quantity, table, unit_beside, with_decimals};
 
 /// Length of a rule and longest line, in characters.
 const WIDTH: usize = 100;
@@ -137,7 +137,9 @@ fn last_forecasts(board: &Board, results: &Path, lines: &mut Vec<String>) {
     let cells = last.iter().map(|&row| {
         let of_target = shown.iter().flat_map(|(target, name)| {
             let (actual, forecast) = (predictions.actual[*target][row], predictions.forecast[*target][row]);
-            [actual, forecast, forecast - actual].map(|value| quantity(value, unit_of(name)))
+            let error = quantity(forecast - actual, unit_of(name));
+            let [actual, forecast] = quantities([actual, forecast], unit_of(name));
+            [actual, forecast, error]
         });
         std::iter::once(with_decimals(predictions.time_s[row], 3)).chain(of_target).collect()
     });

@@ -9,6 +9,7 @@ use crate::compare::{Board, BoardRow, Comparison, MetricKey, predictions_of_run}
 use crate::dataset::{ChannelScale, PredictionTable};
 use crate::stats::QUANTILES;
 use crate::stats::closed_form::normal_quantile;
+use crate::store::SavedRun;
 
 /// Points of a Q–Q plot.
 const QQ_POINTS: usize = 120;
@@ -19,6 +20,8 @@ pub struct ShownModel<'a> {
     pub row: &'a BoardRow,
     /// Its predictions on all parts.
     pub predictions: PredictionTable,
+    /// The scales of its channels, the targets first.
+    pub scales: Vec<ChannelScale>,
 }
 
 /// The predictions of the best model, the runner-up and the best baseline, as far as the files are there.
@@ -27,7 +30,8 @@ pub fn shown_models<'a>(comparison: &Comparison, board: &'a Board, results: &Pat
         let run = shown_run(comparison, row)?;
         // Missing predictions are reported where the forecasts would be drawn.
         let predictions = predictions_of_run(results, &run.run_id).ok()?;
-        Some(ShownModel { row, predictions })
+        let scales = SavedRun::read(results, &run.run_id).ok()?.scaler.channels;
+        Some(ShownModel { row, predictions, scales })
     });
     models.collect()
 }
@@ -37,7 +41,7 @@ pub fn draw_uncertainty(board: &Board, shown: &[ShownModel<'_>], figures: &mut B
     let names: Vec<String> =
         tables::targets(board).into_iter().take(MOST_TARGETS).map(|target| target.name).collect();
     draw_calibration(board, &names, shown, figures);
-    draw_qq(board, &names, shown, figures);
+    draw_qq(&names, shown, figures);
 }
 
 fn labels(shown: &[&ShownModel<'_>]) -> Vec<String> {
@@ -54,7 +58,7 @@ fn draw_calibration(board: &Board, names: &[String], shown: &[ShownModel<'_>], f
         .iter()
         .map(|name| SquarePanel {
             title: name.clone(),
-            models: calibrated.iter().map(|model| shares_below(model, name)).collect(),
+            models: calibrated.iter().map(|model| shares_below(model, name).unwrap_or_default()).collect(),
         })
         .collect();
     let coverage = |level: u32| {
@@ -78,32 +82,29 @@ fn draw_calibration(board: &Board, names: &[String], shown: &[ShownModel<'_>], f
 }
 
 /// The level of each quantile, and the share of the test values that do not exceed it.
-fn shares_below(model: &ShownModel<'_>, name: &str) -> Vec<(f64, f64)> {
-    let Some(target) = model.predictions.targets.iter().position(|target| target == name) else {
-        return Vec::new();
-    };
+fn shares_below(model: &ShownModel<'_>, name: &str) -> Option<Vec<(f64, f64)>> {
+    let target = model.predictions.targets.iter().position(|target| target == name)?;
+    let scale = model.scales.get(target)?;
     let actual = &model.predictions.actual[target];
     let quantiles = QUANTILES.iter().zip(&model.predictions.quantiles[target]);
     let rows: Vec<usize> = model.predictions.test_rows().collect();
-    quantiles
-        .map(|(&level, quantile)| {
-            // The tolerance covers rounding to single precision, so that a value equal to its bound counts as below it.
-            let below =
-                |row: &&usize| actual[**row] <= quantile[**row] + 1e-6 * (1.0 + quantile[**row].abs());
-            (level, rows.iter().filter(below).count() as f64 / rows.len().max(1) as f64)
-        })
-        .collect()
+    let shares = quantiles.map(|(&level, quantile)| {
+        // Models compute in single precision: the tolerance lets a value that equals its bound count as below it.
+        let below = |row: &&usize| {
+            let bound = scale.scale(quantile[**row]);
+            scale.scale(actual[**row]) <= bound + 1e-6 * (1.0 + bound.abs())
+        };
+        (level, rows.iter().filter(below).count() as f64 / rows.len().max(1) as f64)
+    });
+    Some(shares.collect())
 }
 
-fn draw_qq(board: &Board, names: &[String], shown: &[ShownModel<'_>], figures: &mut BoardFigures) {
-    let Some(saved) = &board.saved_run else { return };
-    let scale = |name: &String| saved.scaler.channels.iter().find(|scale| scale.channel.name == **name);
+fn draw_qq(names: &[String], shown: &[ShownModel<'_>], figures: &mut BoardFigures) {
     let panels: Vec<SquarePanel> = names
         .iter()
-        .filter_map(|name| Some((name, scale(name)?)))
-        .map(|(name, scale)| SquarePanel {
+        .map(|name| SquarePanel {
             title: name.clone(),
-            models: shown.iter().map(|model| normal_points(model, name, scale)).collect(),
+            models: shown.iter().map(|model| normal_points(model, name).unwrap_or_default()).collect(),
         })
         .collect();
     if panels.is_empty() || shown.is_empty() {
@@ -118,10 +119,9 @@ fn draw_qq(board: &Board, names: &[String], shown: &[ShownModel<'_>], figures: &
     figures.add("Q–Q plot", "qq".to_string(), qq_plot(&labels(&all), &panels), caption);
 }
 
-fn normal_points(model: &ShownModel<'_>, name: &str, scale: &ChannelScale) -> Vec<(f64, f64)> {
-    let Some(target) = model.predictions.targets.iter().position(|target| target == name) else {
-        return Vec::new();
-    };
+fn normal_points(model: &ShownModel<'_>, name: &str) -> Option<Vec<(f64, f64)>> {
+    let target = model.predictions.targets.iter().position(|target| target == name)?;
+    let scale = model.scales.get(target)?;
     let rows = model.predictions.test_rows_one_ahead();
     let mut residuals: Vec<f64> =
         rows.map(|row| model.predictions.scaled_error(scale, target, row)).collect();
@@ -130,22 +130,22 @@ fn normal_points(model: &ShownModel<'_>, name: &str, scale: &ChannelScale) -> Ve
     let mean = residuals.iter().sum::<f64>() / count;
     let deviation = (residuals.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt();
     if residuals.is_empty() || deviation <= 0.0 {
-        return Vec::new();
+        return None;
     }
     let points = QQ_POINTS.min(residuals.len());
-    (0..points)
-        .map(|point| {
-            let level = (point as f64 + 0.5) / points as f64;
-            let residual = residuals[((level * count) as usize).min(residuals.len() - 1)];
-            (normal_quantile(level), (residual - mean) / deviation)
-        })
-        .collect()
+    let point = |point: usize| {
+        let level = (point as f64 + 0.5) / points as f64;
+        let residual = residuals[((level * count) as usize).min(residuals.len() - 1)];
+        (normal_quantile(level), (residual - mean) / deviation)
+    };
+    Some((0..points).map(point).collect())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::compare::test_fixtures;
+    use crate::dataset::{Channel, Transform};
 
     fn shown(comparison: &Comparison) -> ShownModel<'_> {
         let count = 400_u16;
@@ -162,13 +162,16 @@ mod tests {
             actual: vec![actual],
             ..PredictionTable::default()
         };
-        ShownModel { row: &comparison.boards[0].rows[0], predictions }
+        let channel =
+            Channel { name: "gap_s".to_string(), unit: String::new(), transform: Transform::Identity };
+        let scales = vec![ChannelScale::new(channel, 200.0, 100.0)];
+        ShownModel { row: &comparison.boards[0].rows[0], predictions, scales }
     }
 
     #[test]
     fn calibrated_quantiles_lie_on_the_diagonal() {
         let comparison = test_fixtures::comparison();
-        for (level, share) in shares_below(&shown(&comparison), "gap_s") {
+        for (level, share) in shares_below(&shown(&comparison), "gap_s").unwrap() {
             assert!((level - share).abs() < 1e-9, "{level} {share}");
         }
         let mut figures = BoardFigures::default();

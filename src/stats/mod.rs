@@ -17,7 +17,8 @@ pub use conformal::{Conformal, Offsets, errors_needed, offsets, signed_quantile}
 pub use holm::holm;
 pub use interval::{IntervalScore, interval_score};
 pub use point::{
-    INTERVAL_NAMES, NAMES, PointMetrics, lower_is_better, point_metrics, score_errors, seasonal_scale,
+    INTERVAL_NAMES, NAMES, POINT_WITHIN, PointMetrics, lower_is_better, point_metrics, score_errors,
+    seasonal_scale,
 };
 pub use probabilistic::{crps_quantile, pinball};
 pub use quantile::{MEDIAN, QUANTILES};

@@ -21,6 +21,9 @@ pub const INTERVAL_NAMES: [&str; 11] = [
     "crps",
 ];
 
+/// The name of the share of point forecasts that lie within their own interval at 50 %.
+pub const POINT_WITHIN: &str = "point_within_50";
+
 /// How far one series of point forecasts lies from the actual values.
 ///
 /// The error is forecast minus actual. Hyndman & Koehler, "Another look at measures of forecast accuracy",
@@ -76,7 +79,7 @@ impl PointMetrics {
 /// `bias` is best at zero and not at minus infinity, so the answer for it holds for its absolute value.
 #[must_use]
 pub fn lower_is_better(name: &str) -> bool {
-    name != "r2" && !name.starts_with("coverage_")
+    name != "r2" && !name.starts_with("coverage_") && name != POINT_WITHIN
 }
 
 /// Scores `forecast` against `actual`, two series of one length in one unit.

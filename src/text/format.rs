@@ -72,6 +72,25 @@ pub fn unit_beside<'a>(name: &str, unit: &'a str) -> &'a str {
     if is_named { "" } else { unit }
 }
 
+/// Quantities that are read beside one another, each as [`quantity`] writes it; with more digits where different ones would
+/// look the same.
+pub fn quantities<const N: usize>(values: [f64; N], unit: &str) -> [String; N] {
+    let differ = |texts: &[String; N]| {
+        let pairs = (0..N).flat_map(|one| (0..one).map(move |other| (one, other)));
+        pairs.into_iter().all(|(one, other)| values[one] == values[other] || texts[one] != texts[other])
+    };
+    let texts = values.map(|value| quantity(value, unit));
+    if differ(&texts) || !values.iter().all(|value| value.is_finite()) {
+        return texts;
+    }
+    let largest = values.iter().fold(0.0_f64, |largest, value| largest.max(value.abs()));
+    let has_places = (SMALL..1e15).contains(&largest);
+    let with_digits =
+        |value, digits| if has_places { with_decimals(value, digits) } else { format!("{value:.digits$e}") };
+    let longer = (0..=16).map(|digits| values.map(|value| with_digits(value, digits)));
+    longer.into_iter().find(differ).unwrap_or_else(|| values.map(|value| value.to_string()))
+}
+
 /// A rate or share in percent, with its sign.
 pub fn percent(share: f64) -> String {
     format!("{:+.1} %", 100.0 * share)
@@ -158,5 +177,20 @@ mod tests {
         let texts =
             ["0 s", "42 µs", "840 ms", "8.4 s", "10 s", "2 min 5 s", "2 h", "3 h 20 min", "60 d 23 h"];
         assert_eq!(seconds.map(duration), texts);
+    }
+
+    #[test]
+    fn numbers_beside_one_another_have_as_many_digits_as_they_need_to_differ() {
+        let beside = |values| quantities(values, "");
+        assert_eq!(
+            beside([100_000_000.25, 99_999_998.5, 100_000_001.5]),
+            ["100,000,000", "99,999,998", "100,000,002"]
+        );
+        assert_eq!(quantities([1e8 + 0.01, 1e8 + 0.02], "s"), ["100,000,000.01", "100,000,000.02"]);
+        assert_eq!(quantities([1e-30, 1.000_01e-30], ""), ["1.00000e-30", "1.00001e-30"]);
+        assert_eq!(beside([1.0, 1.0, 2.0]), ["1.000", "1.000", "2.000"]);
+        assert_eq!(quantities([1e10, 1e10], ""), ["1.000e10", "1.000e10"]);
+        assert_eq!(quantities([2.02, 2.03, 700.0], "tokens"), ["2.02", "2.03", "700.00"]);
+        assert_eq!(beside([f64::INFINITY, 1e8, 1e8 + 1.0])[0], "inf");
     }
 }

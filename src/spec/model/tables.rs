@@ -96,7 +96,8 @@ pub struct KalmanSpec {
     pub trend_variance: f64,
     /// Variance of an observation around the level.
     pub observation_variance: f64,
-    /// Variance of level and trend before the first step of the lookback, around zero.
+    /// Variance of level and trend before the first step of the lookback: around zero in scaled units, and in original units
+    /// around the first value and no trend.
     pub initial_variance: f64,
     /// The scale that the filter runs on.
     pub units: FilterUnits,
