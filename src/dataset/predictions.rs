@@ -215,3 +215,56 @@ pub fn read_predictions(path: &Path) -> anyhow::Result<PredictionTable> {
         targets,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::{Channel, Transform};
+
+    fn table() -> PredictionTable {
+        PredictionTable {
+            stride: 1,
+            part: vec!["valid".to_string(), "test".to_string()],
+            time_s: vec![0.0, 1.0],
+            ahead: vec![1, 1],
+            targets: vec!["x".to_string()],
+            actual: vec![vec![1e8 + 0.25, 1e8 + 0.5]],
+            forecast: vec![vec![1e8, 1e8 + 1.0]],
+            scaled_forecast: vec![vec![-1.0, 1.0]],
+            quantiles: vec![vec![vec![f64::NAN, 1e8 + 0.125]; QUANTILES.len()]],
+        }
+    }
+
+    fn read(bytes: &[u8]) -> PredictionTable {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        read_predictions(file.path()).unwrap()
+    }
+
+    #[test]
+    fn what_is_kept_loses_no_digit() {
+        let (kept, again) = (table(), read(&write_predictions(&table()).unwrap()));
+        assert_eq!((again.actual, again.forecast), (kept.actual, kept.forecast));
+        assert_eq!(again.scaled_forecast, kept.scaled_forecast);
+        assert!(again.quantiles[0][6][0].is_nan() && again.quantiles[0][6][1] == 1e8 + 0.125);
+    }
+
+    #[test]
+    fn files_in_single_precision_are_still_read() {
+        let single = |name: &str, values: [f32; 2]| Column::from(Series::new(name.into(), values));
+        let mut frame = DataFrame::new_infer_height(vec![
+            column("part", &table().part),
+            Column::from(Series::new("time_s".into(), &table().time_s)),
+            Column::from(Series::new("ahead".into(), &table().ahead)),
+            single("x_actual", [1.0, 2.0]),
+            single("x_forecast", [1.5, 2.5]),
+        ])
+        .unwrap();
+        let old = read(&write_parquet(&mut frame).unwrap());
+        assert_eq!((&old.actual[0], &old.forecast[0]), (&vec![1.0, 2.0], &vec![1.5, 2.5]));
+        assert!(old.scaled_forecast.is_empty() && old.quantiles.is_empty());
+        let channel = Channel { name: "x".to_string(), unit: String::new(), transform: Transform::Identity };
+        let scale = ChannelScale::new(channel, 0.0, 0.25);
+        assert_eq!((old.scaled_error(&scale, 0, 1), old.error(&scale, 0, 1)), (2.0, 0.5));
+    }
+}
