@@ -5,7 +5,7 @@ use super::cells::{BoardCells, mean_spread, number_like, or_dash};
 use crate::compare::{Board, BoardRow, Comparison, ScoredRun, Target, distinct};
 use crate::spec::lookup;
 use crate::store::{RunRow, Status};
-use crate::text::{duration, number, numbers, percent, table};
+use crate::text::{duration, number, percent, quantities, table};
 
 /// Runs that are listed; further ones are only counted.
 pub const MOST_RUNS: usize = 50;
@@ -137,7 +137,7 @@ fn difference(row: &BoardRow) -> String {
         let values = [difference.mean, difference.lower, difference.upper];
         let alike = values.map(|value| number_like(value, row.test.mean));
         // An interval whose ends look the same says nothing.
-        let [mean, lower, upper] = if alike[1] == alike[2] { numbers(values) } else { alike };
+        let [mean, lower, upper] = if alike[1] == alike[2] { quantities(values, "") } else { alike };
         format!("{mean} [{lower}, {upper}]")
     })
 }
