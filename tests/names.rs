@@ -18,7 +18,7 @@ fn experiment(lab: &Lab, name: &str, columns: &[&str]) -> std::path::PathBuf {
     let mut text = format!("date,{}\n", columns.join(","));
     for hour in 0..120 {
         let values: Vec<String> =
-            (0..columns.len()).map(|column| format!("{}", (hour * (column + 3)) % 7)).collect();
+            (0..columns.len()).map(|column| ((hour * (column + 3)) % 7).to_string()).collect();
         let _ = writeln!(text, "2024-01-0{} {:02}:00:00,{}", 1 + hour / 24, hour % 24, values.join(","));
     }
     lab.file("table.csv", &text);

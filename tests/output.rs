@@ -153,7 +153,6 @@ fn rows_that_are_empty_are_printed_too() {
     assert_eq!(outcome.stdout, "x\n\"\"\n\"\"\n");
 }
 
-/// The files that a command must leave alone, and what it does to the file at `--out`, with and without `--force`.
 #[test]
 fn a_file_that_is_read_is_never_written_over() {
     let lab = lab();

@@ -144,15 +144,15 @@ fn with_options(message: &str) -> String {
     let mut text = String::new();
     let mut rest = message;
     while let Some((before, after)) = rest.split_once(PLACE) {
-        match before
+        let setting = before
             .rsplit_once("set ")
-            .and_then(|(before, setting)| Some((before, setting.split_once(" = ")?)))
-        {
+            .and_then(|(before, setting)| Some((before, setting.split_once(" = ")?)));
+        text += &match setting {
             Some((before, (key, value))) => {
-                text.push_str(&format!("{before}add --column {key}={}", value.trim_matches('"')));
+                format!("{before}add --column {key}={}", value.trim_matches('"'))
             }
-            None => text.push_str(&format!("{before} with --column ROLE=NAME")),
-        }
+            None => format!("{before} with --column ROLE=NAME"),
+        };
         rest = after;
     }
     text + rest

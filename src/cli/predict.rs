@@ -21,6 +21,7 @@ const FIFTY: usize = 0;
 const EIGHTY: usize = 1;
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command")]
 pub(super) struct PredictArgs {
     /// Use the model of this run
     #[arg(long, conflicts_with = "experiment", required_unless_present = "experiment")]

@@ -38,7 +38,7 @@ pub enum OutputRefusal {
     #[error("{} cannot be written, since there is no folder {}; make it first", .0.display(), .1.display())]
     NoFolder(PathBuf, PathBuf),
     /// It is what is read.
-    #[error("{} is read by this command ({}) and would be lost; name another file to write", .0.display(), .1.display())]
+    #[error("{} is read by this command{} and would be lost; name another file to write", .0.display(), as_path(.0, .1))]
     Input(PathBuf, PathBuf),
     /// It is in a folder of what is read.
     #[error("{} lies among the files of {}, which this command reads; name a file elsewhere", .0.display(), .1.display())]
@@ -150,6 +150,11 @@ pub fn begins_with(path: &Path, text: &str) -> bool {
     let mut start = vec![0; text.len()];
     let read = File::open(path).and_then(|mut file| file.read_exact(&mut start));
     read.is_ok() && start.eq_ignore_ascii_case(text.as_bytes())
+}
+
+/// The path of an input in brackets, where it is not the path that the user gave for the output.
+fn as_path(output: &Path, input: &Path) -> String {
+    if output == input { String::new() } else { format!(" (as {})", input.display()) }
 }
 
 fn folder_of(path: &Path) -> &Path {
