@@ -1428,7 +1428,7 @@ fn an_unknown_unit_of_a_timestamp_is_pointed_at() {
     6 | timestamp_unit = "minutes"
       |                  ^^^^^^^^^
       |
-      = help: known here: s, ms, us, ns, datetime
+      = help: known here: s, ms, us, ns, datetime, none
     "#);
 }
 

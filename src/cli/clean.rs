@@ -89,7 +89,7 @@ fn rules(args: &CleanArgs) -> anyhow::Result<DatasetSpec> {
     let cleaning = CleaningSpec {
         drop_zero_tokens: !args.keep_zero_tokens,
         spread_duplicate_timestamps: spread,
-        clip_quantile: None,
+        ..CleaningSpec::default()
     };
     Ok(DatasetSpec::whole(String::new(), None, cleaning))
 }

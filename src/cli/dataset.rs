@@ -76,8 +76,9 @@ pub(super) struct SourceArgs {
     /// A file, or a name in the catalog
     source: String,
     /// A column of a file in a layout of its own, as in `[dataset.columns]`: timestamp=at, timestamp_unit=ms,
-    /// request_tokens=prompt, response_tokens=answer, llm=model, log_type=kind; or how a CSV file is written:
-    /// separator=;, decimal_comma=true
+    /// request_tokens=prompt, response_tokens=answer, llm=model, log_type=kind; where a series has its time:
+    /// timestamp=at, timestamp_unit=s, time_zone=Europe/Berlin; or how a CSV file is written: separator=;,
+    /// decimal_comma=true
     #[arg(long = "column", value_name = "ROLE=NAME")]
     columns: Vec<String>,
 }

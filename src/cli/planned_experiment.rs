@@ -37,7 +37,12 @@ pub(super) fn plan_all(args: &RunArgs, console: Console) -> anyhow::Result<Plans
             continue;
         }
         refuse_same_name(&plans.planned, &experiment, &file)?;
-        plans.planned.push(PlannedExperiment::new(experiment, args, &mut plans.loader)?);
+        let planned = PlannedExperiment::new(experiment, args, &mut plans.loader)?;
+        let spec = &planned.sweep.experiment.spec;
+        if let Some(note) = plans.loader.clock_note(&spec.dataset) {
+            console.note(&format!("{}: {note}", spec.name));
+        }
+        plans.planned.push(planned);
     }
     if let Some(error) = plans.loader.unkept() {
         console.note(&format!(

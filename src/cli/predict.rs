@@ -128,6 +128,9 @@ pub(super) fn predict(args: &PredictArgs, console: Console) -> anyhow::Result<Ex
     let predictor = args.load()?;
     let model = predictor.best();
     let trace = read_trace_as(&args.trace, model.saved().spec.dataset.columns.as_ref())?;
+    if let Some(note) = model.clock_note(&trace) {
+        console.note(&format!("{}: {note}", args.trace.display()));
+    }
     if let (Some(count), Some(out)) = (args.generate, &out) {
         let requests = model.generate(&trace, count as usize, args.seed)?;
         let text = match args.layout {

@@ -18,12 +18,14 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::pattern::ArrivalPattern;
-use super::prepare::Prepared;
+use super::prepare::{Kept, Prepared};
 use super::scale::Scaler;
+use super::series_clock::SeriesClock;
 use super::slice::Removed;
 use super::steps::{Channel, Steps};
 use super::values::{MappedFile, Values};
 use super::windows::ScaledSteps;
+use super::zone::Zone;
 use crate::files;
 use crate::spec::RunSpec;
 use crate::text::hex;
@@ -60,6 +62,7 @@ struct Header {
     removed: Removed,
     clock_s: f64,
     arrivals: Option<ArrivalPattern>,
+    clock: Option<SeriesClock>,
     /// Bytes and checksum of the steps' times, their values, the inputs and the targets.
     blocks: [Block; 4],
 }
@@ -150,6 +153,7 @@ fn write(prepared: &Prepared, file: &mut impl Write) -> anyhow::Result<()> {
         removed: prepared.removed,
         clock_s: prepared.clock_s,
         arrivals: prepared.arrivals.clone(),
+        clock: prepared.clock.clone(),
         blocks: blocks.map(Block::of),
     };
     let header = serde_json::to_vec(&header)?;
@@ -200,8 +204,10 @@ fn read(file: &Arc<MappedFile>, spec: &RunSpec, fold: usize) -> anyhow::Result<P
     let scaled =
         ScaledSteps { inputs, targets, channels: header.channels.len(), target_count: header.targets };
     let steps = Steps { channels: header.channels, targets: header.targets, time_s, values };
-    let Header { scaler, removed, clock_s, arrivals, .. } = header;
-    Ok(Prepared::whole(steps, scaler, scaled, (removed, clock_s, arrivals), (spec, fold)))
+    let Header { scaler, removed, clock_s, arrivals, clock, .. } = header;
+    let time_zone = spec.dataset.columns.as_ref().and_then(|columns| columns.time_zone.as_deref());
+    let zone = Zone::named(time_zone).map_err(|error| anyhow::anyhow!(error.message))?;
+    Ok(Prepared::whole(steps, scaler, scaled, Kept { removed, clock_s, arrivals, clock, zone }, (spec, fold)))
 }
 
 fn numbers<T: Pod>(file: &Arc<MappedFile>, bytes: Range<usize>) -> anyhow::Result<Values<T>> {

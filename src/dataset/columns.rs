@@ -2,9 +2,10 @@
 
 use polars_core::prelude::{PolarsResult, Series};
 
-use super::clock::parse_nanoseconds;
+use super::clock::{parse_nanoseconds, settle_twice};
 use super::locate::Expect;
 use super::trace::Labels;
+use super::zone::Zone;
 
 /// The wanted columns of a trace file.
 pub struct TraceTable(Vec<Column>);
@@ -15,8 +16,8 @@ pub enum Column {
     Numbers(Expect, Vec<f64>),
     /// Names of which few are distinct.
     Names(Labels),
-    /// Nanoseconds of the clock.
-    DateTimes(Vec<i64>),
+    /// Nanoseconds of the clock, and the zone of dates without an offset.
+    DateTimes(Zone, Vec<i64>),
 }
 
 impl TraceTable {
@@ -34,7 +35,7 @@ impl TraceTable {
     pub fn numbers(&mut self, index: usize) -> Vec<f64> {
         match &mut self.0[index] {
             Column::Numbers(_, values) => std::mem::take(values),
-            Column::Names(_) | Column::DateTimes(_) => Vec::new(),
+            Column::Names(_) | Column::DateTimes(..) => Vec::new(),
         }
     }
 
@@ -42,15 +43,25 @@ impl TraceTable {
     pub fn labels(&mut self, index: usize) -> Labels {
         match &mut self.0[index] {
             Column::Names(labels) => std::mem::take(labels),
-            Column::Numbers(..) | Column::DateTimes(_) => Labels::default(),
+            Column::Numbers(..) | Column::DateTimes(..) => Labels::default(),
         }
+    }
+
+    /// Number of rows.
+    pub fn len(&self) -> usize {
+        self.0.first().map_or(0, Column::len)
     }
 
     /// A column of dates: seconds since the first row, and the first row's clock time in seconds.
     pub fn date_times(&self, index: usize) -> (Vec<f64>, f64) {
-        let Column::DateTimes(stamps) = &self.0[index] else { return (Vec::new(), 0.0) };
+        let Column::DateTimes(zone, stamps) = &self.0[index] else { return (Vec::new(), 0.0) };
         let first = stamps.first().copied().unwrap_or(0);
-        let times_s = stamps.iter().map(|stamp| (stamp - first) as f64 / 1e9).collect();
+        let mut before = i64::MIN;
+        let times_s = stamps.iter().map(|&stamp| {
+            before = settle_twice(stamp, before, *zone);
+            (i128::from(before) - i128::from(first)) as f64 / 1e9
+        });
+        let times_s = times_s.collect();
         (times_s, first as f64 / 1e9)
     }
 }
@@ -60,8 +71,10 @@ impl Column {
     pub fn new(expect: Expect) -> Self {
         match expect {
             Expect::Name => Column::Names(Labels::default()),
-            Expect::DateTime => Column::DateTimes(Vec::new()),
-            Expect::Number | Expect::Stamp(_) | Expect::Count => Column::Numbers(expect, Vec::new()),
+            Expect::DateTime(zone) => Column::DateTimes(zone, Vec::new()),
+            Expect::Number | Expect::Stamp(_) | Expect::Epoch(_) | Expect::Count => {
+                Column::Numbers(expect, Vec::new())
+            }
         }
     }
 
@@ -75,7 +88,7 @@ impl Column {
         match self {
             Column::Numbers(_, values) => values.len(),
             Column::Names(labels) => labels.len(),
-            Column::DateTimes(stamps) => stamps.len(),
+            Column::DateTimes(_, stamps) => stamps.len(),
         }
     }
 
@@ -97,7 +110,7 @@ impl Column {
                 labels.push(text);
                 true
             }
-            Column::DateTimes(stamps) => match parse_nanoseconds(text) {
+            Column::DateTimes(zone, stamps) => match parse_nanoseconds(text, *zone) {
                 Some(stamp) => {
                     stamps.push(stamp);
                     true
@@ -113,7 +126,7 @@ impl Column {
         match self {
             Column::Numbers(_, values) => values.reserve(rows),
             Column::Names(labels) => labels.reserve(rows),
-            Column::DateTimes(stamps) => stamps.reserve(rows),
+            Column::DateTimes(_, stamps) => stamps.reserve(rows),
         }
     }
 
@@ -135,9 +148,10 @@ impl Column {
                     labels.push(name);
                 }
             }
-            Column::DateTimes(stamps) => {
+            Column::DateTimes(zone, stamps) => {
                 for text in block.str()?.iter() {
-                    let Some(stamp) = text.and_then(parse_nanoseconds) else { return Ok(false) };
+                    let stamp = text.and_then(|text| parse_nanoseconds(text, *zone));
+                    let Some(stamp) = stamp else { return Ok(false) };
                     stamps.push(stamp);
                 }
             }
@@ -149,7 +163,7 @@ impl Column {
     pub fn extend(&mut self, other: Self) {
         match (self, other) {
             (Column::Numbers(_, values), Column::Numbers(_, more)) => values.extend(more),
-            (Column::DateTimes(stamps), Column::DateTimes(more)) => stamps.extend(more),
+            (Column::DateTimes(_, stamps), Column::DateTimes(_, more)) => stamps.extend(more),
             (Column::Names(labels), Column::Names(more)) => labels.extend(&more),
             _ => debug_assert!(false, "columns of two kinds"),
         }

@@ -79,7 +79,7 @@ impl PlainRows {
     /// No row yet, of a file with so many fields in a row; one thread parses `piece_bytes` at a time.
     pub fn new(fields: usize, dialect: Dialect, wanted: &[(usize, Expect)], piece_bytes: usize) -> Self {
         let dtype = |at| match wanted.iter().find(|(wanted, _)| *wanted == at) {
-            Some((_, Expect::Number | Expect::Count | Expect::Stamp(_)))
+            Some((_, Expect::Number | Expect::Count | Expect::Stamp(_) | Expect::Epoch(_)))
                 if dialect.decimal == Decimal::Point =>
             {
                 DataType::Float64
@@ -256,10 +256,11 @@ impl<F: Read> Blocks<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::Zone;
     use proptest::prelude::*;
 
     const WANTED: [(usize, Expect); 4] =
-        [(0, Expect::Number), (1, Expect::Name), (3, Expect::Count), (4, Expect::DateTime)];
+        [(0, Expect::Number), (1, Expect::Name), (3, Expect::Count), (4, Expect::DateTime(Zone::UTC))];
 
     fn values(columns: &[Column]) -> Vec<String> {
         columns
@@ -267,7 +268,7 @@ mod tests {
             .map(|column| match column {
                 Column::Numbers(_, values) => format!("{values:?}"),
                 Column::Names(labels) => format!("{:?}", labels.iter().collect::<Vec<_>>()),
-                Column::DateTimes(stamps) => format!("{stamps:?}"),
+                Column::DateTimes(_, stamps) => format!("{stamps:?}"),
             })
             .collect()
     }

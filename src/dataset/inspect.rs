@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::pattern::ArrivalPattern;
 use super::profile::ColumnProfile;
+use super::series_clock::SeriesClock;
 use super::trace::{RequestTrace, SeriesTrace, Trace};
 use super::traffic::TrafficProfile;
 
@@ -106,6 +107,8 @@ pub struct SeriesStatistics {
     pub span_s: f64,
     /// Seconds between one row and the next.
     pub step_s: Distribution,
+    /// How far apart the rows are meant to be, and which are not.
+    pub clock: SeriesClock,
     /// Each column's name and values.
     pub columns: Vec<(String, Distribution)>,
     /// The profiles of the first eight columns.
@@ -207,6 +210,7 @@ fn inspect_series(trace: &SeriesTrace) -> SeriesStatistics {
         span_s: trace.time_s.last().copied().unwrap_or(0.0),
         profiles: ColumnProfile::of_each(trace, step_s.p50),
         step_s,
+        clock: trace.clock.clone(),
         columns: trace
             .names
             .iter()

@@ -10,6 +10,7 @@ use super::clock::parse_nanoseconds;
 use super::columns::{Column, TraceTable};
 use super::locate::{Expect, shortened};
 use super::trace::TraceError;
+use super::zone::Zone;
 
 /// A file of JSON objects whose text and first line are sound.
 pub struct JsonLines<'a> {
@@ -49,7 +50,7 @@ impl<'a> JsonLines<'a> {
             let values = self.values(line, text, wanted.iter().map(|(key, _)| *key))?;
             for ((column, (key, expect)), value) in columns.iter_mut().zip(wanted).zip(values) {
                 let sound = match (value.as_ref(), expect) {
-                    (Some(Value::String(text)), Expect::Name | Expect::DateTime) => column.push_text(text),
+                    (Some(Value::String(text)), Expect::Name | Expect::DateTime(_)) => column.push_text(text),
                     (Some(Value::Number(number)), _) => {
                         number.as_f64().is_some_and(|number| column.push_number(number))
                     }
@@ -132,23 +133,23 @@ pub(super) fn number_of(value: Option<&Value>, expect: Expect) -> Result<f64, St
 ///
 /// # Errors
 /// What is wrong with the value.
-pub(super) fn nanoseconds_of(value: Option<&Value>) -> Result<i64, String> {
-    let stamp = value.and_then(Value::as_str).and_then(parse_nanoseconds);
-    stamp.ok_or_else(|| complaint(Expect::DateTime, value))
+pub(super) fn nanoseconds_of(value: Option<&Value>, zone: Zone) -> Result<i64, String> {
+    let stamp = value.and_then(Value::as_str).and_then(|text| parse_nanoseconds(text, zone));
+    stamp.ok_or_else(|| complaint(Expect::DateTime(zone), value))
 }
 
 /// What is wrong with a value that is not accepted.
 fn complaint(expect: Expect, value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => expect.complaint(""),
-        Some(Value::String(text)) if matches!(expect, Expect::Name | Expect::DateTime) => {
+        Some(Value::String(text)) if matches!(expect, Expect::Name | Expect::DateTime(_)) => {
             expect.complaint(text)
         }
-        Some(Value::Number(number)) if !matches!(expect, Expect::Name | Expect::DateTime) => {
+        Some(Value::Number(number)) if !matches!(expect, Expect::Name | Expect::DateTime(_)) => {
             expect.complaint(&number.to_string())
         }
         Some(value) => {
-            let wanted = if matches!(expect, Expect::Name | Expect::DateTime) { "text" } else { "number" };
+            let wanted = if matches!(expect, Expect::Name | Expect::DateTime(_)) { "text" } else { "number" };
             format!("`{}` is no JSON {wanted}", shortened(&value.to_string()))
         }
     }

@@ -2,10 +2,12 @@
 
 use super::columns::TraceTable;
 use super::locate::{Expect, shortened};
+use super::prepare_error::PrepareError;
 use super::rows::Rows;
 use super::slice::SliceError;
 use super::trace::{Labels, RequestTrace, SeriesTrace, Trace, TraceError};
-use crate::spec::{RequestColumns, TimestampUnit};
+use super::zone::Zone;
+use crate::spec::{ColumnsSpec, RequestColumns, SeriesColumns, TimestampUnit};
 use crate::text::nearest;
 
 const BURSTGPT: [&str; 5] = ["Timestamp", "Request tokens", "Response tokens", "Model", "Log Type"];
@@ -15,13 +17,49 @@ const MOONCAKE: [&str; 3] = ["timestamp", "input_length", "output_length"];
 const SERVEGEN: [&str; 6] = ["start_s", "rate_rps", "cv", "family", "a", "b"];
 const DATE_NAMES: [&str; 4] = ["date", "datetime", "time", "timestamp"];
 
+/// A column with the times of the rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TimeColumn {
+    /// Its position.
+    pub at: usize,
+    /// What it holds.
+    pub unit: TimestampUnit,
+    /// The zone of dates without an offset.
+    pub zone: Zone,
+    /// Whether numbers count from the first of 1970 and so are dates; else they count from some midnight.
+    pub is_epoch: bool,
+}
+
+/// Seconds from the first of 1970 to the Monday that dates count from.
+const MONDAY_SINCE_1970_S: f64 = 17_532.0 * 86_400.0;
+
+impl TimeColumn {
+    fn new(at: usize, unit: TimestampUnit) -> Self {
+        Self { at, unit, zone: Zone::UTC, is_epoch: false }
+    }
+
+    /// What its fields must hold.
+    pub fn expect(self) -> Expect {
+        match self.unit {
+            TimestampUnit::DateTime => Expect::DateTime(self.zone),
+            unit if self.is_epoch => Expect::Epoch(unit),
+            unit => Expect::Stamp(unit),
+        }
+    }
+
+    /// The clock time of so many seconds of a column of numbers.
+    pub fn clock_s(self, seconds: f64) -> f64 {
+        if self.is_epoch { seconds - MONDAY_SINCE_1970_S } else { seconds }
+    }
+}
+
 /// A layout, with the positions of the columns it needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Layout {
     /// One row is one request.
     Requests {
-        /// Arrival, in this unit.
-        timestamp: (usize, TimestampUnit),
+        /// Arrival.
+        timestamp: TimeColumn,
         /// Prompt tokens.
         request_tokens: usize,
         /// Generated tokens.
@@ -33,24 +71,82 @@ pub enum Layout {
     },
     /// One row is one reading of several quantities.
     Series {
-        /// The time of the row, in this unit.
-        time: (usize, TimestampUnit),
+        /// The time of the row; `None` where the rows are counted.
+        time: Option<TimeColumn>,
         /// The quantities.
         columns: Vec<usize>,
     },
 }
 
-/// Recognises the layout of a file by its columns and reads it.
+/// Reads a file whose layout its columns or `[dataset.columns]` give.
 ///
 /// # Errors
-/// A layout that is not known, and whatever is wrong with a row.
-pub fn recognised(rows: Rows<'_>) -> Result<Trace, TraceError> {
+/// A layout that is not known, a column that is not there, and whatever is wrong with a row.
+pub fn read_rows(rows: Rows<'_>, columns: Option<&ColumnsSpec>) -> Result<Trace, PrepareError> {
+    let is_given = columns.is_some_and(|columns| columns.requests.is_some() || columns.series.is_some());
     let rows = match rows {
-        Rows::Csv(file) if is_headless_servegen(&file.header) => Rows::Csv(file.with_header(&SERVEGEN)),
+        Rows::Csv(file) if !is_given && is_headless_servegen(&file.header) => {
+            Rows::Csv(file.with_header(&SERVEGEN))
+        }
         rows => rows,
     };
     let is_json = matches!(rows, Rows::JsonLines(_));
-    recognise(rows.names(), is_json).map_err(|message| rows.at_names(&message))?.read(&rows)
+    let layout = layout_of(rows.names(), is_json, columns, |message| rows.at_names(message))?;
+    layout.read(&rows).map_err(PrepareError::Trace)
+}
+
+/// The layout of a file with columns of these names, which `[dataset.columns]` may say more about. `at_names` makes an error of
+/// a fault in the names.
+///
+/// # Errors
+/// A layout that is not known, a column that is not there, and a time zone that is not known.
+pub fn layout_of(
+    names: &[String],
+    is_json: bool,
+    columns: Option<&ColumnsSpec>,
+    at_names: impl Fn(&str) -> TraceError,
+) -> Result<Layout, PrepareError> {
+    let at_names = |message: String| PrepareError::Trace(at_names(&message));
+    let time_zone = columns.and_then(|columns| columns.time_zone.as_deref());
+    let zone = Zone::named(time_zone).map_err(PrepareError::Slice)?;
+    let series = columns.and_then(|columns| columns.series.as_ref());
+    let mut layout = match (columns.and_then(|columns| columns.requests.as_ref()), series) {
+        (Some(requests), _) => mapped(names, requests).map_err(PrepareError::Slice)?,
+        (None, Some(SeriesColumns { timestamp_unit: Some(TimestampUnit::Absent), timestamp })) => {
+            if let Some(timestamp) = timestamp {
+                return Err(PrepareError::Slice(SliceError {
+                    key: vec!["columns", "timestamp"],
+                    message: format!(
+                        "`{}` is named as the time of rows that have none",
+                        shortened(timestamp)
+                    ),
+                    help: "remove this key, or say in timestamp_unit what the column holds".to_string(),
+                }));
+            }
+            Layout::Series { time: None, columns: quantities(names, None).map_err(at_names)? }
+        }
+        (None, Some(SeriesColumns { timestamp: Some(timestamp), .. })) => {
+            let at = position_of(names, "timestamp", timestamp).map_err(PrepareError::Slice)?;
+            let columns = quantities(names, Some(at)).map_err(at_names)?;
+            Layout::Series { time: Some(TimeColumn::new(at, TimestampUnit::DateTime)), columns }
+        }
+        (None, _) => recognise(names, is_json).map_err(at_names)?,
+    };
+    let unit = series.and_then(|series| series.timestamp_unit);
+    match &mut layout {
+        Layout::Requests { timestamp, .. } => {
+            timestamp.zone = zone;
+            timestamp.unit = unit.unwrap_or(timestamp.unit);
+        }
+        Layout::Series { time: Some(time), .. } => {
+            time.zone = zone;
+            if let Some(unit) = unit {
+                (time.unit, time.is_epoch) = (unit, unit != TimestampUnit::DateTime);
+            }
+        }
+        Layout::Series { time: None, .. } => {}
+    }
+    Ok(layout)
 }
 
 /// Whether a first record is the first row of a client trace: `0,1.33,8.6,Weibull,0.375,0.397` or `0,0,0,,0,0`.
@@ -59,9 +155,9 @@ fn is_headless_servegen(header: &[String]) -> bool {
     header.len() == SERVEGEN.len() && [0, 1, 2, 4, 5].into_iter().all(is_number) && !is_number(3)
 }
 
-pub fn recognise(names: &[String], is_json: bool) -> Result<Layout, String> {
+fn recognise(names: &[String], is_json: bool) -> Result<Layout, String> {
     let requests = |timestamp, unit, request_tokens, response_tokens| Layout::Requests {
-        timestamp: (timestamp, unit),
+        timestamp: TimeColumn::new(timestamp, unit),
         request_tokens,
         response_tokens,
         llm: None,
@@ -71,7 +167,7 @@ pub fn recognise(names: &[String], is_json: bool) -> Result<Layout, String> {
         positions(names, "BurstGPT", BURSTGPT)?
     {
         return Ok(Layout::Requests {
-            timestamp: (timestamp, TimestampUnit::Seconds),
+            timestamp: TimeColumn::new(timestamp, TimestampUnit::Seconds),
             request_tokens,
             response_tokens,
             llm: Some(llm),
@@ -89,35 +185,47 @@ pub fn recognise(names: &[String], is_json: bool) -> Result<Layout, String> {
     if names.iter().any(|name| name == SERVEGEN[1])
         && let Some([start, rate, cv, ..]) = positions(names, "ServeGen", SERVEGEN)?
     {
-        return Ok(Layout::Series { time: (start, TimestampUnit::Seconds), columns: vec![rate, cv] });
+        let time = Some(TimeColumn::new(start, TimestampUnit::Seconds));
+        return Ok(Layout::Series { time, columns: vec![rate, cv] });
     }
     // pandas writes the numbers of the rows as a first column without a name.
     let index = usize::from(names.first().is_some_and(String::is_empty));
     let is_date = |name: &String| DATE_NAMES.iter().any(|date| name.eq_ignore_ascii_case(date));
     match names.iter().position(is_date) {
         Some(date) if names.len() > 1 + index && !is_json => {
-            if let Some(at) = (index..names.len()).find(|&at| names[at].is_empty()) {
-                return Err(format!("column {} has no name", at + 1));
-            }
-            if let Some(at) = (1..names.len()).find(|&at| names[..at].contains(&names[at])) {
-                return Err(format!("the column `{}` is there twice", names[at]));
-            }
-            if names.iter().any(|name| name == "all") {
-                return Err(
-                    "the column `all` must have another name: `all` stands for the mean over all columns"
-                        .into(),
-                );
-            }
-            let columns = (index..names.len()).filter(|&column| column != date).collect();
-            Ok(Layout::Series { time: (date, TimestampUnit::DateTime), columns })
+            let time = Some(TimeColumn::new(date, TimestampUnit::DateTime));
+            Ok(Layout::Series { time, columns: quantities(names, Some(date))? })
         }
         _ => Err(format!(
             "the header `{}` is not one that is known; known are BurstGPT (Timestamp,Model,Request tokens,Response \
              tokens,Total tokens,Log Type), Azure (TIMESTAMP,ContextTokens,GeneratedTokens), Mooncake (JSON lines with \
              timestamp, input_length, output_length), ServeGen clients (start_s,rate_rps,cv,family,a,b) and numeric \
-             tables with a column `date`; name the columns of other requests in [dataset.columns]",
+             tables with a column `date`; name the columns of other requests in [dataset.columns], or the time of another series, \
+             with timestamp_unit = \"none\" where there is none",
             shortened(&names.join(","))
         )),
+    }
+}
+
+/// Where the quantities of a series stand: in all columns but that of the time, and one without a name that counts the rows.
+fn quantities(names: &[String], time: Option<usize>) -> Result<Vec<usize>, String> {
+    let index = usize::from(names.first().is_some_and(String::is_empty));
+    if let Some(at) = (index..names.len()).find(|&at| names[at].is_empty()) {
+        return Err(format!("column {} has no name", at + 1));
+    }
+    if let Some(at) = (1..names.len()).find(|&at| names[..at].contains(&names[at])) {
+        return Err(format!("the column `{}` is there twice", names[at]));
+    }
+    if names.iter().any(|name| name == "all") {
+        return Err(
+            "the column `all` must have another name: `all` stands for the mean over all columns".into()
+        );
+    }
+    let columns: Vec<usize> = (index..names.len()).filter(|&column| Some(column) != time).collect();
+    if columns.is_empty() {
+        Err("there is no column beside that of the time".to_string())
+    } else {
+        Ok(columns)
     }
 }
 
@@ -150,38 +258,41 @@ fn positions<const N: usize>(
 ///
 /// # Errors
 /// A column that is not there, with the nearest name, that is there twice, or that two keys name.
-pub fn mapped(names: &[String], columns: &RequestColumns) -> Result<Layout, SliceError> {
+fn mapped(names: &[String], columns: &RequestColumns) -> Result<Layout, SliceError> {
     refuse_shared_columns(columns)?;
-    let position = |key: &'static str, wanted: &str| {
-        let mut found = (0..names.len()).filter(|&at| names[at] == wanted);
-        match (found.next(), found.next()) {
-            (Some(at), None) => Ok(at),
-            (Some(_), Some(_)) => Err(SliceError {
-                key: vec!["columns", key],
-                message: format!("the column `{wanted}` is there twice"),
-                help: "rename one of them in the file".to_string(),
-            }),
-            (None, _) => {
-                let hint = nearest(wanted, names.iter().map(String::as_str));
-                let hint = hint.map_or(String::new(), |name| format!("did you mean `{name}`? "));
-                Err(SliceError {
-                    key: vec!["columns", key],
-                    message: format!("the file has no column `{}`", shortened(wanted)),
-                    help: format!("{hint}it has: {}", shortened(&names.join(", "))),
-                })
-            }
-        }
-    };
+    let position = |key: &'static str, wanted: &str| position_of(names, key, wanted);
     let optional = |key: &'static str, wanted: &Option<String>| {
         wanted.as_ref().map(|wanted| position(key, wanted)).transpose()
     };
     Ok(Layout::Requests {
-        timestamp: (position("timestamp", &columns.timestamp)?, columns.timestamp_unit),
+        timestamp: TimeColumn::new(position("timestamp", &columns.timestamp)?, columns.timestamp_unit),
         request_tokens: position("request_tokens", &columns.request_tokens)?,
         response_tokens: position("response_tokens", &columns.response_tokens)?,
         llm: optional("llm", &columns.llm)?,
         log_type: optional("log_type", &columns.log_type)?,
     })
+}
+
+/// Where the column that a key names stands.
+fn position_of(names: &[String], key: &'static str, wanted: &str) -> Result<usize, SliceError> {
+    let mut found = (0..names.len()).filter(|&at| names[at] == wanted);
+    match (found.next(), found.next()) {
+        (Some(at), None) => Ok(at),
+        (Some(_), Some(_)) => Err(SliceError {
+            key: vec!["columns", key],
+            message: format!("the column `{wanted}` is there twice"),
+            help: "rename one of them in the file".to_string(),
+        }),
+        (None, _) => {
+            let hint = nearest(wanted, names.iter().map(String::as_str));
+            let hint = hint.map_or(String::new(), |name| format!("did you mean `{name}`? "));
+            Err(SliceError {
+                key: vec!["columns", key],
+                message: format!("the file has no column `{}`", shortened(wanted)),
+                help: format!("{hint}it has: {}", shortened(&names.join(", "))),
+            })
+        }
+    }
 }
 
 /// Refuses a column that two keys name: it would be read for one of them only.
@@ -216,19 +327,19 @@ impl Layout {
         self.trace(table, rows.names()).map_err(|Backwards { row, column }| rows.backwards(row, column))
     }
 
-    /// The columns to read, by their positions: the time first.
+    /// The columns to read, by their positions: the time first, where there is one.
     pub fn wanted(&self) -> Vec<(usize, Expect)> {
         let (time, others): (_, Vec<_>) = match self {
             Layout::Requests { timestamp, request_tokens, response_tokens, llm, log_type } => {
                 let counts = [(*request_tokens, Expect::Count), (*response_tokens, Expect::Count)];
                 let names = llm.iter().chain(log_type).map(|column| (*column, Expect::Name));
-                (timestamp, counts.into_iter().chain(names).collect())
+                (Some(*timestamp), counts.into_iter().chain(names).collect())
             }
             Layout::Series { time, columns } => {
-                (time, columns.iter().map(|&column| (column, Expect::Number)).collect())
+                (*time, columns.iter().map(|&column| (column, Expect::Number)).collect())
             }
         };
-        std::iter::once(stamp(*time)).chain(others).collect()
+        time.into_iter().map(|time| (time.at, time.expect())).chain(others).collect()
     }
 
     /// The trace that a table of the wanted columns holds, of a file with columns of these names.
@@ -259,13 +370,17 @@ impl Layout {
                 }))
             }
             Layout::Series { time, columns } => {
-                let (time_s, clock_s) = times(&mut table, *time)?;
-                Ok(Trace::Series(SeriesTrace {
-                    time_s,
-                    names: columns.iter().map(|&column| names[column].clone()).collect(),
-                    columns: (1..=columns.len()).map(|index| table.numbers(index)).collect(),
-                    clock_s,
-                }))
+                let rows = table.len();
+                let names = columns.iter().map(|&column| names[column].clone()).collect();
+                let first = usize::from(time.is_some());
+                let values = |table: &mut TraceTable| {
+                    (first..first + columns.len()).map(|index| table.numbers(index)).collect()
+                };
+                let Some(time) = time else {
+                    return Ok(Trace::Series(SeriesTrace::counted(rows, names, values(&mut table))));
+                };
+                let times = times(&mut table, *time)?;
+                Ok(Trace::Series(SeriesTrace::timed(times, time.zone, names, values(&mut table))))
             }
         }
     }
@@ -280,17 +395,9 @@ pub struct Backwards {
     pub column: usize,
 }
 
-fn stamp((column, unit): (usize, TimestampUnit)) -> (usize, Expect) {
-    let expect = if unit == TimestampUnit::DateTime { Expect::DateTime } else { Expect::Stamp(unit) };
-    (column, expect)
-}
-
 /// The first column of a table as seconds since the first row, and the first row's clock time in seconds.
-fn times(
-    table: &mut TraceTable,
-    (column, unit): (usize, TimestampUnit),
-) -> Result<(Vec<f64>, f64), Backwards> {
-    let (times_s, clock_s) = match unit.per_second() {
+fn times(table: &mut TraceTable, column: TimeColumn) -> Result<(Vec<f64>, f64), Backwards> {
+    let (times_s, clock_s) = match column.unit.per_second() {
         None => table.date_times(0),
         Some(per_second) => {
             let mut times_s = table.numbers(0);
@@ -298,11 +405,11 @@ fn times(
             for time in &mut times_s {
                 *time = (*time - first) / per_second;
             }
-            (times_s, first / per_second)
+            (times_s, column.clock_s(first / per_second))
         }
     };
     match times_s.windows(2).position(|pair| pair[1] < pair[0]) {
-        Some(row) => Err(Backwards { row: row + 1, column }),
+        Some(row) => Err(Backwards { row: row + 1, column: column.at }),
         None => Ok((times_s, clock_s)),
     }
 }

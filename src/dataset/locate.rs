@@ -1,9 +1,10 @@
 //! A trace file as text: its header, its rows, and the line and column of whatever is wrong with it.
 
-use super::clock::parse_nanoseconds;
+use super::clock::{is_never_shown, parse_nanoseconds, since_1970};
 use super::dialect::{Decimal, Dialect};
 use super::records::{CsvRecord, Malformed, Records};
 use super::trace::TraceError;
+use super::zone::Zone;
 use crate::spec::{ColumnsSpec, TimestampUnit};
 
 /// What a field must hold.
@@ -15,10 +16,12 @@ pub enum Expect {
     Number,
     /// A time since a midnight, in this unit.
     Stamp(TimestampUnit),
+    /// A time since the first of 1970, in this unit.
+    Epoch(TimestampUnit),
     /// A number of tokens: whole and not negative.
     Count,
-    /// A date with or without a time.
-    DateTime,
+    /// A date with or without a time, of this zone where it has no offset.
+    DateTime(Zone),
 }
 
 /// Some 3,000 years: what is larger counts milliseconds, or is damaged.
@@ -31,10 +34,16 @@ impl Expect {
     /// Whether a number may stand here.
     pub fn holds(self, value: f64) -> bool {
         match self {
-            Expect::Name | Expect::DateTime => false,
+            Expect::Name | Expect::DateTime(_) => false,
             Expect::Number => value.is_finite(),
             Expect::Stamp(unit) => {
                 unit.per_second().is_some_and(|ticks| (0.0..=GREATEST_SECONDS * ticks).contains(&value))
+            }
+            Expect::Epoch(unit) => {
+                let seconds = unit.per_second().map(|ticks| value / ticks);
+                seconds.is_some_and(|seconds| {
+                    seconds.is_finite() && since_1970(seconds as i64, 1_000_000_000).is_some()
+                })
             }
             Expect::Count => (0.0..=GREATEST_COUNT).contains(&value) && value.fract() == 0.0,
         }
@@ -58,7 +67,8 @@ impl Expect {
     /// # Errors
     /// What is wrong with the text.
     pub fn nanoseconds(self, text: &str) -> Result<i64, String> {
-        parse_nanoseconds(text).ok_or_else(|| self.complaint(text))
+        let zone = if let Expect::DateTime(zone) = self { zone } else { Zone::default() };
+        parse_nanoseconds(text, zone).ok_or_else(|| self.complaint(text))
     }
 
     /// What is wrong with a text that is not accepted.
@@ -72,19 +82,34 @@ impl Expect {
             let expected = match self {
                 Expect::Name => "a name",
                 Expect::Number => "a number",
-                Expect::Stamp(unit) => &format!("a number of {}", unit.as_str()),
+                Expect::Stamp(unit) | Expect::Epoch(unit) => &format!("a number of {}", unit.as_str()),
                 Expect::Count => "a number of tokens",
-                Expect::DateTime => "a date and time",
+                Expect::DateTime(_) => "a date and time",
             };
             return format!("the value is missing; {expected} is expected here");
         }
+        if let Expect::DateTime(zone) = self {
+            if is_never_shown(text, zone) {
+                let text = shortened(text);
+                return format!(
+                    "`{text}` is a time that the clocks of {} were set forward over",
+                    zone.name()
+                );
+            }
+            if let Some(hint) = number.and_then(epoch_hint) {
+                return format!("`{}` is not a date and time; {hint}", shortened(text));
+            }
+        }
         let fault = match (self, number) {
-            (Expect::DateTime | Expect::Name | Expect::Stamp(TimestampUnit::DateTime), _) => {
+            (Expect::DateTime(_) | Expect::Name | Expect::Stamp(TimestampUnit::DateTime), _) => {
                 let hint = number.and_then(since_1970_hint).unwrap_or_default();
                 &format!("is not a date and time such as 2023-11-16 18:15:46.6805900{hint}")
             }
             (_, None) => "is not a number",
             (_, Some(value)) if !value.is_finite() => "is not a finite number",
+            (Expect::Epoch(_), _) => {
+                "lies before 1900 or after 2199 as a time since 1970; check timestamp_unit"
+            }
             (Expect::Stamp(_), Some(value)) if value < 0.0 => {
                 "is negative; timestamps count from a midnight on"
             }
@@ -118,6 +143,14 @@ fn finer_unit_hint(value: f64) -> Option<String> {
     let unit = units.into_iter().find(|unit| Expect::Stamp(*unit).holds(value))?;
     let (name, key) = (unit.as_str(), unit.key());
     Some(format!("; if it counts {name}, set timestamp_unit = \"{key}\" in [dataset.columns]"))
+}
+
+/// What to set for a number where a date is expected, if it is a time since 1970 in some unit.
+fn epoch_hint(number: f64) -> Option<String> {
+    // From 1990 on the units cannot be confused.
+    let units = [("s", 1.0), ("ms", 1e3), ("us", 1e6), ("ns", 1e9)];
+    let (unit, _) = units.into_iter().find(|(_, ticks)| (6.3e8..7.3e9).contains(&(number / ticks)))?;
+    Some(format!("if it counts from 1970, set timestamp_unit = \"{unit}\" in [dataset.columns]"))
 }
 
 /// A text that fits on a line of an error message.

@@ -25,6 +25,7 @@ use super::columns::{Column, TraceTable};
 use super::locate::{Expect, shortened};
 use super::parquet_footer::check_footer;
 use super::trace::TraceError;
+use super::zone::Zone;
 use crate::system::memory::available_bytes;
 
 /// No codec packs values more tightly than this; a page that claims to hold more is damaged.
@@ -81,8 +82,8 @@ impl Kind {
     fn suits(self, expect: Expect) -> bool {
         match expect {
             Expect::Name => self == Kind::Text,
-            Expect::DateTime => matches!(self, Kind::Text | Kind::Clock(_)),
-            Expect::Number | Expect::Stamp(_) | Expect::Count => self == Kind::Numbers,
+            Expect::DateTime(_) => matches!(self, Kind::Text | Kind::Clock(_)),
+            Expect::Number | Expect::Stamp(_) | Expect::Epoch(_) | Expect::Count => self == Kind::Numbers,
         }
     }
 }
@@ -172,11 +173,11 @@ impl<'a> ParquetFile<'a> {
         let kind = Kind::of(&field.dtype);
         if !kind.suits(expect) {
             let wanted = match (expect, kind) {
-                (Expect::Stamp(_), Kind::Clock(_)) => {
+                (Expect::Stamp(_) | Expect::Epoch(_), Kind::Clock(_)) => {
                     "numbers are expected, or set timestamp_unit = \"datetime\" in [dataset.columns]"
                 }
                 (Expect::Name, _) => "text is expected",
-                (Expect::DateTime, _) => "dates are expected",
+                (Expect::DateTime(_), _) => "dates are expected",
                 _ => "numbers are expected",
             };
             let found = type_name(&field.dtype);
@@ -185,7 +186,8 @@ impl<'a> ParquetFile<'a> {
         let decoded = guarded(|| self.decode(field));
         let chunks = decoded.map_err(|message| self.in_column(at, &damaged(&message)))?;
         if let Kind::Clock(tick_ns) = kind {
-            return self.clock_times(at, &field.dtype, tick_ns, &chunks);
+            let zone = if let Expect::DateTime(zone) = expect { zone } else { Zone::UTC };
+            return self.clock_times((at, &field.dtype), tick_ns, zone, &chunks);
         }
         let wanted = if kind == Kind::Text { DataType::String } else { DataType::Float64 };
         let values = guarded(|| {
@@ -208,32 +210,40 @@ impl<'a> ParquetFile<'a> {
     /// A column of a timestamp or date type.
     fn clock_times(
         &self,
-        at: usize,
-        dtype: &ArrowDataType,
+        (at, dtype): (usize, &ArrowDataType),
         tick_ns: i64,
+        zone: Zone,
         chunks: &[ArrayRef],
     ) -> Result<Column, TraceError> {
-        if let ArrowDataType::Timestamp(_, Some(zone)) = dtype
-            && !is_utc(zone)
-        {
-            let zone = shortened(zone);
-            return Err(self.in_column(
-                at,
-                &format!("the times belong to the time zone {zone}; convert them to UTC, or to clock times without a zone"),
-            ));
-        }
+        // A column with a zone holds instants, one without holds what the clocks showed.
+        let local = match dtype {
+            ArrowDataType::Timestamp(_, Some(own)) if is_utc(own) || own.as_str() == zone.name() => Zone::UTC,
+            ArrowDataType::Timestamp(_, Some(own)) => {
+                let own = shortened(own);
+                return Err(self.in_column(
+                    at,
+                    &format!(
+                        "the times belong to the time zone {own}; set time_zone = \"{own}\" in [dataset.columns], or convert \
+                         them to UTC or to clock times without a zone"
+                    ),
+                ));
+            }
+            _ => zone,
+        };
         let mut stamps = Vec::with_capacity(self.metadata.num_rows.min(self.bytes.len()));
-        let mut take =
-            |ticks: Option<i64>| {
-                let row = stamps.len();
-                let Some(ticks) = ticks else {
-                    return Err(self.at_row(row, at, &Expect::DateTime.complaint("")));
-                };
-                stamps.push(since_1970(ticks, tick_ns).ok_or_else(|| {
-                    self.at_row(row, at, "the date lies before the year 1900 or after 2199")
-                })?);
-                Ok(())
+        let mut take = |ticks: Option<i64>| {
+            let row = stamps.len();
+            let Some(ticks) = ticks else {
+                return Err(self.at_row(row, at, &Expect::DateTime(zone).complaint("")));
             };
+            let shown = since_1970(ticks, tick_ns)
+                .ok_or_else(|| self.at_row(row, at, "the date lies before the year 1900 or after 2199"))?;
+            stamps.push(local.instant_of(shown).ok_or_else(|| {
+                let message = format!("the clocks of {} were set forward over this time", zone.name());
+                self.at_row(row, at, &message)
+            })?);
+            Ok(())
+        };
         for chunk in chunks {
             let chunk = chunk.as_any();
             if let Some(ticks) = chunk.downcast_ref::<PrimitiveArray<i64>>() {
@@ -244,7 +254,7 @@ impl<'a> ParquetFile<'a> {
                 return Err(self.in_column(at, &damaged("its times are no numbers")));
             }
         }
-        Ok(Column::DateTimes(stamps))
+        Ok(Column::DateTimes(local, stamps))
     }
 
     /// The values of a column, in one or more pieces for each row group.

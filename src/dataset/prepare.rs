@@ -11,10 +11,13 @@ use sha2::{Digest, Sha256};
 
 use super::cache::{Cache, SMALLEST_SOURCE, open};
 use super::catalog::{TraceSource, find_source};
+use super::frequency::Frequency;
 use super::pattern::ArrivalPattern;
 use super::prepare_error::PrepareError;
 use super::read::{hash_file, read_hashed};
+use super::row_cleaner::REMEDY;
 use super::scale::Scaler;
+use super::series_clock::SeriesClock;
 use super::slice::{Removed, slice};
 use super::split::{LeakVerdict, Part, Split};
 use super::steps::{Steps, steps_of};
@@ -22,6 +25,7 @@ use super::synthetic;
 use super::synthetic_slice::generate;
 use super::trace::{Trace, TraceError};
 use super::windows::{ScaledSteps, StepTimes, Windows};
+use super::zone::Zone;
 use crate::spec::{DatasetSpec, RunSpec, TrainingSpec};
 use crate::text::hex;
 
@@ -42,7 +46,20 @@ pub struct Prepared {
     pub clock_s: f64,
     /// How the requests of the slice follow one another; `None` for a numeric table.
     pub arrivals: Option<ArrivalPattern>,
+    /// How the rows of a numeric table follow one another before they are cleaned; `None` for requests.
+    pub clock: Option<SeriesClock>,
+    /// The time zone whose days and months the rows of a numeric table follow.
+    pub zone: Zone,
     series: OnceLock<Vec<TargetSeries>>,
+}
+
+/// What is known of a slice beside its steps.
+pub(super) struct Kept {
+    pub removed: Removed,
+    pub clock_s: f64,
+    pub arrivals: Option<ArrivalPattern>,
+    pub clock: Option<SeriesClock>,
+    pub zone: Zone,
 }
 
 /// What came of one target, one value for each step.
@@ -66,16 +83,16 @@ impl Prepared {
             },
         );
         let steps = steps.map_err(PrepareError::Task)?;
-        let clock_s = match &*trace {
-            Trace::Requests(trace) => trace.clock_s,
-            Trace::Series(trace) => trace.clock_s,
+        let (clock_s, clock, zone) = match &*trace {
+            Trace::Requests(trace) => (trace.clock_s, None, Zone::default()),
+            Trace::Series(trace) => (trace.clock_s, Some(trace.clock.clone()), trace.zone),
         };
         // The scaled steps may take the memory of the slice.
         drop(trace);
         let train = split_of(&steps, spec, fold).steps(Part::Train);
         let scaler = Scaler::fit(&steps, train, spec.dataset.cleaning.clip_quantile);
         let scaled = scale_steps(&steps, &scaler);
-        Ok(Self::whole(steps, scaler, scaled, (removed, clock_s, arrivals), (spec, fold)))
+        Ok(Self::whole(steps, scaler, scaled, Kept { removed, clock_s, arrivals, clock, zone }, (spec, fold)))
     }
 
     /// Puts together what was prepared, now or before.
@@ -83,11 +100,23 @@ impl Prepared {
         steps: Steps,
         scaler: Scaler,
         scaled: ScaledSteps,
-        (removed, clock_s, arrivals): (Removed, f64, Option<ArrivalPattern>),
+        kept: Kept,
         (spec, fold): (&RunSpec, usize),
     ) -> Self {
         let split = split_of(&steps, spec, fold);
-        Self { steps, scaler, scaled, split, removed, clock_s, arrivals, series: OnceLock::new() }
+        let Kept { removed, clock_s, arrivals, clock, zone } = kept;
+        Self {
+            steps,
+            scaler,
+            scaled,
+            split,
+            removed,
+            clock_s,
+            arrivals,
+            clock,
+            zone,
+            series: OnceLock::new(),
+        }
     }
 
     /// Checks that the task and the evaluation fit the data and proves that nothing leaks.
@@ -100,6 +129,7 @@ impl Prepared {
             .require_room((lookback, spec.model.lookback_key()), horizon)
             .map_err(PrepareError::Split)?;
         self.check_weights(&spec.training)?;
+        self.check_clock(spec)?;
         if let Some(batch) = spec.evaluation_batch {
             for part in Part::SCORED {
                 let windows = self.split.origins(part, lookback, horizon).len();
@@ -136,6 +166,23 @@ impl Prepared {
         self.split.prove(&self.scaler.fitted, calibrated, lookback, horizon).map_err(PrepareError::Leak)
     }
 
+    /// The calendar that the rows of a series follow, where their steps differ in length.
+    pub fn calendar(&self) -> Option<(Frequency, Zone)> {
+        let frequency = self.clock.as_ref()?.frequency?;
+        frequency.follows_a_calendar(self.zone).then_some((frequency, self.zone))
+    }
+
+    /// Refuses rows that are not where they should be, for models that need to know when the next ones come.
+    fn check_clock(&self, spec: &RunSpec) -> Result<(), PrepareError> {
+        let fault = self.clock.as_ref().and_then(|clock| clock.first_fault(&spec.dataset.cleaning));
+        match fault {
+            Some(fault) if spec.model.needs_a_clock() => {
+                Err(PrepareError::Clock { fault, model: spec.model.kind() })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// What came, target by target; computed for the first run that asks.
     pub fn series(&self) -> &[TargetSeries] {
         self.series.get_or_init(|| {
@@ -157,7 +204,8 @@ impl Prepared {
 
     /// The windows whose first target steps are these.
     pub fn windows_at(&self, origins: Range<usize>, horizon: usize) -> Windows<'_> {
-        let times = StepTimes { time_s: &self.steps.time_s, clock_s: self.clock_s };
+        let times =
+            StepTimes { time_s: &self.steps.time_s, clock_s: self.clock_s, calendar: self.calendar() };
         Windows { steps: &self.scaled, times, origins, horizon }
     }
 }
@@ -226,7 +274,7 @@ pub struct Loader {
     traces: HashMap<String, (Arc<Trace>, String)>,
     /// The SHA-256 of files that were found prepared, and not read.
     hashes: HashMap<PathBuf, String>,
-    prepared: HashMap<String, Arc<Prepared>>,
+    prepared: HashMap<String, (DatasetSpec, Arc<Prepared>)>,
     cache: Option<Cache>,
     keeps: bool,
     unkept: Option<anyhow::Error>,
@@ -278,14 +326,14 @@ impl Loader {
         }
         let calibrated = spec.uncertainty.conformal.calibrates();
         let key = json!([spec.dataset, task, spec.split, fold, calibrated]).to_string();
-        if let Some(prepared) = self.prepared.get(&key) {
+        if let Some((_, prepared)) = self.prepared.get(&key) {
             return Ok(prepared.clone());
         }
         // Sources of one content may have many names.
         let dataset = DatasetSpec { source: String::new(), ..spec.dataset.clone() };
         let preparation = json!([dataset, task, spec.split, fold, calibrated]).to_string();
         let prepared = Arc::new(self.prepare_anew_or_open(spec, fold, &preparation)?);
-        self.prepared.insert(key, prepared.clone());
+        self.prepared.insert(key, (spec.dataset.clone(), prepared.clone()));
         Ok(prepared)
     }
 
@@ -333,6 +381,34 @@ impl Loader {
         let hash = hash_file(&path).map_err(PrepareError::Trace)?;
         self.hashes.insert(path, hash.clone());
         Ok(Some(hash))
+    }
+
+    /// The clock of a slice of a numeric table; `None` for requests.
+    ///
+    /// # Errors
+    /// A source that is missing or malformed, or a slice that cannot be taken.
+    pub fn series_clock(&mut self, spec: &DatasetSpec) -> Result<Option<SeriesClock>, PrepareError> {
+        let (trace, _) = self.load(spec)?;
+        let (trace, _) = slice(&trace, spec).map_err(PrepareError::Slice)?;
+        match &*trace {
+            Trace::Requests(_) => Ok(None),
+            Trace::Series(series) => Ok(Some(series.clock.clone())),
+        }
+    }
+
+    /// What is to be said of the rows of a numeric table that are not where they should be, and that cleaning leaves there.
+    pub fn clock_note(&self, spec: &DatasetSpec) -> Option<String> {
+        let clock = self
+            .prepared
+            .values()
+            .find_map(|(dataset, prepared)| if dataset == spec { prepared.clock.as_ref() } else { None })?;
+        clock.first_fault(&spec.cleaning)?;
+        let every = if clock.frequency.is_some() {
+            "models count them as one step each"
+        } else {
+            "`predict` cannot tell the time of a next row"
+        };
+        Some(format!("{clock}; {every}. {REMEDY}"))
     }
 
     fn find(&mut self, spec: &DatasetSpec) -> Result<TraceSource, PrepareError> {

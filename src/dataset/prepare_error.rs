@@ -3,11 +3,12 @@
 use std::fmt;
 
 use super::catalog::MissingSource;
+use super::row_cleaner::REMEDY;
 use super::slice::SliceError;
 use super::split::{Part, SplitError};
 use super::steps::TaskError;
 use super::trace::TraceError;
-use crate::spec::RunSpec;
+use crate::spec::{RunSpec, SeasonError};
 use crate::text::nearest;
 
 /// Why data could not be prepared.
@@ -32,6 +33,15 @@ pub enum PrepareError {
         /// Windows in a batch.
         batch: usize,
     },
+    /// A model needs to know when the next rows come, and some are not where they should be.
+    Clock {
+        /// What is wrong with the first of them.
+        fault: String,
+        /// The model.
+        model: &'static str,
+    },
+    /// The season of a model is not a number of rows.
+    Season(SeasonError),
     /// A loss weight is of no target.
     Weighted {
         /// What is weighted.
@@ -65,6 +75,8 @@ impl PrepareError {
                 "lookback" => keys(&["task", kind, "lookback"]),
                 own => keys(&["models", &entry.to_string(), spec.model.kind(), own]),
             },
+            PrepareError::Clock { model, .. } => keys(&["models", &entry.to_string(), model]),
+            PrepareError::Season(_) => keys(&["models", &entry.to_string(), spec.model.kind(), "season"]),
             PrepareError::Batch { .. } => keys(&["training", "batch_size"]),
             PrepareError::Weighted { name, .. } => keys(&["training", "target_weights", name]),
             PrepareError::Weightless => keys(&["training", "target_weights"]),
@@ -89,6 +101,11 @@ impl PrepareError {
                 };
                 format!("use more data, a smaller {name} or a shorter horizon{whole}")
             }
+            PrepareError::Clock { .. } => REMEDY.to_string(),
+            PrepareError::Season(_) => {
+                "give the season as a number of steps, e.g. season = 24 for the day of an hourly table"
+                    .to_string()
+            }
             PrepareError::Batch { .. } => {
                 "use a smaller batch, or leave evaluation.drop_last out".to_string()
             }
@@ -112,6 +129,10 @@ impl fmt::Display for PrepareError {
             PrepareError::Slice(error) => formatter.write_str(&error.message),
             PrepareError::Task(error) => error.fmt(formatter),
             PrepareError::Split(error) => error.fmt(formatter),
+            PrepareError::Clock { fault, model } => {
+                write!(formatter, "{fault}, and this {model} needs rows at regular times")
+            }
+            PrepareError::Season(error) => error.fmt(formatter),
             PrepareError::Batch { part, windows, batch } => {
                 write!(
                     formatter,

@@ -116,6 +116,7 @@ mod tests {
             names: vec!["hour".to_string(), "constant".to_string()],
             columns: vec![(0..rows).map(hour).collect(), vec![7.0; rows]],
             clock_s: -5.0 * DAY_S + 6.0 * HOUR_S,
+            ..SeriesTrace::default()
         }
     }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::layout::{mapped, recognised};
+use super::layout::read_rows;
 use super::prepare_error::PrepareError;
 use super::rows::Rows;
 use super::stream::read_plain_file;
@@ -92,8 +92,11 @@ fn unreadable(path: &Path, error: &std::io::Error) -> TraceError {
 /// # Errors
 /// As [`read_trace`].
 pub fn parse_trace(name: &str, bytes: &[u8]) -> Result<Trace, TraceError> {
-    let bytes = unpack(name, bytes)?;
-    recognised(Rows::of(name, &bytes, None)?)
+    parse_trace_as(name, bytes, None).map_err(|error| match error {
+        PrepareError::Trace(error) => error,
+        // Without columns of the experiment file there is nothing else that can be wrong.
+        error => TraceError { file: name.to_string(), line: None, column: None, message: error.to_string() },
+    })
 }
 
 /// Reads a trace from bytes whose columns and whose form are given, if they are.
@@ -107,9 +110,5 @@ pub fn parse_trace_as(
 ) -> Result<Trace, PrepareError> {
     let bytes = unpack(name, bytes).map_err(PrepareError::Trace)?;
     let rows = Rows::of(name, &bytes, columns).map_err(PrepareError::Trace)?;
-    match columns.and_then(|columns| columns.requests.as_ref()) {
-        None => recognised(rows),
-        Some(requests) => mapped(rows.names(), requests).map_err(PrepareError::Slice)?.read(&rows),
-    }
-    .map_err(PrepareError::Trace)
+    read_rows(rows, columns)
 }

@@ -5,14 +5,15 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use super::clock::settle_twice;
 use super::dialect::Decimal;
 use super::json_lines::{nanoseconds_of, number_of, object_keys, values_of};
-use super::layout::{Layout, mapped, recognise};
+use super::layout::{Layout, TimeColumn, layout_of};
 use super::locate::{Expect, TraceFile, goes_back, wrong_length};
 use super::prepare_error::PrepareError;
 use super::records::{CsvRecord, Malformed, Splitter, without_line_end};
 use super::trace::TraceError;
-use crate::spec::{ColumnsSpec, TimestampUnit};
+use crate::spec::ColumnsSpec;
 
 /// One row of a trace.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -49,8 +50,8 @@ pub struct RowReader {
     csv: Option<Splitter>,
     /// What separates the fractions of numbers.
     decimal: Decimal,
-    /// The column of time, and what it holds.
-    time: (usize, TimestampUnit),
+    /// The column of time; `None` where the rows are counted.
+    time: Option<TimeColumn>,
     /// The other columns that are read.
     columns: Vec<(usize, Expect)>,
     requests: bool,
@@ -66,22 +67,30 @@ enum Stamp {
     Number(f64),
     /// A date, in nanoseconds of the clock.
     Date(i64),
+    /// The number of a row that carries no time.
+    Row(usize),
 }
 
 impl Stamp {
-    fn clock_s(self, unit: TimestampUnit) -> f64 {
-        match self {
-            Stamp::Number(ticks) => ticks / unit.per_second().unwrap_or(1.0),
-            Stamp::Date(clock) => clock as f64 / 1e9,
+    fn clock_s(self, column: Option<TimeColumn>) -> f64 {
+        match (self, column) {
+            (Stamp::Number(ticks), Some(column)) => {
+                column.clock_s(ticks / column.unit.per_second().unwrap_or(1.0))
+            }
+            (Stamp::Date(clock), _) => clock as f64 / 1e9,
+            (Stamp::Number(_), None) | (Stamp::Row(_), _) => 0.0,
         }
     }
 
     /// Seconds since an earlier time of the same column.
-    fn since(self, first: Self, unit: TimestampUnit) -> f64 {
+    fn since(self, first: Self, column: Option<TimeColumn>) -> f64 {
         match (self, first) {
-            (Stamp::Date(now), Stamp::Date(first)) => (now - first) as f64 / 1e9,
-            (Stamp::Number(now), Stamp::Number(first)) => (now - first) / unit.per_second().unwrap_or(1.0),
-            (now, first) => now.clock_s(unit) - first.clock_s(unit),
+            (Stamp::Date(now), Stamp::Date(first)) => (i128::from(now) - i128::from(first)) as f64 / 1e9,
+            (Stamp::Number(now), Stamp::Number(first)) => {
+                (now - first) / column.and_then(|column| column.unit.per_second()).unwrap_or(1.0)
+            }
+            (Stamp::Row(now), Stamp::Row(first)) => (now - first) as f64,
+            (now, first) => now.clock_s(column) - first.clock_s(column),
         }
     }
 }
@@ -95,29 +104,31 @@ enum Fields {
 }
 
 impl Fields {
-    /// The time, which stands in column `at`.
-    fn stamp(&self, at: usize, unit: TimestampUnit, decimal: &mut Decimal) -> Result<Stamp, String> {
-        match (self, unit) {
-            (Fields::Text(record), TimestampUnit::DateTime) => {
-                Expect::DateTime.nanoseconds(record.field(at)).map(Stamp::Date)
+    /// The time in its column. Dates come after that of the row before as far as the clocks of their zone allow it.
+    fn stamp(&self, time: TimeColumn, before: Option<Stamp>, decimal: &mut Decimal) -> Result<Stamp, String> {
+        let settled = |clock_ns: i64| {
+            let before = if let Some(Stamp::Date(before)) = before { before } else { i64::MIN };
+            Stamp::Date(settle_twice(clock_ns, before, time.zone))
+        };
+        match (self, time.expect()) {
+            (Fields::Text(record), expect @ Expect::DateTime(_)) => {
+                expect.nanoseconds(record.field(time.at)).map(settled)
             }
-            (Fields::Text(record), unit) => {
-                Expect::Stamp(unit).number(record.field(at), decimal).map(Stamp::Number)
+            (Fields::Text(record), expect) => {
+                expect.number(record.field(time.at), decimal).map(Stamp::Number)
             }
-            (Fields::Json(values), TimestampUnit::DateTime) => {
-                nanoseconds_of(values[0].as_ref()).map(Stamp::Date)
+            (Fields::Json(values), Expect::DateTime(zone)) => {
+                nanoseconds_of(values[0].as_ref(), zone).map(settled)
             }
-            (Fields::Json(values), unit) => {
-                number_of(values[0].as_ref(), Expect::Stamp(unit)).map(Stamp::Number)
-            }
+            (Fields::Json(values), expect) => number_of(values[0].as_ref(), expect).map(Stamp::Number),
         }
     }
 
-    /// The number in column `at`, the one that is read as number `index` after the time.
+    /// The number in column `at`, the one that is read as value `index` where the time, if there is one, is the first.
     fn number(&self, index: usize, at: usize, expect: Expect, decimal: &mut Decimal) -> Result<f64, String> {
         match self {
             Fields::Text(record) => expect.number(record.field(at), decimal),
-            Fields::Json(values) => number_of(values[index + 1].as_ref(), expect),
+            Fields::Json(values) => number_of(values[index].as_ref(), expect),
         }
     }
 
@@ -149,15 +160,20 @@ impl RowReader {
             let file = TraceFile::new(name, first, columns).map_err(PrepareError::Trace)?;
             (file.header, Some(Splitter::new(file.dialect.separator)), file.dialect.decimal)
         };
-        let layout = match columns.and_then(|columns| columns.requests.as_ref()) {
-            Some(requests) => mapped(&header, requests).map_err(PrepareError::Slice)?,
-            None => recognise(&header, is_json).map_err(at_first)?,
+        let at_names = |message: &str| TraceError {
+            file: name.to_string(),
+            line: Some(1),
+            column: None,
+            message: message.to_string(),
         };
+        let layout = layout_of(&header, is_json, columns, at_names)?;
         let (time, columns, requests) = match layout {
             // Names are not read: no model knows them.
-            Layout::Requests { timestamp, request_tokens, response_tokens, .. } => {
-                (timestamp, vec![(request_tokens, Expect::Count), (response_tokens, Expect::Count)], true)
-            }
+            Layout::Requests { timestamp, request_tokens, response_tokens, .. } => (
+                Some(timestamp),
+                vec![(request_tokens, Expect::Count), (response_tokens, Expect::Count)],
+                true,
+            ),
             Layout::Series { time, columns } => {
                 (time, columns.into_iter().map(|column| (column, Expect::Number)).collect(), false)
             }
@@ -218,7 +234,7 @@ impl RowReader {
         let fields = match &mut self.csv {
             None => {
                 let columns = self.columns.iter().map(|&(column, _)| column);
-                let keys = std::iter::once(self.time.0).chain(columns);
+                let keys = self.time.map(|time| time.at).into_iter().chain(columns);
                 let values =
                     values_of(text.trim_ascii(), keys.map(|key| self.header[key].as_str()).collect());
                 Fields::Json(values.map_err(|message| error(None, message))?)
@@ -233,15 +249,22 @@ impl RowReader {
                 Fields::Text(record)
             }
         };
-        let (at, unit) = self.time;
-        let stamp = fields.stamp(at, unit, &mut decimal).map_err(|message| error(Some(at), message))?;
+        let before = self.last.as_ref().map(|(last, _)| *last);
+        let stamp = match self.time {
+            Some(time) => {
+                fields.stamp(time, before, &mut decimal).map_err(|message| error(Some(time.at), message))?
+            }
+            None => Stamp::Row(if let Some(Stamp::Row(row)) = before { row + 1 } else { 0 }),
+        };
+        let at = self.time.map_or(0, |time| time.at);
         if let Some((_, before)) = self.last.as_ref().filter(|(last, _)| stamp < *last) {
             let message = goes_back(before, &fields.time_text(at));
             return Err(error(Some(at), message));
         }
+        let read_before = usize::from(self.time.is_some());
         self.values.clear();
         for (index, &(column, expect)) in self.columns.iter().enumerate() {
-            let value = fields.number(index, column, expect, &mut decimal);
+            let value = fields.number(index + read_before, column, expect, &mut decimal);
             let value = value.map_err(|message| error(Some(column), message))?;
             self.values.push(value);
         }
@@ -251,8 +274,8 @@ impl RowReader {
         text.clear();
         text.push_str(&fields.time_text(at));
         self.decimal = decimal;
-        let time_s = stamp.since(first, unit);
-        let clock_s = first.clock_s(unit) + time_s;
+        let time_s = stamp.since(first, self.time);
+        let clock_s = first.clock_s(self.time) + time_s;
         Ok(Some(match (self.requests, self.values.as_slice()) {
             (true, &[request_tokens, response_tokens]) => {
                 Row::Request { arrival_s: time_s, clock_s, request_tokens, response_tokens }
@@ -268,7 +291,7 @@ mod tests {
 
     use super::*;
     use crate::dataset::{Trace, parse_trace, parse_trace_as};
-    use crate::spec::RequestColumns;
+    use crate::spec::{RequestColumns, TimestampUnit};
 
     const BURSTGPT: &str = "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n\
         5,ChatGPT,472,18,490,Conversation log\n\n45, \"GPT-4\" ,1087,230,1317,API log\n45,ChatGPT,0,0,0,API log\n";

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use super::row_cleaner::{RowCleaner, RowEffect};
+use super::series_clock::SeriesClock;
 use super::trace::{Labels, RequestTrace, SeriesTrace, Trace};
 use crate::spec::{DatasetSpec, Span};
 use crate::text::nearest;
@@ -28,6 +30,17 @@ pub struct Removed {
     pub zero_tokens: usize,
     /// Rows whose timestamp was moved, to spread duplicates.
     pub spread: usize,
+    /// Rows that were filled in where they were missing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub filled: usize,
+    /// Rows that became one with the row before, whose time they shared.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub merged: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Slices and cleans a trace. One that is left as it is is not copied.
@@ -64,6 +77,8 @@ fn keeps_all(times: &[f64], spec: &DatasetSpec) -> bool {
         && end_s > last_s
         && !cleaning.drop_zero_tokens
         && cleaning.spread_duplicate_timestamps.is_none()
+        && cleaning.gaps.is_none()
+        && cleaning.repeats.is_none()
 }
 
 fn slice_requests(trace: &RequestTrace, spec: &DatasetSpec) -> Result<(RequestTrace, Removed), SliceError> {
@@ -77,6 +92,15 @@ fn slice_requests(trace: &RequestTrace, spec: &DatasetSpec) -> Result<(RequestTr
         message: format!("the trace has {} rows, more than {} can be sliced", trace.len(), u32::MAX),
         help: "cut the file into several".to_string(),
     })?;
+    if let Some(key) = series_rule(spec) {
+        return Err(SliceError {
+            key: vec!["cleaning", key],
+            message: format!(
+                "`{key}` is a rule for the rows of a numeric table, and this is a trace of requests"
+            ),
+            help: "remove this key: requests come at any time".to_string(),
+        });
+    }
     let mut rows: Vec<u32> = (0..all)
         .filter(|&row| within(row as usize) && keeps(&llms, row as usize) && keeps(&log_types, row as usize))
         .take(spec.max_rows.unwrap_or(usize::MAX))
@@ -109,7 +133,7 @@ fn slice_series(trace: &SeriesTrace, spec: &DatasetSpec) -> Result<(SeriesTrace,
         return Err(SliceError {
             key: vec!["cleaning"],
             message: "a numeric table has no tokens and no arrivals to clean".to_string(),
-            help: "remove these keys; clip_quantile may stay".to_string(),
+            help: "remove these keys; gaps, repeats and clip_quantile may stay".to_string(),
         });
     }
     let (start_s, end_s) = bounds(spec);
@@ -121,13 +145,55 @@ fn slice_series(trace: &SeriesTrace, spec: &DatasetSpec) -> Result<(SeriesTrace,
     let Some(&first) = rows.first() else {
         return Err(empty_slice(trace.time_s.last().copied(), trace.time_s.len()));
     };
-    let removed =
+    let mut removed =
         Removed { read: trace.time_s.len(), outside: trace.time_s.len() - rows.len(), ..Removed::default() };
     let pick = |values: &Vec<f64>| rows.iter().map(|&row| values[row]).collect::<Vec<f64>>();
-    let time_s = rows.iter().map(|&row| trace.time_s[row] - trace.time_s[first]).collect();
+    let time_s: Vec<f64> = rows.iter().map(|&row| trace.time_s[row] - trace.time_s[first]).collect();
     let columns = trace.columns.iter().map(pick).collect();
     let clock_s = trace.clock_s + trace.time_s[first];
-    Ok((SeriesTrace { time_s, names: trace.names.clone(), columns, clock_s }, removed))
+    let clock = SeriesClock::against(trace.clock.frequency, &time_s, (clock_s, first), trace.zone);
+    let mut sliced =
+        SeriesTrace { time_s, names: trace.names.clone(), columns, clock_s, zone: trace.zone, clock };
+    if series_rule(spec).is_some() {
+        let mut cleaner =
+            RowCleaner::new(&spec.cleaning, trace.clock.frequency, (clock_s, first), trace.zone);
+        clean_rows(&mut sliced, &mut cleaner)?;
+        (removed.filled, removed.merged) = (cleaner.filled, cleaner.merged);
+    }
+    Ok((sliced, removed))
+}
+
+/// The key of a rule for the rows of a series, if there is one.
+fn series_rule(spec: &DatasetSpec) -> Option<&'static str> {
+    let given = [("gaps", spec.cleaning.gaps.is_some()), ("repeats", spec.cleaning.repeats.is_some())];
+    given.into_iter().find_map(|(key, given)| given.then_some(key))
+}
+
+/// Fills in the rows that are missing and makes one row of those that share a time.
+fn clean_rows(trace: &mut SeriesTrace, cleaner: &mut RowCleaner) -> Result<(), SliceError> {
+    let width = trace.columns.len();
+    let (mut time_s, mut columns) = (Vec::with_capacity(trace.time_s.len()), vec![Vec::new(); width]);
+    let mut values = vec![0.0; width];
+    for (row, &own_s) in trace.time_s.iter().enumerate() {
+        values.iter_mut().zip(&trace.columns).for_each(|(value, column)| *value = column[row]);
+        match cleaner.push(own_s, &values)? {
+            RowEffect::Adds(rows) => {
+                for (row_s, values) in rows {
+                    time_s.push(*row_s);
+                    columns.iter_mut().zip(values).for_each(|(column, value)| column.push(*value));
+                }
+            }
+            RowEffect::Replaces(values) => {
+                for (column, value) in columns.iter_mut().zip(values) {
+                    column.pop();
+                    column.push(*value);
+                }
+            }
+            RowEffect::LeftOut => {}
+        }
+    }
+    (trace.time_s, trace.columns) = (time_s, columns);
+    Ok(())
 }
 
 /// Leaves the last rows of a slice only, where `latest_rows` says how many.

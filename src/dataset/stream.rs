@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::columns::TraceTable;
 use super::csv_rows::{PIECE_BYTES, PlainRows};
-use super::layout::{mapped, recognise};
+use super::layout::layout_of;
 use super::locate::TraceFile;
 use super::trace::Trace;
 use crate::spec::ColumnsSpec;
@@ -46,10 +46,7 @@ fn read_plain(
     let whole = memchr::memrchr(b'\n', &head)? + 1;
     let is_csv = !head.trim_ascii_start().starts_with(b"{");
     let begin = TraceFile::new("", &head[..whole], columns).ok().filter(|_| is_csv)?;
-    let layout = match columns.and_then(|columns| columns.requests.as_ref()) {
-        Some(requests) => mapped(&begin.header, requests).ok()?,
-        None => recognise(&begin.header, false).ok()?,
-    };
+    let layout = layout_of(&begin.header, false, columns, |message| begin.at_header(message)).ok()?;
     let rows = PlainRows::new(begin.header.len(), begin.dialect, &layout.wanted(), piece_bytes);
     let first_rows = &head[whole - begin.rows.len()..];
     let table = TraceTable::of(rows.read(first_rows.chain(&mut file), length)?);

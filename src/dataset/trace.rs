@@ -3,6 +3,10 @@
 use std::collections::HashMap;
 use std::fmt;
 
+use super::frequency::Frequency;
+use super::series_clock::SeriesClock;
+use super::zone::Zone;
+
 /// A trace of either kind.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Trace {
@@ -197,6 +201,36 @@ pub struct SeriesTrace {
     pub columns: Vec<Vec<f64>>,
     /// Clock time of the first row, in seconds since a midnight (a Monday's, where the date is known).
     pub clock_s: f64,
+    /// The time zone whose days and months the rows follow.
+    pub zone: Zone,
+    /// How far apart the rows are meant to be, found from the whole file, and which of these rows are not.
+    pub clock: SeriesClock,
+}
+
+impl SeriesTrace {
+    /// A table of rows at these seconds after the first, which is at `clock_s` of the clock.
+    pub fn timed(
+        (time_s, clock_s): (Vec<f64>, f64),
+        zone: Zone,
+        names: Vec<String>,
+        columns: Vec<Vec<f64>>,
+    ) -> Self {
+        let clock = SeriesClock::of(&time_s, clock_s, zone);
+        Self { time_s, names, columns, clock_s, zone, clock }
+    }
+
+    /// A table of rows that carry no time and are counted.
+    pub fn counted(rows: usize, names: Vec<String>, columns: Vec<Vec<f64>>) -> Self {
+        let time_s = (0..rows).map(|row| row as f64).collect();
+        Self { time_s, names, columns, clock_s: 0.0, zone: Zone::UTC, clock: SeriesClock::counted() }
+    }
+
+    /// The same rows held against a frequency that is known from elsewhere.
+    #[must_use]
+    pub fn paced(self, frequency: Frequency) -> Self {
+        let clock = SeriesClock::against(Some(frequency), &self.time_s, (self.clock_s, 0), self.zone);
+        Self { clock, ..self }
+    }
 }
 
 /// What is wrong with a trace file, and where.

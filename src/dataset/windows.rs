@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
+use super::frequency::Frequency;
 use super::values::Values;
+use super::zone::Zone;
 
 /// The scaled steps that models read.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +55,8 @@ pub struct StepTimes<'a> {
     pub time_s: &'a [f64],
     /// Clock time of the trace's first row, in seconds since a midnight (a Monday's, where the date is known).
     pub clock_s: f64,
+    /// The calendar that the steps follow; `None` where they are a fixed time apart, or at any time.
+    pub calendar: Option<(Frequency, Zone)>,
 }
 
 impl StepTimes<'_> {
@@ -96,6 +100,17 @@ impl<'a> Windows<'a> {
     /// Clock time of the last step before window `index`, in seconds.
     pub fn last_clock_s(&self, index: usize) -> f64 {
         self.times.clock_s(self.origins.start + index - 1)
+    }
+
+    /// Clock time of each step that window `index` forecasts, in seconds, where steps follow a calendar.
+    pub fn calendar_clock_s(&self, index: usize) -> Option<Vec<f64>> {
+        let (frequency, zone) = self.times.calendar?;
+        let mut last_s = self.last_clock_s(index);
+        let ahead = (0..self.horizon).map(|_| {
+            last_s = frequency.next_s(0.0, last_s, zone);
+            last_s
+        });
+        Some(ahead.collect())
     }
 
     /// The true values of window `index`, `horizon x targets`.

@@ -124,6 +124,7 @@ pub fn execute(
         steps: prepared.steps.len(),
         removed: prepared.removed,
         arrivals: prepared.arrivals.clone(),
+        clock: prepared.clock.clone(),
         calibration_windows: calibration.as_ref().map(|calibration| calibration.windows),
         predictions_stride: table.stride,
         leak_verdict,

@@ -193,8 +193,13 @@ impl Forecaster for Prophet {
         let mut basis = Vec::with_capacity(self.curves.width());
         for index in 0..windows.len() {
             let last = ticks(windows.last_clock_s(index));
+            let calendar = windows.calendar_clock_s(index);
             for ahead in 1..=horizon {
-                self.curves.basis(last + ahead as f64 * self.curves.step, &mut basis);
+                let time = match &calendar {
+                    Some(times) => ticks(times[ahead - 1]),
+                    None => last + ahead as f64 * self.curves.step,
+                };
+                self.curves.basis(time, &mut basis);
                 let curves = self.curves.coefficients.chunks_exact(basis.len());
                 forecasts.extend(curves.map(|coefficients| {
                     let terms =

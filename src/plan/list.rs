@@ -3,11 +3,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use crate::dataset::{LeakVerdict, Loader, Part};
+use crate::dataset::{LeakVerdict, Loader, Part, PrepareError};
 use crate::search::{Point, TrialOutcome, Tried, propose};
 use crate::spec::{
     Candidates, DataIdentity, EnsembleSpec, Experiment, ExperimentError, Identity, Metric, ModelSpec,
-    RunSpec, SearchedEntry, Trial, run_label,
+    RunSpec, SearchedEntry, SeasonError, Trial, run_label,
 };
 use crate::text::nearest;
 
@@ -161,6 +161,7 @@ impl Plan {
         device_class: &str,
     ) -> Result<Vec<String>, ExperimentError> {
         let mut run_ids = Vec::new();
+        let trial = &in_steps(experiment, trial, loader)?;
         let resolved = Resolved::new(experiment, trial.entry, trial.spec.clone());
         for fold in 0..trial.spec.split.folds {
             for seed in seeds_of(experiment, &trial.spec) {
@@ -242,7 +243,13 @@ impl Resolved {
     ) -> Result<Run, ExperimentError> {
         let Place { seed, fold, device_class } = place;
         let (sha256, verdict) = prepare(experiment, self.entry, &self.spec, fold, loader)?;
-        let data = DataIdentity { sha256: sha256.clone(), device_class: device_class.to_string() };
+        let follows = |loader: &mut Loader| loader.prepare(&self.spec, fold).ok()?.calendar();
+        let calendar = if self.spec.model.needs_a_clock() { follows(loader) } else { None };
+        let data = DataIdentity {
+            sha256: sha256.clone(),
+            device_class: device_class.to_string(),
+            calendar: calendar.map(|(frequency, _)| frequency.to_string()),
+        };
         let candidates = Candidates {
             run_ids: candidates,
             selection: experiment.spec.search.objective.on_validation(),
@@ -279,9 +286,28 @@ fn check_longest_reach(experiment: &Experiment, loader: &mut Loader) -> Result<(
     let reach = |spec: &RunSpec| spec.task.lookback().saturating_add(spec.task.horizon());
     let corners = experiment.corners();
     let trials = experiment.trials.iter().chain(&corners);
-    let Some(trial) = trials.max_by_key(|trial| reach(&trial.spec)) else { return Ok(()) };
+    let trials = trials.map(|trial| in_steps(experiment, trial, loader)).collect::<Result<Vec<_>, _>>()?;
+    let Some(trial) = trials.iter().max_by_key(|trial| reach(&trial.spec)) else { return Ok(()) };
     prepare(experiment, trial.entry, &trial.spec, 0, loader)?;
     check_objective(experiment, &trial.spec, loader)
+}
+
+/// The trial with a season in steps, where it is given as a length of time and the rows of the data say how long a step is.
+fn in_steps(experiment: &Experiment, trial: &Trial, loader: &mut Loader) -> Result<Trial, ExperimentError> {
+    let Some(season) = trial.spec.season_of_rows() else { return Ok(trial.clone()) };
+    let (dataset, model) = (&trial.spec.dataset, trial.spec.model.kind());
+    let steps = loader.series_clock(dataset).and_then(|clock| {
+        let clock = clock.unwrap_or_default();
+        let irregular = || PrepareError::Season(SeasonError::OfRows(season));
+        let frequency = clock.pace(&dataset.cleaning).ok_or_else(irregular)?;
+        if let Some(fault) = clock.first_fault(&dataset.cleaning) {
+            return Err(PrepareError::Clock { fault, model });
+        }
+        let between = || SeasonError::BetweenRows { season, frequency: frequency.to_string() };
+        frequency.steps_in(season.seconds()).ok_or_else(|| PrepareError::Season(between()))
+    });
+    let steps = steps.map_err(|error| at_its_place(experiment, trial.entry, &trial.spec, &error))?;
+    Ok(Trial { entry: trial.entry, spec: trial.spec.clone().with_season(steps) })
 }
 
 /// The objective must be one that the runs will have, and so must every claim's metric.
@@ -342,9 +368,17 @@ fn prepare(
 ) -> Result<(String, LeakVerdict), ExperimentError> {
     let prepared = loader.sha256(&spec.dataset).and_then(|hash| Ok((hash, loader.prepare(spec, fold)?)));
     let checked = prepared.and_then(|(hash, prepared)| Ok((hash, prepared.check(spec)?)));
-    checked.map_err(|error| {
-        let place = error.place(spec, entry);
-        let keys: Vec<&str> = place.iter().map(String::as_str).collect();
-        experiment.error_at(&keys, error.to_string(), "", error.help())
-    })
+    checked.map_err(|error| at_its_place(experiment, entry, spec, &error))
+}
+
+/// An error at the key of the file that is at fault.
+fn at_its_place(
+    experiment: &Experiment,
+    entry: usize,
+    spec: &RunSpec,
+    error: &PrepareError,
+) -> ExperimentError {
+    let place = error.place(spec, entry);
+    let keys: Vec<&str> = place.iter().map(String::as_str).collect();
+    experiment.error_at(&keys, error.to_string(), "", error.help())
 }

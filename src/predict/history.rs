@@ -3,7 +3,8 @@
 use anyhow::{bail, ensure};
 
 use crate::dataset::{
-    Channel, RequestTrace, ScaledSteps, StepTimes, Steps, Trace, Windows, push_request, steps_of,
+    Channel, Frequency, REMEDY, RequestTrace, ScaledSteps, SeriesClock, SeriesTrace, StepTimes, Steps, Trace,
+    Windows, Zone, push_request, steps_of,
 };
 use crate::spec::{Feature, TaskSpec};
 use crate::store::SavedRun;
@@ -24,8 +25,11 @@ pub(super) struct StepHistory<'a> {
     clock_s: f64,
     /// Time of the last step, in seconds since the trace's first row.
     last_s: f64,
-    /// Seconds from one step to the next, where that is constant and known.
-    step_s: Option<f64>,
+    /// How far apart the steps are, where that is known.
+    pace: Option<Frequency>,
+    /// Whether a series tells its pace by its own rows, since its run did not record one.
+    finds_its_pace: bool,
+    zone: Zone,
     /// The requests of the steps, after the one that precedes the first of them.
     requests: Option<RequestTrace>,
     /// Number of last steps that a forecast reads.
@@ -36,10 +40,10 @@ pub(super) struct StepHistory<'a> {
 
 impl<'a> StepHistory<'a> {
     /// A history without a step; `lookback` is that of the model.
-    pub(super) fn empty(saved: &'a SavedRun, lookback: usize) -> Self {
-        let (step_s, requests) = match &saved.spec.task {
-            TaskSpec::WindowLoad(load) => (Some(load.window.seconds()), None),
-            TaskSpec::Series(_) => (None, None),
+    pub(super) fn empty(saved: &'a SavedRun, lookback: usize, zone: Zone) -> Self {
+        let (pace, requests) = match &saved.spec.task {
+            TaskSpec::WindowLoad(load) => (Some(Frequency::Seconds(load.window.seconds())), None),
+            TaskSpec::Series(_) => (recorded_pace(saved), None),
             TaskSpec::NextRequest(_) => (None, Some(RequestTrace::default())),
         };
         let channels = saved.scaler.channels.len();
@@ -49,7 +53,9 @@ impl<'a> StepHistory<'a> {
             times_s: Vec::new(),
             clock_s: 0.0,
             last_s: 0.0,
-            step_s,
+            pace,
+            finds_its_pace: pace.is_none() && requests.is_none(),
+            zone,
             requests,
             needed: lookback + MARGIN,
             values: Vec::with_capacity(channels),
@@ -68,13 +74,15 @@ impl<'a> StepHistory<'a> {
 
     /// Whether the time of the next step is known.
     pub(super) fn knows_its_clock(&self) -> bool {
-        self.requests.is_some() || self.step_s.is_some()
+        self.requests.is_some() || self.pace.is_some()
     }
 
     /// The window that forecasts the next steps.
     pub(super) fn next_window(&self) -> Windows<'_> {
         let origin = self.steps.len();
-        let times = StepTimes { time_s: &self.times_s, clock_s: self.clock_s };
+        let calendar =
+            self.pace.filter(|pace| pace.follows_a_calendar(self.zone)).map(|pace| (pace, self.zone));
+        let times = StepTimes { time_s: &self.times_s, clock_s: self.clock_s, calendar };
         Windows {
             steps: &self.steps,
             times,
@@ -85,7 +93,11 @@ impl<'a> StepHistory<'a> {
 
     /// Time of the step after one at `last_s`, given its forecast.
     pub(super) fn next_s(&self, last_s: f64, values: &[f64]) -> f64 {
-        last_s + if self.requests.is_some() { values[0] } else { self.step_s.unwrap_or(0.0) }
+        match self.pace {
+            _ if self.requests.is_some() => last_s + values[0],
+            Some(pace) => pace.next_s(self.clock_s, last_s, self.zone),
+            None => last_s,
+        }
     }
 
     /// Sets the clock time of the trace's first row.
@@ -136,15 +148,20 @@ impl<'a> StepHistory<'a> {
 
     /// Adds a window or a row.
     pub(super) fn push_step(&mut self, time_s: f64, values: &[f64]) {
-        if let TaskSpec::Series(_) = self.saved.spec.task
-            && !self.steps.is_empty()
-        {
-            self.step_s = Some(time_s - self.last_s);
-        }
         self.last_s = time_s;
         self.times_s.push(time_s);
         self.steps.push(values, &self.saved.scaler);
+        if self.finds_its_pace {
+            let clock = SeriesClock::of(&self.times_s, self.clock_s, self.zone);
+            self.pace = clock.pace(&self.saved.spec.dataset.cleaning);
+        }
         self.forget();
+    }
+
+    /// Gives the last row other values.
+    pub(super) fn replace_last(&mut self, values: &[f64]) {
+        self.steps.truncate(self.steps.len().saturating_sub(1));
+        self.steps.push(values, &self.saved.scaler);
     }
 
     /// Adds a forecast as if it were observed.
@@ -153,10 +170,10 @@ impl<'a> StepHistory<'a> {
         if self.requests.is_some() {
             return self.push_request(time_s, values[1], values[2]);
         }
-        // The rounded time of a forecast row must not change the step that it was computed from.
-        let step_s = self.step_s;
+        // Times that are forecast say nothing about how far apart rows are.
+        let finds_its_pace = std::mem::take(&mut self.finds_its_pace);
         self.push_step(time_s, values);
-        self.step_s = step_s;
+        self.finds_its_pace = finds_its_pace;
     }
 
     /// Removes the steps that no forecast reads any more.
@@ -177,6 +194,11 @@ impl<'a> StepHistory<'a> {
     }
 }
 
+/// How far apart the rows of a series are, as the run has recorded it.
+pub(super) fn recorded_pace(saved: &SavedRun) -> Option<Frequency> {
+    saved.clock.as_ref()?.pace(&saved.spec.dataset.cleaning)
+}
+
 fn features(task: &TaskSpec) -> &[Feature] {
     match task {
         TaskSpec::NextRequest(spec) => &spec.features,
@@ -193,8 +215,9 @@ pub(super) struct Past<'a> {
     requests: Option<RequestTrace>,
     /// Clock time of the trace's first row.
     clock_s: f64,
-    /// Seconds from one step to the next, where that is fixed.
-    step_s: Option<f64>,
+    /// How far apart the steps of windows and rows are.
+    pace: Option<Frequency>,
+    zone: Zone,
 }
 
 impl<'a> Past<'a> {
@@ -205,18 +228,13 @@ impl<'a> Past<'a> {
     pub(super) fn new(saved: &'a SavedRun, lookback: usize, trace: Trace) -> anyhow::Result<Self> {
         let task = &saved.spec.task;
         let steps = steps_of(&trace, task)?;
-        let step_s = match task {
-            TaskSpec::WindowLoad(load) => Some(load.window.seconds()),
-            TaskSpec::Series(_) => match &*steps.time_s {
-                [.., before, last] => Some(last - before),
-                _ => bail!("the trace has fewer than two rows"),
-            },
-            TaskSpec::NextRequest(_) => None,
-        };
         require_channels(saved, steps.channels.iter().map(|channel| channel.name.as_str()))?;
-        let clock_s = match &trace {
-            Trace::Requests(trace) => trace.clock_s,
-            Trace::Series(trace) => trace.clock_s,
+        let (pace, clock_s, zone) = match (task, &trace) {
+            (TaskSpec::WindowLoad(load), Trace::Requests(trace)) => {
+                (Some(Frequency::Seconds(load.window.seconds())), trace.clock_s, Zone::UTC)
+            }
+            (_, Trace::Requests(trace)) => (None, trace.clock_s, Zone::UTC),
+            (_, Trace::Series(trace)) => (Some(pace_of(saved, trace)?), trace.clock_s, trace.zone),
         };
         let requests = match (task, trace) {
             (TaskSpec::NextRequest(_), Trace::Requests(trace)) => Some(trace),
@@ -227,12 +245,12 @@ impl<'a> Past<'a> {
             "the model looks back {lookback} steps, but the trace has only {}",
             steps.len()
         );
-        Ok(Self { saved, lookback, steps, requests, clock_s, step_s })
+        Ok(Self { saved, lookback, steps, requests, clock_s, pace, zone })
     }
 
     /// The history before step `origin`, as far back as a forecast reads.
     pub(super) fn before(&self, origin: usize) -> StepHistory<'a> {
-        let mut history = StepHistory::empty(self.saved, self.lookback);
+        let mut history = StepHistory::empty(self.saved, self.lookback, self.zone);
         let channels = self.steps.channels.len();
         let first = origin.saturating_sub(history.needed);
         for values in self.steps.values[first * channels..origin * channels].chunks_exact(channels) {
@@ -241,7 +259,7 @@ impl<'a> Past<'a> {
         history.times_s = self.steps.time_s[first..origin].to_vec();
         history.clock_s = self.clock_s;
         history.last_s = origin.checked_sub(1).map_or(0.0, |last| self.steps.time_s[last]);
-        history.step_s = self.step_s;
+        history.pace = self.pace;
         history.requests = self.requests.as_ref().map(|requests| RequestTrace {
             arrival_s: requests.arrival_s[first..=origin].to_vec(),
             request_tokens: requests.request_tokens[first..=origin].to_vec(),
@@ -251,6 +269,35 @@ impl<'a> Past<'a> {
         });
         history
     }
+}
+
+/// How far apart the rows that follow a series are.
+///
+/// # Errors
+/// Rows at no fixed distance, or at another one than those that the model was trained on.
+fn pace_of(saved: &SavedRun, trace: &SeriesTrace) -> anyhow::Result<Frequency> {
+    let own = || trace.clock.pace(&saved.spec.dataset.cleaning);
+    let Some(pace) = recorded_pace(saved).or_else(own) else {
+        ensure!(trace.time_s.len() > 1, "the trace has fewer than two rows");
+        let fault = trace.clock.irregular.first.first();
+        let fault = fault.map_or(String::new(), |row| format!(": {}", trace.clock.fault_at(*row)));
+        bail!(
+            "the times of a forecast follow those of the rows, which are at no fixed distance{fault}; {REMEDY}"
+        );
+    };
+    let found = SeriesClock::of(&trace.time_s, trace.clock_s, trace.zone);
+    if let Some(other) = found.frequency.filter(|other| *other != pace) {
+        let held = trace.clone().paced(pace).clock;
+        let kept = trace.time_s.len().saturating_sub(1)
+            - held.gaps.count
+            - held.repeats.count
+            - held.irregular.count;
+        ensure!(
+            kept > 0 || trace.time_s.len() < 3,
+            "the model was trained on rows {pace}, but the trace has rows {other}; give it rows {pace}"
+        );
+    }
+    Ok(pace)
 }
 
 /// Checks that a trace has the channels that a model was trained on, in their order.

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::history::Past;
+use super::history::{Past, recorded_pace};
 use super::{Forecast, Watch, backtest, roll};
-use crate::dataset::{Channel, Trace, slice};
+use crate::dataset::{Channel, SliceError, Trace, Zone, slice};
 use crate::model::Forecaster;
 use crate::model::intervals::SavedOffsets;
 use crate::spec::{DatasetSpec, TaskSpec};
@@ -18,6 +18,7 @@ pub struct SavedModel {
     forecaster: Box<dyn Forecaster>,
     offsets: Option<SavedOffsets>,
     targets: Arc<[Channel]>,
+    zone: Zone,
 }
 
 impl SavedModel {
@@ -30,7 +31,9 @@ impl SavedModel {
         let forecaster = saved.load(results, &ComputeDevice::cpu())?;
         let offsets = saved.offsets(results)?;
         let targets = saved.targets().into();
-        Ok(Self { saved, forecaster, offsets, targets })
+        let columns = saved.spec.dataset.columns.as_ref();
+        let zone = Zone::named(columns.and_then(|columns| columns.time_zone.as_deref())).map_err(refused)?;
+        Ok(Self { saved, forecaster, offsets, targets, zone })
     }
 
     /// What the run saved besides its parameters.
@@ -51,6 +54,20 @@ impl SavedModel {
     /// The channels that it forecasts, in order.
     pub fn targets(&self) -> &Arc<[Channel]> {
         &self.targets
+    }
+
+    /// The time zone whose days and months the rows of its series follow.
+    pub fn zone(&self) -> Zone {
+        self.zone
+    }
+
+    /// What is to be said of the rows of a series that are not where the model expects them, if there are any.
+    pub fn clock_note(&self, trace: &Trace) -> Option<String> {
+        let Trace::Series(series) = trace else { return None };
+        let pace = recorded_pace(&self.saved)?;
+        let clock = series.clone().paced(pace).clock;
+        clock.first_fault(&self.saved.spec.dataset.cleaning)?;
+        Some(format!("{clock}; the times of the forecast go on {pace} from the last row"))
     }
 
     /// Number of past steps that it reads.
@@ -83,8 +100,13 @@ impl SavedModel {
     /// The steps of a trace, which is cleaned as in training but not sliced: the forecast continues the given trace.
     pub(super) fn past(&self, trace: &Trace) -> anyhow::Result<Past<'_>> {
         let DatasetSpec { source, columns, cleaning, .. } = self.saved.spec.dataset.clone();
-        let (trace, _) = slice(trace, &DatasetSpec::whole(source, columns, cleaning))
-            .map_err(|error| anyhow::anyhow!("{}; {}", error.message, error.help))?;
+        // The rows are held against what the model was trained on, not against what a short file may look like.
+        let paced = match (trace, recorded_pace(&self.saved)) {
+            (Trace::Series(series), Some(pace)) => Some(Trace::Series(series.clone().paced(pace))),
+            _ => None,
+        };
+        let whole = DatasetSpec::whole(source, columns, cleaning);
+        let (trace, _) = slice(paced.as_ref().unwrap_or(trace), &whole).map_err(refused)?;
         Past::new(&self.saved, self.lookback(), trace.into_owned())
     }
 
@@ -92,6 +114,10 @@ impl SavedModel {
     pub(super) fn time_name(&self) -> &'static str {
         if matches!(self.saved.spec.task, TaskSpec::NextRequest(_)) { "arrival_s" } else { "start_s" }
     }
+}
+
+fn refused(error: SliceError) -> anyhow::Error {
+    anyhow::anyhow!("{}; {}", error.message, error.help)
 }
 
 impl std::fmt::Debug for SavedModel {

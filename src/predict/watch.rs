@@ -1,10 +1,10 @@
 //! Follows a trace row by row: each row is cleaned, turned into steps and scaled once, and each new step allows a forecast.
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 
-use super::history::{StepHistory, require_channels};
+use super::history::{StepHistory, recorded_pace, require_channels};
 use super::{Forecast, SavedModel, roll};
-use crate::dataset::{MOST_WINDOWS, REQUESTS, Row, RowReader, TABLE, TaskError};
+use crate::dataset::{MOST_WINDOWS, REQUESTS, Row, RowCleaner, RowEffect, RowReader, TABLE, TaskError};
 use crate::spec::{Span, TaskSpec};
 
 /// The known part of a trace, and the model that forecasts after each step.
@@ -21,7 +21,7 @@ pub struct Watch<'a> {
 /// How rows become steps.
 enum RowSteps {
     Requests { cleaning: Cleaning, windows: Option<OpenWindow> },
-    Readings,
+    Readings(RowCleaner),
 }
 
 /// The cleaning of a trace that is still growing.
@@ -74,10 +74,14 @@ impl<'a> Watch<'a> {
             TaskSpec::NextRequest(_) | TaskSpec::Series(_) => None,
         };
         let rows = match &spec.task {
-            TaskSpec::Series(_) => RowSteps::Readings,
+            TaskSpec::Series(_) => {
+                let pace = recorded_pace(model.saved());
+                RowSteps::Readings(RowCleaner::new(&spec.dataset.cleaning, pace, (0.0, 0), model.zone()))
+            }
             TaskSpec::NextRequest(_) | TaskSpec::WindowLoad(_) => RowSteps::Requests { cleaning, windows },
         };
-        Self { model, history: StepHistory::empty(model.saved(), model.lookback()), count, rows }
+        let history = StepHistory::empty(model.saved(), model.lookback(), model.zone());
+        Self { model, history, count, rows }
     }
 
     /// Checks that the rows below a header suit the model.
@@ -87,9 +91,9 @@ impl<'a> Watch<'a> {
     pub fn accept(&self, rows: &RowReader) -> anyhow::Result<()> {
         match (&self.rows, rows.reads_requests()) {
             (RowSteps::Requests { .. }, true) => Ok(()),
-            (RowSteps::Readings, false) => require_channels(self.model.saved(), rows.names()),
+            (RowSteps::Readings(_), false) => require_channels(self.model.saved(), rows.names()),
             (RowSteps::Requests { .. }, false) => bail!(TaskError::Kind(TABLE)),
-            (RowSteps::Readings, true) => bail!(TaskError::Kind(REQUESTS)),
+            (RowSteps::Readings(_), true) => bail!(TaskError::Kind(REQUESTS)),
         }
     }
 
@@ -110,10 +114,11 @@ impl<'a> Watch<'a> {
     }
 
     /// Adds a row and calls `on_step` after each step that it completes: none for a request that is dropped or whose window
-    /// is not over, several where windows without a request lie in between.
+    /// is not over, several where windows without a request lie in between. A row of a series completes one, unless it repeats
+    /// the time of the row before and is left out.
     ///
     /// # Errors
-    /// Those of `on_step`, and a gap of more windows than a trace may have.
+    /// Those of `on_step`, a gap of more windows than a trace may have, and a row that `[dataset.cleaning]` refuses.
     pub fn push(
         &mut self,
         row: Row<'_>,
@@ -121,10 +126,21 @@ impl<'a> Watch<'a> {
     ) -> anyhow::Result<()> {
         match row {
             Row::Reading { time_s, clock_s, values } => {
+                let RowSteps::Readings(cleaner) = &mut self.rows else { return Ok(()) };
                 if self.history.len() == 0 {
                     self.history.set_clock(clock_s);
+                    cleaner.start(clock_s);
                 }
-                self.history.push_step(time_s, values);
+                match cleaner
+                    .push(time_s, values)
+                    .map_err(|error| anyhow!("{}; {}", error.message, error.help))?
+                {
+                    RowEffect::LeftOut => return Ok(()),
+                    RowEffect::Replaces(values) => self.history.replace_last(values),
+                    RowEffect::Adds(rows) => {
+                        rows.iter().for_each(|(time_s, values)| self.history.push_step(*time_s, values));
+                    }
+                }
                 on_step(self)
             }
             Row::Request { arrival_s, clock_s, request_tokens, response_tokens } => {

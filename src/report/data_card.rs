@@ -3,9 +3,9 @@
 use serde_json::Value;
 
 use crate::compare::{Comparison, distinct, lookbacks};
-use crate::dataset::{Removed, SYNTHETIC, Transform, catalog};
+use crate::dataset::{Removed, SYNTHETIC, SeriesClock, Transform, catalog};
 use crate::spec::{
-    BiasCorrection, ConformalSpec, DatasetSpec, Span, SplitSpec, UncertaintySpec, lookup, setting_of,
+    BiasCorrection, ConformalSpec, DatasetSpec, GapPolicy, RepeatPolicy, Span, SplitSpec, UncertaintySpec, lookup, setting_of,
 };
 use crate::store::{RunRow, SavedRun};
 use crate::text::{counted, grouped, unit_beside};
@@ -125,6 +125,7 @@ fn entries_of(setting: &Setting<'_>) -> Vec<CardEntry> {
             entries.push(CardEntry::new("Rows", rows));
             entries.push(CardEntry::new("Left out", left_out(&saved.removed, &saved.spec.dataset)));
             entries.push(CardEntry::new("Steps", grouped(saved.steps)));
+            entries.extend(saved.clock.as_ref().map(|clock| CardEntry::new("Clock", clock_of(clock, saved))));
         }
         None => entries.extend(dataset.as_ref().map(|dataset| CardEntry::new("Slice", slice(dataset)))),
     }
@@ -193,6 +194,34 @@ fn spaced(span: Span) -> String {
         text.push(character);
     }
     text
+}
+
+/// `rows every hour; 1 gap with 2 rows missing, before row 6: filled in on a straight line`.
+fn clock_of(clock: &SeriesClock, saved: &SavedRun) -> String {
+    let cleaning = &saved.spec.dataset.cleaning;
+    let mut parts = vec![clock.to_string()];
+    let filled = counted(saved.removed.filled, "row");
+    match cleaning.gaps.filter(|_| saved.removed.filled > 0) {
+        Some(GapPolicy::Interpolate) => parts.push(format!(
+            "{filled} filled in on straight lines, which reveal the next observed row to the windows that end before it"
+        )),
+        Some(GapPolicy::Last) => parts.push(format!("{filled} filled in with the last values before them")),
+        _ => {}
+    }
+    let merged = counted(saved.removed.merged, "row");
+    match cleaning.repeats.filter(|_| saved.removed.merged > 0) {
+        Some(RepeatPolicy::First) => {
+            parts.push(format!("{merged} left out, since the first of a time stays"))
+        }
+        Some(RepeatPolicy::Last) => parts.push(format!("{merged} left out, since the last of a time stays")),
+        Some(RepeatPolicy::Mean) => {
+            parts.push(format!("{merged} left out, since rows of one time become their mean"))
+        }
+        _ => {}
+    }
+    let time_zone = saved.spec.dataset.columns.as_ref().and_then(|columns| columns.time_zone.as_deref());
+    parts.extend(time_zone.map(|time_zone| format!("days and months of {time_zone}")));
+    parts.join("; ")
 }
 
 fn left_out(removed: &Removed, dataset: &DatasetSpec) -> String {

@@ -1,6 +1,8 @@
 //! The summary of a trace, which the terminal and the page share: its quantities and the findings about it.
 
-use crate::dataset::{Distribution, Inspection, RequestStatistics, TrafficProfile, is_profile};
+use crate::dataset::{
+    Distribution, Frequency, Inspection, RequestStatistics, SeriesClock, TrafficProfile, is_profile,
+};
 use crate::text::{counted, duration, grouped, quantity};
 
 /// The distributions of a trace's quantities.
@@ -47,12 +49,28 @@ pub(super) fn quantities(inspection: &Inspection) -> QuantityTable {
     QuantityTable { headers: headers.map(String::from).to_vec(), rows: rows.collect() }
 }
 
-/// The findings about a trace of requests; none about a numeric table.
+/// The findings about a trace.
 pub(super) fn findings(inspection: &Inspection) -> Vec<Finding> {
     match inspection {
         Inspection::Requests(statistics) => request_findings(statistics),
-        Inspection::Series(_) => Vec::new(),
+        Inspection::Series(statistics) => clock_findings(&statistics.clock),
     }
+}
+
+fn clock_findings(clock: &SeriesClock) -> Vec<Finding> {
+    let frequency = match clock.frequency {
+        Some(frequency) => format!("rows {frequency}"),
+        None => "none: the rows are at no fixed distance".to_string(),
+    };
+    let mut findings = vec![finding("frequency", frequency)];
+    if clock.frequency.is_none_or(|frequency| frequency == Frequency::Rows) {
+        return findings;
+    }
+    let none = |text: Option<String>| text.unwrap_or_else(|| "none".to_string());
+    findings.push(finding("gaps", none(clock.gaps_text())));
+    findings.push(finding("repeats", none(clock.repeats_text())));
+    findings.push(finding("irregular", none(clock.irregular_text())));
+    findings
 }
 
 fn request_findings(statistics: &RequestStatistics) -> Vec<Finding> {
@@ -168,6 +186,9 @@ fn sparkline(values: &[Option<f64>]) -> String {
 pub(super) fn extent(inspection: &Inspection) -> String {
     let (rows, noun, span_s) = match inspection {
         Inspection::Requests(statistics) => (statistics.rows, "request", statistics.span_s),
+        Inspection::Series(statistics) if statistics.clock.frequency == Some(Frequency::Rows) => {
+            return format!("{} without a time", counted(statistics.rows, "row"));
+        }
         Inspection::Series(statistics) => (statistics.rows, "row", statistics.span_s),
     };
     format!("{} over {}", counted(rows, noun), duration(span_s.max(0.0)))

@@ -206,7 +206,7 @@ min_epochs = 2
 
     /// The identities of an experiment's trials, in order.
     fn identities(experiment: &Experiment) -> Vec<String> {
-        let data = DataIdentity { sha256: "0".into(), device_class: "cpu".into() };
+        let data = DataIdentity { sha256: "0".into(), device_class: "cpu".into(), calendar: None };
         let id = |seed: u64, trial: &crate::spec::Trial| {
             trial.spec.identity().run_id(Some(seed), 0, &data, &Candidates::default())
         };

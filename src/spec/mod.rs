@@ -31,9 +31,9 @@ pub use claim::{Aggregate, ClaimPart, ClaimSpec, ClaimUnit, Conditions, Expectat
 pub use duration::Span;
 pub use file::{
     BiasCorrection, ClaimCell, ClaimEntry, CleaningSpec, ColumnsSpec, ConformalSpec, DatasetSpec,
-    EvaluationSpec, ExperimentSpec, Feature, HUBER_DELTA, JudgedSteps, Loss, Metric, NextRequestSpec,
-    ObjectivePart, ObjectiveSpec, Optimizer, ReportSpec, RequestColumns, ResourcesSpec, Schedule,
-    SchedulerSpec, SearchSpec, Separator, SeriesSpec, SlurmSpec, SplitSpec, Strategy, TaskSpec,
+    EvaluationSpec, ExperimentSpec, Feature, GapPolicy, HUBER_DELTA, JudgedSteps, Loss, Metric, NextRequestSpec,
+    ObjectivePart, ObjectiveSpec, Optimizer, RepeatPolicy, ReportSpec, RequestColumns, ResourcesSpec, Schedule,
+    SchedulerSpec, SearchSpec, Separator, SeriesColumns, SeriesSpec, SlurmSpec, SplitSpec, Strategy, TaskSpec,
     TimestampUnit, TrainingSpec, UncertaintySpec, WindowLoadSpec,
 };
 pub use model::{

@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::duration::Span;
 use super::file::{
     DatasetSpec, EvaluationSpec, ExperimentSpec, HUBER_DELTA, Loss, ObjectiveSpec, SplitSpec, TaskSpec,
     TrainingSpec, UncertaintySpec,
 };
-use super::model::{ModelSpec, OWN_LOOKBACK};
+use super::model::{ModelSpec, OWN_LOOKBACK, Season};
 use crate::search::PrunerSpec;
 use crate::text::short_hash;
 
@@ -77,6 +78,8 @@ pub struct DataIdentity {
     pub sha256: String,
     /// `cpu`, `cuda` or `wgpu`: arithmetic differs between device classes, not between devices of one.
     pub device_class: String,
+    /// The calendar that the forecast times of the model follow, in words; `None` where steps are a fixed time apart.
+    pub calendar: Option<String>,
 }
 
 impl RunSpec {
@@ -104,6 +107,27 @@ impl RunSpec {
             uncertainty: spec.uncertainty.clone(),
             evaluation_batch,
         }
+    }
+
+    /// The season of the model where only the rows of the data say how many steps it is.
+    pub fn season_of_rows(&self) -> Option<Span> {
+        match (&self.model, &self.task) {
+            (ModelSpec::SeasonalNaive(model), TaskSpec::Series(_)) => match model.season {
+                Season::Time(span) => Some(span),
+                Season::Steps(_) => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The same run with a season of so many steps.
+    #[must_use]
+    pub fn with_season(mut self, steps: usize) -> Self {
+        if let ModelSpec::SeasonalNaive(model) = &mut self.model {
+            model.season = Season::Steps(steps);
+            self.task.set_lookback(steps);
+        }
+        self
     }
 
     /// The resolved run as the JSON that the store keeps and that dotted paths such as `model.hidden` refer to. Every table
@@ -163,8 +187,13 @@ impl Identity {
         candidates: &Candidates,
     ) -> String {
         // Canonical JSON again: the keys are in order, and the parameters need not be written anew for every run.
+        // Only what follows a calendar says so: runs of all other data keep the identity that they had before calendars.
+        let calendar = data
+            .calendar
+            .as_ref()
+            .map_or(String::new(), |calendar| format!(r#""calendar":{},"#, json!(calendar)));
         short_hash(&format!(
-            r#"{{"candidates":{},"dataset":{},"device":{},"fold":{fold},"model_version":{},"numbers_version":{NUMBERS_VERSION},"params":{},"seed":{}}}"#,
+            r#"{{{calendar}"candidates":{},"dataset":{},"device":{},"fold":{fold},"model_version":{},"numbers_version":{NUMBERS_VERSION},"params":{},"seed":{}}}"#,
             canonical(&candidates.identity()),
             json!(data.sha256),
             json!(data.device_class),

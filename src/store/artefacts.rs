@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::{ArrivalPattern, Channel, LeakVerdict, Removed, Scaler};
+use crate::dataset::{ArrivalPattern, Channel, LeakVerdict, Removed, Scaler, SeriesClock};
 use crate::files::folder_name;
 use crate::model::intervals::{self, SavedOffsets};
 use crate::model::{BuildContext, Forecaster, Member, Parameters, build};
@@ -61,6 +61,9 @@ pub struct SavedRun {
     /// How the requests of the slice follow one another; missing for a numeric table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arrivals: Option<ArrivalPattern>,
+    /// How the rows of a numeric table follow one another; missing for requests, and in files of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clock: Option<SeriesClock>,
     /// Windows that the intervals were calibrated on; missing where there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration_windows: Option<usize>,

@@ -2,9 +2,12 @@
 
 use std::sync::LazyLock;
 
-use burstlab::dataset::{Loader, Trace, inspect, parse_trace, steps_of};
+use burstlab::dataset::{Loader, Trace, inspect, parse_trace, parse_trace_as, slice, steps_of};
 use burstlab::plan::Plan;
-use burstlab::spec::{Experiment, Feature, NextRequestSpec, SeriesSpec, Span, TaskSpec, WindowLoadSpec};
+use burstlab::spec::{
+    ColumnsSpec, DatasetSpec, Experiment, Feature, NextRequestSpec, SeriesSpec, Span, TaskSpec,
+    WindowLoadSpec,
+};
 
 use crate::mutate::{Dice, mutate, mutate_bytes};
 
@@ -36,13 +39,17 @@ impl Target {
     }
 }
 
-const TRACES: [&str; 6] = [
+const TRACES: [&str; 9] = [
     include_str!("../fixtures/burstgpt_6_columns.csv"),
     include_str!("../fixtures/burstgpt_8_columns.csv"),
     include_str!("../fixtures/azure_conv.csv"),
     include_str!("../fixtures/series.csv"),
     include_str!("../fixtures/mooncake.jsonl"),
     include_str!("../fixtures/servegen.csv"),
+    // Clocks that are not regular: a missing, a repeated and an irregular row; months; the ends of months far from zero.
+    "date,x\n2016-07-01 00:00,1\n2016-07-01 01:00,2\n2016-07-01 03:00,3\n2016-07-01 03:00,4\n2016-07-01 03:20,5\n2016-07-01 04:00,6\n",
+    "date,x\n1971-10-01,1e8\n1971-11-01,1e-30\n1971-12-01,1e6\n1972-02-01,-1e300\n",
+    "date,x\n2023-12-31,1\n2024-01-31,2\n2024-02-29,3\n2024-03-31,1e300\n",
 ];
 
 /// Every table and most keys of the experiment file.
@@ -283,6 +290,9 @@ pub fn trace() -> Target {
         "\u{feff}",
         "2023-11-16 18:15:46.6805900",
         "2016-07-01 00:00:00",
+        "2024-10-27 02:30:00",
+        "2024-03-31 02:30:00",
+        "2024-02-29",
         "1900-02-29",
         "2023-13-45 25:61:61",
         "9999-12-31 23:59:59.999999999",
@@ -335,12 +345,40 @@ fn read(bytes: &[u8]) -> bool {
             TaskSpec::NextRequest(NextRequestSpec { lookback: 2, horizon: 1, features }),
             TaskSpec::WindowLoad(WindowLoadSpec { window: second, lookback: 2, horizon: 1 }),
         ],
-        Trace::Series(_) => vec![TaskSpec::Series(SeriesSpec { lookback: 2, horizon: 1 })],
+        Trace::Series(_) => {
+            clean_in_every_way(&trace);
+            vec![TaskSpec::Series(SeriesSpec { lookback: 2, horizon: 1 })]
+        }
     };
+    let columns: ColumnsSpec = toml::from_str("time_zone = \"Europe/Berlin\"").unwrap();
+    if let Ok(local @ Trace::Series(_)) = parse_trace_as("trace.csv", bytes, Some(&columns)) {
+        inspect(&local);
+        clean_in_every_way(&local);
+    }
     for task in tasks {
         if let Ok(steps) = steps_of(&trace, &task) {
             assert!(steps.values.iter().all(|value| value.is_finite()), "a step that is not finite");
         }
     }
     true
+}
+
+/// Cleans a series by every rule: rows stay in order, and finite.
+fn clean_in_every_way(trace: &Trace) {
+    for (gaps, repeats) in
+        [("interpolate", "mean"), ("last", "last"), ("refuse", "first"), ("keep", "refuse")]
+    {
+        let text = format!("source = \"x\"\ncleaning = {{ gaps = \"{gaps}\", repeats = \"{repeats}\" }}");
+        let spec: DatasetSpec = toml::from_str(&text).unwrap();
+        match slice(trace, &spec) {
+            Ok((cleaned, _)) => {
+                let Trace::Series(series) = &*cleaned else { panic!("a series") };
+                assert!(
+                    series.time_s.is_sorted()
+                        && series.columns.iter().flatten().all(|value| value.is_finite())
+                );
+            }
+            Err(error) => assert!(!error.message.is_empty() && !error.help.is_empty()),
+        }
+    }
 }

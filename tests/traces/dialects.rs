@@ -66,7 +66,7 @@ fn at_once(text: &str, columns: Option<&ColumnsSpec>) -> Result<Vec<Vec<f64>>, S
 }
 
 fn written(separator: Option<Separator>, decimal_comma: Option<bool>) -> ColumnsSpec {
-    ColumnsSpec { requests: None, separator, decimal_comma }
+    ColumnsSpec { separator, decimal_comma, ..ColumnsSpec::default() }
 }
 
 #[test]

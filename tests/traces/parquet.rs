@@ -59,7 +59,10 @@ fn a_category_of_pandas_is_text() {
 #[test]
 fn a_time_zone_and_a_date_in_the_wrong_place_are_refused() {
     let refused = |name: &str| parse_trace("t.parquet", &bytes(name)).unwrap_err().to_string();
-    assert_snapshot!(refused("azure-pandas-berlin"), @r#"t.parquet: column "TIMESTAMP": the times belong to the time zone Europe/Berlin; convert them to UTC, or to clock times without a zone"#);
+    assert_snapshot!(refused("azure-pandas-berlin"), @r#"t.parquet: column "TIMESTAMP": the times belong to the time zone Europe/Berlin; set time_zone = "Europe/Berlin" in [dataset.columns], or convert them to UTC or to clock times without a zone"#);
+    let berlin: ColumnsSpec = toml::from_str("time_zone = \"Europe/Berlin\"").unwrap();
+    let read = parse_trace_as("t.parquet", &bytes("azure-pandas-berlin"), Some(&berlin)).unwrap();
+    assert_eq!(read, Trace::Requests(requests_in("azure-pandas-ns")));
     let mapped = |timestamp: &str, request_tokens: &str, unit: TimestampUnit| {
         let columns = ColumnsSpec::from(RequestColumns {
             timestamp: timestamp.to_string(),

@@ -1,14 +1,18 @@
-//! `[dataset.columns]`: which column of a table of requests holds what, and how a CSV file is written.
+//! `[dataset.columns]`: which column of a table holds what, and how a CSV file is written.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Which columns of the file hold the requests, and how its text is written.
+/// Which columns of the file hold the requests or the time of a series, and how its text is written.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "ColumnsTable", into = "ColumnsTable")]
 pub struct ColumnsSpec {
     /// The columns that hold the requests; without them the layout must be one that is known.
     pub requests: Option<RequestColumns>,
+    /// Where a series has its time; without it, a column of a usual name holds dates.
+    pub series: Option<SeriesColumns>,
+    /// The time zone of dates without a UTC offset; without it, they are of UTC.
+    pub time_zone: Option<String>,
     /// What separates the fields of a CSV file; without it, the header decides.
     pub separator: Option<Separator>,
     /// Whether the numbers of a CSV file have a decimal comma; without it, the separator and the numbers decide.
@@ -32,24 +36,39 @@ pub struct RequestColumns {
     pub log_type: Option<String>,
 }
 
+/// Where a table has its time, in a file whose other columns are known or are the numbers of a series.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SeriesColumns {
+    /// Column with the time of each row; without it, one of a usual name.
+    pub timestamp: Option<String>,
+    /// What it holds; without it, dates.
+    pub timestamp_unit: Option<TimestampUnit>,
+}
+
 impl From<RequestColumns> for ColumnsSpec {
     fn from(requests: RequestColumns) -> Self {
         Self { requests: Some(requests), ..Self::default() }
     }
 }
 
-/// Which columns of a CSV, JSONL or Parquet file hold the requests, for files whose layout is not one that is known, and
-/// how a CSV file is written. The first four keys come together, or not at all.
+/// Which columns of a CSV, JSONL or Parquet file hold the requests, for files whose layout is not one that is known; which
+/// column holds the time of a series; and how a CSV file is written. The keys of tokens come together and with a timestamp, or
+/// not at all.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(rename = "ColumnsSpec")]
 struct ColumnsTable {
-    /// Column with the arrival time of each request; the rows must be in its order.
+    /// Column with the arrival time of each request, or with the time of each row of a series; the rows must be in its
+    /// order.
     #[serde(skip_serializing_if = "Option::is_none")]
     timestamp: Option<String>,
-    /// What `timestamp` holds.
+    /// What `timestamp` holds. Numbers of a series count from the first of 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     timestamp_unit: Option<TimestampUnit>,
+    /// The time zone of dates without a UTC offset, such as `"Europe/Berlin"`; by default UTC. Days and months of a series are
+    /// those of this zone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time_zone: Option<String>,
     /// Column with the prompt tokens of each request.
     #[serde(skip_serializing_if = "Option::is_none")]
     request_tokens: Option<String>,
@@ -76,35 +95,49 @@ impl TryFrom<ColumnsTable> for ColumnsSpec {
 
     fn try_from(table: ColumnsTable) -> Result<Self, String> {
         let ColumnsTable {
-            timestamp, timestamp_unit, request_tokens, response_tokens, llm, log_type, ..
+            timestamp,
+            timestamp_unit,
+            time_zone,
+            request_tokens,
+            response_tokens,
+            llm,
+            log_type,
+            separator,
+            decimal_comma,
         } = table;
-        let names_any =
-            [&timestamp, &request_tokens, &response_tokens, &llm, &log_type].into_iter().any(Option::is_some);
+        let names_any = [&request_tokens, &response_tokens, &llm, &log_type].into_iter().any(Option::is_some);
         let missing = |key| move || format!("missing field `{key}`");
-        let requests = if names_any || timestamp_unit.is_some() {
-            Some(RequestColumns {
+        let has_time = timestamp.is_some() || timestamp_unit.is_some();
+        let (requests, series) = if names_any {
+            if timestamp_unit == Some(TimestampUnit::Absent) {
+                return Err("`timestamp_unit = \"none\"` is for a series; requests need a time".to_string());
+            }
+            let requests = RequestColumns {
                 timestamp: timestamp.ok_or_else(missing("timestamp"))?,
                 timestamp_unit: timestamp_unit.ok_or_else(missing("timestamp_unit"))?,
                 request_tokens: request_tokens.ok_or_else(missing("request_tokens"))?,
                 response_tokens: response_tokens.ok_or_else(missing("response_tokens"))?,
                 llm,
                 log_type,
-            })
+            };
+            (Some(requests), None)
         } else {
-            None
+            (None, has_time.then_some(SeriesColumns { timestamp, timestamp_unit }))
         };
-        Ok(Self { requests, separator: table.separator, decimal_comma: table.decimal_comma })
+        Ok(Self { requests, series, time_zone, separator, decimal_comma })
     }
 }
 
 impl From<ColumnsSpec> for ColumnsTable {
     fn from(spec: ColumnsSpec) -> Self {
-        let ColumnsSpec { requests, separator, decimal_comma } = spec;
+        let ColumnsSpec { requests, series, time_zone, separator, decimal_comma } = spec;
         let named =
             |name: fn(&RequestColumns) -> &String| requests.as_ref().map(|requests| name(requests).clone());
+        let SeriesColumns { timestamp, timestamp_unit } = series.unwrap_or_default();
         Self {
-            timestamp: named(|requests| &requests.timestamp),
-            timestamp_unit: requests.as_ref().map(|requests| requests.timestamp_unit),
+            timestamp: named(|requests| &requests.timestamp).or(timestamp),
+            timestamp_unit: requests.as_ref().map(|requests| requests.timestamp_unit).or(timestamp_unit),
+            time_zone,
             request_tokens: named(|requests| &requests.request_tokens),
             response_tokens: named(|requests| &requests.response_tokens),
             llm: requests.as_ref().and_then(|requests| requests.llm.clone()),
@@ -140,7 +173,8 @@ impl Separator {
     }
 }
 
-/// What a column of timestamps holds. Numbers count from some midnight, as Unix time does.
+/// What a column of timestamps holds. Numbers count from some midnight, as Unix time does, and those of a series from the first
+/// of 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum TimestampUnit {
     /// Seconds.
@@ -159,17 +193,20 @@ pub enum TimestampUnit {
     /// dates. Times with a UTC offset are converted to UTC.
     #[serde(rename = "datetime")]
     DateTime,
+    /// There is no time: the rows of a series are counted.
+    #[serde(rename = "none")]
+    Absent,
 }
 
 impl TimestampUnit {
-    /// How many of them make a second; `None` for dates.
+    /// How many of them make a second; `None` for dates and where there is no time.
     pub fn per_second(self) -> Option<f64> {
         match self {
             TimestampUnit::Seconds => Some(1.0),
             TimestampUnit::Milliseconds => Some(1e3),
             TimestampUnit::Microseconds => Some(1e6),
             TimestampUnit::Nanoseconds => Some(1e9),
-            TimestampUnit::DateTime => None,
+            TimestampUnit::DateTime | TimestampUnit::Absent => None,
         }
     }
 
@@ -192,6 +229,7 @@ impl TimestampUnit {
             TimestampUnit::Microseconds => "microseconds",
             TimestampUnit::Nanoseconds => "nanoseconds",
             TimestampUnit::DateTime => "dates",
+            TimestampUnit::Absent => "rows",
         }
     }
 }
@@ -210,12 +248,21 @@ mod tests {
         let spec: ColumnsSpec = serde_json::from_str(text).unwrap();
         assert_eq!(serde_json::to_string(&spec).unwrap(), text);
         assert_eq!(spec.requests, None);
+        let text = r#"{"timestamp":"at","timestamp_unit":"ms","time_zone":"Europe/Berlin"}"#;
+        let spec: ColumnsSpec = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&spec).unwrap(), text);
+        assert!(spec.requests.is_none() && spec.series.is_some());
     }
 
     #[test]
     fn the_columns_of_requests_are_named_together_or_not_at_all() {
         let error = |text: &str| toml::from_str::<ColumnsSpec>(text).unwrap_err().message().to_string();
-        assert_eq!(error("timestamp_unit = \"s\""), "missing field `timestamp`");
+        assert_eq!(error("request_tokens = \"a\"\ntimestamp_unit = \"s\""), "missing field `timestamp`");
+        assert_eq!(error("timestamp = \"at\"\nresponse_tokens = \"a\""), "missing field `timestamp_unit`");
+        assert!(
+            error("llm = \"a\"\ntimestamp = \"t\"\ntimestamp_unit = \"none\"")
+                .contains("requests need a time")
+        );
         assert_eq!(error("separator = \"tab\"\nllm = \"x\""), "missing field `timestamp`");
         assert!(error("seperator = \";\"").starts_with("unknown field `seperator`, expected one of"));
         assert!(error("separator = \"|\"").starts_with("unknown variant `|`"));

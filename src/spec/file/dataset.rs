@@ -69,4 +69,39 @@ pub struct CleaningSpec {
     /// judged against are never clipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub clip_quantile: Option<f64>,
+    /// What is done where rows of a series are missing. By default the rows stay as they are, and a model or a forecast whose
+    /// times need a regular clock is refused.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gaps: Option<GapPolicy>,
+    /// What is done with rows of a series that share a time. By default they stay as they are, as with gaps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub repeats: Option<RepeatPolicy>,
+}
+
+/// What is done where rows of a series are missing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum GapPolicy {
+    /// The series is refused, with the row.
+    Refuse,
+    /// The missing rows are filled in on a straight line, which reveals the next observed row.
+    Interpolate,
+    /// The missing rows take the values of the last row before them.
+    Last,
+    /// The rows stay as they are, and every model accepts them.
+    Keep,
+}
+
+/// What is done with rows of a series that share a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RepeatPolicy {
+    /// The series is refused, with the row.
+    Refuse,
+    /// The first of them stays.
+    First,
+    /// The last of them stays.
+    Last,
+    /// One row takes their mean.
+    Mean,
 }

@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 use super::model::ModelSpec;
 
 pub use claims::{ClaimCell, ClaimEntry};
-pub use columns::{ColumnsSpec, RequestColumns, Separator, TimestampUnit};
-pub use dataset::{CleaningSpec, DatasetSpec};
+pub use columns::{ColumnsSpec, RequestColumns, Separator, SeriesColumns, TimestampUnit};
+pub use dataset::{CleaningSpec, DatasetSpec, GapPolicy, RepeatPolicy};
 pub use scheduler::{SchedulerSpec, SlurmSpec};
 pub use search::{Metric, ObjectivePart, ObjectiveSpec, SearchSpec, Strategy};
 pub use task::{Feature, NextRequestSpec, SeriesSpec, TaskSpec, WindowLoadSpec};

@@ -183,6 +183,11 @@ impl ModelSpec {
         }
     }
 
+    /// Whether its forecasts depend on how far apart the steps are in time.
+    pub fn needs_a_clock(&self) -> bool {
+        matches!(self, ModelSpec::Prophet(_))
+    }
+
     /// Whether what its training minimises is `training.loss`.
     pub fn reads_loss(&self) -> bool {
         self.is_trained() && !matches!(self, ModelSpec::NeuralPointProcess(_))
@@ -195,7 +200,7 @@ impl ModelSpec {
         let mut normalised = self.clone();
         match &mut normalised {
             ModelSpec::SeasonalNaive(spec) => {
-                if let Ok(steps) = spec.season.steps_of(task) {
+                if let Ok(Some(steps)) = spec.season.steps_of(task) {
                     spec.season = Season::Steps(steps);
                 }
             }

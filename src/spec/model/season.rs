@@ -1,4 +1,4 @@
-//! The length of a season: in steps, or as a length of time that the task's windows turn into steps.
+//! The length of a season: in steps, or as a length of time that the task's windows or the rows of a series turn into steps.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -27,13 +27,13 @@ impl Season {
         }
     }
 
-    /// The length in steps of a task.
+    /// The length in steps of a task; `None` where only the data say how long a step is.
     ///
     /// # Errors
     /// A length of time that is not a positive, whole number of steps.
-    pub fn steps_of(self, task: &TaskSpec) -> Result<usize, SeasonError> {
+    pub fn steps_of(self, task: &TaskSpec) -> Result<Option<usize>, SeasonError> {
         let season = match self {
-            Season::Steps(steps) => return Ok(steps),
+            Season::Steps(steps) => return Ok(Some(steps)),
             Season::Time(span) => span,
         };
         match task {
@@ -44,16 +44,17 @@ impl Season {
                 steps
                     .filter(|steps| *steps > 0 && steps * window_ns == season_ns)
                     .and_then(|steps| usize::try_from(steps).ok())
+                    .map(Some)
                     .ok_or(SeasonError::BetweenWindows { season, window })
             }
             TaskSpec::NextRequest(_) => Err(SeasonError::OfRequests(season)),
-            TaskSpec::Series(_) => Err(SeasonError::OfRows(season)),
+            TaskSpec::Series(_) => Ok(None),
         }
     }
 }
 
 /// A length of time that is not a number of steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SeasonError {
     /// The windows do not divide it.
     #[error("{season} is not a whole number of windows of {window}")]
@@ -66,8 +67,16 @@ pub enum SeasonError {
     /// Requests arrive at any time.
     #[error("{0} is not a fixed number of steps: a step of this task is one request")]
     OfRequests(Span),
-    /// A table does not say how far apart its rows are.
-    #[error("{0} is not a fixed number of steps: the rows of a table may be any time apart")]
+    /// The rows of a table do not divide it.
+    #[error("{season} is not a whole number of rows: the table has rows {frequency}")]
+    BetweenRows {
+        /// The length of the season.
+        season: Span,
+        /// How far apart the rows are, in words.
+        frequency: String,
+    },
+    /// The rows of a table have no fixed distance.
+    #[error("{0} is not a fixed number of steps: the rows of this table are at no fixed distance")]
     OfRows(Span),
 }
 
@@ -143,19 +152,20 @@ mod tests {
     #[test]
     fn a_day_is_as_many_steps_as_windows_fit_into_it() {
         let minutes = task(r#"{"window_load": {"window": "5min", "lookback": 1}}"#);
-        assert_eq!(season("\"1d\"").steps_of(&minutes), Ok(288));
-        assert_eq!(season("\"1w\"").steps_of(&minutes), Ok(2_016));
-        assert_eq!(season("12").steps_of(&minutes), Ok(12));
+        assert_eq!(season("\"1d\"").steps_of(&minutes), Ok(Some(288)));
+        assert_eq!(season("\"1w\"").steps_of(&minutes), Ok(Some(2_016)));
+        assert_eq!(season("12").steps_of(&minutes), Ok(Some(12)));
         let odd = task(r#"{"window_load": {"window": "7s", "lookback": 1}}"#);
         assert!(season("\"1d\"").steps_of(&odd).is_err() && season("\"6s\"").steps_of(&odd).is_err());
     }
 
     #[test]
-    fn a_day_is_no_number_of_requests_and_no_number_of_rows() {
-        for json in [r#"{"next_request": {"lookback": 1}}"#, r#"{"series": {"lookback": 1}}"#] {
-            assert!(season("\"1d\"").steps_of(&task(json)).is_err());
-            assert_eq!(season("24").steps_of(&task(json)), Ok(24));
-        }
+    fn a_day_is_no_number_of_requests_and_only_the_data_say_how_many_rows_it_is() {
+        let [requests, rows] =
+            [r#"{"next_request": {"lookback": 1}}"#, r#"{"series": {"lookback": 1}}"#].map(task);
+        assert!(season("\"1d\"").steps_of(&requests).is_err());
+        assert_eq!(season("\"1d\"").steps_of(&rows), Ok(None));
+        assert_eq!([&requests, &rows].map(|task| season("24").steps_of(task)), [Ok(Some(24)), Ok(Some(24))]);
     }
 
     #[test]

@@ -28,8 +28,8 @@ impl Default for MovingAverageSpec {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SeasonalNaiveSpec {
-    /// Length of the season: a number of steps, or a length of time such as `"1d"` or `"1w"` where every step is a
-    /// window of one length.
+    /// Length of the season: a number of steps, or a length of time such as `"1d"` or `"1w"` of windows, or of the rows of
+    /// a series at regular times.
     pub season: Season,
 }
 
