@@ -102,8 +102,7 @@ impl Expect {
         }
         let fault = match (self, number) {
             (Expect::DateTime(_) | Expect::Name | Expect::Stamp(TimestampUnit::DateTime), _) => {
-                let hint = number.and_then(since_1970_hint).unwrap_or_default();
-                &format!("is not a date and time such as 2023-11-16 18:15:46.6805900{hint}")
+                "is not a date and time such as 2023-11-16 18:15:46.6805900"
             }
             (_, None) => "is not a number",
             (_, Some(value)) if !value.is_finite() => "is not a finite number",
@@ -125,11 +124,6 @@ impl Expect {
         };
         format!("`{}` {fault}", shortened(text))
     }
-}
-
-/// What to do about a number that stands where a date must: one that counts from 1970 has passed a hundred million.
-fn since_1970_hint(value: f64) -> Option<String> {
-    if value < 1e8 { None } else { finer_unit_hint(value) }
 }
 
 /// What to do about a time that is too large for its unit: it may be one of a finer unit.

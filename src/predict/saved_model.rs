@@ -116,8 +116,8 @@ impl SavedModel {
     }
 }
 
-fn refused(error: SliceError) -> anyhow::Error {
-    anyhow::anyhow!("{}; {}", error.message, error.help)
+fn refused(SliceError { message, help, .. }: SliceError) -> anyhow::Error {
+    anyhow::anyhow!("{message}; {help}")
 }
 
 impl std::fmt::Debug for SavedModel {

@@ -238,7 +238,7 @@ fn a_timestamp_in_the_wrong_unit_is_refused() {
     let csv = "at,in,out\n1700000000000,1,2\n";
     let refused = |unit| parse_trace_as("t.csv", csv.as_bytes(), Some(&columns("at", unit))).unwrap_err();
     assert_snapshot!(refused(TimestampUnit::Seconds), @r#"t.csv:2: column "at": `1700000000000` is too large for a number of seconds; if it counts milliseconds, set timestamp_unit = "ms" in [dataset.columns]"#);
-    assert_snapshot!(refused(TimestampUnit::DateTime), @r#"t.csv:2: column "at": `1700000000000` is not a date and time such as 2023-11-16 18:15:46.6805900; if it counts milliseconds, set timestamp_unit = "ms" in [dataset.columns]"#);
+    assert_snapshot!(refused(TimestampUnit::DateTime), @r#"t.csv:2: column "at": `1700000000000` is not a date and time; if it counts from 1970, set timestamp_unit = "ms" in [dataset.columns]"#);
 }
 
 #[test]
