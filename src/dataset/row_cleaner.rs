@@ -154,7 +154,7 @@ impl RowCleaner {
 }
 
 /// What is said where rows are not where they should be.
-pub const REMEDY: &str = "mend the file, or let [dataset.cleaning] say what to do: gaps = \"interpolate\" or \"last\" fills in \
+pub const REMEDY: &str = "fix the file, or let [dataset.cleaning] say what to do: gaps = \"interpolate\" or \"last\" fills in \
                           missing rows, gaps = \"keep\" takes the rows as they are, and repeats = \"first\", \"last\" or \
                           \"mean\" makes one row of those that share a time";
 
