@@ -219,6 +219,95 @@ fn runs_are_filtered_sorted_and_limited() {
     assert!(unknown.stderr.contains("did you mean `tiny`"), "{}", unknown.stderr);
 }
 
+/// A search whose learning rates are drawn, so that labels round them.
+fn drawn() -> Lab {
+    let lab = tiny();
+    let text = "max_rows = 600\n[task.next_request]\nlookback = 8\n[training]\nepochs = 1\n\
+                learning_rate = { log_uniform = [1e-4, 1e-2] }\n[[models]]\n[models.linear]\n[[models]]\n[models.dlinear]\n\
+                kernel = 5\n[search]\nstrategy = \"random\"\ntrials = 3\n";
+    lab.run(&lab.azure("drawn", text), &[]);
+    lab
+}
+
+fn listed(lab: &Lab, arguments: &[&str]) -> Vec<Value> {
+    let outcome = lab.call(&[&["runs", "--format", "json"], arguments].concat());
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    serde_json::from_str(&outcome.stdout).unwrap()
+}
+
+#[test]
+fn what_a_leaderboard_prints_of_a_run_finds_it() {
+    let lab = drawn();
+    let board = lab.call(&["compare", "drawn"]).stdout;
+    let printed: Vec<&str> =
+        board.split_whitespace().filter(|word| word.starts_with("learning_rate=")).collect();
+    assert!(printed.len() >= 2, "{board}");
+    for condition in printed {
+        let found = listed(&lab, &["--where", condition]);
+        let whole = listed(&lab, &["--where", &format!("training.{condition}")]);
+        // Both models draw from one sequence.
+        assert!((1..=2).contains(&found.len()) && found == whole, "{condition}: {found:?}");
+        assert!(found.iter().all(|run| run["experiment"] == "drawn"));
+    }
+}
+
+#[test]
+fn filters_compare_numbers_and_take_the_end_of_a_path() {
+    let lab = drawn();
+    let count = |conditions: &[&str]| {
+        let arguments: Vec<&str> = conditions.iter().flat_map(|condition| ["--where", *condition]).collect();
+        listed(&lab, &arguments).len()
+    };
+    assert_eq!((count(&[]), count(&["experiment=drawn"]), count(&["lookback=8"])), (9, 6, 8));
+    assert_eq!((count(&["lookback in 1, 8"]), count(&["lookback!=8"]), count(&["lookback<8"])), (9, 1, 1));
+    assert_eq!((count(&["learning_rate<0.01", "model=dlinear"]), count(&["kernel>=5"])), (3, 3));
+    let lower = count(&["experiment=drawn", "learning_rate<1e-3"]);
+    assert_eq!(lower + count(&["experiment=drawn", "learning_rate >= 0.001"]), 6);
+    assert_eq!(
+        listed(&lab, &["--model", "linear", "--where", "kernel=5"]).len(),
+        0,
+        "no linear model has it"
+    );
+    assert_eq!((count(&["seed=1"]), count(&["seed in 1, 2", "status=done"])), (9 - 1, 9 - 1));
+}
+
+#[test]
+fn a_filter_that_means_nothing_is_refused_with_what_it_could_mean() {
+    let lab = drawn();
+    let refusal = |arguments: &[&str]| {
+        let outcome = lab.call(&[&["runs"], arguments].concat());
+        assert_eq!(outcome.code, 2, "{}", outcome.stdout);
+        outcome.stderr
+    };
+    for (arguments, message) in [
+        (["--where", "kind=linear"], "`kind` is the end of several parameters: model.kind, task.kind"),
+        (["--where", "lookbak=8"], "no run has a parameter `lookbak`; did you mean `lookback`?"),
+        (["--where", "trainning.epochs=8"], "did you mean `training.epochs`?"),
+        (["--where", "lookback"], "`lookback` is not a condition; write a parameter, an operator"),
+        (["--where", "model.kind<linear"], "`linear` is neither a number nor a length of time"),
+        (["--since", "yesterday"], "--since yesterday: this is neither an age nor a date"),
+    ] {
+        let said = refusal(&arguments);
+        assert!(said.contains(message), "{said}");
+    }
+}
+
+#[test]
+fn runs_are_picked_by_the_time_they_ended() {
+    let lab = tiny();
+    let sql = "update attempts set started_at = '2026-11-01T10:00:00.000Z', finished_at = '2026-11-01T23:30:00.000Z' \
+               where run_id = (select run_id from runs where model = 'persistence')";
+    lab.execute(sql);
+    let count = |arguments: &[&str]| listed(&lab, arguments).len();
+    assert_eq!((count(&["--since", "1h"]), count(&["--since", "2026-11-01"])), (2, 3));
+    assert_eq!((count(&["--until", "2026-11-01"]), count(&["--until", "2026-11-01T23:00"])), (1, 0));
+    assert_eq!(count(&["--since", "2026-11-01", "--until", "2026-11-02"]), 1);
+    let exported = lab.call(&["export", "tiny", "--until", "2026-11-01"]).stdout;
+    assert_eq!(exported.lines().count(), 2, "{exported}");
+    let exported = lab.call(&["export", "--where", "per_channel=true"]).stdout;
+    assert_eq!(exported.lines().count(), 2, "{exported}");
+}
+
 #[test]
 fn show_tells_everything_about_a_run_by_the_first_characters_of_its_name() {
     let lab = tiny();

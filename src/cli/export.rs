@@ -1,6 +1,6 @@
 //! `burstlab export`: runs with their parameters and metrics as one wide table, for notebooks and spreadsheets.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::console::Console;
 use super::exit_code::Exit;
+use super::filter::FilterArgs;
 use super::usage;
 use crate::dataset::{ColumnValues, NamedColumn, ParquetFile, TableFile, write_table};
 use crate::files::{Existing, OutputFile, begins_with};
@@ -25,6 +26,8 @@ pub(super) struct ExportArgs {
     /// Replace the file also if it is no older export
     #[arg(long, requires = "output")]
     force: bool,
+    #[command(flatten)]
+    filter: FilterArgs,
 }
 
 pub(super) fn export(args: &ExportArgs, console: Console) -> anyhow::Result<Exit> {
@@ -39,10 +42,15 @@ pub(super) fn export(args: &ExportArgs, console: Console) -> anyhow::Result<Exit
         None => store.experiment_names()?,
     };
     let filter = RunFilter { experiment: args.experiment.clone(), ..RunFilter::default() };
-    let runs = store.runs(&filter)?;
+    let runs = args.filter.runs(&mut store, &filter)?;
     let mut metrics = Vec::new();
     for name in &names {
         metrics.extend(store.metrics(name)?);
+    }
+    if !args.filter.picks_all() {
+        // A metric that none of the picked runs has gets no column.
+        let picked: HashSet<&str> = runs.iter().map(|run| run.run_id.as_str()).collect();
+        metrics.retain(|metric| picked.contains(metric.run_id.as_str()));
     }
     let columns = columns(&runs, &metrics);
     let bytes = write_table(&columns, format)?;
@@ -129,7 +137,7 @@ fn run_columns(runs: &[RunRow]) -> Vec<NamedColumn> {
 
 /// `params.model.hidden` and the like, each in the narrowest type that holds all its values.
 fn parameter_columns(runs: &[RunRow]) -> Vec<NamedColumn> {
-    let paths: BTreeSet<String> = runs.iter().flat_map(|run| super::runs::paths(&run.params)).collect();
+    let paths: BTreeSet<String> = runs.iter().flat_map(|run| super::filter::paths(&run.params)).collect();
     paths
         .into_iter()
         .map(|path| {

@@ -8,6 +8,7 @@ mod dataset;
 pub mod exit_code;
 mod explain;
 mod export;
+mod filter;
 mod gc;
 mod merge;
 mod planned_experiment;

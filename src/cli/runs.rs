@@ -7,8 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::console::Console;
 use super::exit_code::Exit;
+use super::filter::FilterArgs;
 use super::{TableFormat, usage};
-use crate::spec::{ModelSpec, lookup};
+use crate::spec::ModelSpec;
 use crate::store::{RunFilter, RunRow, Status, Store, results_folder};
 use crate::text::{csv, nearest, number, table};
 
@@ -23,9 +24,8 @@ pub(super) struct RunsArgs {
     /// Only runs with this status: planned, running, done, failed, timed_out, pruned, interrupted
     #[arg(long)]
     status: Option<String>,
-    /// Only runs with this parameter, e.g. model.hidden=64; can be repeated
-    #[arg(long = "where", value_name = "PATH=VALUE")]
-    conditions: Vec<String>,
+    #[command(flatten)]
+    filter: FilterArgs,
     /// Metric to show and sort by: NAME, PART.NAME or PART.NAME.TARGET, e.g. test.mae.response_tokens
     #[arg(long, default_value = "valid.mse")]
     sort: String,
@@ -55,22 +55,17 @@ pub(super) fn runs(args: &RunsArgs, console: Console) -> anyhow::Result<Exit> {
             kinds.join(", ")
         )));
     }
-    let conditions =
-        args.conditions.iter().map(|text| condition(text)).collect::<anyhow::Result<Vec<_>>>()?;
     let sort = SortKey::parse(&args.sort)?;
     let mut store = Store::open_read_only(&results_folder())?;
     if let Some(name) = &args.experiment {
         store.experiment(name)?;
     }
-    for (path, _) in &conditions {
-        require_parameter(&mut store, path)?;
-    }
-    let mut runs = store.runs(&RunFilter {
+    let filter = RunFilter {
         experiment: args.experiment.clone(),
         model: args.model.clone(),
         status: args.status.clone(),
-        conditions,
-    })?;
+    };
+    let mut runs = args.filter.runs(&mut store, &filter)?;
     let values = sort.values(&mut store, &runs)?;
     // The best run comes first; runs without the metric come last, in the order of their plans.
     let sign = if crate::stats::lower_is_better(&sort.name) { 1.0 } else { -1.0 };
@@ -95,40 +90,6 @@ pub(super) fn runs(args: &RunsArgs, console: Console) -> anyhow::Result<Exit> {
         }
     }
     Ok(Exit::Ok)
-}
-
-/// `model.hidden=64` as path and value.
-fn condition(text: &str) -> anyhow::Result<(String, String)> {
-    match text.split_once('=') {
-        Some((path, value)) if !path.is_empty() => Ok((path.to_string(), value.to_string())),
-        _ => {
-            Err(usage(format!("`{text}` is not a condition; write PATH=VALUE, e.g. --where model.hidden=64")))
-        }
-    }
-}
-
-/// Refuses a parameter that no run has: it is a typo, and must not look like an empty answer.
-fn require_parameter(store: &mut Store, path: &str) -> anyhow::Result<()> {
-    let all = store.runs(&RunFilter::default())?;
-    if all.is_empty() || all.iter().any(|run| lookup(&run.params, path).is_some()) {
-        return Ok(());
-    }
-    let mut known: Vec<String> = all.iter().flat_map(|run| paths(&run.params)).collect();
-    known.sort();
-    known.dedup();
-    let hint = nearest(path, known.iter().map(String::as_str));
-    let hint = hint.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
-    Err(usage(format!("no run has a parameter `{path}`{hint}")))
-}
-
-/// Every dotted path of a run's parameters.
-pub(super) fn paths(params: &Value) -> Vec<String> {
-    let Value::Object(fields) = params else { return Vec::new() };
-    let below = |(key, value): (&String, &Value)| match value {
-        Value::Object(_) => paths(value).into_iter().map(|path| format!("{key}.{path}")).collect(),
-        _ => vec![key.clone()],
-    };
-    fields.iter().flat_map(below).collect()
 }
 
 /// The metric that the list is sorted by.

@@ -172,8 +172,6 @@ pub struct RunFilter {
     pub model: Option<String>,
     /// With this status.
     pub status: Option<String>,
-    /// Whose parameters have these values, as `(dotted path, value)`.
-    pub conditions: Vec<(String, String)>,
 }
 
 struct RawRun {
@@ -280,7 +278,7 @@ impl Store {
             .context("cannot read the runs from the store")?;
         let mut runs = Vec::with_capacity(rows.len());
         for raw in rows {
-            let run = RunRow {
+            runs.push(RunRow {
                 status: Status::parse(&raw.status)
                     .with_context(|| format!("unknown status `{}`", raw.status))?,
                 params: serde_json::from_str(&raw.params).context("damaged parameters in the store")?,
@@ -301,10 +299,7 @@ impl Store {
                 dataset_sha256: raw.dataset_sha256,
                 leak_verdict: raw.leak_verdict,
                 error: raw.error,
-            };
-            if filter.conditions.iter().all(|(path, wanted)| holds(&run.params, path, wanted)) {
-                runs.push(run);
-            }
+            });
         }
         Ok(runs)
     }
@@ -453,18 +448,5 @@ impl Store {
             [] => bail!("no run `{prefix}` in {}; `burstlab runs` lists them", self.path.display()),
             several => bail!("`{prefix}` begins several runs: {}; give more characters", several.join(", ")),
         }
-    }
-}
-
-/// Whether the parameter under a dotted path is the wanted value, as text.
-fn holds(params: &Value, path: &str, wanted: &str) -> bool {
-    match crate::spec::lookup(params, path) {
-        Some(Value::String(text)) => text == wanted,
-        Some(Value::Number(number)) => {
-            number.to_string() == wanted
-                || wanted.parse::<f64>().is_ok_and(|wanted| number.as_f64() == Some(wanted))
-        }
-        Some(Value::Bool(flag)) => wanted.parse() == Ok(*flag),
-        _ => false,
     }
 }
