@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::document::{ExperimentDocument, KeyPath};
 use super::problem::Problem;
+use super::source::ExperimentText;
 use super::tree::{TomlNode, TomlTable, TomlValue};
 use crate::search::{Coordinate, Dimension};
 
@@ -104,6 +105,19 @@ pub fn is_axis(table: &TomlTable) -> bool {
     matches!(table.entries.as_slice(), [only] if DOMAINS.contains(&only.key.as_str()))
 }
 
+/// Whether an axis may stand at a path.
+pub fn may_be_axis(path: &[String]) -> bool {
+    AXIS_TABLES.contains(&path[0].as_str())
+        || ["dataset.max_rows", "dataset.latest_rows"].contains(&path.join(".").as_str())
+}
+
+/// Several values where only one may stand.
+pub fn cannot_be_axis(path: &[String], span: Range<usize>) -> Problem {
+    Problem::at(Some(span), format!("`{}` cannot be an axis", path.join("."))).label("several values").help(
+        "axes are allowed in task, training and models, and at dataset.max_rows and dataset.latest_rows",
+    )
+}
+
 /// Finds every axis of the file, in file order.
 ///
 /// # Errors
@@ -111,27 +125,32 @@ pub fn is_axis(table: &TomlTable) -> bool {
 pub fn find_axes(document: &ExperimentDocument) -> Result<Vec<Axis>, Problem> {
     let mut axes = Vec::new();
     for entry in document.root().table().into_iter().flat_map(|table| &table.entries) {
-        walk(&mut vec![entry.key.clone()], &entry.node, &mut axes)?;
+        walk(&document.source, &mut vec![entry.key.clone()], &entry.node, &mut axes)?;
     }
     Ok(axes)
 }
 
-fn walk(path: &mut KeyPath, node: &TomlNode, axes: &mut Vec<Axis>) -> Result<(), Problem> {
+fn walk(
+    source: &ExperimentText,
+    path: &mut KeyPath,
+    node: &TomlNode,
+    axes: &mut Vec<Axis>,
+) -> Result<(), Problem> {
     match &node.value {
         TomlValue::Table(table) if is_axis(table) => {
-            axes.push(axis(path, domain_of(table, &node.span)?, node.span.clone())?);
+            axes.push(axis(path, domain_of(source, table)?, node.span.clone())?);
         }
         TomlValue::Table(table) => {
             for entry in &table.entries {
                 path.push(entry.key.clone());
-                walk(path, &entry.node, axes)?;
+                walk(source, path, &entry.node, axes)?;
                 path.pop();
             }
         }
         TomlValue::Array(items) => {
             for (index, item) in items.iter().enumerate() {
                 path.push(index.to_string());
-                walk(path, item, axes)?;
+                walk(source, path, item, axes)?;
                 path.pop();
             }
         }
@@ -141,12 +160,8 @@ fn walk(path: &mut KeyPath, node: &TomlNode, axes: &mut Vec<Axis>) -> Result<(),
 }
 
 fn axis(path: &KeyPath, domain: Domain, span: Range<usize>) -> Result<Axis, Problem> {
-    let allowed = AXIS_TABLES.contains(&path[0].as_str())
-        || ["dataset.max_rows", "dataset.latest_rows"].contains(&path.join(".").as_str());
-    if !allowed {
-        return Err(Problem::at(Some(span), format!("`{}` cannot be an axis", path.join(".")))
-            .label("several values")
-            .help("axes are allowed in task, training and models, and at dataset.max_rows and dataset.latest_rows"));
+    if !may_be_axis(path) {
+        return Err(cannot_be_axis(path, span));
     }
     // `task.<kind>.x` and `models.<n>.<kind>.x` are known to the user as `task.x` and `model.x`.
     let (entry, name) = match path[0].as_str() {
@@ -161,12 +176,17 @@ fn axis(path: &KeyPath, domain: Domain, span: Range<usize>) -> Result<Axis, Prob
 }
 
 /// Reads the table of an axis.
-fn domain_of(table: &TomlTable, span: &Range<usize>) -> Result<Domain, Problem> {
+fn domain_of(source: &ExperimentText, table: &TomlTable) -> Result<Domain, Problem> {
     let (name, node) = (table.entries[0].key.as_str(), &table.entries[0].node);
     let place = Some(node.span.clone());
+    let written = source.slice(&node.span);
     let Some(items) = node.array() else {
-        return Err(Problem::at(place, format!("`{name}` takes a list"))
-            .help("for example { grid = [32, 64] } or { log_uniform = [1e-4, 1e-2] }"));
+        let problem = Problem::at(place, format!("`{name}` takes a list"));
+        return Err(match name {
+            "grid" if node.table().is_none() => problem.help(format!("write {{ grid = [{written}] }}")),
+            "grid" => problem.help("for example { grid = [32, 64] }"),
+            _ => problem.help(format!("write {{ {name} = [low, high] }}")),
+        });
     };
     if name == "grid" {
         if items.is_empty() {
@@ -179,20 +199,35 @@ fn domain_of(table: &TomlTable, span: &Range<usize>) -> Result<Domain, Problem> 
     }
     let ends: Vec<f64> = items.iter().filter_map(number_of).collect();
     let (&[low, high], 2) = (ends.as_slice(), items.len()) else {
-        return Err(Problem::at(place, format!("`{name}` takes two numbers, the lowest and the highest")));
+        let problem = Problem::at(place, format!("`{name}` takes two numbers, the lowest and the highest"));
+        let lists_values = !items.is_empty() && ends.len() == items.len();
+        let list = || format!("to try each of these values, write {{ grid = {written} }}");
+        return Err(if lists_values { problem.help(list()) } else { problem });
     };
-    if low >= high {
+    if !(low.is_finite() && high.is_finite()) {
+        return Err(Problem::at(place, format!("the ends of a range must be finite, got {low} and {high}")));
+    }
+    if low == high {
+        return Err(Problem::at(place, format!("the range from {low} to {high} is empty"))
+            .help(format!("write the value {low} alone, or two different ends")));
+    }
+    if low > high {
         return Err(Problem::at(place, format!("the range from {low} to {high} is empty"))
             .label("lowest value first")
             .help(format!("{name} = [{high}, {low}]")));
     }
     match name {
         "uniform" => Ok(Domain::Uniform(low, high)),
-        "log_uniform" if low <= 0.0 => Err(Problem::at(place, "a log_uniform range must start above zero")),
+        "log_uniform" if low <= 0.0 => Err(Problem::at(place, "a log_uniform range must start above zero")
+            .help(format!("write {{ uniform = {written} }}, or a lowest value above zero"))),
         "log_uniform" => Ok(Domain::LogUniform(low, high)),
         _ => match items.iter().map(integer_of).collect::<Option<Vec<i64>>>().as_deref() {
             Some(&[low, high]) => Ok(Domain::Int(low, high)),
-            _ => Err(Problem::at(Some(span.clone()), "`int` takes whole numbers")),
+            _ if low.fract() == 0.0 && high.fract() == 0.0 => {
+                Err(Problem::at(place, "`int` takes whole numbers of at most 64 bits, without a point"))
+            }
+            _ => Err(Problem::at(place, "`int` takes whole numbers")
+                .help(format!("for real numbers, write {{ uniform = {written} }}"))),
         },
     }
 }

@@ -19,7 +19,7 @@ const MOST_BASES: usize = 8;
 /// Keys that a file does not take from its base.
 const OWN_KEYS: [&str; 3] = ["base", "name", "description"];
 /// Tables that hold exactly one of several.
-const ONE_OF_SEVERAL: [&[&str]; 3] = [&["task"], &["search", "pruner"], &["training", "schedule"]];
+pub(super) const ONE_OF_SEVERAL: [&[&str]; 3] = [&["task"], &["search", "pruner"], &["training", "schedule"]];
 
 /// Parses the text of a file, reads what it derives from, and merges the trees. The path says where `base` starts.
 ///

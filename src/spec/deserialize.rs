@@ -50,7 +50,16 @@ impl Error for Problem {
     }
 
     fn invalid_type(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Problem::at(None, format!("expected {}, got {}", words_for(expected), shown(found)))
+        let wanted = words_for(expected);
+        let problem = Problem::at(None, format!("expected {wanted}, got {}", shown(found)));
+        match found {
+            Unexpected::Float(number)
+                if wanted == INTEGER && number.fract() == 0.0 && number.abs() < GREATEST_EXACT =>
+            {
+                problem.help(format!("write {number}"))
+            }
+            _ => problem,
+        }
     }
 
     fn invalid_value(found: Unexpected<'_>, expected: &dyn Expected) -> Self {
@@ -74,10 +83,16 @@ impl Error for Problem {
     }
 }
 
+/// What a key of whole numbers takes.
+const INTEGER: &str = "a non-negative integer";
+
+/// Up to here a real number shows all of its digits.
+const GREATEST_EXACT: f64 = 1e15;
+
 /// What serde expects, for readers who do not know Rust.
 fn words_for(expected: &dyn Expected) -> String {
     match expected.to_string().as_str() {
-        "usize" | "u64" | "u32" => "a non-negative integer".to_string(),
+        "usize" | "u64" | "u32" => INTEGER.to_string(),
         "f64" | "f32" => "a number".to_string(),
         "a boolean" => "true or false".to_string(),
         "a sequence" => "a list".to_string(),
@@ -92,7 +107,8 @@ fn shown(found: Unexpected<'_>) -> String {
         Unexpected::Bool(value) => value.to_string(),
         Unexpected::Unsigned(number) => number.to_string(),
         Unexpected::Signed(number) => number.to_string(),
-        Unexpected::Float(number) => number.to_string(),
+        // With its point: `3.0` is not an integer.
+        Unexpected::Float(number) => format!("{number:?}"),
         Unexpected::Str(text) => format!("the string {text:?}"),
         Unexpected::Map => "a table".to_string(),
         Unexpected::Seq => "a list".to_string(),

@@ -73,6 +73,13 @@ impl ExperimentDocument {
         changed
     }
 
+    /// Gives the value at a path, if it is there, another text.
+    pub(super) fn set_string(&mut self, path: &[&str], text: &str) {
+        if let Some(node) = path.iter().try_fold(&mut self.root, |node, key| node.child_mut(key)) {
+            node.value = TomlValue::String(text.to_string());
+        }
+    }
+
     /// The text of the whole experiment as one file without a base.
     pub fn text(&self) -> String {
         resolved_text(&self.source, &self.root)

@@ -1,6 +1,7 @@
 //! The experiment file: read strictly, with every error at its place, and expanded into trials.
 
 mod axis;
+mod axis_forms;
 mod base;
 mod claim;
 mod claim_check;
@@ -24,7 +25,7 @@ mod tree;
 mod unread_check;
 mod validate;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use claim::{Aggregate, ClaimPart, ClaimSpec, ClaimUnit, Conditions, Expectation, Tolerance};
@@ -53,6 +54,7 @@ use claim_table::placed_claims;
 use document::ExperimentDocument;
 use entry_space::TrialSpace;
 use expand::{Expansion, expand};
+use source::OVERRIDE;
 
 /// A valid experiment, expanded into its trials.
 #[derive(Debug, Clone)]
@@ -172,6 +174,32 @@ impl Experiment {
     /// most steps is among them.
     pub fn corners(&self) -> Vec<Trial> {
         self.searched.iter().flat_map(|searched| self.space.corners(searched.entry)).collect()
+    }
+
+    /// The folders that a relative `dataset.source` is looked for in, in this order: beside the file that says it, beside the
+    /// experiment's own file, and the current folder. One that a `--set` says was typed in the current folder.
+    pub fn source_folders(&self) -> Vec<PathBuf> {
+        let beside = |file: &str| Path::new(file).parent().unwrap_or(Path::new("")).to_path_buf();
+        let place = self.document.span_of(&["dataset", "source"]).unwrap_or_default();
+        let (said_by, own) = (self.source.locate(&place).0, beside(&self.source.path));
+        if said_by == OVERRIDE {
+            vec![PathBuf::new(), own]
+        } else {
+            vec![beside(said_by), own, PathBuf::new()]
+        }
+    }
+
+    /// Changes where the data are read from, everywhere.
+    pub fn set_source(&mut self, source: String) {
+        if source == self.spec.dataset.source {
+            return;
+        }
+        self.document.set_string(&["dataset", "source"], &source);
+        self.space.document.set_string(&["dataset", "source"], &source);
+        for trial in &mut self.trials {
+            trial.spec.dataset.source.clone_from(&source);
+        }
+        self.spec.dataset.source = source;
     }
 
     /// An error at a key of this file, for what only the data can tell.

@@ -3,6 +3,9 @@
 use std::ops::Range;
 use std::path::Path;
 
+/// The name that an override has in place of a file's.
+pub(super) const OVERRIDE: &str = "--set";
+
 /// The texts that an experiment was read from.
 ///
 /// A place (`Range<usize>`) counts bytes through all of them in this order: the file, its bases, the overrides, with one
@@ -58,7 +61,7 @@ impl ExperimentText {
 
     /// The name and the text that a place points into, and the place within that text.
     pub(super) fn locate(&self, place: &Range<usize>) -> (&str, &str, Range<usize>) {
-        let overrides = self.overrides.iter().map(|text| ("--set", text.as_str()));
+        let overrides = self.overrides.iter().map(|text| (OVERRIDE, text.as_str()));
         let mut offset = 0;
         for (name, text) in self.files().chain(overrides) {
             if place.start <= offset + text.len() {

@@ -23,7 +23,7 @@ pub enum TomlValue {
     String(String),
     /// An integer; those of 64 bits with or without a sign fit.
     Integer(i128),
-    /// A number with a fraction or an exponent.
+    /// A number with a fraction or an exponent, or a whole one beyond 64 bits.
     Float(f64),
     /// A boolean.
     Boolean(bool),
@@ -69,6 +69,27 @@ impl TomlNode {
     /// The string that this is.
     pub fn string(&self) -> Option<&str> {
         if let TomlValue::String(text) = &self.value { Some(text) } else { None }
+    }
+
+    /// The keys from here to the value, or to the key, that stands at a place.
+    pub fn path_to(&self, place: &Range<usize>) -> Option<Vec<String>> {
+        if self.span == *place {
+            return Some(Vec::new());
+        }
+        let below = |key: &str, node: &Self| {
+            let path = node.path_to(place)?;
+            Some([vec![key.to_string()], path].concat())
+        };
+        match &self.value {
+            TomlValue::Table(table) => table.entries.iter().find_map(|entry| {
+                let key = || (entry.key_span == *place).then(|| vec![entry.key.clone()]);
+                key().or_else(|| below(&entry.key, &entry.node))
+            }),
+            TomlValue::Array(items) => {
+                items.iter().enumerate().find_map(|(index, item)| below(&index.to_string(), item))
+            }
+            _ => None,
+        }
     }
 
     /// One level down: the value of a key, or the item of an index.
@@ -157,13 +178,23 @@ impl Reader<'_> {
     fn node(&self, node: Spanned<DeValue<'_>>) -> Result<TomlNode, Problem> {
         let local = node.span();
         let span = self.place(&local);
-        let out_of_range = || Problem::at(Some(span.clone()), "this number is out of range");
+        let out_of_range = || {
+            Problem::at(Some(span.clone()), "this number is out of range")
+                .help("real numbers go up to 1.8e308, whole ones have at most 64 bits")
+        };
         let value = match node.into_inner() {
             DeValue::String(text) => TomlValue::String(text.into_owned()),
             DeValue::Integer(number) => {
                 let parsed = i128::from_str_radix(number.as_str(), number.radix()).ok();
                 let fits = |number: &i128| (i128::from(i64::MIN)..=i128::from(u64::MAX)).contains(number);
-                TomlValue::Integer(parsed.filter(fits).ok_or_else(out_of_range)?)
+                match parsed.filter(fits) {
+                    Some(number) => TomlValue::Integer(number),
+                    // A real number may be written so. A key of whole numbers says what it takes.
+                    None if number.radix() == 10 => {
+                        TomlValue::Float(number.as_str().parse().map_err(|_| out_of_range())?)
+                    }
+                    None => return Err(out_of_range()),
+                }
             }
             DeValue::Float(number) => {
                 let parsed: f64 = number.as_str().parse().map_err(|_| out_of_range())?;

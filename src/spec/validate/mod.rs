@@ -9,6 +9,8 @@ use super::problem::Violation;
 
 /// A file with more trials for one model holds a mistake.
 pub const MOST_TRIALS: usize = 100_000;
+/// More epochs than anybody trains for.
+const MOST_EPOCHS: usize = 1_000_000;
 /// More runs take too long to plan.
 pub const MOST_RUNS: usize = 1_000_000;
 
@@ -152,7 +154,12 @@ impl Check {
     }
 
     fn training(&mut self, training: &TrainingSpec) {
-        self.positive("training.epochs", training.epochs);
+        self.require(
+            (1..=MOST_EPOCHS).contains(&training.epochs),
+            "training.epochs",
+            format!("epochs must be between 1 and {MOST_EPOCHS}, got {}", training.epochs),
+            "early stopping ends a run before its last epoch where more of them do not help",
+        );
         self.positive("training.batch_size", training.batch_size);
         let rate = training.learning_rate;
         self.require(
