@@ -462,13 +462,12 @@ fn what_watch_cannot_do_is_a_usage_error() {
     let lab = trained();
     let trace = azure_excerpt();
     for (arguments, message) in [
-        (vec!["--trace", "-"], "standard input needs --watch"),
         (
             vec!["--trace", trace.to_str().unwrap(), "--watch", "--format", "csv"],
             "one JSON document per line",
         ),
         (vec!["--trace", trace.to_str().unwrap(), "--from-start"], "--watch"),
-        (vec!["--trace", "nowhere.csv", "--watch"], "there is no file nowhere.csv"),
+        (vec!["--trace", "nowhere.csv", "--watch"], "`nowhere.csv` is neither a file"),
     ] {
         let outcome = lab.call(&[&["predict", "--experiment", "azure"], arguments.as_slice()].concat());
         assert_eq!(outcome.code, 2, "{arguments:?} {}", outcome.stderr);

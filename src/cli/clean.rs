@@ -46,10 +46,11 @@ pub(super) fn clean(args: &CleanArgs, console: Console) -> anyhow::Result<()> {
         }
     };
     let rules = rules(args)?;
-    let path = args.source.find()?;
+    let source = args.source.find()?;
+    let path = PathBuf::from(source.name());
     let existing = Existing::forced(args.force, Existing::Keep);
     let output = OutputFile::new(&args.out, std::slice::from_ref(&path), existing)?;
-    let trace = args.source.read(&path)?;
+    let trace = args.source.read(&source)?;
     let numeric_table = || {
         usage(format!("{} is a numeric table, which has no tokens and no arrivals to clean", path.display()))
     };

@@ -9,15 +9,18 @@ use clap::{Args, Subcommand};
 use super::clean::{CleanArgs, clean};
 use super::console::Console;
 use super::exit_code::Exit;
-use super::{OutputFormat, usage};
+use super::{OutputFormat, require_file, usage};
 use crate::dataset::{
-    Fetched, PrepareError, SYNTHETIC, SliceError, Trace, TraceError, TraceSource, catalog, dataset_folder,
-    fetch, find_source, inspect, read_trace_as, synthetic,
+    Fetched, Inspection, MissingSource, PrepareError, SYNTHETIC, SliceError, Trace, TraceError, TraceSource,
+    catalog, dataset_folder, fetch, find_source, inspect, synthetic,
 };
 use crate::files::{Existing, OutputFile, begins_with};
 use crate::report::{inspection_page, inspection_text};
 use crate::spec::ColumnsSpec;
-use crate::text::{nearest, table};
+use crate::text::{nearest, number, table};
+
+/// More requests a second than one service gets, but as many as seconds that are read as milliseconds make of a few.
+const SUSPICIOUS_RATE: f64 = 500.0;
 
 #[derive(Debug, Args)]
 pub(super) struct DatasetArgs {
@@ -73,7 +76,7 @@ enum DatasetCommand {
 /// A trace and the roles of its columns.
 #[derive(Debug, Args)]
 pub(super) struct SourceArgs {
-    /// A file, or a name in the catalog
+    /// A file, a name in the catalog, or - for standard input
     source: String,
     /// A column of a file in a layout of its own, as in `[dataset.columns]`: timestamp=at, timestamp_unit=ms,
     /// request_tokens=prompt, response_tokens=answer, llm=model, log_type=kind; where a series has its time:
@@ -85,19 +88,15 @@ pub(super) struct SourceArgs {
 
 impl SourceArgs {
     /// Finds the trace.
-    pub(super) fn find(&self) -> anyhow::Result<PathBuf> {
-        match find_source(&self.source) {
-            Ok(TraceSource::File(path)) => Ok(path),
-            Ok(TraceSource::Synthetic) => {
-                Err(usage(format!("`{SYNTHETIC}` is not a file; write one with `burstlab dataset synth`")))
-            }
-            Err(missing) => Err(usage(format!("{}; {}", missing.message, missing.help))),
-        }
+    pub(super) fn find(&self) -> anyhow::Result<TraceSource> {
+        trace_on_command_line(Path::new(&self.source))
     }
 
     /// Reads the trace that was found.
-    pub(super) fn read(&self, path: &Path) -> anyhow::Result<Trace> {
-        read_trace_as(path, self.columns()?.as_ref()).map_err(|error| match error {
+    pub(super) fn read(&self, source: &TraceSource) -> anyhow::Result<Trace> {
+        let trace =
+            source.read(self.columns()?.as_ref()).unwrap_or_else(|| Err(PrepareError::Missing(built_in())));
+        trace.map_err(|error| match error {
             PrepareError::Trace(error) => {
                 TraceError { message: with_options(&error.message), ..error }.into()
             }
@@ -159,23 +158,61 @@ fn with_options(message: &str) -> String {
     text + rest
 }
 
+/// The file, the pipe or the trace of the catalog that an argument names.
+pub(super) fn trace_on_command_line(source: &Path) -> anyhow::Result<TraceSource> {
+    let Some(name) = source.to_str() else {
+        require_file(source)?;
+        return Ok(TraceSource::File(source.to_path_buf()));
+    };
+    let refused = |missing: MissingSource| usage(format!("{}; {}", missing.message, missing.help));
+    match find_source(name, &[PathBuf::new()]).map_err(refused)? {
+        TraceSource::Synthetic => Err(refused(built_in())),
+        found => Ok(found),
+    }
+}
+
+fn built_in() -> MissingSource {
+    MissingSource {
+        message: format!("`{SYNTHETIC}` is not a file"),
+        help: "write one with `burstlab dataset synth`".to_string(),
+    }
+}
+
+/// What is odd about the pace of requests, if it may come from a wrong unit of time.
+fn doubt_about_unit(inspection: &Inspection, columns: Option<&ColumnsSpec>) -> Option<String> {
+    let Inspection::Requests(statistics) = inspection else { return None };
+    let rate = statistics.rows as f64 / statistics.span_s;
+    let is_given = columns.is_some_and(|columns| columns.requests.is_some());
+    (statistics.rows > 1 && statistics.span_s > 0.0 && rate > SUSPICIOUS_RATE).then(|| {
+        let remedy = if is_given {
+            "check timestamp_unit"
+        } else {
+            "if its timestamps are in another unit than its layout has, name the columns: --column timestamp=NAME \
+             --column timestamp_unit=s --column request_tokens=NAME --column response_tokens=NAME, as in [dataset.columns]"
+        };
+        format!("note: {} requests a second on average are more than one service gets; {remedy}", number(rate))
+    })
+}
+
 pub(super) fn dataset(args: &DatasetArgs, console: Console) -> anyhow::Result<Exit> {
     match &args.command {
         DatasetCommand::List => list(console)?,
         DatasetCommand::Fetch { name, url } => fetch_by_name(name, url.as_deref(), console)?,
         DatasetCommand::Inspect { source, format, html, force } => {
-            let path = source.find()?;
+            let found = source.find()?;
+            let file = found.name();
             let existing =
                 Existing::forced(*force, Existing::ReplaceIf(|path| begins_with(path, "<!doctype html")));
-            let page =
-                html.as_deref().map(|page| OutputFile::new(page, std::slice::from_ref(&path), existing));
+            let page = html.as_deref().map(|page| OutputFile::new(page, &[PathBuf::from(&file)], existing));
             let page = page.transpose()?;
-            let trace = source.read(&path)?;
-            let file = path.display().to_string();
+            let trace = source.read(&found)?;
             let inspection = inspect(&trace);
             if let Some(page) = &page {
                 page.write_bytes(inspection_page(&file, &inspection)?.as_bytes())?;
                 console.note(&format!("wrote {}", page.path().display()));
+            }
+            if let Some(doubt) = doubt_about_unit(&inspection, source.columns()?.as_ref()) {
+                console.note(&doubt);
             }
             match format {
                 OutputFormat::Human => console.result(&inspection_text(&file, &inspection, console.width())),

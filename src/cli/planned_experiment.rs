@@ -7,7 +7,7 @@ use walkdir::WalkDir;
 use super::console::Console;
 use super::run::{Engine, RunArgs};
 use super::usage;
-use crate::dataset::{Loader, find_source};
+use crate::dataset::{Loader, settled_source};
 use crate::engine::Sweep;
 use crate::spec::{Bytes, Experiment, SlurmSpec};
 use crate::system::device::{DeviceRequest, Machine, Placement};
@@ -30,11 +30,18 @@ pub(super) fn plan_all(args: &RunArgs, console: Console) -> anyhow::Result<Plans
     let loader = if args.dry_run { Loader::sharing() } else { Loader::keeping() };
     let mut plans = Plans { planned: Vec::new(), skipped: Vec::new(), loader };
     for file in experiment_files(&args.paths)? {
-        let experiment = Experiment::load(&file, &args.overrides)?;
-        if from_folder && let Err(missing) = find_source(&experiment.spec.dataset.source) {
-            console.note(&format!("skipped {}: {}; {}", file.display(), missing.message, missing.help));
-            plans.skipped.push(experiment);
-            continue;
+        let mut experiment = Experiment::load(&file, &args.overrides)?;
+        match settled_source(&experiment.spec.dataset.source, &experiment.source_folders()) {
+            Ok(source) => experiment.set_source(source),
+            Err(missing) if from_folder => {
+                console.note(&format!("skipped {}: {}; {}", file.display(), missing.message, missing.help));
+                plans.skipped.push(experiment);
+                continue;
+            }
+            Err(missing) => {
+                let place = ["dataset", "source"];
+                return Err(experiment.error_at(&place, missing.message, "", missing.help).into());
+            }
         }
         refuse_same_name(&plans.planned, &experiment, &file)?;
         let planned = PlannedExperiment::new(experiment, args, &mut plans.loader)?;

@@ -1,14 +1,14 @@
 //! `burstlab predict`: forecasts the next steps of a trace with a saved model.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
 use super::console::Console;
+use super::dataset::trace_on_command_line;
 use super::exit_code::Exit;
 use super::predict_watch::predict_watch;
-use super::{require_file, usage};
-use crate::dataset::read_trace_as;
+use super::usage;
 use crate::files::{Existing, OutputFile};
 use crate::model::intervals::interval;
 use crate::predict::{Forecast, ForecastDocument, Predictor, to_burstgpt, to_mooncake};
@@ -29,7 +29,7 @@ pub(super) struct PredictArgs {
     /// Use the model of this experiment that is best on validation
     #[arg(long)]
     experiment: Option<String>,
-    /// The trace to forecast; `-` reads standard input and needs --watch
+    /// The trace to forecast: a file, a name in the catalog, or - for standard input
     #[arg(long, value_name = "FILE")]
     pub(super) trace: PathBuf,
     /// Number of steps
@@ -91,11 +91,6 @@ enum PredictFormat {
 }
 
 impl PredictArgs {
-    /// Whether the rows are read from standard input.
-    pub(super) fn reads_input(&self) -> bool {
-        self.trace == Path::new("-")
-    }
-
     fn load(&self) -> anyhow::Result<Predictor> {
         let results = results_folder();
         match (&self.run, &self.experiment) {
@@ -107,18 +102,14 @@ impl PredictArgs {
 }
 
 pub(super) fn predict(args: &PredictArgs, console: Console) -> anyhow::Result<Exit> {
-    if !args.reads_input() {
-        require_file(&args.trace)?;
-    } else if !args.watch {
-        return Err(usage("standard input needs --watch; name a file, or add --watch"));
-    }
+    let source = trace_on_command_line(&args.trace)?;
     if args.watch {
         if matches!(args.format, Some(PredictFormat::Human | PredictFormat::Csv)) {
             return Err(usage(
                 "--watch prints one JSON document per line; omit --format, or use --format json",
             ));
         }
-        return predict_watch(args, args.load()?.best(), console);
+        return predict_watch(args, &source, args.load()?.best(), console);
     }
     let out = args.out.as_deref().map(|path| {
         let inputs = [store_files(&results_folder()), vec![args.trace.clone()]].concat();
@@ -127,9 +118,11 @@ pub(super) fn predict(args: &PredictArgs, console: Console) -> anyhow::Result<Ex
     let out = out.transpose()?;
     let predictor = args.load()?;
     let model = predictor.best();
-    let trace = read_trace_as(&args.trace, model.saved().spec.dataset.columns.as_ref())?;
+    let Some(trace) = source.read(model.saved().spec.dataset.columns.as_ref()).transpose()? else {
+        return Err(usage(format!("{} is not a file", source.name())));
+    };
     if let Some(note) = model.clock_note(&trace) {
-        console.note(&format!("{}: {note}", args.trace.display()));
+        console.note(&format!("{}: {note}", source.name()));
     }
     if let (Some(count), Some(out)) = (args.generate, &out) {
         let requests = model.generate(&trace, count as usize, args.seed)?;

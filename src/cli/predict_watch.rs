@@ -1,9 +1,11 @@
 //! `burstlab predict --watch`: a forecast after each new step of a growing trace.
 
+use anyhow::Context;
+
 use super::console::Console;
 use super::exit_code::Exit;
 use super::predict::PredictArgs;
-use crate::dataset::{PrepareError, RowReader, TraceError};
+use crate::dataset::{PrepareError, RowReader, TraceError, TraceSource, open_pipe};
 use crate::predict::{ForecastDocument, LineEvent, LineReader, SavedModel, Watch};
 use crate::system::interrupt;
 use crate::text::{causes, counted};
@@ -13,22 +15,26 @@ const BLOCK: usize = 1 << 16;
 
 pub(super) fn predict_watch(
     args: &PredictArgs,
+    source: &TraceSource,
     model: &SavedModel,
     console: Console,
 ) -> anyhow::Result<Exit> {
     interrupt::listen(move || console.finish_lines(), Exit::Interrupted as u8)?;
-    let mut lines =
-        if args.reads_input() { LineReader::of_input() } else { LineReader::of_growing(&args.trace)? };
+    let reads_once = matches!(source, TraceSource::Pipe(_));
+    let mut lines = match source {
+        TraceSource::Pipe(path) => {
+            let pipe = open_pipe(path).with_context(|| format!("cannot open {}", source.name()))?;
+            LineReader::of_pipe(pipe)
+        }
+        TraceSource::File(path) => LineReader::of_growing(path)?,
+        TraceSource::Synthetic => LineReader::of_growing(&args.trace)?,
+    };
     let mut follower = Follower {
-        name: if args.reads_input() {
-            "standard input".to_string()
-        } else {
-            args.trace.display().to_string()
-        },
+        name: source.name(),
         model,
         watch: model.watch(args.steps as usize),
         reader: None,
-        forecasts: args.reads_input() || args.from_start,
+        forecasts: reads_once || args.from_start,
         replaced: false,
         unwritten: Vec::with_capacity(2 * BLOCK),
     };

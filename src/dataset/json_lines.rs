@@ -1,4 +1,5 @@
-//! A trace file with one JSON object on each line, as Mooncake publishes them; strict about every line.
+//! A trace file with one JSON object on each line, as Mooncake publishes them, or with an array of objects; strict about
+//! every line.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -11,6 +12,18 @@ use super::columns::{Column, TraceTable};
 use super::locate::{Expect, shortened};
 use super::trace::TraceError;
 use super::zone::Zone;
+
+/// Whether a text begins as JSON lines do, or as an array of objects.
+pub(super) fn is_json(bytes: &[u8]) -> bool {
+    let text = bytes.trim_ascii_start();
+    text.starts_with(b"{") || is_array(text)
+}
+
+/// Whether a text begins as a JSON array of objects.
+pub(super) fn is_array(bytes: &[u8]) -> bool {
+    let inside = bytes.trim_ascii_start().strip_prefix(b"[").map(<[u8]>::trim_ascii_start);
+    inside.is_some_and(|inside| inside.starts_with(b"{") || inside == b"]")
+}
 
 /// A file of JSON objects whose text and first line are sound.
 pub struct JsonLines<'a> {
@@ -32,6 +45,10 @@ impl<'a> JsonLines<'a> {
             let line = 1 + memchr::memchr_iter(b'\n', &bytes[..error.valid_up_to()]).count();
             file.at_line(line, None, "a byte that is not UTF-8; save the file as UTF-8")
         })?;
+        if is_array(bytes) && !file.text.trim_ascii_end().ends_with(']') {
+            let line = 1 + memchr::memchr_iter(b'\n', bytes.trim_ascii_end()).count();
+            return Err(file.at_line(line, None, "the array is not closed; the file is damaged or was cut"));
+        }
         let Some((line, text)) = file.lines().next() else {
             return Err(file.at_line(1, None, "the file is empty; a trace has rows"));
         };
@@ -51,6 +68,10 @@ impl<'a> JsonLines<'a> {
             for ((column, (key, expect)), value) in columns.iter_mut().zip(wanted).zip(values) {
                 let sound = match (value.as_ref(), expect) {
                     (Some(Value::String(text)), Expect::Name | Expect::DateTime(_)) => column.push_text(text),
+                    // Some writers put numbers of 64 bits in quotes, since not every reader keeps them otherwise.
+                    (Some(Value::String(text)), Expect::Stamp(_) | Expect::Epoch(_)) => {
+                        text.trim_ascii().parse().is_ok_and(|number| column.push_number(number))
+                    }
                     (Some(Value::Number(number)), _) => {
                         number.as_f64().is_some_and(|number| column.push_number(number))
                     }
@@ -85,10 +106,19 @@ impl<'a> JsonLines<'a> {
         }
     }
 
-    /// The lines that are not blank, with their numbers counted from 1.
-    fn lines(&self) -> impl Iterator<Item = (usize, &'a str)> {
+    /// The first object's value of a key.
+    pub fn first_value(&self, key: usize) -> Option<Value> {
+        let (line, text) = self.lines().next()?;
+        self.values(line, text, std::iter::once(key)).ok()?.pop()?
+    }
+
+    /// The lines that are not blank, or the items of an array, with the numbers of their first lines counted from 1.
+    fn lines(&self) -> Box<dyn Iterator<Item = (usize, &'a str)> + 'a> {
+        if is_array(self.text.as_bytes()) {
+            return Box::new(ArrayItems::of(self.text));
+        }
         let lines = self.text.lines().enumerate().map(|(index, text)| (index + 1, text.trim_ascii()));
-        lines.filter(|(_, text)| !text.is_empty())
+        Box::new(lines.filter(|(_, text)| !text.is_empty()))
     }
 
     /// The values of some keys in one line; `None` where one is missing.
@@ -112,6 +142,61 @@ impl<'a> JsonLines<'a> {
     }
 }
 
+/// The texts between the commas of a JSON array, with the numbers of their first lines. What is wrong with a text is found
+/// when it is parsed.
+struct ArrayItems<'a> {
+    /// From the text of the next item on; `None` behind the array.
+    rest: Option<&'a str>,
+    line: usize,
+}
+
+impl<'a> ArrayItems<'a> {
+    fn of(text: &'a str) -> Self {
+        let start = text.find('[').map_or(text.len(), |at| at + 1);
+        let mut items = Self { rest: Some(""), line: 1 };
+        items.pass(&text[..start]);
+        items.rest = Some(&text[start..]).filter(|rest| rest.trim_ascii() != "]");
+        items
+    }
+
+    fn pass(&mut self, text: &str) {
+        self.line += memchr::memchr_iter(b'\n', text.as_bytes()).count();
+    }
+}
+
+impl<'a> Iterator for ArrayItems<'a> {
+    type Item = (usize, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let rest = self.rest.take()?;
+        let text = rest.trim_ascii_start();
+        self.pass(&rest[..rest.len() - text.len()]);
+        let line = self.line;
+        let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+        for (at, byte) in text.bytes().enumerate() {
+            match byte {
+                _ if escaped => escaped = false,
+                b'\\' if in_string => escaped = true,
+                b'"' => in_string = !in_string,
+                _ if in_string => {}
+                b'{' | b'[' => depth += 1,
+                b',' if depth == 0 => {
+                    self.pass(&text[..at]);
+                    self.rest = Some(&text[at + 1..]);
+                    return Some((line, text[..at].trim_ascii_end()));
+                }
+                // Text behind the array belongs to the last item, where it is a mistake.
+                b']' if depth == 0 && text[at + 1..].trim_ascii().is_empty() => {
+                    return Some((line, text[..at].trim_ascii_end()));
+                }
+                b'}' | b']' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+        }
+        Some((line, text.trim_ascii_end()))
+    }
+}
+
 /// The values of some keys in a line that holds one object; `None` where one is missing.
 ///
 /// # Errors
@@ -125,7 +210,11 @@ pub(super) fn values_of(text: &str, keys: Vec<&str>) -> Result<Vec<Option<Value>
 /// # Errors
 /// What is wrong with the value.
 pub(super) fn number_of(value: Option<&Value>, expect: Expect) -> Result<f64, String> {
-    let number = value.and_then(Value::as_f64).filter(|&number| expect.holds(number));
+    let number = match (value, expect) {
+        (Some(Value::String(text)), Expect::Stamp(_)) => text.trim_ascii().parse().ok(),
+        (value, _) => value.and_then(Value::as_f64),
+    };
+    let number = number.filter(|&number| expect.holds(number));
     number.ok_or_else(|| complaint(expect, value))
 }
 
@@ -142,7 +231,7 @@ pub(super) fn nanoseconds_of(value: Option<&Value>, zone: Zone) -> Result<i64, S
 fn complaint(expect: Expect, value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => expect.complaint(""),
-        Some(Value::String(text)) if matches!(expect, Expect::Name | Expect::DateTime(_)) => {
+        Some(Value::String(text)) if !matches!(expect, Expect::Number | Expect::Count) => {
             expect.complaint(text)
         }
         Some(Value::Number(number)) if !matches!(expect, Expect::Name | Expect::DateTime(_)) => {

@@ -1,5 +1,8 @@
 //! The layouts of traces, recognised by the names of the columns or given by the experiment file.
 
+use serde_json::Value;
+
+use super::clock::parse_nanoseconds;
 use super::columns::TraceTable;
 use super::locate::{Expect, shortened};
 use super::prepare_error::PrepareError;
@@ -92,6 +95,11 @@ pub fn read_rows(rows: Rows<'_>, columns: Option<&ColumnsSpec>) -> Result<Trace,
     };
     let is_json = matches!(rows, Rows::JsonLines(_));
     let layout = layout_of(rows.names(), is_json, columns, |message| rows.at_names(message))?;
+    let is_given = columns.is_some_and(|columns| columns.requests.is_some());
+    let layout = match &rows {
+        Rows::JsonLines(file) if !is_given => layout.for_first(|time| file.first_value(time)),
+        _ => layout,
+    };
     layout.read(&rows).map_err(PrepareError::Trace)
 }
 
@@ -318,6 +326,21 @@ fn refuse_shared_columns(columns: &RequestColumns) -> Result<(), SliceError> {
 }
 
 impl Layout {
+    /// The layout of JSON objects the first of which holds these values. Their times may be dates, whatever numbers the
+    /// layout's publisher writes.
+    #[must_use]
+    pub fn for_first(mut self, value: impl FnOnce(usize) -> Option<Value>) -> Self {
+        if let Layout::Requests { timestamp, .. } = &mut self
+            && value(timestamp.at)
+                .as_ref()
+                .and_then(Value::as_str)
+                .is_some_and(|text| parse_nanoseconds(text, timestamp.zone).is_some())
+        {
+            timestamp.unit = TimestampUnit::DateTime;
+        }
+        self
+    }
+
     /// Reads the rows of a file.
     ///
     /// # Errors

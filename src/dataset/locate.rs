@@ -12,7 +12,7 @@ use crate::spec::{ColumnsSpec, TimestampUnit};
 pub enum Expect {
     /// A name.
     Name,
-    /// A finite number.
+    /// A number whose square can be computed with.
     Number,
     /// A time since a midnight, in this unit.
     Stamp(TimestampUnit),
@@ -27,6 +27,9 @@ pub enum Expect {
 /// Some 3,000 years: what is larger counts milliseconds, or is damaged.
 const GREATEST_SECONDS: f64 = 1e11;
 
+/// Sums of the squares of any 100 million smaller numbers can be computed; beyond, variances and errors overflow.
+const GREATEST_NUMBER: f64 = 1e150;
+
 /// Up to here every whole number has an `f64` of its own.
 const GREATEST_COUNT: f64 = 9_007_199_254_740_992.0;
 
@@ -35,7 +38,7 @@ impl Expect {
     pub fn holds(self, value: f64) -> bool {
         match self {
             Expect::Name | Expect::DateTime(_) => false,
-            Expect::Number => value.is_finite(),
+            Expect::Number => value.abs() <= GREATEST_NUMBER,
             Expect::Stamp(unit) => {
                 unit.per_second().is_some_and(|ticks| (0.0..=GREATEST_SECONDS * ticks).contains(&value))
             }
@@ -104,10 +107,16 @@ impl Expect {
             (Expect::DateTime(_) | Expect::Name | Expect::Stamp(TimestampUnit::DateTime), _) => {
                 "is not a date and time such as 2023-11-16 18:15:46.6805900"
             }
+            (Expect::Stamp(_), None) if parse_nanoseconds(text, Zone::UTC).is_some() => {
+                "is a date, not a number; set timestamp_unit = \"datetime\" in [dataset.columns]"
+            }
             (_, None) => "is not a number",
             (_, Some(value)) if !value.is_finite() => "is not a finite number",
             (Expect::Epoch(_), _) => {
                 "lies before 1900 or after 2199 as a time since 1970; check timestamp_unit"
+            }
+            (Expect::Number, _) => {
+                "is too large: variances and errors overflow beyond 1e150; rescale the column"
             }
             (Expect::Stamp(_), Some(value)) if value < 0.0 => {
                 "is negative; timestamps count from a midnight on"

@@ -28,6 +28,7 @@ mod rows;
 mod scale;
 mod series_clock;
 mod slice;
+mod source;
 mod split;
 mod steps;
 mod stream;
@@ -41,9 +42,7 @@ mod values;
 mod windows;
 mod zone;
 
-pub use catalog::{
-    CatalogEntry, MissingSource, SYNTHETIC, TraceSource, catalog, dataset_folder, find_source,
-};
+pub use catalog::{CatalogEntry, SYNTHETIC, catalog, dataset_folder};
 pub use clean::{CleanFile, Dropped, dropped, write_requests};
 pub use fetch::{Fetched, fetch};
 pub use frequency::Frequency;
@@ -60,6 +59,7 @@ pub use row_reader::{Row, RowReader};
 pub use scale::{ChannelScale, Scaler};
 pub use series_clock::{FaultyRow, FaultyRows, SeriesClock};
 pub use slice::{Removed, SliceError, slice};
+pub use source::{MissingSource, TraceSource, find_source, open_pipe, settled_source};
 pub use split::{LeakVerdict, Part, Split, SplitError};
 pub use steps::{Channel, Steps, TaskError, Transform, steps_of};
 pub(crate) use steps::{MOST_WINDOWS, REQUESTS, TABLE, push_request};

@@ -10,7 +10,6 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::cache::{Cache, SMALLEST_SOURCE, open};
-use super::catalog::{TraceSource, find_source};
 use super::frequency::Frequency;
 use super::pattern::ArrivalPattern;
 use super::prepare_error::PrepareError;
@@ -19,6 +18,7 @@ use super::row_cleaner::REMEDY;
 use super::scale::Scaler;
 use super::series_clock::SeriesClock;
 use super::slice::{Removed, slice};
+use super::source::{TraceSource, find_source};
 use super::split::{LeakVerdict, Part, Split};
 use super::steps::{Steps, steps_of};
 use super::synthetic;
@@ -415,7 +415,8 @@ impl Loader {
         if let Some(known) = self.sources.get(&spec.source) {
             return Ok(known.clone());
         }
-        let found = find_source(&spec.source).map_err(PrepareError::Missing)?;
+        let found = find_source(&spec.source, &[PathBuf::new()]).and_then(TraceSource::lasting);
+        let found = found.map_err(PrepareError::Missing)?;
         self.sources.insert(spec.source.clone(), found.clone());
         Ok(found)
     }
@@ -435,7 +436,9 @@ impl Loader {
                 spec.columns
             ])
             .to_string(),
-            TraceSource::File(path) => json!([path.display().to_string(), spec.columns]).to_string(),
+            TraceSource::File(path) | TraceSource::Pipe(path) => {
+                json!([path.display().to_string(), spec.columns]).to_string()
+            }
         };
         if let Some(loaded) = self.traces.get(&key) {
             return Ok(loaded.clone());
@@ -445,7 +448,7 @@ impl Loader {
                 let hash = hex(&Sha256::digest(synthetic::IDENTITY.as_bytes()));
                 (Trace::Requests(generate(spec).map_err(PrepareError::Slice)?), hash)
             }
-            TraceSource::File(path) => read_hashed(&path, spec.columns.as_ref())?,
+            TraceSource::File(path) | TraceSource::Pipe(path) => read_hashed(&path, spec.columns.as_ref())?,
         };
         let loaded = (Arc::new(trace), hash);
         self.traces.insert(key, loaded.clone());

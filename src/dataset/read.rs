@@ -78,7 +78,8 @@ fn read_bytes(path: &Path) -> Result<(String, Vec<u8>), TraceError> {
     Ok((path.display().to_string(), bytes))
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> TraceError {
+/// A file that cannot be read.
+pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> TraceError {
     let file = path.display().to_string();
     TraceError { file, line: None, column: None, message: format!("cannot be read: {error}") }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::clock::settle_twice;
 use super::dialect::Decimal;
-use super::json_lines::{nanoseconds_of, number_of, object_keys, values_of};
+use super::json_lines::{is_array, nanoseconds_of, number_of, object_keys, values_of};
 use super::layout::{Layout, TimeColumn, layout_of};
 use super::locate::{Expect, TraceFile, goes_back, wrong_length};
 use super::prepare_error::PrepareError;
@@ -152,6 +152,11 @@ impl RowReader {
         let at_first = |message: String| {
             PrepareError::Trace(TraceError { file: name.to_string(), line: Some(1), column: None, message })
         };
+        if is_array(first) || first.trim_ascii() == b"[" {
+            let message = "this is a JSON array, which ends only with its last row; write one object on each line, as \
+                           jq -c '.[]' does";
+            return Err(at_first(message.to_string()));
+        }
         let (header, csv, decimal) = if is_json {
             let text = std::str::from_utf8(first)
                 .map_err(|_| at_first("a byte that is not UTF-8; save the file as UTF-8".to_string()))?;
@@ -167,6 +172,13 @@ impl RowReader {
             message: message.to_string(),
         };
         let layout = layout_of(&header, is_json, columns, at_names)?;
+        let is_given = columns.is_some_and(|columns| columns.requests.is_some());
+        let layout = if is_json && !is_given {
+            let text = std::str::from_utf8(first).unwrap_or_default().trim_ascii();
+            layout.for_first(|key| values_of(text, vec![header[key].as_str()]).ok()?.pop()?)
+        } else {
+            layout
+        };
         let (time, columns, requests) = match layout {
             // Names are not read: no model knows them.
             Layout::Requests { timestamp, request_tokens, response_tokens, .. } => (

@@ -2,7 +2,7 @@
 
 use super::columns::TraceTable;
 use super::csv_rows;
-use super::json_lines::JsonLines;
+use super::json_lines::{JsonLines, is_json};
 use super::locate::{Expect, TraceFile};
 use super::parquet::ParquetFile;
 use super::trace::TraceError;
@@ -12,7 +12,7 @@ use crate::spec::ColumnsSpec;
 pub enum Rows<'a> {
     /// Values that commas, semicolons or tabs separate.
     Csv(TraceFile<'a>),
-    /// One JSON object on each line.
+    /// One JSON object on each line, or a JSON array of objects.
     JsonLines(JsonLines<'a>),
     /// Apache Parquet.
     Parquet(Box<ParquetFile<'a>>),
@@ -27,7 +27,7 @@ impl<'a> Rows<'a> {
         if bytes.starts_with(b"PAR1") {
             return ParquetFile::new(name, bytes).map(|file| Rows::Parquet(Box::new(file)));
         }
-        if bytes.trim_ascii_start().starts_with(b"{") {
+        if is_json(bytes) {
             return JsonLines::new(name, bytes).map(Rows::JsonLines);
         }
         TraceFile::new(name, bytes, columns).map(Rows::Csv)

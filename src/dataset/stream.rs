@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::columns::TraceTable;
 use super::csv_rows::{PIECE_BYTES, PlainRows};
+use super::json_lines::is_json;
 use super::layout::layout_of;
 use super::locate::TraceFile;
 use super::trace::Trace;
@@ -25,12 +26,13 @@ const LONGEST_HEADER: u64 = 1 << 16;
 /// The trace of a plain file and the SHA-256 of its content; `None` for any other file, and for a small one. A file that
 /// can be read only once, such as a pipe, is not touched.
 pub fn read_plain_file(path: &Path, columns: Option<&ColumnsSpec>) -> Option<(Trace, String)> {
-    let file = File::open(path).ok()?;
-    let metadata = file.metadata().ok()?;
+    // Whoever writes to a pipe would be told that nobody reads it, once it was opened and closed.
+    let metadata = path.metadata().ok()?;
     let length = usize::try_from(metadata.len()).ok()?;
-    (metadata.is_file() && length > SMALLEST)
-        .then(|| read_plain(file, length, PIECE_BYTES, columns))
-        .flatten()
+    if !metadata.is_file() || length <= SMALLEST {
+        return None;
+    }
+    read_plain(File::open(path).ok()?, length, PIECE_BYTES, columns)
 }
 
 fn read_plain(
@@ -44,7 +46,7 @@ fn read_plain(
     file.by_ref().take(LONGEST_HEADER).read_to_end(&mut head).ok()?;
     // A character may be cut at the end of the head, a line is not.
     let whole = memchr::memrchr(b'\n', &head)? + 1;
-    let is_csv = !head.trim_ascii_start().starts_with(b"{");
+    let is_csv = !is_json(&head);
     let begin = TraceFile::new("", &head[..whole], columns).ok().filter(|_| is_csv)?;
     let layout = layout_of(&begin.header, false, columns, |message| begin.at_header(message)).ok()?;
     let rows = PlainRows::new(begin.header.len(), begin.dialect, &layout.wanted(), piece_bytes);

@@ -1,7 +1,7 @@
-//! Reads lines from standard input, or from a file that may grow, be cut short or be replaced.
+//! Reads lines from a pipe, or from a file that may grow, be cut short or be replaced.
 
 use std::fs::File;
-use std::io::{Read, Seek, Stdin};
+use std::io::{Read, Seek};
 use std::ops::Range;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ pub enum LineEvent {
     CaughtUp,
     /// The file was cut short or replaced by another; it is now read from the beginning.
     Replaced,
-    /// Standard input ended.
+    /// The pipe ended.
     End,
 }
 
@@ -44,14 +44,14 @@ pub struct LineReader {
 }
 
 enum LineSource {
-    Input(Stdin),
+    Pipe(Box<dyn Read>),
     Growing { path: PathBuf, file: File },
 }
 
 impl LineReader {
-    /// Reads standard input to its end.
-    pub fn of_input() -> Self {
-        Self::new(LineSource::Input(std::io::stdin()))
+    /// Reads standard input or another pipe to its end.
+    pub fn of_pipe(pipe: Box<dyn Read>) -> Self {
+        Self::new(LineSource::Pipe(pipe))
     }
 
     /// Reads a file and waits for more at its end.
@@ -90,8 +90,8 @@ impl LineReader {
                 return Ok(LineEvent::Line(line));
             }
             self.searched = self.buffer.len();
-            // The next read of standard input may block for long. A file is only read to its end when a read returns nothing.
-            if !self.caught_up && matches!(self.source, LineSource::Input(_)) {
+            // The next read of a pipe may block for long. A file is only read to its end when a read returns nothing.
+            if !self.caught_up && matches!(self.source, LineSource::Pipe(_)) {
                 self.caught_up = true;
                 return Ok(LineEvent::CaughtUp);
             }
@@ -110,14 +110,14 @@ impl LineReader {
                 return Ok(LineEvent::CaughtUp);
             }
             match &mut self.source {
-                LineSource::Input(_) if self.start < self.buffer.len() => {
+                LineSource::Pipe(_) if self.start < self.buffer.len() => {
                     // The last line may lack its line end, as in any file.
                     let line = self.start..self.buffer.len();
                     self.start = line.end;
                     self.line += 1;
                     return Ok(LineEvent::Line(line));
                 }
-                LineSource::Input(_) => return Ok(LineEvent::End),
+                LineSource::Pipe(_) => return Ok(LineEvent::End),
                 LineSource::Growing { path, file } => {
                     if replaced(path, file)? {
                         self.buffer.clear();
@@ -130,7 +130,7 @@ impl LineReader {
         }
     }
 
-    /// Reads at most a chunk of what is available; only standard input blocks.
+    /// Reads at most a chunk of what is available; only a pipe blocks.
     fn read(&mut self) -> anyhow::Result<usize> {
         self.buffer.drain(..self.start);
         self.searched -= self.start;
@@ -138,7 +138,7 @@ impl LineReader {
         let kept = self.buffer.len();
         self.buffer.resize(kept + CHUNK, 0);
         let read = match &mut self.source {
-            LineSource::Input(input) => input.read(&mut self.buffer[kept..]),
+            LineSource::Pipe(pipe) => pipe.read(&mut self.buffer[kept..]),
             LineSource::Growing { file, .. } => file.read(&mut self.buffer[kept..]),
         };
         let read = match read {

@@ -5,7 +5,8 @@ use serde_json::Value;
 use crate::compare::{Comparison, distinct, lookbacks};
 use crate::dataset::{Removed, SYNTHETIC, SeriesClock, Transform, catalog};
 use crate::spec::{
-    BiasCorrection, ConformalSpec, DatasetSpec, GapPolicy, RepeatPolicy, Span, SplitSpec, UncertaintySpec, lookup, setting_of,
+    BiasCorrection, ConformalSpec, DatasetSpec, GapPolicy, RepeatPolicy, Span, SplitSpec, UncertaintySpec,
+    lookup, setting_of,
 };
 use crate::store::{RunRow, SavedRun};
 use crate::text::{counted, grouped, unit_beside};

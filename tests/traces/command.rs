@@ -105,7 +105,7 @@ fn a_malformed_file_is_named_with_its_line_on_standard_error() {
 fn a_file_that_is_not_there_is_a_usage_error() {
     let output = inspect(&["azure_con.csv"]);
     assert_eq!(output.status.code(), Some(2));
-    assert_snapshot!(String::from_utf8(output.stderr).unwrap(), @"error: `azure_con.csv` is neither a file nor a dataset of the catalog; did you mean `azure-conv`? the catalog has: azure-conv, azure-code, azure-2024-conv, azure-2024-code, etth1, etth2, ettm1, ettm2, burstgpt-1, burstgpt-1-without-fails, burstgpt-2, burstgpt-2-without-fails, burstgpt-3, burstgpt-3-without-fails, mooncake-conversation, mooncake-toolagent, mooncake-synthetic, mooncake-arxiv, servegen-m-large, servegen-m-mid, servegen-m-small, servegen-deepseek-r1, servegen-mm-image, synthetic-burstgpt");
+    assert_snapshot!(String::from_utf8(output.stderr).unwrap(), @"error: `azure_con.csv` is neither a file nor a dataset of the catalog; did you mean `azure_conv.csv`? looked for azure_con.csv, dataset/azure_con.csv");
 }
 
 #[test]

@@ -218,6 +218,7 @@ impl TimestampUnit {
             TimestampUnit::Microseconds => "us",
             TimestampUnit::Nanoseconds => "ns",
             TimestampUnit::DateTime => "datetime",
+            TimestampUnit::Absent => "none",
         }
     }
 

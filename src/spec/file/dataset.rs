@@ -10,7 +10,8 @@ use crate::spec::duration::Span;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DatasetSpec {
-    /// A catalog name (`burstlab dataset list`), a path, or the built-in `synthetic-burstgpt`.
+    /// A catalog name (`burstlab dataset list`), a path, or the built-in `synthetic-burstgpt`. A relative path is looked for
+    /// beside this file, then in the current folder and in the dataset folder.
     pub source: String,
     /// Start of the slice, as an offset from the first request, e.g. `"0h"`, `"2d"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
