@@ -134,7 +134,7 @@ fn a_number_beyond_64_bits_is_answered_with_the_range_of_its_key() {
             "got 340282366920938463463374607431768211456000",
         ),
         ("split.embargo=99999999999999999999", "embargo must be at most 18446744073709551615, got 9999"),
-        ("search.seeds=[99999999999999999999]", "must be at most 18446744073709551615, got 9999"),
+        ("search.seeds=[99999999999999999999]", "a seed must be at most 9223372036854775807, got 9999"),
         ("training.epochs=-99999999999999999999", "expected a non-negative integer, got -"),
         ("training.epochs=-3", "expected a non-negative integer, got -3"),
         ("training.epochs=3.0", "expected a non-negative integer, got 3.0"),
