@@ -8,6 +8,8 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::os::unix::fs::symlink;
 
+use std::path::Path;
+
 use common::Lab;
 
 const REST: &str =
@@ -35,7 +37,7 @@ fn plots(lab: &Lab, folder: &str) -> BTreeSet<String> {
     let entries = std::fs::read_dir(folder.join("plots")).unwrap();
     let names: BTreeSet<String> =
         entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
-    for name in names.iter().filter(|name| name.ends_with(".png")) {
+    for name in names.iter().filter(|name| Path::new(name).extension() == Some("png".as_ref())) {
         assert!(
             report.contains(&format!("plots/{name}")) || report.contains(&name.replace(".png", ".svg")),
             "{name}"

@@ -64,7 +64,7 @@ impl Console {
     /// Whole lines of results, written at once; false when nothing more can be written, since the reader is gone or
     /// something was lost.
     pub fn lines(self, bytes: &[u8]) -> bool {
-        self.write(|| {
+        write_output(|| {
             let mut out = std::io::stdout().lock();
             out.write_all(bytes)?;
             out.flush()
@@ -84,20 +84,8 @@ impl Console {
         if message.use_stderr() {
             let _ = message.print();
         } else {
-            self.write(|| message.print().and_then(|()| std::io::stdout().flush()));
+            write_output(|| message.print().and_then(|()| std::io::stdout().flush()));
         }
-    }
-
-    /// Everything that goes to standard output goes through here.
-    fn write(self, write: impl FnOnce() -> std::io::Result<()>) -> bool {
-        let mut output = OUTPUT.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(*output, Output::Open)
-            && let Err(error) = write()
-        {
-            *output =
-                if error.kind() == ErrorKind::BrokenPipe { Output::Closed } else { Output::Failed(error) };
-        }
-        matches!(*output, Output::Open)
     }
 
     /// Ends the output.
@@ -153,6 +141,17 @@ impl Console {
         .unwrap_or_else(|_| ProgressStyle::default_bar());
         DownloadProgress(bar.with_style(style))
     }
+}
+
+/// Everything that goes to standard output goes through here.
+fn write_output(write: impl FnOnce() -> std::io::Result<()>) -> bool {
+    let mut output = OUTPUT.lock().unwrap_or_else(PoisonError::into_inner);
+    if matches!(*output, Output::Open)
+        && let Err(error) = write()
+    {
+        *output = if error.kind() == ErrorKind::BrokenPipe { Output::Closed } else { Output::Failed(error) };
+    }
+    matches!(*output, Output::Open)
 }
 
 /// A size for people, such as `1.50 MiB`.

@@ -147,11 +147,11 @@ fn with_options(message: &str) -> String {
         let setting = before
             .rsplit_once("set ")
             .and_then(|(before, setting)| Some((before, setting.split_once(" = ")?)));
-        text += &match setting {
+        text = match setting {
             Some((before, (key, value))) => {
-                format!("{before}add --column {key}={}", value.trim_matches('"'))
+                format!("{text}{before}add --column {key}={}", value.trim_matches('"'))
             }
-            None => format!("{before} with --column ROLE=NAME"),
+            None => format!("{text}{before} with --column ROLE=NAME"),
         };
         rest = after;
     }

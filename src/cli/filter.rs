@@ -114,17 +114,14 @@ impl Condition {
             ))
         };
         let sign = text.find(['<', '>', '=', '!']).unwrap_or(text.len());
-        let (path, operator, wanted) = match text.find(" in ").filter(|word| *word < sign) {
-            Some(word) => {
-                let list = text[word + " in ".len()..].trim().trim_matches(['(', ')', '[', ']']);
-                (&text[..word], Operator::Equal, list.split(',').map(unquoted).collect())
-            }
-            None => {
-                let rest = &text[sign..];
-                let found = OPERATORS.iter().find(|(written, _)| rest.starts_with(written));
-                let (written, operator) = found.ok_or_else(malformed)?;
-                (&text[..sign], *operator, vec![unquoted(&rest[written.len()..])])
-            }
+        let (path, operator, wanted) = if let Some(word) = text.find(" in ").filter(|word| *word < sign) {
+            let list = text[word + " in ".len()..].trim().trim_matches(['(', ')', '[', ']']);
+            (&text[..word], Operator::Equal, list.split(',').map(unquoted).collect())
+        } else {
+            let rest = &text[sign..];
+            let found = OPERATORS.iter().find(|(written, _)| rest.starts_with(written));
+            let (written, operator) = found.ok_or_else(malformed)?;
+            (&text[..sign], *operator, vec![unquoted(&rest[written.len()..])])
         };
         let ordered = !matches!(operator, Operator::Equal | Operator::Unequal);
         if path.trim().is_empty() || wanted.iter().any(String::is_empty) {
@@ -191,7 +188,10 @@ fn shows(text: &str, value: &Value) -> bool {
             let digits = significant_digits(text).max(LABEL_DIGITS);
             exact == wanted || (found.is_f64() && format!("{exact:.*e}", digits - 1).parse() == Ok(wanted))
         }),
-        other => other.to_string() == text.replace(' ', ""),
+        other => {
+            let written = other.to_string();
+            written == text.replace(' ', "")
+        }
     }
 }
 

@@ -164,7 +164,7 @@ pub(super) fn predict(args: &PredictArgs, console: Console) -> anyhow::Result<Ex
 fn note_points_outside(forecast: &Forecast, console: Console) {
     let cells = forecast.steps.iter().flat_map(|step| step.values.iter().zip(&step.bounds));
     let outside = |(value, bounds): &(&f64, &[f64; QUANTILES.len()])| {
-        let (lower, upper) = interval(*bounds, FIFTY);
+        let (lower, upper) = interval(bounds, FIFTY);
         **value < lower || **value > upper
     };
     let (total, outside) = (cells.clone().count(), cells.filter(outside).count());

@@ -126,7 +126,7 @@ pub(super) fn record_skipped(
     store.close()?;
     match args.format {
         OutputFormat::Human => {
-            console.result(&format!("{name}\n{}", claims_text(&judgements, console.width())))
+            console.result(&format!("{name}\n{}", claims_text(&judgements, console.width())));
         }
         OutputFormat::Json => {
             let claims = claims::to_json(&judgements);

@@ -15,7 +15,7 @@ pub enum Inspection {
     /// A trace of requests.
     Requests(Box<RequestStatistics>),
     /// A numeric table.
-    Series(SeriesStatistics),
+    Series(Box<SeriesStatistics>),
 }
 
 /// Statistics of a trace of requests.
@@ -163,7 +163,7 @@ impl Distribution {
 pub fn inspect(trace: &Trace) -> Inspection {
     match trace {
         Trace::Requests(trace) => Inspection::Requests(Box::new(inspect_requests(trace))),
-        Trace::Series(trace) => Inspection::Series(inspect_series(trace)),
+        Trace::Series(trace) => Inspection::Series(Box::new(inspect_series(trace))),
     }
 }
 

@@ -135,7 +135,7 @@ impl RowCleaner {
             GapPolicy::Interpolate | GapPolicy::Last => {}
         }
         if missing as usize > MOST_FILLED.saturating_sub(self.filled) {
-            return Err(too_many(self.fault(time_s - last_s)));
+            return Err(too_many(&self.fault(time_s - last_s)));
         }
         for step in 1..=missing {
             let share = if policy == GapPolicy::Last { 0.0 } else { step as f64 / (missing + 1) as f64 };
@@ -168,7 +168,7 @@ fn refused(key: &'static str, message: String) -> SliceError {
     SliceError { key: vec!["cleaning", key], message, help: help.to_string() }
 }
 
-fn too_many(message: String) -> SliceError {
+fn too_many(message: &str) -> SliceError {
     SliceError {
         key: vec!["cleaning", "gaps"],
         message: format!("{message}: more than {MOST_FILLED} rows would be filled in"),
@@ -192,7 +192,7 @@ mod tests {
         for &(time_s, value) in rows {
             match cleaner.push(time_s, &[value])? {
                 RowEffect::Adds(rows) => {
-                    found.extend(rows.iter().map(|(time_s, values)| (*time_s, values[0])))
+                    found.extend(rows.iter().map(|(time_s, values)| (*time_s, values[0])));
                 }
                 RowEffect::Replaces(values) => found.last_mut().unwrap().1 = values[0],
                 RowEffect::LeftOut => {}

@@ -56,7 +56,9 @@ impl InSupport {
         let mut targets: Vec<TargetSupport> =
             context.scales.iter().take(shape.targets).map(TargetSupport::of).collect();
         if !repeats_constants {
-            targets.iter_mut().for_each(|target| target.constant_within = None);
+            for target in &mut targets {
+                target.constant_within = None;
+            }
         }
         let corrected = context.correction == BiasCorrection::Smearing;
         let correction = corrected.then(|| vec![0.0; shape.horizon * shape.targets]);

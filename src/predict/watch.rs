@@ -138,7 +138,9 @@ impl<'a> Watch<'a> {
                     RowEffect::LeftOut => return Ok(()),
                     RowEffect::Replaces(values) => self.history.replace_last(values),
                     RowEffect::Adds(rows) => {
-                        rows.iter().for_each(|(time_s, values)| self.history.push_step(*time_s, values));
+                        for (time_s, values) in rows {
+                            self.history.push_step(*time_s, values);
+                        }
                     }
                 }
                 on_step(self)

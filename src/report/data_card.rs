@@ -212,11 +212,11 @@ fn clock_of(clock: &SeriesClock, saved: &SavedRun) -> String {
     let merged = counted(saved.removed.merged, "row");
     match cleaning.repeats.filter(|_| saved.removed.merged > 0) {
         Some(RepeatPolicy::First) => {
-            parts.push(format!("{merged} left out, since the first of a time stays"))
+            parts.push(format!("{merged} left out, since the first of a time stays"));
         }
         Some(RepeatPolicy::Last) => parts.push(format!("{merged} left out, since the last of a time stays")),
         Some(RepeatPolicy::Mean) => {
-            parts.push(format!("{merged} left out, since rows of one time become their mean"))
+            parts.push(format!("{merged} left out, since rows of one time become their mean"));
         }
         _ => {}
     }

@@ -13,14 +13,13 @@ pub fn headline(board: &Board, metric: &str) -> String {
     let mut text = leader(board, metric, "");
     if let Some(best) = board.rows.first().filter(|_| board.best_baseline().is_some()) {
         if !best.baseline {
-            text.pop();
-            text.push_str(&format!("; {}.", against_baseline(board, best)));
+            text = format!("{}; {}.", text.trim_end_matches('.'), against_baseline(board, best));
         }
-        text.push_str(&board.rows.get(1).map_or(String::new(), against_runner_up));
+        text += &board.rows.get(1).map_or(String::new(), against_runner_up);
     }
     if completion.failed > 0 {
         let absent = without_result(completion).map_or(String::new(), |absent| format!("; {absent}"));
-        text.push_str(&format!(" {} failed{absent}.", counted(completion.failed, "run")));
+        text = format!("{text} {} failed{absent}.", counted(completion.failed, "run"));
     }
     text
 }

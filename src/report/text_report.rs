@@ -129,7 +129,7 @@ fn last_forecasts(board: &Board, results: &Path, lines: &mut Vec<String>) {
     let mut headers = vec!["time (s)".to_string()];
     for (_, name) in &shown {
         let title = match unit_beside(name, unit_of(name)) {
-            "" => name.to_string(),
+            "" => (*name).clone(),
             unit => format!("{name} ({unit})"),
         };
         headers.extend([title, "forecast".to_string(), "error".to_string()]);
