@@ -13,7 +13,7 @@ use anyhow::Context;
 use burstlab::compare::Comparison;
 use burstlab::dataset::Loader;
 use burstlab::engine::Sweep;
-use burstlab::engine::local::{Budget, DispatchOptions, Dispatcher, Progress, Spent, serve};
+use burstlab::engine::local::{Awaited, Budget, DispatchOptions, Dispatcher, Progress, Spent, serve};
 use burstlab::plan::Run;
 use burstlab::report::terminal_text;
 use burstlab::spec::Experiment;
@@ -46,7 +46,7 @@ fn compare_lookbacks(trace: &str) -> anyhow::Result<()> {
          [search]\nseeds = [1, 2]\n"
     );
     let comparison = run(Experiment::parse("lookbacks.toml", text, &[])?)?;
-    println!("{}", terminal_text(&comparison));
+    println!("{}", terminal_text(&comparison, usize::MAX));
     let best = comparison.boards.first().and_then(|board| board.rows.first()).context("no run is done")?;
     println!("best on the test part: {}, MSE {:.4}", best.label, best.test.mean);
     Ok(())
@@ -113,7 +113,7 @@ impl Progress for Lines {
     fn started(&mut self, _slot: usize, _run: &Run) {}
     fn epoch(&mut self, _slot: usize, _run: &Run, _epoch: &Epoch) {}
     fn pruned(&mut self, _slot: usize, _run: &Run, _verdict: &str) {}
-    fn stopping(&mut self, _running: usize) {}
+    fn stopping(&mut self, _awaited: &[Awaited<'_>]) {}
     fn spent(&mut self, _spent: Spent, _running: usize) {}
     fn planned(&mut self, _runs: usize) {}
 }

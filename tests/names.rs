@@ -101,7 +101,7 @@ fn an_experiment_whose_name_means_something_to_a_file_system_gets_another_folder
         let outcome = lab.run(&experiment(&lab, name, &["load"]), &[]);
         assert!(!lab.results().join(name).exists(), "{name}");
         let report = outcome.stdout.lines().find_map(|line| line.strip_prefix("report: ")).unwrap();
-        assert!(std::path::Path::new(report).is_file(), "{report}");
+        assert!(Path::new(report).is_file(), "{report}");
     }
     lab.run(&experiment(&lab, "Azure-v1.2", &["load"]), &[]);
     assert!(lab.results().join("Azure-v1.2/report.html").is_file(), "an ordinary name stays as it is");
