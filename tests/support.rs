@@ -30,6 +30,26 @@ fn bursts(lab: &Lab) -> std::path::PathBuf {
     lab.file("bursts.csv", &text)
 }
 
+/// The numbers below the headers `forecast` of a table that may be folded; its columns end below the ends of their headers.
+fn last_forecasts(table: &str) -> Vec<f64> {
+    let mut ends: Vec<usize> = Vec::new();
+    let mut found = Vec::new();
+    for line in table.lines().take_while(|line| !line.starts_with("HOW TO READ")) {
+        if line.contains(" forecast") && !line.contains("forecasts") {
+            ends = line
+                .match_indices("forecast")
+                .map(|(at, word)| line[..at].chars().count() + word.len())
+                .collect();
+        } else if line.trim_start().starts_with(|first: char| first.is_ascii_digit()) {
+            found.extend(ends.iter().map(|&end| {
+                let before: String = line.chars().take(end).collect();
+                before.split_whitespace().last().unwrap().replace(',', "").parse::<f64>().unwrap()
+            }));
+        }
+    }
+    found
+}
+
 #[test]
 fn no_model_forecasts_a_gap_a_token_or_a_count_below_zero() {
     let lab = Lab::new();
@@ -94,10 +114,8 @@ fn no_model_forecasts_a_gap_a_token_or_a_count_below_zero() {
         }
         let report = std::fs::read_to_string(lab.results().join(name).join("report.txt")).unwrap();
         let last = report.split("Last forecasts").nth(1).unwrap();
-        for line in last.lines().skip(3).filter(|line| line.split_whitespace().count() == 10) {
-            let cells: Vec<f64> = line.split_whitespace().map(|cell| cell.parse().unwrap()).collect();
-            assert!([2, 5, 8].iter().all(|&forecast| cells[forecast] >= 0.0), "{line}");
-        }
+        assert!(last_forecasts(last).len() >= 3 * 10, "{report}");
+        assert!(last_forecasts(last).iter().all(|&forecast| forecast >= 0.0), "{report}");
         assert!(report.contains("point in 50 %"), "{report}");
     }
     assert!(clamped > 0, "no forecast reached the bound, so that nothing was shown");
