@@ -144,7 +144,8 @@ fn loads_in_windows_are_summed_to_longer_ones() {
 fn a_partial_sweep_says_so_and_calls_nothing_significant() {
     let lab = Lab::new();
     let file = lab.azure("part", MODELS);
-    let first = lab.run(&file, &["--slots", "1", "--max-runs", "4"]);
+    let first = lab.call(&["run", file.to_str().unwrap(), "--slots", "1", "--max-runs", "4"]);
+    assert_eq!(first.code, 5, "{}", first.stderr);
     assert!(first.stdout.contains("Not finished: 4 of 6 runs are done"), "{}", first.stdout);
     assert!(
         first.stdout.contains("Differences are tested once all runs are done. So far "),
@@ -170,7 +171,9 @@ fn trials_that_are_not_done_are_not_counted_as_done() {
     let lab = Lab::new();
     let models = "[task.next_request]\nlookback = 8\n[[models]]\n[models.moving_average]\nwindow = { grid = [2, 3, 4] }\n\
                   [[models]]\n[models.mean]\n";
-    let partial = lab.run(&lab.azure("trials", models), &["--slots", "1", "--max-runs", "2"]);
+    let file = lab.azure("trials", models);
+    let partial = lab.call(&["run", file.to_str().unwrap(), "--slots", "1", "--max-runs", "2"]);
+    assert_eq!(partial.code, 5, "{}", partial.stderr);
     assert!(partial.stdout.contains("2 of 3"), "{}", partial.stdout);
     assert!(partial.stdout.contains("mean has no result"), "{}", partial.stdout);
 }

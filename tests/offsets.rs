@@ -16,7 +16,7 @@ const MODELS: &str = "[[models]]\n[models.persistence]\n[[models]]\n[models.mean
     window = 4\n[[models]]\n[models.ewma]\n[[models]]\n[models.linear]\nsolver = \"least_squares\"\n[[models]]\n\
     [models.dlinear]\nkernel = 5\nsolver = \"least_squares\"\n[[models]]\n[models.kalman]\n";
 
-const ROWS: usize = 500;
+const ROWS: usize = 2_000;
 
 /// Noise that follows itself a little, and a wave, in sixteenths: they are not rounded beside an offset of 1e8.
 fn series(seed: u64) -> Vec<f64> {
@@ -133,14 +133,12 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2, max_shrink_iters: 0, ..ProptestConfig::default() })]
     #[test]
     fn any_series_may_be_moved_and_measured_in_another_unit(
-        seed in any::<u64>(), offset in -100_000_000_i32..100_000_000, exponent in -6_i32..=6,
+        seed in any::<u64>(), offset in -100_000_000_i32..100_000_000, exponent in -20_i32..=20,
     ) {
         let values = series(seed);
-        let unit = 10.0_f64.powi(exponent);
+        // Any other unit rounds what stands beside a large offset, before any statistic is computed.
+        let unit = 2.0_f64.powi(exponent);
         let moved: Vec<f64> = values.iter().map(|value| (value + f64::from(offset)) * unit).collect();
-        // A unit that is no power of two rounds what stands beside a large offset, before any statistic is computed.
-        let exact = moved.iter().zip(&values).all(|(moved, value)| moved / unit - f64::from(offset) == *value);
-        let moved = if exact { moved } else { values.iter().map(|value| value * unit).collect() };
         assert_same(&statistics(&values), &statistics(&moved), unit);
     }
 }

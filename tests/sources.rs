@@ -214,7 +214,7 @@ fn json_arrays_and_times_in_quotes_are_the_rows_that_they_hold() {
         "response_tokens=output_length",
     ];
     let said = lab.call(&[&["dataset", "inspect", "dates.jsonl"], &columns[..]].concat()).stderr;
-    assert!(said.contains("set timestamp_unit = \"datetime\""), "{said}");
+    assert!(said.contains("add --column timestamp_unit=datetime"), "{said}");
 }
 
 #[test]

@@ -116,6 +116,7 @@ fn no_model_forecasts_a_gap_a_token_or_a_count_below_zero() {
         let last = report.split("Last forecasts").nth(1).unwrap();
         assert!(last_forecasts(last).len() >= 3 * 10, "{report}");
         assert!(last_forecasts(last).iter().all(|&forecast| forecast >= 0.0), "{report}");
+        let report = std::fs::read_to_string(lab.results().join(name).join("report.md")).unwrap();
         assert!(report.contains("point in 50 %"), "{report}");
     }
     assert!(clamped > 0, "no forecast reached the bound, so that nothing was shown");
@@ -229,8 +230,11 @@ fn the_smearing_correction_turns_medians_into_means() {
     // The correction is saved with the model.
     let trace = azure_excerpt();
     let predicted = |experiment: &str| -> f64 {
-        let call =
-            ["predict", "--experiment", experiment, "--trace", trace.to_str().unwrap(), "--format", "json"];
+        let run = lab.scalar(&format!(
+            "select run_id from runs where experiment = '{experiment}' and model = 'linear'"
+        ));
+        let run = run.as_str().unwrap();
+        let call = ["predict", "--run", run, "--trace", trace.to_str().unwrap(), "--format", "json"];
         let outcome = lab.call(&call);
         assert_eq!(outcome.code, 0, "{}", outcome.stderr);
         let forecast: Value = serde_json::from_str(&outcome.stdout).unwrap();

@@ -363,7 +363,11 @@ mod tests {
                     }
                 }
             }
-            prop_assert_eq!(Frequency::of(&times, zone), Some(frequency));
+            // The last of a month may be its end or that day of it: what counts is where rows stand.
+            let found = Frequency::of(&times, zone).unwrap();
+            for step in [1, rows as i64 - 1, rows as i64] {
+                prop_assert_eq!(found.after(begin, step, zone), frequency.after(begin, step, zone));
+            }
             let all: i64 = times.windows(2).filter(|pair| pair[1] > pair[0])
                 .map(|pair| frequency.steps_between(pair[0], pair[1], zone).unwrap()).sum();
             prop_assert_eq!(all, rows as i64 - 1);

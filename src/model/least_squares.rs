@@ -51,7 +51,7 @@ impl Forecaster for LeastSquares {
         let Shape { lookback, horizon, targets, .. } = self.shape;
         for set in 0..self.sets {
             let mine = if self.sets == 1 { 0..targets } else { set..set + 1 };
-            let mut moments = Moments::new(lookback, horizon);
+            let mut moments = NormalSums::new(lookback, horizon);
             for target in mine {
                 moments.add_windows(self.fold, &data.train, target);
             }
@@ -112,7 +112,7 @@ impl Forecaster for LeastSquares {
 }
 
 /// Sums over windows of everything that the normal equations need.
-struct Moments {
+struct NormalSums {
     count: f64,
     /// Of the past: `lookback`.
     past: Vec<f64>,
@@ -124,7 +124,7 @@ struct Moments {
     cross: Mat<f64>,
 }
 
-impl Moments {
+impl NormalSums {
     fn new(lookback: usize, horizon: usize) -> Self {
         Self {
             count: 0.0,

@@ -3,7 +3,10 @@
 use crate::dataset::{
     Distribution, Frequency, Inspection, RequestStatistics, SeriesClock, TrafficProfile, is_profile,
 };
-use crate::text::{counted, duration, grouped, quantity};
+use crate::text::{counted, duration, grouped, quantity, with_decimals};
+
+/// Whole numbers from here on have a power of ten.
+const WHOLE_BELOW: f64 = 1e15;
 
 /// The distributions of a trace's quantities.
 pub(super) struct QuantityTable {
@@ -94,8 +97,8 @@ fn request_findings(statistics: &RequestStatistics) -> Vec<Finding> {
             "gaps",
             format!(
                 "coefficient of variation {}, autocorrelation at lag 1 {}, {} above an hour",
-                figure(statistics.gap_cv, ""),
-                figure(statistics.gap_autocorrelation, ""),
+                ratio(statistics.gap_cv),
+                ratio(statistics.gap_autocorrelation),
                 grouped(statistics.gaps_above_1_h as u64)
             ),
         ),
@@ -194,9 +197,18 @@ pub(super) fn extent(inspection: &Inspection) -> String {
     format!("{} over {}", counted(rows, noun), duration(span_s.max(0.0)))
 }
 
-/// A quantity, or `-` where there is no finite value.
+/// A quantity, whole where its value is; `-` where there is no finite value.
 fn figure(value: f64, unit: &str) -> String {
-    if value.is_finite() { quantity(value, unit) } else { "-".to_string() }
+    match value {
+        _ if !value.is_finite() => "-".to_string(),
+        _ if value.fract() == 0.0 && value.abs() < WHOLE_BELOW => with_decimals(value, 0),
+        _ => quantity(value, unit),
+    }
+}
+
+/// A ratio or a correlation, or `-` where there is none.
+fn ratio(value: f64) -> String {
+    if value.is_finite() { with_decimals(value, 3) } else { "-".to_string() }
 }
 
 fn percent(share: f64) -> String {

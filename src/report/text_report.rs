@@ -17,6 +17,8 @@ use crate::text::{quantities, quantity, table, unit_beside, with_decimals};
 const WIDTH: usize = 100;
 /// Column at which the values of a card begin.
 const VALUE_COLUMN: usize = 17;
+/// Targets whose forecasts are listed in one table.
+const TARGETS_ABREAST: usize = 2;
 /// Forecasts that are listed beside the observed values.
 const LAST_FORECASTS: usize = 10;
 
@@ -126,29 +128,32 @@ fn last_forecasts(board: &Board, results: &Path, lines: &mut Vec<String>) {
     let unit_of = |name: &str| {
         units.iter().find(|target| target.name == name).map_or("", |target| target.unit.as_str())
     };
-    let mut headers = vec!["time (s)".to_string()];
-    for (_, name) in &shown {
-        let title = match unit_beside(name, unit_of(name)) {
-            "" => (*name).clone(),
-            unit => format!("{name} ({unit})"),
-        };
-        headers.extend([title, "forecast".to_string(), "error".to_string()]);
-    }
-    let cells = last.iter().map(|&row| {
-        let of_target = shown.iter().flat_map(|(target, name)| {
-            let (actual, forecast) = (predictions.actual[*target][row], predictions.forecast[*target][row]);
-            let error = quantity(forecast - actual, unit_of(name));
-            let [actual, forecast] = quantities([actual, forecast], unit_of(name));
-            [actual, forecast, error]
-        });
-        std::iter::once(with_decimals(predictions.time_s[row], 3)).chain(of_target).collect()
-    });
-    let cells: Vec<Vec<String>> = cells.collect();
-    let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
-    let numeric: Vec<usize> = (0..headers.len()).collect();
     lines.push(String::new());
     lines.push(format!("Last forecasts of {} on the test part, one step ahead:", row.label));
-    lines.push(table(&headers, &cells, &numeric, WIDTH));
+    let tables = shown.chunks(TARGETS_ABREAST).map(|shown| {
+        let mut headers = vec!["time (s)".to_string()];
+        for (_, name) in shown {
+            let title = match unit_beside(name, unit_of(name)) {
+                "" => (*name).clone(),
+                unit => format!("{name} ({unit})"),
+            };
+            headers.extend([title, "forecast".to_string(), "error".to_string()]);
+        }
+        let cells = last.iter().map(|&row| {
+            let of_target = shown.iter().flat_map(|(target, name)| {
+                let (actual, forecast) =
+                    (predictions.actual[*target][row], predictions.forecast[*target][row]);
+                let error = quantity(forecast - actual, unit_of(name));
+                let [actual, forecast] = quantities([actual, forecast], unit_of(name));
+                [actual, forecast, error]
+            });
+            std::iter::once(with_decimals(predictions.time_s[row], 3)).chain(of_target).collect()
+        });
+        let headers: Vec<&str> = headers.iter().map(String::as_str).collect();
+        let numeric: Vec<usize> = (0..headers.len()).collect();
+        table(&headers, &cells.collect::<Vec<_>>(), &numeric, WIDTH)
+    });
+    lines.push(tables.collect::<Vec<_>>().join("\n\n"));
 }
 
 #[cfg(test)]

@@ -109,12 +109,14 @@ pub fn listen(finish: impl Fn() + Send + Sync + 'static, exit_code: u8) -> anyho
                 let end = end.clone();
                 // Whatever the program is at: who asked it to stop kills it when its time is over. What the store has not
                 // committed by then is not there, as after any other end.
-                std::thread::spawn(move || {
+                let watch = move || {
                     std::thread::sleep(Duration::from_millis(GRACE_MS.load(Ordering::SeqCst)));
                     if HELD.load(Ordering::SeqCst) {
                         end();
                     }
-                });
+                };
+                // Without a thread nobody can wait, and the second signal ends the program as the system does.
+                let _ = std::thread::Builder::new().name("grace".to_string()).spawn(watch);
             }
         }
     };

@@ -165,7 +165,7 @@ fn a_page_holds_the_facts_and_a_plot_of_each_kind() {
     assert!(!text.contains("src=\"http") && !text.contains("<script"), "nothing is asked of the network");
     result_with_note(&["inspect", "burstgpt_6_columns.csv", "--html", page.to_str().unwrap()]);
     let text = std::fs::read_to_string(&page).unwrap();
-    assert!(text.contains("24.14 % above 10 s") && text.contains("1,130.7"), "the figures of the text");
+    assert!(text.contains("24.14 % above 10 s") && text.contains("1,131"), "the figures of the text");
     assert_eq!(text.matches("<svg").count(), 6, "six minutes have no profile of a day or a week");
     result_with_note(&["inspect", "series.csv", "--html", page.to_str().unwrap()]);
     let text = std::fs::read_to_string(&page).unwrap();

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{Builder, JoinHandle};
 
 use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -19,6 +19,8 @@ use crate::system::memory;
 
 /// Lines of a worker's standard error that are kept for the error message of a crash.
 const KEPT_LINES: usize = 12;
+/// A thread that reads a pipe calls little, and every slot has two.
+const PIPE_STACK_BYTES: usize = 256 << 10;
 
 /// A worker of a slot.
 pub trait Worker {
@@ -128,14 +130,16 @@ impl Launcher for ProcessLauncher {
             anyhow::bail!("a worker process has no pipes");
         };
         let sender = self.sender.clone();
-        std::thread::spawn(move || {
+        let thread = |name: &str| Builder::new().name(name.to_string()).stack_size(PIPE_STACK_BYTES);
+        let read = move || {
             read_messages(&mut BufReader::new(stdout), |message| {
                 sender.send(Envelope { slot, worker: serial, message }).is_ok()
             });
-        });
+        };
+        thread("messages").spawn(read).context("cannot listen to a worker process")?;
         let last_words = Arc::new(Mutex::new(VecDeque::new()));
         let kept = last_words.clone();
-        let listener = std::thread::spawn(move || {
+        let keep = move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
                 let mut kept = kept.lock().unwrap_or_else(PoisonError::into_inner);
                 if kept.len() == KEPT_LINES {
@@ -143,7 +147,8 @@ impl Launcher for ProcessLauncher {
                 }
                 kept.push_back(line);
             }
-        });
+        };
+        let listener = thread("last words").spawn(keep).context("cannot listen to a worker process")?;
         Ok(Box::new(WorkerProcess { child, stdin, last_words, listener: Some(listener), reaped: false }))
     }
 }
