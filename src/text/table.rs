@@ -2,6 +2,9 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, LineStyle, Table, TableStyle};
 
+/// Stands for the spaces behind a number until the table is laid out, which trims its cells. No cell has one of its own.
+const PAD: char = '\u{f8ff}';
+
 /// A table as text, of at most `width` characters a line where its columns can be divided so. The columns at the positions
 /// in `numeric` are aligned on the decimal point.
 ///
@@ -54,7 +57,8 @@ fn of_columns(headers: &[&str], rows: &[Vec<String>], numeric: &[usize], columns
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    table.trim_fmt()
+    let lines = table.trim_fmt().replace(PAD, " ");
+    lines.lines().map(str::trim_end).collect::<Vec<_>>().join("\n")
 }
 
 /// Pads the numbers of a column on the right, so that their decimal points stand below each other.
@@ -69,8 +73,7 @@ fn align(rows: &mut [Vec<String>], column: usize) {
     let longest = tails.iter().flatten().max().copied().unwrap_or(0);
     for (row, tail) in rows.iter_mut().zip(tails) {
         if let (Some(cell), Some(tail)) = (row.get_mut(column), tail) {
-            // comfy-table trims spaces at the end of a cell, but not this one.
-            cell.extend(std::iter::repeat_n('\u{a0}', longest - tail));
+            cell.extend(std::iter::repeat_n(PAD, longest - tail));
         }
     }
 }

@@ -24,13 +24,13 @@ fn requests_are_told_with_their_failures_and_kinds() {
     assert_snapshot!(result(&["burstgpt_6_columns.csv"]), @"
     burstgpt_6_columns.csv: 30 requests over 6 min 28 s
 
-                              mean       std     min     p50      p95      p99      max
-    ────────────────────────────────────────────────────────────────────────────────────
-     gap (s)                13.379    21.246       0       2       64       73       73
-     request tokens        1,130.7   618.116       0   1,130    1,982    1,997    1,997
-     response tokens       433.600   257.624       0     396      831      887      887
-     requests per minute     4.167     1.863       2       4        7        7        7
-     tokens per minute     6,236.3   4,627.5   1,807   5,037   15,824   15,824   15,824
+                               mean        std     min     p50      p95      p99      max
+    ──────────────────────────────────────────────────────────────────────────────────────
+     gap (s)                  13.38      21.25       0       2       64       73       73
+     request tokens        1,131        618          0   1,130    1,982    1,997    1,997
+     response tokens         434        258          0     396      831      887      887
+     requests per minute       4.2        1.9        2       4        7        7        7
+     tokens per minute     6,236      4,627      1,807   5,037   15,824   15,824   15,824
 
     order      timestamps never decrease; 5 equal the previous one, 0 requests equal the previous one in every column
     gaps       coefficient of variation 1.588, autocorrelation at lag 1 0.011, 0 above an hour
@@ -49,11 +49,11 @@ fn a_numeric_table_is_told_by_column() {
     assert_snapshot!(result(&["series.csv"]), @r#"
     series.csv: 24 rows over 23 h
 
-                     mean     std      min      p50      p95      p99      max
-    ───────────────────────────────────────────────────────────────────────────
-     step (s)       3,600       0    3,600    3,600    3,600    3,600    3,600
-     load          24.390   1.790   20.573   23.713   27.183   27.492   27.492
-     temperature    5.625   5.192       -3    5.250   13.500   14.250   14.250
+                        mean     std        min         p50        p95        p99        max
+    ─────────────────────────────────────────────────────────────────────────────────────────
+     step (s)      3,600       0       3,600      3,600       3,600      3,600      3,600
+     load             24.39    1.790      20.57      23.71       27.18      27.49      27.49
+     temperature       5.625   5.192      -3          5.250      13.50      14.25      14.25
 
     frequency  rows every hour
     gaps       none
