@@ -90,9 +90,9 @@ pub fn listen(finish: impl Fn() + Send + Sync + 'static, exit_code: u8) -> anyho
     if LISTENING.swap(true, Ordering::SeqCst) {
         return Ok(());
     }
-    let heeded =
+    let signals_taken =
         [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|&signal| signal != SIGHUP || !is_ignored(signal));
-    let mut signals = Signals::new(heeded).context("cannot listen for signals")?;
+    let mut signals = Signals::new(signals_taken).context("cannot listen for signals")?;
     let end = Arc::new(move || {
         finish();
         std::process::exit(i32::from(exit_code));
@@ -115,7 +115,7 @@ pub fn listen(finish: impl Fn() + Send + Sync + 'static, exit_code: u8) -> anyho
                         end();
                     }
                 };
-                // Without a thread nobody can wait, and the second signal ends the program as the system does.
+                // Without this thread the program still stops, but nobody ends it when its time is over.
                 let _ = std::thread::Builder::new().name("grace".to_string()).spawn(watch);
             }
         }
