@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::Lab;
+use common::{Lab, VALID};
 use insta::assert_snapshot;
 
 /// Runs a file that must be refused, and returns what is said about it.
@@ -18,23 +18,6 @@ fn refusal(text: &str, more: &[&str]) -> String {
     assert!(!lab.results().exists(), "nothing is recorded of an experiment that is refused");
     outcome.stderr
 }
-
-/// A valid experiment, for mistakes to be put into.
-const VALID: &str = r#"name = "e"
-[dataset]
-source = "synthetic-burstgpt"
-max_rows = 400
-[task.next_request]
-lookback = 50
-horizon = 10
-[training]
-epochs = 1
-[[models]]
-[models.persistence]
-[[models]]
-[models.lstm]
-hidden = 4
-"#;
 
 fn with(from: &str, to: &str) -> String {
     assert!(VALID.contains(from), "{from}");

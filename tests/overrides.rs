@@ -5,23 +5,7 @@
 
 mod common;
 
-use common::{Lab, Outcome};
-
-const VALID: &str = r#"name = "e"
-[dataset]
-source = "synthetic-burstgpt"
-max_rows = 400
-[task.next_request]
-lookback = 50
-horizon = 10
-[training]
-epochs = 1
-[[models]]
-[models.persistence]
-[[models]]
-[models.lstm]
-hidden = 4
-"#;
+use common::{Lab, Outcome, VALID};
 
 fn dry_run(text: &str, sets: &[&str]) -> (Outcome, Lab) {
     let lab = Lab::new();

@@ -10,6 +10,23 @@ use serde_json::Value;
 use sysinfo::{ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System, UpdateKind};
 use tempfile::TempDir;
 
+/// A valid experiment, for mistakes and overrides to be put into.
+pub const VALID: &str = r#"name = "e"
+[dataset]
+source = "synthetic-burstgpt"
+max_rows = 400
+[task.next_request]
+lookback = 50
+horizon = 10
+[training]
+epochs = 1
+[[models]]
+[models.persistence]
+[[models]]
+[models.lstm]
+hidden = 4
+"#;
+
 /// The program and a folder that ends with the test.
 pub struct Lab {
     pub folder: TempDir,
