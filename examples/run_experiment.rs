@@ -17,7 +17,7 @@ use burstlab::engine::local::{Awaited, Budget, DispatchOptions, Dispatcher, Prog
 use burstlab::plan::Run;
 use burstlab::report::terminal_text;
 use burstlab::spec::Experiment;
-use burstlab::store::{PlanRecord, RunResult, Status, Store, results_folder};
+use burstlab::store::{Execution, PlanRecord, RunResult, Status, Store, results_folder};
 use burstlab::system::device::{DeviceRequest, Machine, Placement};
 use burstlab::train::Epoch;
 
@@ -64,17 +64,26 @@ fn run(experiment: Experiment) -> anyhow::Result<Comparison> {
     let mut sweep = Sweep::new(experiment, &mut loader, slots[0].class())?;
     let mut store = Store::open(&results)?;
     store.recover()?;
+    let initial = sweep.runs().len();
     sweep.replay(&mut store, &mut loader)?;
-    store.record_plan(&PlanRecord {
+    let execution = Execution {
+        command: "examples/run_experiment.rs".to_string(),
+        device_class: slots[0].class().to_string(),
+        host: None,
+        git_commit: None,
+        git_dirty: None,
+    };
+    // The same file continues its revision; another one begins the next.
+    let recorded = store.record_plan(&PlanRecord {
         experiment: &sweep.experiment,
         plan: sweep.plan(),
-        device_class: slots[0].class(),
-        command: "examples/run_experiment.rs",
+        initial,
+        execution: &execution,
     })?;
     let todo: Vec<usize> = (0..sweep.runs().len()).filter(|&run| !sweep.is_finished(run, &results)).collect();
     println!("{} runs, {} to do on {} slots", sweep.runs().len(), todo.len(), slots.len());
     let options = DispatchOptions {
-        experiment: name.clone(),
+        revision: recorded.id.clone(),
         results: results.clone(),
         slots,
         threads_per_run: scheduler.threads_per_run,
@@ -89,6 +98,7 @@ fn run(experiment: Experiment) -> anyhow::Result<Comparison> {
         git_dirty: None,
     };
     let summary = Dispatcher::new(&mut store, options, &mut sweep, &mut loader, &todo, &mut Lines).run()?;
+    store.end_revision(&recorded.id, "finished")?;
     store.close()?;
     anyhow::ensure!(
         summary.failed == 0,

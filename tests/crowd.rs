@@ -304,7 +304,7 @@ fn a_run_of_a_supervisor_of_an_earlier_version_is_its_own_as_long_as_that_lives(
     let started = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(19).unwrap();
     let owner = format!("{} {} {started}", boot.trim(), std::process::id());
     // As that version would have left it: this test is the process that is at the run.
-    lab.execute("DELETE FROM metrics");
+    lab.execute("DELETE FROM metric_values");
     lab.execute("UPDATE run_records SET status = 'running'");
     lab.execute(&format!("UPDATE attempts SET status = 'running', owner = '{owner}'"));
     let mut sweep = lab.start(&file, &[]);

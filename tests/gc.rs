@@ -1,10 +1,11 @@
-//! Files of runs that nobody plans any more are removed; records never are.
+//! Files of finished runs are removed on request alone; records never are.
 
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod common;
 
 use common::Lab;
+use serde_json::Value;
 
 const SWEEP: &str =
     "[task.next_request]\nlookback = 5\n[[models]]\n[models.moving_average]\nwindow = { grid = WINDOWS }\n";
@@ -13,31 +14,44 @@ fn folders(lab: &Lab) -> usize {
     std::fs::read_dir(lab.results().join("runs")).unwrap().count()
 }
 
+/// What a dry run would remove.
+fn shown(lab: &Lab, arguments: &[&str]) -> Vec<Value> {
+    let shown = lab.call(&[&["gc", "--dry-run", "--format", "json"], arguments].concat());
+    assert_eq!(shown.code, 0, "{}", shown.stderr);
+    let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
+    assert_eq!(shown["removed"].as_bool(), Some(false));
+    shown["runs"].as_array().unwrap().clone()
+}
+
 #[test]
-fn files_of_runs_that_no_experiment_plans_are_removed_and_their_metrics_stay() {
+fn what_an_earlier_revision_ran_is_kept_until_its_removal_is_asked_for_and_confirmed() {
     let lab = Lab::new();
     lab.run(&lab.azure("sweep", &SWEEP.replace("WINDOWS", "[2, 3, 4]")), &[]);
     lab.run(&lab.azure("other", &SWEEP.replace("WINDOWS", "[4]")), &[]);
     let metrics = lab.metrics("sweep");
-    // The file no longer plans two of the runs.
     lab.run(&lab.azure("sweep", &SWEEP.replace("WINDOWS", "[2]")), &[]);
-    let shown = lab.call(&["gc", "--dry-run", "--format", "json"]);
-    assert_eq!(shown.code, 0, "{}", shown.stderr);
-    let shown: serde_json::Value = serde_json::from_str(&shown.stdout).unwrap();
-    assert_eq!((shown["removed"].as_bool(), shown["runs"].as_array().unwrap().len()), (Some(false), 1));
-    assert!(shown["bytes"].as_u64().unwrap() > 1_000);
-    assert_eq!(folders(&lab), 3, "a dry run removes nothing");
-    let done = lab.call(&["gc"]);
-    assert_eq!(done.code, 0, "{}", done.stderr);
-    assert!(done.stderr.contains("the files of 1 run,"), "{}", done.stderr);
+    assert_eq!(shown(&lab, &[]).len(), 0);
+    assert_eq!(lab.call(&["gc"]).code, 0, "there is nothing to confirm");
+    assert_eq!(folders(&lab), 3);
+    // Of the first revision's three runs, the second plans one, and another experiment one.
+    let unconfirmed = lab.call(&["gc", "--revision", "sweep@1"]);
+    assert_eq!(unconfirmed.code, 2, "{}", unconfirmed.stderr);
+    assert!(unconfirmed.stderr.contains("the files of 1 run, "), "{}", unconfirmed.stderr);
+    assert!(unconfirmed.stderr.contains("give --yes to remove them"), "{}", unconfirmed.stderr);
+    let named = shown(&lab, &["--revision", "sweep@1"]);
+    assert_eq!(named.len(), 1);
+    assert_eq!(named[0]["label"], "sweep  moving_average window=3");
+    assert!(named[0]["bytes"].as_u64().unwrap() > 1_000);
+    assert_eq!(folders(&lab), 3, "neither removes anything");
+    assert_eq!(lab.call(&["gc", "--revision", "sweep@1", "--yes"]).code, 0);
     assert_eq!(folders(&lab), 2);
-    // Planned again, it is the only one to run, and it has the same metrics.
+    // Run again, it is the only one that is left to run, and it has the same metrics.
     let file = lab.azure("sweep", &SWEEP.replace("WINDOWS", "[2, 3, 4]"));
     let plan = lab.run(&file, &["--dry-run", "--format", "json"]).stdout;
-    let plan: serde_json::Value = serde_json::from_str(&plan).unwrap();
+    let plan: Value = serde_json::from_str(&plan).unwrap();
     let planned = plan["runs"].as_array().unwrap().iter().filter(|run| run["status"] == "planned");
     assert_eq!(planned.count(), 1, "a dry run tells what the next command executes: {plan}");
-    let again = lab.run(&lab.azure("sweep", &SWEEP.replace("WINDOWS", "[2, 3, 4]")), &[]);
+    let again = lab.run(&file, &[]);
     assert!(again.stderr.contains("1 run on 1 slot (2 of 3 are done already)"), "{}", again.stderr);
     assert_eq!(lab.metrics("sweep"), metrics);
 }
@@ -48,11 +62,44 @@ fn files_of_one_experiment_go_on_request_but_for_those_that_another_plans() {
     lab.run(&lab.azure("sweep", &SWEEP.replace("WINDOWS", "[2, 3, 4]")), &[]);
     lab.run(&lab.azure("other", &SWEEP.replace("WINDOWS", "[4]")), &[]);
     let metrics = lab.metrics("sweep");
-    let wrong = lab.call(&["gc", "--experiment", "sweeep"]);
+    let wrong = lab.call(&["gc", "--experiment", "sweeep", "--yes"]);
     assert_eq!(wrong.code, 1, "{}", wrong.stdout);
     assert!(wrong.stderr.contains("sweeep"), "{}", wrong.stderr);
     assert_eq!(folders(&lab), 3);
-    assert_eq!(lab.call(&["gc", "--experiment", "sweep"]).code, 0);
+    assert_eq!(lab.call(&["gc", "--experiment", "sweep", "--yes"]).code, 0);
     assert_eq!(folders(&lab), 1);
     assert_eq!(lab.metrics("sweep"), metrics);
+}
+
+#[test]
+fn files_go_by_age_and_by_rank_and_the_store_is_compacted() {
+    let lab = Lab::new();
+    lab.run(&lab.azure("sweep", &SWEEP.replace("WINDOWS", "[2, 3, 4]")), &[]);
+    assert_eq!(shown(&lab, &["--older-than", "1h"]).len(), 0);
+    assert_eq!(shown(&lab, &["--older-than", "0s"]).len(), 3);
+    let best = lab.scalar(
+        "select run_id from runs join metrics using (run_id) where part = 'valid' and target = 'all' and name = 'mse' \
+         order by value limit 1",
+    );
+    let others = shown(&lab, &["--keep-best", "1"]);
+    assert_eq!(others.len(), 2);
+    assert!(others.iter().all(|run| run["run_id"] != best));
+    lab.execute("CREATE TABLE ballast AS SELECT randomblob(1000000)");
+    lab.execute("DROP TABLE ballast");
+    let compacted = lab.call(&["gc", "--keep-best", "1", "--yes", "--vacuum", "--format", "json"]);
+    assert_eq!(compacted.code, 0, "{}", compacted.stderr);
+    let compacted: Value = serde_json::from_str(&compacted.stdout).unwrap();
+    let store = &compacted["store"];
+    assert!(store["before"].as_u64().unwrap() > store["after"].as_u64().unwrap() + 900_000, "{store}");
+    assert_eq!(folders(&lab), 1);
+    assert!(lab.results().join("runs").join(best.as_str().unwrap()).is_dir());
+}
+
+#[test]
+fn a_folder_of_no_run_is_removed() {
+    let lab = Lab::new();
+    lab.run(&lab.azure("sweep", &SWEEP.replace("WINDOWS", "[2]")), &[]);
+    std::fs::create_dir(lab.results().join("runs/0123456789abcdef")).unwrap();
+    assert_eq!(lab.call(&["gc", "--yes"]).code, 0);
+    assert_eq!(folders(&lab), 1);
 }

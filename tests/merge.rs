@@ -37,12 +37,16 @@ const RUNS: usize = 9;
 /// Every table that says something about runs, row by row, without the numbers that a store gives to its rows.
 fn contents(lab: &Lab) -> BTreeMap<&'static str, Vec<String>> {
     let tables = [
-        ("run_records", "select * from run_records"),
+        (
+            "run_records",
+            "select run_id, model, seed, fold, status, device, params, dataset_sha256, leak_verdict, note from run_records",
+        ),
         ("metrics", "select * from metrics"),
         ("epochs", "select run_id, epoch, train_loss, valid_loss, learning_rate, wall_s from epochs"),
         ("attempts", "select run_id, status, started_at, finished_at, wall_s, owner from attempts"),
         ("events", "select at, experiment, run_id, kind, detail from events"),
-        ("experiment_runs", "select * from experiment_runs"),
+        ("revision_runs", "select * from revision_runs"),
+        ("revisions", "select experiment, revision, text, overrides from revisions"),
         ("experiments", "select name, text, overrides from experiments"),
     ];
     tables
@@ -171,7 +175,10 @@ fn a_run_that_both_stores_have_with_other_metrics_is_a_conflict_and_stays() {
     there.run(&file, &[]);
     let run = there.scalar("select run_id from runs where model = 'persistence'");
     let run = run.as_str().unwrap();
-    there.execute(&format!("UPDATE metrics SET value = value * 2 WHERE run_id = '{run}' AND name = 'mse'"));
+    there.execute(&format!(
+        "UPDATE metric_values SET value = value * 2 WHERE run = (SELECT run FROM run_records WHERE run_id = '{run}') \
+         AND metric IN (SELECT metric FROM metric_keys WHERE name = 'mse')"
+    ));
     let before = here.metrics("shared");
     let outcome = here.call(&["merge", there.results().to_str().unwrap()]);
     assert_eq!(outcome.code, 1, "{}", outcome.stderr);
@@ -194,7 +201,7 @@ fn what_has_come_further_wins_whichever_store_it_is_in() {
     let (lstm, other) = ("model = 'lstm'", "select status, count(*) as n from runs group by 1 order by 1");
     failed.execute("UPDATE run_records SET status = 'failed' WHERE model = 'lstm'");
     failed
-        .execute("DELETE FROM metrics WHERE run_id IN (SELECT run_id FROM run_records WHERE model = 'lstm')");
+        .execute("DELETE FROM metric_values WHERE run IN (SELECT run FROM run_records WHERE model = 'lstm')");
     failed.execute(
         "UPDATE attempts SET status = 'failed', error = 'elsewhere' WHERE run_id IN \
          (SELECT run_id FROM run_records WHERE model = 'lstm')",
@@ -220,7 +227,7 @@ fn what_has_come_further_wins_whichever_store_it_is_in() {
     }
     // Both stores know the epochs of some runs; which of them they are taken from shows in nothing but their seconds.
     let (forth, back) = (contents(&forth), contents(&back));
-    for table in ["run_records", "metrics", "attempts", "experiment_runs", "experiments"] {
+    for table in ["run_records", "metrics", "attempts", "revision_runs", "experiments"] {
         assert_eq!(forth[table], back[table], "the order of merges does not matter");
     }
     assert_eq!(forth["epochs"].len(), back["epochs"].len());

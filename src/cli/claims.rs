@@ -36,13 +36,15 @@ pub(super) fn claims(args: &ClaimsArgs, console: Console) -> anyhow::Result<Exit
         junit_file.map(|path| OutputFile::new(path, &store_files(&results), existing)).transpose()?;
     let mut store = Store::open_read_only(&results)?;
     let names = match &args.experiment {
-        Some(name) => vec![store.experiment(name)?.name],
+        Some(name) => vec![name.clone()],
         None => store.claiming_experiments()?,
     };
     let mut judged = Vec::new();
     for name in names {
-        let judgements = claims::judge(&mut store, &name)?;
-        judged.push((name, judgements));
+        for revision in store.revisions(&name)? {
+            let judgements = claims::judge(&mut store, &revision.id())?;
+            judged.push((revision.reference(), judgements));
+        }
     }
     if let Some(file) = &junit_file {
         file.write_bytes(junit(&judged).as_bytes())?;

@@ -115,6 +115,17 @@ impl Console {
         let _ = writeln!(std::io::stderr(), "{text}");
     }
 
+    /// Asks a question that is answered with yes or no; `None` where no person is at a terminal.
+    pub fn ask(self, question: &str) -> Option<bool> {
+        if !(std::io::stdin().is_terminal() && self.live) {
+            return None;
+        }
+        let _ = write!(std::io::stderr(), "{question} [y/N] ");
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).ok()?;
+        Some(matches!(answer.trim(), "y" | "Y" | "yes"))
+    }
+
     /// An error, on standard error; an error in an experiment file is shown with its place.
     pub fn error(self, error: &anyhow::Error) {
         match error.downcast_ref::<ExperimentError>() {

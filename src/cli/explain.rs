@@ -59,7 +59,9 @@ impl RunHistory {
         let mut axes: Vec<String> = Vec::new();
         let mut running_experiments = Vec::new();
         for planning in &plannings {
-            axes.extend(serde_json::from_str::<Vec<String>>(&store.experiment(&planning.experiment)?.axes)?);
+            axes.extend(serde_json::from_str::<Vec<String>>(
+                &store.revision(&format!("{}@{}", planning.experiment, planning.revision))?.axes,
+            )?);
             if store.is_at_work(&planning.experiment)? {
                 running_experiments.push(planning.experiment.clone());
             }
@@ -172,7 +174,7 @@ impl RunHistory {
         self.plannings
             .iter()
             .map(|planning| {
-                let PlanningRow { experiment, planned_at, ran, .. } = planning;
+                let PlanningRow { experiment, revision, is_latest, planned_at, ran, .. } = planning;
                 let finished = self
                     .attempts
                     .iter()
@@ -192,6 +194,8 @@ impl RunHistory {
                     (false, false) if ended => ("shared", "uses the result of another sweep".to_string()),
                     (false, false) => ("plans", "plans it".to_string()),
                 };
+                let experiment =
+                    &if *is_latest { experiment.clone() } else { format!("{experiment}@{revision}") };
                 Role { experiment: experiment.clone(), kind, text }
             })
             .collect()

@@ -1,6 +1,6 @@
 //! `burstlab export`: runs with their parameters and metrics as one wide table, for notebooks and spreadsheets.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -10,15 +10,16 @@ use super::console::Console;
 use super::exit_code::Exit;
 use super::filter::FilterArgs;
 use super::usage;
+use crate::compare::distinct;
 use crate::dataset::{ColumnValues, NamedColumn, ParquetFile, TableFile, write_table};
 use crate::files::{Existing, OutputFile, begins_with};
 use crate::spec::lookup;
-use crate::store::{MetricRow, RunFilter, RunRow, Store, results_folder, store_files};
+use crate::store::{MetricRow, RunRow, Store, results_folder, store_files};
 use crate::text::counted;
 
 #[derive(Debug, Args)]
 pub(super) struct ExportArgs {
-    /// Name of the experiment; by default all experiments
+    /// Experiment: NAME, NAME@2 for its second revision, NAME@all for all of them; by default all experiments
     experiment: Option<String>,
     /// A .csv or .parquet file; by default CSV on standard output
     #[arg(long, short, value_name = "FILE")]
@@ -37,21 +38,10 @@ pub(super) fn export(args: &ExportArgs, console: Console) -> anyhow::Result<Exit
     let output = args.output.as_deref();
     let output = output.map(|path| OutputFile::new(path, &store_files(&results), existing)).transpose()?;
     let mut store = Store::open_read_only(&results)?;
-    let names = match &args.experiment {
-        Some(name) => vec![store.experiment(name)?.name],
-        None => store.experiment_names()?,
-    };
-    let filter = RunFilter { experiment: args.experiment.clone(), ..RunFilter::default() };
+    let filter = store.run_filter(args.experiment.as_deref())?;
     let runs = args.filter.runs(&mut store, &filter)?;
-    let mut metrics = Vec::new();
-    for name in &names {
-        metrics.extend(store.metrics(name)?);
-    }
-    if !args.filter.picks_all() {
-        // A metric that none of the picked runs has gets no column.
-        let picked: HashSet<&str> = runs.iter().map(|run| run.run_id.as_str()).collect();
-        metrics.retain(|metric| picked.contains(metric.run_id.as_str()));
-    }
+    let picked: Vec<String> = distinct(runs.iter().map(|run| run.run_id.clone()));
+    let metrics = store.all_metrics_of_runs(&picked)?;
     let columns = columns(&runs, &metrics);
     let bytes = write_table(&columns, format)?;
     match &output {

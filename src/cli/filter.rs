@@ -31,11 +31,6 @@ pub(super) struct FilterArgs {
 }
 
 impl FilterArgs {
-    /// Whether every run is picked.
-    pub(super) fn picks_all(&self) -> bool {
-        self.conditions.is_empty() && self.since.is_none() && self.until.is_none()
-    }
-
     /// The runs of a store that pass another filter and meet the conditions.
     pub(super) fn runs(&self, store: &mut Store, filter: &RunFilter) -> anyhow::Result<Vec<RunRow>> {
         let conditions = self.conditions.iter().map(|text| Condition::parse(text));
@@ -47,7 +42,11 @@ impl FilterArgs {
             if let Some(path) = known_path(&condition.path, &runs)? {
                 condition.path = path;
             } else if !runs.is_empty()
-                && known_path(&condition.path, &store.runs(&RunFilter::default())?)?.is_none()
+                && known_path(
+                    &condition.path,
+                    &store.runs(&RunFilter { archived: true, ..RunFilter::default() })?,
+                )?
+                .is_none()
             {
                 return Err(unknown(&condition.path, &runs));
             }

@@ -101,10 +101,8 @@ fn print(other: &Path, outcome: &MergeOutcome, console: Console) {
             counted(*without_files, "run")
         ));
     }
-    for name in &merged.superseded {
-        console.note(&format!(
-            "the stores have different versions of the experiment file `{name}`; the one that ran last is kept"
-        ));
+    for (name, there, here) in &merged.renumbered {
+        console.note(&format!("revision {there} of `{name}` there is revision {here} here"));
     }
     for run in &merged.conflicts {
         console.note(&format!(
@@ -124,6 +122,8 @@ fn to_json(other: &Path, outcome: &MergeOutcome) -> serde_json::Value {
     json!({
         "store": other, "runs": runs, "known": outcome.merged.known, "attempts": outcome.merged.attempts,
         "without_files": outcome.without_files, "conflicts": outcome.merged.conflicts,
-        "superseded": outcome.merged.superseded,
+        "renumbered": outcome.merged.renumbered.iter().map(|(name, there, here)| {
+            json!({ "experiment": name, "there": there, "here": here })
+        }).collect::<Vec<_>>(),
     })
 }

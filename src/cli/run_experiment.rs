@@ -14,13 +14,16 @@ use super::{OutputFormat, usage};
 use crate::compare::Comparison;
 use crate::compare::claims::{self, Judgement};
 use crate::dataset::Loader;
-use crate::engine::local::{Budget, DispatchOptions, Dispatcher, Summary};
+use crate::engine::local::{Budget, DispatchOptions, Dispatcher, Spent, Summary};
 use crate::files;
 use crate::report::claims::claims_text;
 use crate::report::{self, PlotSet};
 use crate::spec::{Experiment, SearchSpec, Strategy};
-use crate::store::{PlanRecord, Store, experiment_folder, results_folder};
-use crate::system::interrupt;
+use crate::store::{
+    Execution, PlanRecord, RecordedRevision, RevisionId, RevisionRow, Store, experiment_folder,
+    results_folder,
+};
+use crate::system::{self, interrupt};
 use crate::text::counted;
 
 /// The outcome of one experiment.
@@ -44,15 +47,9 @@ pub(super) fn run_experiment(
     let mut store = Store::open(&results)?;
     refuse_shared_folder(&mut store, &results, &name)?;
     recover(&mut store, &results, &name, console)?;
-    note_other_file(&mut store, &planned.sweep.experiment, console);
     let _search_lock = lock_search(&planned.sweep.experiment.spec.search, &results, &name)?;
-    planned.sweep.replay(&mut store, loader)?;
-    store.record_plan(&PlanRecord {
-        experiment: &planned.sweep.experiment,
-        plan: planned.sweep.plan(),
-        device_class: planned.class,
-        command: &command_line(),
-    })?;
+    let execution = execution(planned.class);
+    let revision = record_plan(planned, &execution, &mut store, loader, console)?;
     let runs = planned.sweep.runs();
     let requested: Vec<usize> = (0..runs.len()).filter(|&run| args.holds(&runs[run])).collect();
     let is_left = |&run: &usize| args.force || !planned.sweep.is_finished(run, &results);
@@ -72,11 +69,12 @@ pub(super) fn run_experiment(
     if let (Some(note), false) = (&planned.memory_note, left.is_empty()) {
         console.note(&format!("{name}: {note}"));
     }
-    let options = dispatch_options(planned, args, budget, &results);
+    let options = dispatch_options(planned, args, budget, &results, &revision, &execution);
     let mut progress = console.sweep(left.len(), slots);
     let dispatcher = Dispatcher::new(&mut store, options, &mut planned.sweep, loader, &left, &mut progress);
     let summary = dispatcher.run()?;
     let wall_s = progress.finish();
+    store.end_revision(&revision, &outcome_of(&summary))?;
     note_outcome(&name, &summary, wall_s, console);
     if let Some(signal) = summary.stopped_by {
         // Who stops the program does not wait for a report.
@@ -90,13 +88,13 @@ pub(super) fn run_experiment(
     if args.is_partial() {
         print_partial_outcome(&name, args, &summary, wall_s, requested.len(), console);
         if summary.failed > 0 {
-            note_failures(&name, &mut store, console)?;
+            note_failures(&revision, &mut store, console)?;
         }
         store.close()?;
         // Claims and the report need the other parts too, which only the merged store has.
         return Ok(ExperimentOutcome { summary, refuted: false });
     }
-    judge_claims(&mut store, &name)?;
+    judge_claims(&mut store, &revision)?;
     // The report is read through a connection of its own, so that it sees what every reader sees.
     store.close()?;
     let mut store = Store::open_read_only(&results)?;
@@ -104,7 +102,7 @@ pub(super) fn run_experiment(
     let written = report::write(&comparison, &results, PlotSet::Full)?;
     print_outcome(planned, &summary, wall_s, &comparison, &written, args.format, console);
     if summary.failed > 0 {
-        note_failures(&name, &mut store, console)?;
+        note_failures(&revision, &mut store, console)?;
     }
     let refuted = comparison.claims.iter().any(Judgement::is_surprise);
     Ok(ExperimentOutcome { summary, refuted })
@@ -121,8 +119,8 @@ pub(super) fn record_skipped(
     }
     let name = &experiment.spec.name;
     let mut store = Store::open(&results_folder())?;
-    store.record_experiment(experiment, &command_line())?;
-    let judgements = judge_claims(&mut store, name)?;
+    let revision = store.record_experiment(experiment, &execution("none"))?;
+    let judgements = judge_claims(&mut store, &revision)?;
     store.close()?;
     match args.format {
         OutputFormat::Human => {
@@ -169,29 +167,89 @@ fn recover(store: &mut Store, results: &Path, name: &str, console: Console) -> a
     Ok(())
 }
 
-/// Notes that the last experiment of the same name came from another file.
-fn note_other_file(store: &mut Store, experiment: &Experiment, console: Console) {
-    let (name, path) = (&experiment.spec.name, &experiment.source.path);
-    if let Ok(before) = store.experiment(name)
-        && before.path != *path
-    {
-        console.note(&format!(
-            "`{name}` was last run from {}; its report and its rows in `runs` are now those of {path}",
-            before.path
-        ));
+/// Records the plan and says which revision it is, where the experiment has others.
+fn record_plan(
+    planned: &mut PlannedExperiment,
+    execution: &Execution,
+    store: &mut Store,
+    loader: &mut Loader,
+    console: Console,
+) -> anyhow::Result<RevisionId> {
+    let before = store.revision(&planned.sweep.experiment.spec.name).ok();
+    let initial = planned.sweep.runs().len();
+    planned.sweep.replay(store, loader)?;
+    let recorded = store.record_plan(&PlanRecord {
+        experiment: &planned.sweep.experiment,
+        plan: planned.sweep.plan(),
+        initial,
+        execution,
+    })?;
+    if let Some(before) = before.filter(|before| before.id() != recorded.id) {
+        console.note(&revision_note(&recorded, &before, &planned.sweep.experiment));
     }
+    Ok(recorded.id)
 }
 
-/// Judges the claims of an experiment and records the verdicts.
-fn judge_claims(store: &mut Store, name: &str) -> anyhow::Result<Vec<Judgement>> {
-    let judgements = claims::judge(store, name)?;
+/// Why this is not the revision that ran last.
+fn revision_note(recorded: &RecordedRevision, before: &RevisionRow, experiment: &Experiment) -> String {
+    let RecordedRevision { id, is_new } = recorded;
+    let (name, number) = (&id.experiment, before.revision);
+    if !is_new {
+        return format!("{name}: this is revision {} again; the last one that ran was {number}", id.revision);
+    }
+    let overrides: Vec<String> = serde_json::from_str(&before.overrides).unwrap_or_default();
+    let change = if before.path != experiment.source.path && before.text != experiment.text {
+        format!("it is another file than {}", before.path)
+    } else if before.text != experiment.text {
+        "the file has changed".to_string()
+    } else if overrides != experiment.source.overrides {
+        "its --set overrides differ".to_string()
+    } else {
+        "the data, the device class or the program's numbers have changed".to_string()
+    };
+    format!(
+        "{name}: this is revision {}, since {change}; `burstlab compare {name}@{number} {name}@{}` compares it with the last one",
+        id.revision, id.revision
+    )
+}
+
+/// Judges the claims of a revision and records the verdicts.
+fn judge_claims(store: &mut Store, revision: &RevisionId) -> anyhow::Result<Vec<Judgement>> {
+    let judgements = claims::judge(store, revision)?;
     let records: Vec<_> = judgements.iter().map(Judgement::record).collect();
-    store.record_verdicts(name, &records)?;
+    store.record_verdicts(revision, &records)?;
     Ok(judgements)
 }
 
-fn command_line() -> String {
-    std::env::args().collect::<Vec<_>>().join(" ")
+/// This process, as the store remembers it.
+fn execution(device_class: &str) -> Execution {
+    let git = |arguments: &[&str]| {
+        let output = std::process::Command::new("git").args(arguments).output().ok()?;
+        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
+    };
+    Execution {
+        command: std::env::args().collect::<Vec<_>>().join(" "),
+        device_class: device_class.to_string(),
+        host: system::host_name(),
+        git_commit: git(&["rev-parse", "HEAD"]),
+        git_dirty: git(&["status", "--porcelain"]).map(|changes| !changes.is_empty()),
+    }
+}
+
+/// How an execution ended, in a few words.
+fn outcome_of(summary: &Summary) -> String {
+    if let Some(signal) = summary.stopped_by {
+        return format!("stopped by {signal}");
+    }
+    if summary.stopped {
+        return "stopped by Ctrl-C".to_string();
+    }
+    match (summary.spent, summary.failed) {
+        (Some(Spent::Runs), _) => "--max-runs was reached".to_string(),
+        (Some(Spent::Time), _) => "--max-time was over".to_string(),
+        (None, 0) => "finished".to_string(),
+        (None, failed) => format!("finished, {} failed", counted(failed, "run")),
+    }
 }
 
 /// Locks a search whose plan grows or whose runs are judged by each other: a second supervisor would grow a plan of its
@@ -218,14 +276,12 @@ fn dispatch_options(
     args: &RunArgs,
     budget: Budget,
     results: &Path,
+    revision: &RevisionId,
+    execution: &Execution,
 ) -> DispatchOptions {
     let spec = &planned.sweep.experiment.spec;
-    let git = |arguments: &[&str]| {
-        let output = std::process::Command::new("git").args(arguments).output().ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
-    };
     DispatchOptions {
-        experiment: spec.name.clone(),
+        revision: revision.clone(),
         results: results.to_path_buf(),
         slots: planned.slots.clone(),
         threads_per_run: spec.scheduler.threads_per_run,
@@ -236,8 +292,7 @@ fn dispatch_options(
         fail_fast: args.fail_fast,
         forced: args.force,
         budget,
-        // Of the repository of the current folder; unknown without git or outside of a repository.
-        git_commit: git(&["rev-parse", "HEAD"]),
-        git_dirty: git(&["status", "--porcelain"]).map(|changes| !changes.is_empty()),
+        git_commit: execution.git_commit.clone(),
+        git_dirty: execution.git_dirty,
     }
 }

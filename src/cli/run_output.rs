@@ -14,7 +14,7 @@ use crate::engine::local::{Spent, Summary};
 use crate::report::claims::claims_text;
 use crate::report::{ReportFiles, terminal_text};
 use crate::spec::run_label;
-use crate::store::{RunFilter, RunRow, Status, Store, results_folder};
+use crate::store::{RevisionId, RunFilter, RunRow, Status, Store, results_folder};
 use crate::text::{counted, table};
 
 /// What is about to run; `None` for a part of the plan without a run.
@@ -195,10 +195,14 @@ pub(super) fn note_outcome(name: &str, summary: &Summary, wall_s: f64, console: 
 }
 
 /// Notes which runs failed and how to see why: the last line of what `run` prints.
-pub(super) fn note_failures(name: &str, store: &mut Store, console: Console) -> anyhow::Result<()> {
-    let axes: Vec<String> = serde_json::from_str(&store.experiment(name)?.axes)?;
-    let filter = RunFilter { experiment: Some(name.to_string()), ..RunFilter::default() };
-    let runs = store.runs(&filter)?;
+pub(super) fn note_failures(
+    revision: &RevisionId,
+    store: &mut Store,
+    console: Console,
+) -> anyhow::Result<()> {
+    let name = &revision.experiment;
+    let axes: Vec<String> = serde_json::from_str(&store.revision(&revision.to_string())?.axes)?;
+    let runs = store.runs(&RunFilter::of(revision))?;
     let is_failed = |run: &&RunRow| matches!(run.status, Status::Failed | Status::TimedOut);
     let failed: Vec<&RunRow> = runs.iter().filter(is_failed).collect();
     let Some(first) = failed.first() else { return Ok(()) };

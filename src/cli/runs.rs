@@ -15,7 +15,7 @@ use crate::text::{csv, nearest, number, table};
 
 #[derive(Debug, Args)]
 pub(super) struct RunsArgs {
-    /// Only runs of this experiment
+    /// Only runs of this experiment: NAME for its latest revision, NAME@2 for the second, NAME@all for all
     #[arg(long)]
     experiment: Option<String>,
     /// Only runs of this model kind
@@ -57,13 +57,10 @@ pub(super) fn runs(args: &RunsArgs, console: Console) -> anyhow::Result<Exit> {
     }
     let sort = SortKey::parse(&args.sort)?;
     let mut store = Store::open_read_only(&results_folder())?;
-    if let Some(name) = &args.experiment {
-        store.experiment(name)?;
-    }
     let filter = RunFilter {
-        experiment: args.experiment.clone(),
         model: args.model.clone(),
         status: args.status.clone(),
+        ..store.run_filter(args.experiment.as_deref())?
     };
     let mut runs = args.filter.runs(&mut store, &filter)?;
     let values = sort.values(&mut store, &runs)?;
@@ -130,13 +127,8 @@ impl SortKey {
     /// The metric of each run: scaled for `all`, in original units for one target.
     fn values(&self, store: &mut Store, runs: &[RunRow]) -> anyhow::Result<HashMap<String, f64>> {
         let unit = if self.target == "all" { "scaled" } else { "original" };
-        let mut experiments: Vec<&str> = runs.iter().map(|run| run.experiment.as_str()).collect();
-        experiments.dedup();
-        let mut values = HashMap::new();
-        for experiment in experiments {
-            values.extend(store.metric_of_runs(experiment, [&self.part, &self.target, unit, &self.name])?);
-        }
-        Ok(values)
+        let run_ids: Vec<&str> = runs.iter().map(|run| run.run_id.as_str()).collect();
+        store.metric_of([&self.part, &self.target, unit, &self.name], &run_ids)
     }
 }
 

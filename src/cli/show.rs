@@ -34,9 +34,8 @@ pub(super) fn show(args: &ShowArgs, console: Console) -> anyhow::Result<Exit> {
     let results = results_folder();
     let mut store = Store::open_read_only(&results)?;
     let run_id = store.resolve_run(&args.run)?;
-    let mut runs = store.runs(&RunFilter::default())?;
-    runs.retain(|run| run.run_id == run_id);
-    let experiments = runs.iter().map(|run| run.experiment.clone()).collect();
+    let runs = store.runs(&RunFilter::one(&run_id))?;
+    let experiments = runs.iter().map(|run| format!("{}@{}", run.experiment, run.revisions)).collect();
     let Some(run) = runs.into_iter().next() else {
         anyhow::bail!(
             "run {run_id} no longer belongs to an experiment; its metrics are still in the table `metrics`"

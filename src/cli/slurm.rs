@@ -90,7 +90,7 @@ fn finished(name: &str, results: &Path) -> anyhow::Result<HashSet<String>> {
     if !results.join("burstlab.db").is_file() {
         return Ok(HashSet::new());
     }
-    let statuses = Store::open_read_only(results)?.statuses(name)?;
+    let statuses = Store::open_read_only(results)?.statuses_of_experiment(name)?;
     let finished = statuses.into_iter().filter(|(run, status)| match status {
         Status::Done => has_files(results, run),
         status => *status == Status::Pruned,

@@ -68,24 +68,25 @@ struct Frame {
 
 impl Frame {
     fn read(store: &mut Store, name: &str) -> anyhow::Result<Self> {
-        let experiment = store.experiment(name)?;
+        let experiment = store.revision(name)?;
+        let revision = &experiment.id();
         let objective: ObjectiveSpec = serde_json::from_str(&experiment.objective)?;
         let axes: Vec<String> = serde_json::from_str(&experiment.axes)?;
         let mut counts = Status::ALL.map(|status| (status, 0)).to_vec();
-        for status in store.statuses(name)?.values() {
+        for status in store.statuses(revision)?.values() {
             if let Some((_, count)) = counts.iter_mut().find(|(known, _)| known == status) {
                 *count += 1;
             }
         }
-        let ended = store.last_ended_runs(name)?;
+        let ended = store.last_ended_runs(revision)?;
         let walls: Vec<f64> = ended.iter().filter_map(|run| run.wall_s).collect();
         Ok(Self {
-            experiment: experiment.name,
-            running: store.running_runs(name)?,
+            experiment: experiment.reference(),
+            running: store.running_runs(revision)?,
             mean_wall_s: (!walls.is_empty()).then(|| walls.iter().sum::<f64>() / walls.len() as f64),
             ended,
             axes,
-            best: store.leading_trial(name, &objective)?,
+            best: store.leading_trial(revision, &objective)?,
             supervised: store.is_supervised()?,
             objective,
             counts,

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::compare::MeanSpread;
 use crate::spec::{ClaimSpec, Expectation};
-use crate::store::{RunFilter, RunRow, Status, Store, VerdictRecord};
+use crate::store::{RevisionId, RunFilter, RunRow, Status, Store, VerdictRecord};
 use crate::text::counted;
 
 /// Whether a claim was reproduced.
@@ -104,32 +104,35 @@ impl Judgement {
     }
 }
 
-/// Judges every claim of an experiment by what the store holds now.
+/// Judges every claim of a revision by what the store holds now.
 ///
 /// # Errors
 /// A store that cannot be read.
-pub fn judge(store: &mut Store, experiment: &str) -> anyhow::Result<Vec<Judgement>> {
+pub fn judge(store: &mut Store, revision: &RevisionId) -> anyhow::Result<Vec<Judgement>> {
     // Without claims, nothing else has to be read.
-    if store.claims(experiment)?.is_empty() {
+    if store.claims(revision)?.is_empty() {
         return Ok(Vec::new());
     }
-    let filter = RunFilter { experiment: Some(experiment.to_string()), ..RunFilter::default() };
-    let runs = store.runs(&filter)?;
-    judge_runs(store, experiment, &runs)
+    let runs = store.runs(&RunFilter::of(revision))?;
+    judge_runs(store, revision, &runs)
 }
 
-/// Judges every claim of an experiment by runs that are already in memory.
+/// Judges every claim of a revision by runs that are already in memory.
 ///
 /// # Errors
 /// A store that cannot be read.
-pub fn judge_runs(store: &mut Store, experiment: &str, runs: &[RunRow]) -> anyhow::Result<Vec<Judgement>> {
+pub fn judge_runs(
+    store: &mut Store,
+    revision: &RevisionId,
+    runs: &[RunRow],
+) -> anyhow::Result<Vec<Judgement>> {
     let mut values: HashMap<[String; 4], HashMap<String, f64>> = HashMap::new();
     let mut judgements = Vec::new();
-    for claim in store.claims(experiment)? {
+    for claim in store.claims(revision)? {
         let key =
             [claim.part.as_str(), &claim.target, claim.unit().as_str(), &claim.metric].map(String::from);
         if !values.contains_key(&key) {
-            let found = store.metric_of_runs(experiment, key.each_ref().map(String::as_str))?;
+            let found = store.metric_of_runs(revision, key.each_ref().map(String::as_str))?;
             values.insert(key.clone(), found);
         }
         judgements.push(judge_one(claim, runs, &values[&key]));

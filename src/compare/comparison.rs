@@ -11,16 +11,16 @@ use super::claims::{self, Judgement};
 use super::grouping::group_by;
 use super::significance::Difference;
 use crate::spec::{ObjectiveSpec, lookup, run_label, setting_of};
-use crate::store::{EpochRow, ExperimentRow, RunFilter, RunRow, Status, Store};
+use crate::store::{EpochRow, RevisionId, RevisionRow, RunFilter, RunRow, Status, Store};
 
 /// Everything that a report shows.
 #[derive(Debug, Clone)]
 pub struct Comparison {
-    /// The experiment.
-    pub experiment: ExperimentRow,
+    /// The revision of the experiment.
+    pub experiment: RevisionRow,
     /// The metric that trials are chosen by, on validation.
     pub objective: ObjectiveSpec,
-    /// All runs of the experiment.
+    /// The runs that the revision plans.
     pub runs: Vec<RunRow>,
     /// One leaderboard for each setting (data, split, horizon): errors of different settings are not comparable.
     pub boards: Vec<Board>,
@@ -54,18 +54,28 @@ pub struct ScoredRun {
 }
 
 impl Comparison {
-    /// Computes the comparison of an experiment from the store and from the files of its runs below `results`.
+    /// Computes the comparison of an experiment (`NAME` for the revision that ran last, or `NAME@2`) from the store and from
+    /// the files of its runs below `results`.
     ///
     /// # Errors
     /// A store or an experiment that cannot be read.
-    pub fn read(store: &mut Store, results: &Path, name: &str) -> anyhow::Result<Self> {
-        let experiment = store.experiment(name)?;
+    pub fn read(store: &mut Store, results: &Path, reference: &str) -> anyhow::Result<Self> {
+        let experiment = store.revision(reference)?;
+        Self::of_revision(store, results, experiment)
+    }
+
+    /// Computes the comparison of one revision.
+    ///
+    /// # Errors
+    /// A store or a revision that cannot be read.
+    pub fn of_revision(store: &mut Store, results: &Path, experiment: RevisionRow) -> anyhow::Result<Self> {
+        let id = experiment.id();
         let objective: ObjectiveSpec =
             serde_json::from_str(&experiment.objective).context("the store holds a damaged objective")?;
         let axes: Vec<String> =
             serde_json::from_str(&experiment.axes).context("the store holds damaged axes")?;
-        let runs = store.runs(&RunFilter { experiment: Some(name.to_string()), ..RunFilter::default() })?;
-        let objectives = Objectives::read(store, name, &objective)?;
+        let runs = store.runs(&RunFilter::of(&id))?;
+        let objectives = Objectives::read(store, &id, &objective)?;
         let mut settings = group_by(&runs, |run| setting_of(&run.params).to_string());
         settings.retain(|(_, runs)| runs.iter().any(|run| run.status == Status::Done));
         let titles = titles(&settings, &axes);
@@ -94,7 +104,7 @@ impl Comparison {
             .enumerate()
             .flat_map(|(board, (_, runs))| scored_runs(board, runs, &objectives, &axes))
             .collect();
-        let claims = claims::judge_runs(store, name, &runs)?;
+        let claims = claims::judge_runs(store, &id, &runs)?;
         Ok(Self { experiment, objective, runs, boards, epochs, scored, claims })
     }
 
@@ -156,10 +166,10 @@ pub(super) struct Objectives {
 }
 
 impl Objectives {
-    fn read(store: &mut Store, experiment: &str, objective: &ObjectiveSpec) -> anyhow::Result<Self> {
+    fn read(store: &mut Store, revision: &RevisionId, objective: &ObjectiveSpec) -> anyhow::Result<Self> {
         let mut on = |part: &str| {
             let name = objective.metric.as_str();
-            store.metric_of_runs(experiment, [part, &objective.target, objective.unit(), name])
+            store.metric_of_runs(revision, [part, &objective.target, objective.unit(), name])
         };
         Ok(Self { chosen: on(objective.part.as_str())?, test: on("test")? })
     }

@@ -5,6 +5,7 @@ pub mod claims;
 mod comparison;
 mod grouping;
 mod predictions;
+mod rank;
 mod significance;
 #[cfg(test)]
 pub(crate) mod test_fixtures;
@@ -16,4 +17,5 @@ pub(crate) use comparison::tells_trials_apart;
 pub use comparison::{Comparison, ScoredRun};
 pub(crate) use grouping::{distinct, group_by};
 pub(crate) use predictions::predictions_of_run;
+pub use rank::runs_of_best_trials;
 pub use significance::{Difference, FEWEST_BLOCKS, SIGNIFICANCE_LEVEL, Significance};

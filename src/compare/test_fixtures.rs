@@ -9,7 +9,7 @@ use super::claims::{ClaimVerdict, Judgement};
 use super::comparison::{Comparison, ScoredRun};
 use super::significance::Difference;
 use crate::spec::{ClaimSpec, ObjectiveSpec};
-use crate::store::{BreakdownRow, EpochRow, ExperimentRow, RunRow, Status};
+use crate::store::{BreakdownRow, EpochRow, RevisionRow, RunRow, Status};
 
 /// Two boards of a baseline, a trained model and a failed run, without any file on disk.
 pub fn comparison() -> Comparison {
@@ -94,19 +94,33 @@ pub fn unstarted() -> Comparison {
     comparison
 }
 
-fn experiment() -> ExperimentRow {
-    ExperimentRow {
-        name: "sample".to_string(),
+fn experiment() -> RevisionRow {
+    let text = "name = \"sample\" # </pre><script>\n";
+    RevisionRow {
+        experiment: "sample".to_string(),
+        revision: 2,
+        is_latest: true,
         description: Some("Models <b>compared</b> | by hand".to_string()),
         path: "experiments/sample.toml".to_string(),
-        text: "name = \"sample\" # </pre><script>\n".to_string(),
+        text: text.to_string(),
+        given: text.to_string(),
         overrides: "[\"training.epochs=2\"]".to_string(),
         axes: "[]".to_string(),
         objective: String::new(),
-        command: "burstlab run experiments/sample.toml".to_string(),
-        updated_at: "2026-01-01T00:00:00Z".to_string(),
         report: "{}".to_string(),
         unproposed: 0,
+        command: "burstlab run experiments/sample.toml".to_string(),
+        git_commit: None,
+        git_dirty: None,
+        host: None,
+        device: Some("cpu".to_string()),
+        started_at: "2025-12-31T23:59:00Z".to_string(),
+        updated_at: "2026-01-01T00:00:00Z".to_string(),
+        finished_at: None,
+        outcome: None,
+        note: None,
+        archived: false,
+        tags: None,
     }
 }
 
@@ -207,6 +221,9 @@ fn run(run_id: &str, model: &str, seed: Option<i64>, status: Status) -> RunRow {
         dataset_sha256: "ab".repeat(32),
         leak_verdict: "clean: train targets 20..700".to_string(),
         error: (status == Status::Failed).then(|| "the loss | is\nnot finite".to_string()),
+        revisions: "2".to_string(),
+        tags: None,
+        note: None,
     }
 }
 

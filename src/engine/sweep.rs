@@ -8,7 +8,7 @@ use crate::dataset::Loader;
 use crate::plan::{Plan, Run};
 use crate::search::{Contest, Finish, RungStatus, RungVerdict, TrialOutcome};
 use crate::spec::{Experiment, ExperimentError};
-use crate::store::{Pruning, RunResult, RunState, Status, Store, has_files};
+use crate::store::{Pruning, RevisionId, RunResult, RunState, Status, Store, has_files};
 use crate::text::short_hash;
 
 /// A planned experiment with what is known of its runs.
@@ -97,6 +97,14 @@ impl Sweep {
     /// Trials that `tpe` has yet to propose.
     pub fn unproposed(&self) -> usize {
         self.plan.unproposed(&self.experiment)
+    }
+
+    /// Records the runs that were added to the plan, from a position on.
+    ///
+    /// # Errors
+    /// A store that cannot be written.
+    pub fn record_growth(&self, store: &mut Store, revision: &RevisionId, from: usize) -> anyhow::Result<()> {
+        store.extend_plan(revision, &self.experiment, &self.plan, &self.device_class, from)
     }
 
     /// Takes up what the store knows, and plans whatever follows from it: proposals are functions of earlier results, so

@@ -19,7 +19,7 @@ const SCRIPT: &str = include_str!("report.js");
 
 /// Renders the page around the plots of each board.
 pub fn render(comparison: &Comparison, figures: &[BoardFigures]) -> String {
-    let name = &comparison.experiment.name;
+    let name = comparison.experiment.reference();
     let body = html! {
         (header(comparison))
         main {
@@ -44,7 +44,7 @@ fn header(comparison: &Comparison) -> Markup {
     html! {
         header {
             p.kind { "burstlab experiment" }
-            h1 { (comparison.experiment.name) }
+            h1 { (comparison.experiment.reference()) }
             @if let Some(description) = &comparison.experiment.description {
                 p.description { (description) }
             }
@@ -207,7 +207,7 @@ fn runs_section(comparison: &Comparison) -> Markup {
         p { "Every finished run, the best on validation first. Runs of the trial that represents its model are dark, the others grey." }
         (filterable_table(&runs, "All runs"))
         @if folded > 0 {
-            p { (counted(folded, "more run")) " not shown; " code { "burstlab runs --experiment " (comparison.experiment.name) } " lists all." }
+            p { (counted(folded, "more run")) " not shown; " code { "burstlab runs --experiment " (comparison.experiment.reference()) } " lists all." }
         }
     }
 }

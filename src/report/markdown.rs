@@ -14,7 +14,7 @@ use crate::text::{counted, unit_beside};
 
 /// Renders the report; the plots are linked by their paths beside it.
 pub fn render(comparison: &Comparison, figures: &[BoardFigures]) -> String {
-    let mut lines = vec![format!("# {}", comparison.experiment.name)];
+    let mut lines = vec![format!("# {}", comparison.experiment.reference())];
     lines.extend(comparison.experiment.description.clone());
     headlines(comparison, &mut lines);
     lines.push("## Data".to_string());

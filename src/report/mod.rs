@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 use crate::compare::Comparison;
-use crate::store::experiment_folder;
+use crate::store::report_folder;
 
 pub use headline::headline;
 pub use inspection_page::inspection_page;
@@ -69,12 +69,12 @@ impl ReportFiles {
     }
 }
 
-/// Writes the report of an experiment below `results/<experiment>/`.
+/// Writes the report of a revision below `results/<experiment>/`; of one that did not run last, in a folder of its own there.
 ///
 /// # Errors
 /// A folder or a text that cannot be written. A plot that cannot be written is left out, and the report says so.
 pub fn write(comparison: &Comparison, results: &Path, plots: PlotSet) -> anyhow::Result<ReportFiles> {
-    let folder = experiment_folder(results, &comparison.experiment.name);
+    let folder = report_folder(results, &comparison.experiment);
     std::fs::create_dir_all(&folder)
         .with_context(|| format!("cannot create the folder {}", folder.display()))?;
     let mut figures = figures::draw(comparison, results, plots);

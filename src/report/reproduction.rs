@@ -38,7 +38,13 @@ pub fn run_counts(comparison: &Comparison) -> String {
 /// How to reproduce the results, and what they were produced with.
 pub fn reproduction(comparison: &Comparison) -> Vec<CardEntry> {
     let experiment = &comparison.experiment;
-    let mut entries = vec![CardEntry::new("Experiment file", format!("`{}`", experiment.path))];
+    let revision = match (experiment.revision, experiment.is_latest) {
+        (0, _) => "0: runs of earlier files, which were not kept".to_string(),
+        (number, true) => number.to_string(),
+        (number, false) => format!("{number}, not the one that ran last"),
+    };
+    let mut entries = vec![CardEntry::new("Revision", revision)];
+    entries.push(CardEntry::new("Experiment file", format!("`{}`", experiment.path)));
     let overrides: Vec<String> = serde_json::from_str(&experiment.overrides).unwrap_or_default();
     if overrides.is_empty() {
         entries.push(CardEntry::new("Overrides", "none"));

@@ -26,7 +26,7 @@ const LAST_FORECASTS: usize = 10;
 pub fn render(comparison: &Comparison, results: &Path) -> String {
     let experiment = &comparison.experiment;
     let mut lines = vec!["=".repeat(WIDTH), "PREDICTION REPORT".to_string(), "=".repeat(WIDTH)];
-    let mut about = vec![CardEntry::new("Experiment", experiment.name.clone())];
+    let mut about = vec![CardEntry::new("Experiment", experiment.reference())];
     about.extend(
         experiment.description.iter().map(|description| CardEntry::new("About", description.clone())),
     );

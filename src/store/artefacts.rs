@@ -10,12 +10,19 @@ use crate::files::folder_name;
 use crate::model::intervals::{self, SavedOffsets};
 use crate::model::{BuildContext, Forecaster, Member, Parameters, build};
 use crate::spec::{ModelSpec, RunSpec, TaskSpec};
+use crate::store::RevisionRow;
 use crate::train::{ComputeDevice, Shape};
 
 /// Folder of an experiment's report.
 pub fn experiment_folder(results: &Path, experiment: &str) -> PathBuf {
     let reserved = ["runs", "slurm", "burstlab.db", "burstlab.db-wal", "burstlab.db-shm"];
     results.join(&*folder_name(experiment, &reserved))
+}
+
+/// Folder of the report of a revision: the experiment's own for the one that ran last, else one of its number below that.
+pub fn report_folder(results: &Path, revision: &RevisionRow) -> PathBuf {
+    let folder = experiment_folder(results, &revision.experiment);
+    if revision.is_latest { folder } else { folder.join(format!("revision-{}", revision.revision)) }
 }
 
 /// What a store consists of, and what its commands read: no output may take its place.

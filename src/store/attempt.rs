@@ -10,7 +10,7 @@ use sqlx::{Connection, FromRow, Row, SqliteConnection};
 use super::owner::{clear_dead, is_alive};
 use super::script::Script;
 use super::write::{End, Event, end_attempt, insert_events};
-use super::{Store, now};
+use super::{RevisionId, Store, now};
 
 /// Where a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -105,19 +105,36 @@ pub enum Claim {
 }
 
 impl Store {
-    /// The status of every run of an experiment.
+    /// The status of every run that a revision plans.
     ///
     /// # Errors
     /// A store that cannot be read.
-    pub fn statuses(&mut self, experiment: &str) -> anyhow::Result<HashMap<String, Status>> {
+    pub fn statuses(&mut self, revision: &RevisionId) -> anyhow::Result<HashMap<String, Status>> {
+        self.statuses_where(&revision.experiment, Some(revision.revision))
+    }
+
+    /// The status of every run of an experiment, whichever of its revisions plans it.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn statuses_of_experiment(&mut self, experiment: &str) -> anyhow::Result<HashMap<String, Status>> {
+        self.statuses_where(experiment, None)
+    }
+
+    fn statuses_where(
+        &mut self,
+        experiment: &str,
+        revision: Option<i64>,
+    ) -> anyhow::Result<HashMap<String, Status>> {
         let rows: Vec<(String, String)> = self
             .runtime
             .block_on(
                 sqlx::query_as(
-                    "SELECT r.run_id, r.status FROM experiment_runs er JOIN run_records r USING (run_id) \
-                     WHERE er.experiment = ?",
+                    "SELECT r.run_id, r.status FROM revision_runs h JOIN run_records r USING (run_id) \
+                     WHERE h.experiment = ?1 AND (?2 IS NULL OR h.revision = ?2 AND h.position IS NOT NULL)",
                 )
                 .bind(experiment)
+                .bind(revision)
                 .fetch_all(&mut self.connection),
             )
             .context("cannot read the runs from the store")?;
@@ -268,8 +285,8 @@ async fn start(
             .statement("DELETE FROM prunings WHERE run_id = ?")
             .bind(run_id)?
             .statement(
-                "DELETE FROM epochs WHERE run_id = ? AND NOT EXISTS \
-                 (SELECT 1 FROM metrics m WHERE m.run_id = epochs.run_id)",
+                "DELETE FROM epoch_values WHERE run = (SELECT run FROM run_records WHERE run_id = ?) AND NOT EXISTS \
+                 (SELECT 1 FROM metric_values m WHERE m.run = epoch_values.run)",
             )
             .bind(run_id)?
             .statement(

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use sqlx::{Connection, SqliteConnection};
 
 use super::row::from_row;
-use super::{Store, now};
+use super::{RevisionId, Store, now};
 use crate::spec::{Aggregate, ClaimPart, ClaimSpec, ClaimUnit, Conditions, Expectation, Tolerance};
 
 /// What became of a claim.
@@ -94,69 +94,110 @@ fn stored_tolerance(text: &str) -> Option<Tolerance> {
 }
 
 impl Store {
-    /// The claims of an experiment, in file order.
+    /// The claims of a revision, in file order.
     ///
     /// # Errors
     /// A store that cannot be read.
-    pub fn claims(&mut self, experiment: &str) -> anyhow::Result<Vec<ClaimSpec>> {
+    pub fn claims(&mut self, revision: &RevisionId) -> anyhow::Result<Vec<ClaimSpec>> {
         let rows: Vec<ClaimRow> = self
             .runtime
             .block_on(
-                sqlx::query_as("SELECT * FROM claims WHERE experiment = ? ORDER BY position")
-                    .bind(experiment)
-                    .fetch_all(&mut self.connection),
+                sqlx::query_as(
+                    "SELECT * FROM claims WHERE experiment = ? AND revision = ? ORDER BY position",
+                )
+                .bind(&revision.experiment)
+                .bind(revision.revision)
+                .fetch_all(&mut self.connection),
             )
             .context("cannot read the claims from the store")?;
         let specs: Option<Vec<ClaimSpec>> = rows.into_iter().map(ClaimRow::into_spec).collect();
         specs.context("damaged claims in the store")
     }
 
-    /// Experiments that have claims, by name.
+    /// Experiments whose latest revision has claims, by name.
     ///
     /// # Errors
     /// A store that cannot be read.
     pub fn claiming_experiments(&mut self) -> anyhow::Result<Vec<String>> {
         self.runtime
             .block_on(
-                sqlx::query_scalar("SELECT DISTINCT experiment FROM claims ORDER BY experiment")
-                    .fetch_all(&mut self.connection),
+                sqlx::query_scalar(
+                    "SELECT DISTINCT c.experiment FROM claims c JOIN experiments e \
+                     ON e.name = c.experiment AND e.revision = c.revision ORDER BY 1",
+                )
+                .fetch_all(&mut self.connection),
             )
             .context("cannot read the claims from the store")
     }
 
-    /// One metric of every finished run of an experiment, by run.
+    /// One metric of every finished run that a revision plans, by run.
     ///
     /// # Errors
     /// A store that cannot be read.
     pub fn metric_of_runs(
         &mut self,
-        experiment: &str,
+        revision: &RevisionId,
         [part, target, unit, name]: [&str; 4],
     ) -> anyhow::Result<HashMap<String, f64>> {
         let rows: Vec<(String, f64)> = self
             .runtime
             .block_on(
                 sqlx::query_as(
-                    "SELECT m.run_id, m.value FROM experiment_runs er JOIN run_records r USING (run_id) \
-                     JOIN metrics m ON m.run_id = er.run_id AND m.part = ? AND m.target = ? AND m.unit = ? \
-                     AND m.name = ? WHERE er.experiment = ? AND r.status = 'done'",
+                    "SELECT r.run_id, m.value FROM metric_keys k CROSS JOIN revision_runs h CROSS JOIN run_records r USING (run_id) \
+                     CROSS JOIN metric_values m ON m.run = r.run AND m.metric = k.metric WHERE k.part = ? AND k.target = ? \
+                     AND k.unit = ? AND k.name = ? AND h.experiment = ? AND h.revision = ? AND h.position IS NOT NULL \
+                     AND r.status = 'done'",
                 )
                 .bind(part)
                 .bind(target)
                 .bind(unit)
                 .bind(name)
-                .bind(experiment)
+                .bind(&revision.experiment)
+                .bind(revision.revision)
                 .fetch_all(&mut self.connection),
             )
             .context("cannot read the metrics from the store")?;
         Ok(rows.into_iter().collect())
     }
 
-    /// Records the verdicts on the claims of an experiment, in file order.
+    /// One metric of those of some runs that are done, by run.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn metric_of(
+        &mut self,
+        [part, target, unit, name]: [&str; 4],
+        run_ids: &[&str],
+    ) -> anyhow::Result<HashMap<String, f64>> {
+        let rows: Vec<(String, f64)> = self
+            .runtime
+            .block_on(
+                sqlx::query_as(
+                    "SELECT r.run_id, m.value FROM metric_keys k CROSS JOIN json_each(?) chosen \
+                     CROSS JOIN run_records r ON r.run_id = chosen.value \
+                     CROSS JOIN metric_values m ON m.run = r.run AND m.metric = k.metric WHERE k.part = ? AND k.target = ? \
+                     AND k.unit = ? AND k.name = ? AND r.status = 'done'",
+                )
+                .bind(Value::from(run_ids).to_string())
+                .bind(part)
+                .bind(target)
+                .bind(unit)
+                .bind(name)
+                .fetch_all(&mut self.connection),
+            )
+            .context("cannot read the metrics from the store")?;
+        Ok(rows.into_iter().collect())
+    }
+
+    /// Records the verdicts on the claims of a revision, in file order.
     ///
     /// # Errors
     /// A store that cannot be written.
-    pub fn record_verdicts(&mut self, experiment: &str, verdicts: &[VerdictRecord]) -> anyhow::Result<()> {
+    pub fn record_verdicts(
+        &mut self,
+        revision: &RevisionId,
+        verdicts: &[VerdictRecord],
+    ) -> anyhow::Result<()> {
         if verdicts.is_empty() {
             return Ok(());
         }
@@ -167,7 +208,7 @@ impl Store {
             for (position, verdict) in verdicts.iter().enumerate() {
                 sqlx::query(
                     "UPDATE claims SET verdict = ?, reproduced = ?, spread = ?, runs = ?, planned = ?, judged_at = ? \
-                     WHERE experiment = ? AND position = ?",
+                     WHERE experiment = ? AND revision = ? AND position = ?",
                 )
                 .bind(verdict.verdict)
                 .bind(verdict.reproduced)
@@ -175,7 +216,8 @@ impl Store {
                 .bind(verdict.runs as i64)
                 .bind(verdict.planned as i64)
                 .bind(now())
-                .bind(experiment)
+                .bind(&revision.experiment)
+                .bind(revision.revision)
                 .bind(position as i64)
                 .execute(&mut *transaction)
                 .await
@@ -186,20 +228,25 @@ impl Store {
     }
 }
 
-/// Replaces the claims of an experiment by those of its file, not yet judged.
+/// Replaces the claims of a revision by those of its file, not yet judged.
 pub(super) async fn insert_claims(
     connection: &mut SqliteConnection,
-    experiment: &str,
+    id: &RevisionId,
     claims: &[ClaimSpec],
 ) -> sqlx::Result<()> {
-    sqlx::query("DELETE FROM claims WHERE experiment = ?").bind(experiment).execute(&mut *connection).await?;
+    sqlx::query("DELETE FROM claims WHERE experiment = ? AND revision = ?")
+        .bind(&id.experiment)
+        .bind(id.revision)
+        .execute(&mut *connection)
+        .await?;
     for (position, claim) in claims.iter().enumerate() {
         sqlx::query(
-            "INSERT INTO claims (experiment, position, name, conditions, part, target, unit, metric, aggregate, reported, \
+            "INSERT INTO claims (experiment, revision, position, name, conditions, part, target, unit, metric, aggregate, reported, \
              tolerance, at_most, at_least, source, expect, reason, verdict, runs, planned, judged_at) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'not_run', 0, 0, ?)",
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'not_run', 0, 0, ?)",
         )
-        .bind(experiment)
+        .bind(&id.experiment)
+        .bind(id.revision)
         .bind(position as i64)
         .bind(&claim.name)
         .bind(claim.conditions.to_json().to_string())

@@ -28,11 +28,15 @@ pub struct AttemptRow {
     pub alive: bool,
 }
 
-/// An experiment that plans a run.
+/// An experiment that plans a run, or did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlanningRow {
     /// Its name.
     pub experiment: String,
+    /// The last of its revisions that planned the run.
+    pub revision: i64,
+    /// Whether that is the one that ran last.
+    pub is_latest: bool,
     /// The experiment file.
     pub path: String,
     /// When it was last run.
@@ -45,7 +49,7 @@ pub struct PlanningRow {
     pub open: i64,
 }
 
-from_row!(PlanningRow { experiment, path, planned_at, ran, stopped, open });
+from_row!(PlanningRow { experiment, revision, is_latest, path, planned_at, ran, stopped, open });
 
 /// What a run is, whoever plans it.
 #[derive(Debug, Clone, PartialEq)]
@@ -130,7 +134,7 @@ impl Store {
             .collect()
     }
 
-    /// The experiments that plan a run, by name.
+    /// The experiments that plan a run or did, by name, each with the last revision that has it.
     ///
     /// # Errors
     /// A store that cannot be read.
@@ -138,16 +142,18 @@ impl Store {
         self.runtime
             .block_on(
                 sqlx::query_as(
-                    "SELECT e.name AS experiment, e.path, e.updated_at AS planned_at, \
-                     EXISTS (SELECT 1 FROM events v WHERE v.run_id = ?1 AND v.experiment = e.name AND v.kind = 'started') \
+                    "SELECT e.experiment, e.revision, e.path, e.updated_at AS planned_at, e.revision = (SELECT revision FROM experiments l WHERE l.name = e.experiment) AS is_latest, \
+                     EXISTS (SELECT 1 FROM events v WHERE v.run_id = ?1 AND v.experiment = e.experiment AND v.kind = 'started') \
                      AS ran, \
-                     (SELECT detail FROM events v WHERE v.experiment = e.name AND v.kind = 'stopped' AND v.event_id > \
-                      (SELECT max(event_id) FROM events p WHERE p.experiment = e.name AND p.kind = 'planned') \
+                     (SELECT detail FROM events v WHERE v.experiment = e.experiment AND v.kind = 'stopped' AND v.event_id > \
+                      (SELECT max(event_id) FROM events p WHERE p.experiment = e.experiment AND p.kind = 'planned') \
                       ORDER BY v.event_id DESC LIMIT 1) AS stopped, \
-                     (SELECT count(*) FROM experiment_runs o JOIN run_records r USING (run_id) \
-                      WHERE o.experiment = e.name AND o.run_id <> ?1 AND r.status NOT IN ('done', 'pruned')) AS open \
-                     FROM experiment_runs er JOIN experiments e ON e.name = er.experiment WHERE er.run_id = ?1 \
-                     ORDER BY e.name",
+                     (SELECT count(*) FROM revision_runs o JOIN run_records r USING (run_id) \
+                      WHERE o.experiment = e.experiment AND o.revision = e.revision AND o.position IS NOT NULL \
+                      AND o.run_id <> ?1 AND r.status NOT IN ('done', 'pruned')) AS open \
+                     FROM revision_runs h JOIN revisions e USING (experiment, revision) WHERE h.run_id = ?1 \
+                     AND e.revision = (SELECT max(revision) FROM revision_runs l WHERE l.experiment = h.experiment \
+                                       AND l.run_id = h.run_id) ORDER BY e.experiment",
                 )
                 .bind(run_id)
                 .fetch_all(&mut self.connection),
@@ -164,8 +170,8 @@ impl Store {
             .runtime
             .block_on(
                 sqlx::query_scalar(
-                    "SELECT DISTINCT a.owner FROM attempts a JOIN experiment_runs er USING (run_id) \
-                     WHERE er.experiment = ? AND a.status = 'running'",
+                    "SELECT DISTINCT a.owner FROM attempts a JOIN revision_runs h USING (run_id) \
+                     WHERE h.experiment = ? AND a.status = 'running'",
                 )
                 .bind(experiment)
                 .fetch_all(&mut self.connection),

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::owner::{any_alive, is_alive};
 use super::row::from_row;
-use super::{Status, Store};
+use super::{RevisionId, Status, Store};
 use crate::spec::ObjectiveSpec;
 
 /// A run that a worker is at, or that ended last.
@@ -79,7 +79,7 @@ impl Store {
     /// A store that cannot be read.
     pub fn leading_trial(
         &mut self,
-        experiment: &str,
+        revision: &RevisionId,
         objective: &ObjectiveSpec,
     ) -> anyhow::Result<Option<LeadingTrial>> {
         let row: Option<LeadingRow> = self
@@ -87,16 +87,18 @@ impl Store {
             .block_on(
                 sqlx::query_as(
                     "SELECT r.params, avg(m.value) AS objective, count(m.value) AS done, count(*) AS runs \
-                     FROM experiment_runs er JOIN run_records r USING (run_id) LEFT JOIN metrics m \
-                     ON m.run_id = r.run_id AND r.status = 'done' AND m.part = ? AND m.target = ? AND m.name = ? \
-                     AND m.unit = ? WHERE er.experiment = ? GROUP BY r.params HAVING count(m.value) > 0 \
+                     FROM revision_runs h JOIN run_records r USING (run_id) LEFT JOIN metric_values m \
+                     ON m.run = r.run AND r.status = 'done' AND m.metric = \
+                     (SELECT metric FROM metric_keys WHERE part = ? AND target = ? AND name = ? AND unit = ?) \
+                     WHERE h.experiment = ? AND h.revision = ? AND h.position IS NOT NULL GROUP BY r.params HAVING count(m.value) > 0 \
                      ORDER BY count(*) - count(m.value), avg(m.value) LIMIT 1",
                 )
                 .bind(objective.part.as_str())
                 .bind(&objective.target)
                 .bind(objective.metric.as_str())
                 .bind(objective.unit())
-                .bind(experiment)
+                .bind(&revision.experiment)
+                .bind(revision.revision)
                 .fetch_optional(&mut self.connection),
             )
             .context("cannot read the leading trial from the store")?;
@@ -115,36 +117,41 @@ impl Store {
         any_alive(self.results())
     }
 
-    /// The runs of an experiment that workers are at, the oldest first.
+    /// The runs of a revision that workers are at, the oldest first.
     ///
     /// # Errors
     /// A store that cannot be read.
-    pub fn running_runs(&mut self, experiment: &str) -> anyhow::Result<Vec<LiveRun>> {
+    pub fn running_runs(&mut self, revision: &RevisionId) -> anyhow::Result<Vec<LiveRun>> {
         self.live_runs(
-            experiment,
+            revision,
             "SELECT a.run_id, r.params, r.seed, a.status, a.device, a.started_at, a.finished_at, a.wall_s, a.error, a.owner \
-             FROM attempts a JOIN run_records r USING (run_id) JOIN experiment_runs er USING (run_id) \
-             WHERE er.experiment = ? AND a.status = 'running' AND r.status = 'running' ORDER BY a.attempt_id",
+             FROM attempts a JOIN run_records r USING (run_id) JOIN revision_runs h USING (run_id) \
+             WHERE h.experiment = ? AND h.revision = ? AND h.position IS NOT NULL AND a.status = 'running' AND r.status = 'running' ORDER BY a.attempt_id",
         )
     }
 
-    /// The attempts of an experiment that ended last, the latest first.
+    /// The attempts at runs of a revision that ended last, the latest first.
     ///
     /// # Errors
     /// A store that cannot be read.
-    pub fn last_ended_runs(&mut self, experiment: &str) -> anyhow::Result<Vec<LiveRun>> {
+    pub fn last_ended_runs(&mut self, revision: &RevisionId) -> anyhow::Result<Vec<LiveRun>> {
         self.live_runs(
-            experiment,
+            revision,
             "SELECT a.run_id, r.params, r.seed, a.status, a.device, a.started_at, a.finished_at, a.wall_s, a.error, a.owner \
-             FROM attempts a JOIN run_records r USING (run_id) JOIN experiment_runs er USING (run_id) \
-             WHERE er.experiment = ? AND a.finished_at IS NOT NULL ORDER BY a.finished_at DESC, a.attempt_id DESC LIMIT 5",
+             FROM attempts a JOIN run_records r USING (run_id) JOIN revision_runs h USING (run_id) \
+             WHERE h.experiment = ? AND h.revision = ? AND h.position IS NOT NULL AND a.finished_at IS NOT NULL ORDER BY a.finished_at DESC, a.attempt_id DESC LIMIT 5",
         )
     }
 
-    fn live_runs(&mut self, experiment: &str, sql: &'static str) -> anyhow::Result<Vec<LiveRun>> {
+    fn live_runs(&mut self, revision: &RevisionId, sql: &'static str) -> anyhow::Result<Vec<LiveRun>> {
         let rows: Vec<LiveRow> = self
             .runtime
-            .block_on(sqlx::query_as(sql).bind(experiment).fetch_all(&mut self.connection))
+            .block_on(
+                sqlx::query_as(sql)
+                    .bind(&revision.experiment)
+                    .bind(revision.revision)
+                    .fetch_all(&mut self.connection),
+            )
             .context("cannot read the runs from the store")?;
         rows.into_iter().map(|row| self.live_run(row)).collect()
     }
@@ -154,7 +161,8 @@ impl Store {
             .runtime
             .block_on(
                 sqlx::query_as(
-                    "SELECT epoch, valid_loss FROM epochs WHERE run_id = ? ORDER BY epoch DESC LIMIT 1",
+                    "SELECT epoch, valid_loss FROM epoch_values \
+                     WHERE run = (SELECT run FROM run_records WHERE run_id = ?) ORDER BY epoch DESC LIMIT 1",
                 )
                 .bind(&row.run_id)
                 .fetch_optional(&mut self.connection),

@@ -8,8 +8,9 @@ use sqlx::{AssertSqlSafe, Connection, SqliteConnection};
 
 use super::{Store, identity};
 
-/// Tables that a merge knows how to join; all others that name runs or experiments go with them as they are.
-const JOINED: [&str; 5] = ["run_records", "experiments", "experiment_runs", "attempts", "events"];
+/// Tables that a merge joins row by row; all others that name runs by their identity go with them as they are.
+const JOINED: [&str; 7] =
+    ["run_records", "revisions", "revision_runs", "revision_tags", "run_tags", "attempts", "events"];
 
 /// The runs of the other store that say more than this one knows: it lacks them, or they have come further.
 const ADOPTED: &str = "CREATE TEMP TABLE adopted AS \
@@ -43,8 +44,8 @@ pub struct Merged {
     pub attempts: usize,
     /// Runs that both stores have finished, with different metrics; those of this store stay.
     pub conflicts: Vec<String>,
-    /// Experiments of one name with different files; the later one stands.
-    pub superseded: Vec<String>,
+    /// Revisions that were taken over under a number of their own: the name, their number there, and the number here.
+    pub renumbered: Vec<(String, i64, i64)>,
 }
 
 impl Store {
@@ -122,10 +123,11 @@ async fn join(connection: &mut SqliteConnection) -> sqlx::Result<Merged> {
     adopt_runs(connection).await?;
     let attempts = adopt_attempts(connection).await?;
     adopt_events(connection).await?;
-    let superseded = adopt_experiments(connection).await?;
+    let renumbered = adopt_revisions(connection).await?;
+    adopt_notes(connection).await?;
     execute(connection, "DROP TABLE temp.adopted").await?;
     let known = usize::try_from(all).unwrap_or(0).saturating_sub(adopted.len());
-    Ok(Merged { adopted, known, attempts, conflicts, superseded })
+    Ok(Merged { adopted, known, attempts, conflicts, renumbered })
 }
 
 async fn adopt_runs(connection: &mut SqliteConnection) -> sqlx::Result<()> {
@@ -141,15 +143,52 @@ async fn adopt_runs(connection: &mut SqliteConnection) -> sqlx::Result<()> {
         ),
     )
     .await?;
-    for table in tables_with(connection, "run_id").await? {
+    for table in tables_with_runs(connection).await? {
         let columns = self::columns(connection, &table).await?;
         let adopted = "run_id IN (SELECT run_id FROM temp.adopted)";
         execute(connection, &format!("DELETE FROM main.\"{table}\" WHERE {adopted}")).await?;
         let select = format!("SELECT {columns} FROM other.\"{table}\" WHERE {adopted}");
         execute(connection, &format!("INSERT INTO main.\"{table}\" ({columns}) {select}")).await?;
     }
+    for statements in ADOPT_VALUES {
+        for sql in statements {
+            execute(connection, sql).await?;
+        }
+    }
     Ok(())
 }
+
+/// The values of the adopted runs: each store has numbers of its own for runs and keys, so they go by what these stand for.
+const ADOPT_VALUES: [&[&str]; 3] = [
+    &[
+        "DELETE FROM main.metric_values WHERE run IN \
+         (SELECT run FROM main.run_records WHERE run_id IN (SELECT run_id FROM temp.adopted))",
+        "INSERT OR IGNORE INTO main.metric_keys (part, target, unit, name) \
+         SELECT part, target, unit, name FROM other.metric_keys",
+        "INSERT INTO main.metric_values SELECT r.run, ours.metric, v.value FROM temp.adopted a \
+         CROSS JOIN other.run_records t ON t.run_id = a.run_id CROSS JOIN main.run_records r ON r.run_id = a.run_id \
+         CROSS JOIN other.metric_values v ON v.run = t.run CROSS JOIN other.metric_keys theirs ON theirs.metric = v.metric \
+         CROSS JOIN main.metric_keys ours USING (part, target, unit, name)",
+    ],
+    &[
+        "DELETE FROM main.breakdown_values WHERE run IN \
+         (SELECT run FROM main.run_records WHERE run_id IN (SELECT run_id FROM temp.adopted))",
+        "INSERT OR IGNORE INTO main.breakdown_keys (part, dimension, bucket, target, unit, name) \
+         SELECT part, dimension, bucket, target, unit, name FROM other.breakdown_keys",
+        "INSERT INTO main.breakdown_values SELECT r.run, ours.breakdown, v.value, v.forecasts FROM temp.adopted a \
+         CROSS JOIN other.run_records t ON t.run_id = a.run_id CROSS JOIN main.run_records r ON r.run_id = a.run_id \
+         CROSS JOIN other.breakdown_values v ON v.run = t.run \
+         CROSS JOIN other.breakdown_keys theirs ON theirs.breakdown = v.breakdown \
+         CROSS JOIN main.breakdown_keys ours USING (part, dimension, bucket, target, unit, name)",
+    ],
+    &[
+        "DELETE FROM main.epoch_values WHERE run IN \
+         (SELECT run FROM main.run_records WHERE run_id IN (SELECT run_id FROM temp.adopted))",
+        "INSERT INTO main.epoch_values SELECT r.run, v.epoch, v.train_loss, v.valid_loss, v.learning_rate, v.wall_s \
+         FROM temp.adopted a CROSS JOIN other.run_records t ON t.run_id = a.run_id \
+         CROSS JOIN main.run_records r ON r.run_id = a.run_id CROSS JOIN other.epoch_values v ON v.run = t.run",
+    ],
+];
 
 /// Every attempt that this store lacks, or that it has seen unfinished; returns how many.
 async fn adopt_attempts(connection: &mut SqliteConnection) -> sqlx::Result<usize> {
@@ -191,75 +230,131 @@ async fn adopt_events(connection: &mut SqliteConnection) -> sqlx::Result<()> {
     Ok(())
 }
 
-/// Experiments that this store lacks, and the later one of two with the same name; returns the names of those whose
-/// files differ.
-async fn adopt_experiments(connection: &mut SqliteConnection) -> sqlx::Result<Vec<String>> {
-    let superseded: Vec<String> = sqlx::query_scalar(
-        "SELECT name FROM main.experiments ours JOIN other.experiments theirs USING (name) \
-         WHERE ours.text <> theirs.text OR ours.overrides <> theirs.overrides ORDER BY name",
-    )
-    .fetch_all(&mut *connection)
-    .await?;
-    execute(connection, "DROP TABLE IF EXISTS temp.taken").await?;
+/// Joins the revisions: one of the same text and overrides that shares a run with one here, or where either has none, is the
+/// same; any other gets the next number here. Returns those whose number changed.
+async fn adopt_revisions(connection: &mut SqliteConnection) -> sqlx::Result<Vec<(String, i64, i64)>> {
+    execute(connection, "DROP TABLE IF EXISTS temp.renumbering").await?;
+    execute(connection, RENUMBERING).await?;
+    // What both have: the later execution is the one that is remembered.
     execute(
         connection,
-        "CREATE TEMP TABLE taken AS SELECT theirs.name FROM other.experiments theirs \
-         LEFT JOIN main.experiments ours ON ours.name = theirs.name \
-         WHERE ours.name IS NULL OR theirs.updated_at > ours.updated_at",
+        "UPDATE main.revisions AS ours SET (description, path, given, axes, objective, report, unproposed, command, \
+         git_commit, git_dirty, host, device, started_at, updated_at, finished_at, outcome) = \
+         (SELECT t.description, t.path, t.given, t.axes, t.objective, t.report, t.unproposed, t.command, t.git_commit, \
+          t.git_dirty, t.host, t.device, min(t.started_at, ours.started_at), t.updated_at, t.finished_at, t.outcome \
+          FROM temp.renumbering n JOIN other.revisions t ON t.experiment = n.experiment AND t.revision = n.theirs \
+          WHERE n.experiment = ours.experiment AND n.ours = ours.revision ORDER BY t.updated_at DESC LIMIT 1) \
+         WHERE EXISTS (SELECT 1 FROM temp.renumbering n JOIN other.revisions t \
+          ON t.experiment = n.experiment AND t.revision = n.theirs \
+          WHERE n.experiment = ours.experiment AND n.ours = ours.revision AND t.updated_at > ours.updated_at)",
     )
     .await?;
-    // Of two different files only the plan of the later one stands; parts of one plan add up.
     execute(
         connection,
-        "DELETE FROM main.experiments WHERE name IN (SELECT name FROM temp.taken) AND EXISTS \
-         (SELECT 1 FROM other.experiments theirs WHERE theirs.name = experiments.name \
-          AND (theirs.text <> experiments.text OR theirs.overrides <> experiments.overrides))",
+        "UPDATE main.revisions AS ours SET note = (SELECT t.note FROM temp.renumbering n JOIN other.revisions t \
+          ON t.experiment = n.experiment AND t.revision = n.theirs \
+          WHERE n.experiment = ours.experiment AND n.ours = ours.revision) WHERE note IS NULL",
     )
     .await?;
-    let columns = columns(connection, "experiments").await?;
-    let updates: Vec<String> = columns
-        .split(", ")
-        .filter(|column| *column != "\"name\"")
-        .map(|column| format!("{column} = excluded.{column}"))
-        .collect();
+    let columns = columns(connection, "revisions").await?;
+    let values = columns.replace("\"revision\"", "n.ours").replace("\"experiment\"", "t.experiment");
     execute(
         connection,
         &format!(
-            "INSERT INTO main.experiments ({columns}) SELECT {columns} FROM other.experiments \
-             WHERE name IN (SELECT name FROM temp.taken) ON CONFLICT (name) DO UPDATE SET {}",
-            updates.join(", ")
+            "INSERT INTO main.revisions ({columns}) SELECT {values} FROM temp.renumbering n \
+             JOIN other.revisions t ON t.experiment = n.experiment AND t.revision = n.theirs \
+             WHERE true ON CONFLICT (experiment, revision) DO NOTHING"
+        ),
+    )
+    .await?;
+    // The claims of the later execution; their verdicts are judged anew.
+    execute(
+        connection,
+        "DELETE FROM main.claims WHERE EXISTS (SELECT 1 FROM temp.renumbering n JOIN other.claims t \
+          ON t.experiment = n.experiment AND t.revision = n.theirs JOIN other.revisions there \
+          ON there.experiment = t.experiment AND there.revision = t.revision JOIN main.revisions here \
+          ON here.experiment = n.experiment AND here.revision = n.ours \
+          WHERE n.experiment = claims.experiment AND n.ours = claims.revision AND there.updated_at >= here.updated_at)",
+    )
+    .await?;
+    let columns = self::columns(connection, "claims").await?;
+    let values = columns.replace("\"revision\"", "n.ours").replace("\"experiment\"", "n.experiment");
+    execute(
+        connection,
+        &format!(
+            "INSERT OR IGNORE INTO main.claims ({columns}) SELECT {values} FROM temp.renumbering n \
+             JOIN other.claims t ON t.experiment = n.experiment AND t.revision = n.theirs"
         ),
     )
     .await?;
     execute(
         connection,
-        "INSERT OR IGNORE INTO main.experiment_runs (experiment, run_id, position) \
-         SELECT experiment, run_id, position FROM other.experiment_runs WHERE experiment IN \
-         (SELECT name FROM main.experiments ours JOIN other.experiments theirs USING (name) \
-          WHERE ours.text = theirs.text AND ours.overrides = theirs.overrides)",
+        "INSERT INTO main.revision_runs (experiment, run_id, revision, position) \
+         SELECT n.experiment, t.run_id, n.ours, t.position FROM temp.renumbering n \
+         JOIN other.revision_runs t ON t.experiment = n.experiment AND t.revision = n.theirs \
+         WHERE true ON CONFLICT (experiment, run_id, revision) DO UPDATE SET position = coalesce(position, excluded.position)",
     )
     .await?;
-    for table in tables_with(connection, "experiment").await? {
-        let columns = self::columns(connection, &table).await?;
-        let taken = "experiment IN (SELECT name FROM temp.taken)";
-        execute(connection, &format!("DELETE FROM main.\"{table}\" WHERE {taken}")).await?;
-        let select = format!("SELECT {columns} FROM other.\"{table}\" WHERE {taken}");
-        execute(connection, &format!("INSERT INTO main.\"{table}\" ({columns}) {select}")).await?;
-    }
-    execute(connection, "DROP TABLE temp.taken").await?;
-    Ok(superseded)
+    execute(
+        connection,
+        "INSERT OR IGNORE INTO main.revision_tags (experiment, revision, tag) \
+         SELECT n.experiment, n.ours, t.tag FROM temp.renumbering n \
+         JOIN other.revision_tags t ON t.experiment = n.experiment AND t.revision = n.theirs",
+    )
+    .await?;
+    let renumbered =
+        "SELECT experiment, theirs, ours FROM temp.renumbering WHERE theirs <> ours ORDER BY 1, 2";
+    let renumbered = sqlx::query_as(renumbered).fetch_all(&mut *connection).await?;
+    execute(connection, "DROP TABLE temp.renumbering").await?;
+    Ok(renumbered)
 }
 
-/// Tables that have a column of this name and that nothing above joins. One that names runs goes with its runs, even if
-/// it names experiments too.
-async fn tables_with(connection: &mut SqliteConnection, column: &str) -> sqlx::Result<Vec<String>> {
+/// The number here of each revision there.
+const RENUMBERING: &str = "CREATE TEMP TABLE renumbering AS \
+     WITH shared AS (SELECT t.experiment, t.revision AS theirs, o.revision AS ours, \
+         (SELECT count(*) FROM other.revision_runs a JOIN main.revision_runs b \
+          ON b.experiment = a.experiment AND b.run_id = a.run_id AND b.revision = o.revision \
+          WHERE a.experiment = t.experiment AND a.revision = t.revision) AS runs, \
+         (NOT EXISTS (SELECT 1 FROM other.revision_runs a WHERE a.experiment = t.experiment AND a.revision = t.revision) \
+          OR NOT EXISTS (SELECT 1 FROM main.revision_runs b WHERE b.experiment = o.experiment AND b.revision = o.revision)) \
+         AS is_bare \
+         FROM other.revisions t JOIN main.revisions o ON o.experiment = t.experiment AND o.text = t.text \
+         AND o.overrides = t.overrides AND (o.revision = 0) = (t.revision = 0)), \
+     same AS (SELECT experiment, theirs, ours, row_number() OVER (PARTITION BY experiment, theirs ORDER BY runs DESC, ours DESC) \
+         AS rank FROM shared WHERE runs > 0 OR is_bare OR theirs = 0), \
+     matched AS (SELECT experiment, theirs, ours FROM same WHERE rank = 1), \
+     added AS (SELECT t.experiment, t.revision AS theirs, row_number() OVER (PARTITION BY t.experiment ORDER BY t.revision) \
+         AS rank FROM other.revisions t LEFT JOIN matched m ON m.experiment = t.experiment AND m.theirs = t.revision \
+         WHERE m.ours IS NULL AND t.revision > 0) \
+     SELECT experiment, theirs, ours FROM matched UNION ALL \
+     SELECT experiment, theirs, rank + (SELECT coalesce(max(revision), 0) FROM main.revisions o \
+         WHERE o.experiment = added.experiment) FROM added UNION ALL \
+     SELECT t.experiment, 0, 0 FROM other.revisions t WHERE t.revision = 0 AND NOT EXISTS \
+         (SELECT 1 FROM matched m WHERE m.experiment = t.experiment AND m.theirs = 0)";
+
+/// Tags and notes of runs, also of those that both stores know as well.
+async fn adopt_notes(connection: &mut SqliteConnection) -> sqlx::Result<()> {
+    execute(
+        connection,
+        "INSERT OR IGNORE INTO main.run_tags (run_id, tag) SELECT run_id, tag FROM other.run_tags \
+         WHERE run_id IN (SELECT run_id FROM main.run_records)",
+    )
+    .await?;
+    execute(
+        connection,
+        "UPDATE main.run_records AS ours SET note = (SELECT note FROM other.run_records t WHERE t.run_id = ours.run_id) \
+         WHERE note IS NULL AND run_id IN (SELECT run_id FROM other.run_records WHERE note IS NOT NULL)",
+    )
+    .await?;
+    Ok(())
+}
+
+/// Tables that name runs by their identity and that nothing here joins.
+async fn tables_with_runs(connection: &mut SqliteConnection) -> sqlx::Result<Vec<String>> {
     let names: Vec<String> = sqlx::query_scalar(
         "SELECT t.name FROM main.sqlite_schema t WHERE t.type = 'table' \
-         AND EXISTS (SELECT 1 FROM pragma_table_info(t.name) WHERE name = ?1) \
-         AND (?1 = 'run_id' OR NOT EXISTS (SELECT 1 FROM pragma_table_info(t.name) WHERE name = 'run_id')) \
-         ORDER BY t.name",
+         AND EXISTS (SELECT 1 FROM pragma_table_info(t.name) WHERE name = 'run_id') ORDER BY t.name",
     )
-    .bind(column)
     .fetch_all(connection)
     .await?;
     Ok(names.into_iter().filter(|name| !JOINED.contains(&name.as_str())).collect())

@@ -13,6 +13,7 @@ mod plan;
 mod query;
 mod read;
 mod result;
+mod revision;
 mod row;
 mod run_state;
 mod script;
@@ -36,7 +37,7 @@ use crate::files;
 use owner::OwnLock;
 
 pub use artefacts::{
-    SavedMember, SavedRun, experiment_folder, has_files, run_folder, saved_file, store_files,
+    SavedMember, SavedRun, experiment_folder, has_files, report_folder, run_folder, saved_file, store_files,
 };
 pub use attempt::{Attempt, Claim, ClaimRequest, Status};
 pub use claims::VerdictRecord;
@@ -46,10 +47,11 @@ pub use history::{AttemptRow, PlanningRow, RecordRow};
 pub use live::{LeadingTrial, LiveRun};
 pub use merge::Merged;
 pub use moment::Moment;
-pub use plan::PlanRecord;
+pub use plan::{Execution, PlanRecord, RecordedRevision};
 pub use query::{Cell, Table};
-pub use read::{BreakdownRow, EpochRow, EventRow, ExperimentRow, MetricRow, RunFilter, RunRow};
+pub use read::{BreakdownRow, EpochRow, EventRow, MetricRow, RunFilter, RunRow};
 pub use result::{BreakdownValue, MetricValue, RunResult};
+pub use revision::{RevisionCounts, RevisionId, RevisionRow};
 pub use run_state::RunState;
 pub use snapshot::store_at;
 pub use statement::Refusal;
@@ -220,13 +222,14 @@ fn known() -> impl Iterator<Item = i64> {
 
 /// The migrations in their order: what each does, and its statements. A store keeps a hash of the statements, so a migration
 /// that has been released never changes.
-const MIGRATIONS: [(&str, &str); 6] = [
+const MIGRATIONS: [(&str, &str); 7] = [
     ("foundation", include_str!("../../migrations/0001_foundation.sql")),
     ("search", include_str!("../../migrations/0002_search.sql")),
     ("standing attempt", include_str!("../../migrations/0003_standing_attempt.sql")),
     ("claims", include_str!("../../migrations/0004_claims.sql")),
     ("intervals", include_str!("../../migrations/0005_intervals.sql")),
     ("unproposed trials", include_str!("../../migrations/0006_unproposed.sql")),
+    ("revisions", include_str!("../../migrations/0007_revisions.sql")),
 ];
 
 fn migrator() -> Migrator {

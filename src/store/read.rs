@@ -1,54 +1,10 @@
 //! What reports, lists and predictions read.
 
-use std::collections::HashMap;
-
 use anyhow::{Context, bail};
 use serde_json::Value;
 
 use super::row::from_row;
-use super::{Status, Store};
-use crate::spec::ObjectiveSpec;
-
-/// An experiment as recorded.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ExperimentRow {
-    /// Its name.
-    pub name: String,
-    /// What it is for.
-    pub description: Option<String>,
-    /// The file.
-    pub path: String,
-    /// The file's text.
-    pub text: String,
-    /// JSON list of `--set` overrides.
-    pub overrides: String,
-    /// JSON list of axis names.
-    pub axes: String,
-    /// JSON of metric, target and part.
-    pub objective: String,
-    /// The command line of the last run.
-    pub command: String,
-    /// When it last ran.
-    pub updated_at: String,
-    /// JSON of the file's `[report]` table.
-    pub report: String,
-    /// Trials that its search had yet to propose when its plan was last recorded.
-    pub unproposed: i64,
-}
-
-from_row!(ExperimentRow {
-    name,
-    description,
-    path,
-    text,
-    overrides,
-    axes,
-    objective,
-    command,
-    updated_at,
-    report,
-    unproposed
-});
+use super::{RevisionId, Status, Store};
 
 /// One run with the attempt that its status comes from.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,6 +47,12 @@ pub struct RunRow {
     pub leak_verdict: String,
     /// Error of the last attempt.
     pub error: Option<String>,
+    /// The revisions that plan it or did, such as `1,2`.
+    pub revisions: String,
+    /// Its tags, with commas between them.
+    pub tags: Option<String>,
+    /// What a person wrote about it.
+    pub note: Option<String>,
 }
 
 /// One metric.
@@ -166,12 +128,18 @@ from_row!(EventRow { at, kind, detail });
 /// Which runs to list.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RunFilter {
-    /// Of this experiment.
+    /// Of this experiment, whichever of its revisions plans them.
     pub experiment: Option<String>,
+    /// That this revision plans, in the order of its plan.
+    pub revision: Option<RevisionId>,
     /// Of this model kind.
     pub model: Option<String>,
     /// With this status.
     pub status: Option<String>,
+    /// Of this identity.
+    pub run_id: Option<String>,
+    /// Also those that only archived revisions have.
+    pub archived: bool,
 }
 
 struct RawRun {
@@ -194,6 +162,9 @@ struct RawRun {
     dataset_sha256: String,
     leak_verdict: String,
     error: Option<String>,
+    revisions: String,
+    tags: Option<String>,
+    note: Option<String>,
 }
 
 from_row!(RawRun {
@@ -215,15 +186,33 @@ from_row!(RawRun {
     version,
     dataset_sha256,
     leak_verdict,
-    error
+    error,
+    revisions,
+    tags,
+    note
 });
 
 const SELECT_RUNS: &str = "SELECT v.run_id, v.experiment, v.model, v.seed, v.fold, v.status, v.device, v.params, \
      v.started_at, v.finished_at, v.wall_s, v.peak_rss_bytes, v.attempts, v.git_commit, v.git_dirty, \
-     v.version, v.dataset_sha256, r.leak_verdict, v.error FROM runs v JOIN run_records r USING (run_id) \
-     JOIN experiment_runs er ON er.run_id = v.run_id AND er.experiment = v.experiment \
+     v.version, v.dataset_sha256, r.leak_verdict, v.error, v.revisions, v.tags, v.note \
+     FROM runs v JOIN run_records r USING (run_id) \
+     LEFT JOIN revision_runs h ON h.experiment = v.experiment AND h.run_id = v.run_id AND h.revision = ?4 \
      WHERE (?1 IS NULL OR v.experiment = ?1) AND (?2 IS NULL OR v.model = ?2) AND (?3 IS NULL OR v.status = ?3) \
-     ORDER BY v.experiment, er.position";
+     AND (?4 IS NULL OR h.position IS NOT NULL) AND (?5 IS NULL OR v.run_id = ?5) \
+     AND (?6 OR EXISTS (SELECT 1 FROM revision_runs w JOIN revisions x USING (experiment, revision) \
+                        WHERE w.experiment = v.experiment AND w.run_id = v.run_id AND NOT x.archived)) ORDER BY v.experiment, h.position";
+
+impl RunFilter {
+    /// The runs that a revision plans.
+    pub fn of(revision: &RevisionId) -> Self {
+        Self { revision: Some(revision.clone()), ..Self::default() }
+    }
+
+    /// One run, in every experiment that has it.
+    pub fn one(run_id: &str) -> Self {
+        Self { run_id: Some(run_id.to_string()), archived: true, ..Self::default() }
+    }
+}
 
 impl Store {
     /// Names of all experiments, the latest first.
@@ -233,32 +222,10 @@ impl Store {
     pub fn experiment_names(&mut self) -> anyhow::Result<Vec<String>> {
         self.runtime
             .block_on(
-                sqlx::query_scalar("SELECT name FROM experiments ORDER BY updated_at DESC")
+                sqlx::query_scalar("SELECT name FROM experiments ORDER BY updated_at DESC, name")
                     .fetch_all(&mut self.connection),
             )
             .context("cannot read the experiments from the store")
-    }
-
-    /// An experiment by its name.
-    ///
-    /// # Errors
-    /// A name that no experiment has, with the names that there are.
-    pub fn experiment(&mut self, name: &str) -> anyhow::Result<ExperimentRow> {
-        let row: Option<ExperimentRow> = self
-            .runtime
-            .block_on(
-                sqlx::query_as("SELECT * FROM experiments WHERE name = ?")
-                    .bind(name)
-                    .fetch_optional(&mut self.connection),
-            )
-            .context("cannot read the experiment from the store")?;
-        if let Some(row) = row {
-            return Ok(row);
-        }
-        let names = self.experiment_names()?;
-        let hint = crate::text::nearest(name, names.iter().map(String::as_str));
-        let hint = hint.map_or(String::new(), |near| format!(" (did you mean `{near}`?)"));
-        bail!("no experiment `{name}` in {}{hint}; it has: {}", self.path.display(), names.join(", "))
     }
 
     /// Runs that pass a filter, experiment by experiment in the order of their plans.
@@ -266,13 +233,18 @@ impl Store {
     /// # Errors
     /// A store that cannot be read.
     pub fn runs(&mut self, filter: &RunFilter) -> anyhow::Result<Vec<RunRow>> {
+        let experiment = filter.revision.as_ref().map(|revision| &revision.experiment);
+        let experiment = experiment.or(filter.experiment.as_ref());
         let rows: Vec<RawRun> = self
             .runtime
             .block_on(
                 sqlx::query_as(SELECT_RUNS)
-                    .bind(&filter.experiment)
+                    .bind(experiment)
                     .bind(&filter.model)
                     .bind(&filter.status)
+                    .bind(filter.revision.as_ref().map(|revision| revision.revision))
+                    .bind(&filter.run_id)
+                    .bind(filter.archived || filter.revision.is_some())
                     .fetch_all(&mut self.connection),
             )
             .context("cannot read the runs from the store")?;
@@ -299,53 +271,20 @@ impl Store {
                 dataset_sha256: raw.dataset_sha256,
                 leak_verdict: raw.leak_verdict,
                 error: raw.error,
+                revisions: raw.revisions,
+                tags: raw.tags,
+                note: raw.note,
             });
         }
         Ok(runs)
     }
 
-    /// Every metric of an experiment's runs.
+    /// Every metric of some runs.
     ///
     /// # Errors
     /// A store that cannot be read.
-    pub fn metrics(&mut self, experiment: &str) -> anyhow::Result<Vec<MetricRow>> {
-        self.runtime
-            .block_on(
-                sqlx::query_as(
-                    "SELECT m.* FROM metrics m JOIN experiment_runs er USING (run_id) WHERE er.experiment = ?",
-                )
-                .bind(experiment)
-                .fetch_all(&mut self.connection),
-            )
-            .context("cannot read the metrics from the store")
-    }
-
-    /// The objective of every run of an experiment that is done.
-    ///
-    /// # Errors
-    /// A store that cannot be read.
-    pub fn objectives(
-        &mut self,
-        experiment: &str,
-        objective: &ObjectiveSpec,
-    ) -> anyhow::Result<HashMap<String, f64>> {
-        let rows: Vec<(String, f64)> = self
-            .runtime
-            .block_on(
-                sqlx::query_as(
-                    "SELECT m.run_id, m.value FROM metrics m JOIN experiment_runs er USING (run_id) \
-                     JOIN run_records r USING (run_id) WHERE er.experiment = ? AND r.status = 'done' \
-                     AND m.part = ? AND m.target = ? AND m.name = ? AND m.unit = ?",
-                )
-                .bind(experiment)
-                .bind(objective.part.as_str())
-                .bind(&objective.target)
-                .bind(objective.metric.as_str())
-                .bind(objective.unit())
-                .fetch_all(&mut self.connection),
-            )
-            .context("cannot read the objectives from the store")?;
-        Ok(rows.into_iter().collect())
+    pub fn all_metrics_of_runs(&mut self, run_ids: &[String]) -> anyhow::Result<Vec<MetricRow>> {
+        self.select_metrics(run_ids, None)
     }
 
     /// Every metric of some runs on one part.
@@ -353,11 +292,17 @@ impl Store {
     /// # Errors
     /// A store that cannot be read.
     pub fn metrics_of_runs(&mut self, run_ids: &[String], part: &str) -> anyhow::Result<Vec<MetricRow>> {
+        self.select_metrics(run_ids, Some(part))
+    }
+
+    fn select_metrics(&mut self, run_ids: &[String], part: Option<&str>) -> anyhow::Result<Vec<MetricRow>> {
         self.runtime
             .block_on(
                 sqlx::query_as(
-                    "SELECT m.* FROM json_each(?) chosen JOIN metrics m ON m.run_id = chosen.value AND m.part = ? \
-                     ORDER BY chosen.key",
+                    "SELECT r.run_id, k.part, k.target, k.unit, k.name, v.value FROM json_each(?1) chosen \
+                     CROSS JOIN run_records r ON r.run_id = chosen.value CROSS JOIN metric_values v USING (run) \
+                     CROSS JOIN metric_keys k USING (metric) WHERE ?2 IS NULL OR k.part = ?2 \
+                     ORDER BY chosen.key, k.part, k.target, k.unit, k.name",
                 )
                 .bind(Value::from(run_ids).to_string())
                 .bind(part)
@@ -373,7 +318,7 @@ impl Store {
     pub fn metrics_of_run(&mut self, run_id: &str) -> anyhow::Result<Vec<MetricRow>> {
         self.runtime
             .block_on(
-                sqlx::query_as("SELECT * FROM metrics WHERE run_id = ?")
+                sqlx::query_as("SELECT * FROM metrics WHERE run_id = ? ORDER BY part, target, unit, name")
                     .bind(run_id)
                     .fetch_all(&mut self.connection),
             )

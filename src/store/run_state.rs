@@ -36,8 +36,8 @@ impl Store {
         self.runtime.block_on(async {
             let rows: Vec<(String, String, Option<f64>)> = sqlx::query_as(
                 "SELECT r.run_id, r.status, m.value FROM json_each(?) id JOIN run_records r ON r.run_id = id.value \
-                 LEFT JOIN metrics m ON m.run_id = r.run_id AND r.status = 'done' AND m.part = ? AND m.target = ? \
-                 AND m.unit = ? AND m.name = ?",
+                 LEFT JOIN metric_values m ON m.run = r.run AND r.status = 'done' AND m.metric = \
+                 (SELECT metric FROM metric_keys WHERE part = ? AND target = ? AND unit = ? AND name = ?)",
             )
             .bind(&ids)
             .bind(objective.part.as_str())
@@ -53,8 +53,8 @@ impl Store {
                 states.insert(run_id, RunState { status, objective, losses: Vec::new(), pruned_under: Vec::new() });
             }
             let epochs: Vec<(String, i64, f64)> = sqlx::query_as(
-                "SELECT e.run_id, e.epoch, e.valid_loss FROM json_each(?) id JOIN epochs e ON e.run_id = id.value \
-                 ORDER BY e.run_id, e.epoch",
+                "SELECT r.run_id, e.epoch, e.valid_loss FROM json_each(?) id JOIN run_records r ON r.run_id = id.value \
+                 JOIN epoch_values e USING (run) ORDER BY r.run_id, e.epoch",
             )
             .bind(&ids)
             .fetch_all(&mut self.connection)

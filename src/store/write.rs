@@ -6,7 +6,7 @@ use anyhow::Context;
 use sqlx::{Connection, SqliteConnection};
 
 use super::attempt::{ClaimRequest, Claimant, claim};
-use super::script::{ROWS_PER_INSERT, Script};
+use super::script::{KeyedTable, ROWS_PER_INSERT, Script};
 use super::{Claim, Status, Store, now};
 use crate::search::RungVerdict;
 use crate::store::RunResult;
@@ -131,7 +131,9 @@ impl Store {
 async fn insert_record(connection: &mut SqliteConnection, record: &Record) -> sqlx::Result<()> {
     match record {
         Record::Epoch { run_id, epoch } => {
-            sqlx::query("INSERT OR REPLACE INTO epochs VALUES (?, ?, ?, ?, ?, ?)")
+            let sql = "INSERT OR REPLACE INTO epoch_values \
+                 SELECT run, ?2, ?3, ?4, ?5, ?6 FROM run_records WHERE run_id = ?1";
+            sqlx::query(sql)
                 .bind(run_id)
                 .bind(epoch.epoch as i64)
                 .bind(epoch.train_loss)
@@ -182,6 +184,20 @@ pub(super) async fn insert_events(connection: &mut SqliteConnection, events: &[E
     if events.is_empty() { Ok(()) } else { script.execute(connection).await }
 }
 
+const METRICS: KeyedTable<4> = KeyedTable {
+    values: "metric_values",
+    keys: "metric_keys",
+    key: "metric",
+    columns: ["part", "target", "unit", "name"],
+};
+
+const BREAKDOWNS: KeyedTable<6> = KeyedTable {
+    values: "breakdown_values",
+    keys: "breakdown_keys",
+    key: "breakdown",
+    columns: ["part", "dimension", "bucket", "target", "unit", "name"],
+};
+
 async fn insert_result(
     connection: &mut SqliteConnection,
     run_id: &str,
@@ -189,21 +205,23 @@ async fn insert_result(
     result: &RunResult,
 ) -> sqlx::Result<()> {
     let mut script = Script::default();
-    script.statement("DELETE FROM metrics WHERE run_id = ?").bind(run_id)?;
-    script.statement("DELETE FROM breakdowns WHERE run_id = ?").bind(run_id)?;
+    let run = "DELETE FROM metric_values WHERE run = (SELECT run FROM run_records WHERE run_id = ?)";
+    script.statement(run).bind(run_id)?;
+    let run = "DELETE FROM breakdown_values WHERE run = (SELECT run FROM run_records WHERE run_id = ?)";
+    script.statement(run).bind(run_id)?;
     for metrics in result.metrics.chunks(ROWS_PER_INSERT) {
         let rows = metrics.iter().map(|row| {
             let texts = [&row.part, &row.target, &row.unit, &row.name];
             (texts.map(String::as_str), row.value, None)
         });
-        script.insert_rows("metrics", run_id, rows)?;
+        script.insert_rows(&METRICS, run_id, rows)?;
     }
     for breakdowns in result.breakdowns.chunks(ROWS_PER_INSERT) {
         let rows = breakdowns.iter().map(|row| {
             let texts = [&row.part, &row.dimension, &row.bucket, &row.target, &row.unit, &row.name];
             (texts.map(String::as_str), row.value, Some(row.forecasts))
         });
-        script.insert_rows("breakdowns", run_id, rows)?;
+        script.insert_rows(&BREAKDOWNS, run_id, rows)?;
     }
     let RunResult { wall_s, peak_rss_bytes, .. } = *result;
     let end = End { status: Status::Done, error: "", wall_s: Some(wall_s), peak_rss_bytes };
@@ -249,7 +267,7 @@ pub(super) fn end_attempt(script: &mut Script, run_id: &str, attempt: i64, end: 
     // A further attempt that fails takes nothing from a run that was done before: its metrics and files are still there.
     script
         .statement(
-            "UPDATE run_records SET status = iif(EXISTS (SELECT 1 FROM metrics m WHERE m.run_id = run_records.run_id), \
+            "UPDATE run_records SET status = iif(EXISTS (SELECT 1 FROM metric_values m WHERE m.run = run_records.run), \
              'done', ?) WHERE run_id = ?",
         )
         .bind(end.status.as_str())?

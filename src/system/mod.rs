@@ -4,3 +4,8 @@ pub mod device;
 pub mod interrupt;
 pub mod memory;
 pub mod process;
+
+/// The name of this machine, where the system tells it.
+pub fn host_name() -> Option<String> {
+    sysinfo::System::host_name()
+}

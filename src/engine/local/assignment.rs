@@ -130,7 +130,7 @@ impl Dispatcher<'_> {
             search: self.sweep.fingerprint(run).filter(|_| !options.forced).map(str::to_string),
             kept_by: (!options.forced).then(|| saved_file(&options.results, &run_id)),
             attempt: Attempt {
-                experiment: options.experiment.clone(),
+                experiment: options.revision.experiment.clone(),
                 device: self.slots[slot].placement.to_string(),
                 slot,
                 git_commit: options.git_commit.clone(),

@@ -89,7 +89,7 @@ impl<'a> Dispatcher<'a> {
             queue.add(run, sweep.candidates(run));
         }
         Self {
-            journal: Journal::new(store, options.experiment.clone()),
+            journal: Journal::new(store, options.revision.experiment.clone()),
             slots: Slots::new(options.slots.iter().copied().take(most), launcher(inbox.sender())),
             queue,
             inbox,
@@ -179,7 +179,7 @@ impl<'a> Dispatcher<'a> {
         while self.sweep.grow(self.loader)? {
             let new: Vec<usize> = (from..self.sweep.runs().len()).collect();
             let store = self.journal.store();
-            store.extend_plan(&self.sweep.experiment, self.sweep.plan(), self.sweep.device_class(), from)?;
+            self.sweep.record_growth(store, &self.options.revision, from)?;
             from = self.sweep.runs().len();
             self.sweep.refresh(store, &new)?;
             let (results, forced) = (&self.options.results, self.options.forced);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::budget::{Budget, Spent};
 use super::pace::Awaited;
 use crate::plan::Run;
-use crate::store::{RunResult, Status};
+use crate::store::{RevisionId, RunResult, Status};
 use crate::system::device::Placement;
 use crate::system::interrupt::StopSignal;
 use crate::train::Epoch;
@@ -14,8 +14,8 @@ use crate::train::Epoch;
 /// How a sweep is run.
 #[derive(Debug, Clone)]
 pub struct DispatchOptions {
-    /// Name of the experiment.
-    pub experiment: String,
+    /// The revision of the experiment.
+    pub revision: RevisionId,
     /// The results folder.
     pub results: PathBuf,
     /// One placement for each slot.

@@ -11,7 +11,7 @@ use crate::engine::local::protocol::{Job, ToWorker};
 use crate::engine::local::worker_process::{Worker, WorkerExit};
 use crate::plan::Run;
 use crate::spec::Experiment;
-use crate::store::{MetricValue, PlanRecord, RunResult, Status};
+use crate::store::{Execution, MetricValue, PlanRecord, RunResult, Status};
 use crate::system::device::Placement;
 use crate::train::Epoch;
 
@@ -133,16 +133,19 @@ fn sweep(
     let mut sweep = Sweep::new(experiment, &mut loader, "cpu").unwrap();
     let mut store = Store::open(results.path()).unwrap();
     sweep.replay(&mut store, &mut loader).unwrap();
-    store
-        .record_plan(&PlanRecord {
-            experiment: &sweep.experiment,
-            plan: sweep.plan(),
-            device_class: "cpu",
-            command: "test",
-        })
-        .unwrap();
+    let execution = Execution {
+        command: "test".to_string(),
+        device_class: "cpu".to_string(),
+        host: None,
+        git_commit: None,
+        git_dirty: None,
+    };
+    let initial = sweep.plan().runs.len();
+    let record =
+        PlanRecord { experiment: &sweep.experiment, plan: sweep.plan(), initial, execution: &execution };
+    let revision = store.record_plan(&record).unwrap().id;
     let mut options = DispatchOptions {
-        experiment: "test".to_string(),
+        revision,
         results: results.path().to_path_buf(),
         slots: vec![Placement::Cpu],
         threads_per_run: 1,
