@@ -1,11 +1,15 @@
 //! The command line: the commands, and the module of each.
 #![expect(clippy::doc_markdown, reason = "clap shows these comments as help, where backticks are noise")]
 
+mod annotate;
 mod claims;
 mod clean;
+mod compare;
 pub mod console;
 mod dataset;
+mod diff;
 pub mod exit_code;
+mod experiments;
 mod explain;
 mod export;
 mod filter;
@@ -21,6 +25,7 @@ mod run_experiment;
 mod run_output;
 mod runs;
 mod show;
+mod show_revision;
 mod slurm;
 mod watch;
 
@@ -60,16 +65,20 @@ struct Cli {
 enum Command {
     /// Run experiments: plan, skip finished runs, run the rest, write the report
     Run(run::RunArgs),
+    /// List experiments with their revisions
+    Experiments(experiments::ExperimentsArgs),
     /// List runs
     Runs(runs::RunsArgs),
-    /// Show everything about one run
+    /// Show everything about one run, or about one revision with its file
     Show(show::ShowArgs),
     /// Show the progress of a sweep until it ends
     Watch(watch::WatchArgs),
     /// Explain why a run ran, was skipped, retried or pruned, failed, or is waiting
     Explain(explain::ExplainArgs),
-    /// Print the leaderboard of an experiment
-    Compare(report::CompareArgs),
+    /// Print the leaderboard of an experiment, compare revisions, models and runs, or show an experiment over time
+    Compare(compare::CompareArgs),
+    /// Show how two revisions differ: their files and their results
+    Diff(diff::DiffArgs),
     /// Compare reported results with reproduced ones
     Claims(claims::ClaimsArgs),
     /// Query the store with read-only SQL
@@ -78,9 +87,15 @@ enum Command {
     Export(export::ExportArgs),
     /// Write the report of an experiment again
     Report(report::ReportArgs),
+    /// Put tags on runs or revisions, or take them away
+    Tag(annotate::TagArgs),
+    /// Write a note to a run or a revision
+    Note(annotate::NoteArgs),
+    /// Leave revisions out of lists
+    Archive(annotate::ArchiveArgs),
     /// Merge stores from other machines into this one
     Merge(merge::MergeArgs),
-    /// Remove the files of runs that no experiment plans any more
+    /// Remove files of finished runs by revision, age or rank, and compact the store
     Gc(gc::GcArgs),
     /// Forecast the next steps of a trace with a saved model
     Predict(predict::PredictArgs),
@@ -172,7 +187,12 @@ fn dispatch(command: Command, console: Console) -> anyhow::Result<Exit> {
         Command::Show(args) => show::show(&args, console),
         Command::Watch(args) => watch::watch(&args, console),
         Command::Explain(args) => explain::explain(&args, console),
-        Command::Compare(args) => report::compare(&args, console),
+        Command::Experiments(args) => experiments::experiments(&args, console),
+        Command::Compare(args) => compare::compare(&args, console),
+        Command::Diff(args) => diff::diff(&args, console),
+        Command::Tag(args) => annotate::tag(&args, console),
+        Command::Note(args) => annotate::note(&args, console),
+        Command::Archive(args) => annotate::archive(&args, console),
         Command::Claims(args) => claims::claims(&args, console),
         Command::Query(args) => query::query(&args, console),
         Command::Export(args) => export::export(&args, console),

@@ -1,17 +1,16 @@
-//! `burstlab report` and `burstlab compare`: the results of an experiment.
+//! `burstlab report`: writes the report of an experiment again.
 
 use clap::{Args, ValueEnum};
 
-use super::OutputFormat;
 use super::console::Console;
 use super::exit_code::Exit;
 use crate::compare::Comparison;
-use crate::report::{PlotSet, terminal_text, write};
+use crate::report::{PlotSet, write};
 use crate::store::{Store, results_folder};
 
 #[derive(Debug, Args)]
 pub(super) struct ReportArgs {
-    /// Name of the experiment
+    /// The experiment: NAME, or NAME@2 for its second revision
     experiment: String,
     /// Which plots the report has
     #[arg(long, value_enum, default_value = "full")]
@@ -36,31 +35,12 @@ impl From<ReportPlots> for PlotSet {
     }
 }
 
-#[derive(Debug, Args)]
-pub(super) struct CompareArgs {
-    /// Name of the experiment
-    experiment: String,
-    /// Output format
-    #[arg(long, value_enum, default_value = "human")]
-    format: OutputFormat,
-}
-
 pub(super) fn report(args: &ReportArgs, console: Console) -> anyhow::Result<Exit> {
     let results = results_folder();
     let comparison = Comparison::read(&mut Store::open_read_only(&results)?, &results, &args.experiment)?;
     let written = write(&comparison, &results, args.plots.into())?;
     for path in written.all() {
         console.result(&path.display().to_string());
-    }
-    Ok(Exit::Ok)
-}
-
-pub(super) fn compare(args: &CompareArgs, console: Console) -> anyhow::Result<Exit> {
-    let results = results_folder();
-    let comparison = Comparison::read(&mut Store::open_read_only(&results)?, &results, &args.experiment)?;
-    match args.format {
-        OutputFormat::Human => console.result(&terminal_text(&comparison, console.width())),
-        OutputFormat::Json => console.result(&comparison.to_json().to_string()),
     }
     Ok(Exit::Ok)
 }

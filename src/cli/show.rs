@@ -2,18 +2,21 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::Args;
 use serde_json::{Value, json};
 
 use super::OutputFormat;
 use super::console::Console;
 use super::exit_code::Exit;
+use super::experiments::tag_list;
+use super::show_revision::show_revision;
 use crate::store::{BreakdownRow, EventRow, MetricRow, RunFilter, RunRow, Store, results_folder, run_folder};
 use crate::text::{number, table};
 
 #[derive(Debug, Args)]
 pub(super) struct ShowArgs {
-    /// ID of the run, or its first characters
+    /// ID of a run or its first characters, or an experiment: NAME for its latest revision, NAME@2 for the second
     run: String,
     /// Output format
     #[arg(long, value_enum, default_value = "human")]
@@ -33,14 +36,20 @@ struct RunDetails {
 pub(super) fn show(args: &ShowArgs, console: Console) -> anyhow::Result<Exit> {
     let results = results_folder();
     let mut store = Store::open_read_only(&results)?;
-    let run_id = store.resolve_run(&args.run)?;
+    // A name comes before a run that begins with the same characters.
+    let revision = store.revision(&args.run);
+    if let Ok(revision) = revision {
+        return show_revision(&mut store, &revision, args.format, console);
+    }
+    let is_id = args.run.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let run_id = match (store.resolve_run(&args.run), revision) {
+        (Err(_), Err(no_revision)) if !is_id => return Err(no_revision),
+        (run_id, _) => run_id?,
+    };
     let runs = store.runs(&RunFilter::one(&run_id))?;
     let experiments = runs.iter().map(|run| format!("{}@{}", run.experiment, run.revisions)).collect();
-    let Some(run) = runs.into_iter().next() else {
-        anyhow::bail!(
-            "run {run_id} no longer belongs to an experiment; its metrics are still in the table `metrics`"
-        );
-    };
+    let run = runs.into_iter().next();
+    let run = run.with_context(|| format!("run {run_id} was never planned by an experiment"))?;
     let details = RunDetails {
         run,
         experiments,
@@ -85,6 +94,7 @@ fn to_json(details: &RunDetails) -> Value {
         "wall_s": run.wall_s, "started_at": run.started_at, "finished_at": run.finished_at,
         "peak_rss_bytes": run.peak_rss_bytes, "attempts": run.attempts, "git_commit": run.git_commit,
         "dataset_sha256": run.dataset_sha256, "leak_verdict": run.leak_verdict, "error": run.error,
+        "tags": tag_list(run.tags.as_deref()), "note": run.note,
         "metrics": metrics, "breakdowns": breakdowns, "events": events, "folder": details.folder,
     })
 }
@@ -112,6 +122,12 @@ fn to_text(details: &RunDetails, width: usize) -> anyhow::Result<String> {
             if details.folder.is_dir() { details.folder.display().to_string() } else { "none".to_string() },
         ),
     ];
+    if let Some(tags) = &run.tags {
+        entries.push(("tags", tags.replace(',', ", ")));
+    }
+    if let Some(note) = &run.note {
+        entries.push(("note", note.clone()));
+    }
     if let Some(error) = &run.error {
         entries.push(("error", error.clone()));
     }

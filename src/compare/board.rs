@@ -206,6 +206,7 @@ impl Board {
             .filter_map(|(model, runs)| best_trial(model, runs, objectives, axes))
             .collect();
         rows.sort_by(|a, b| a.test.mean.total_cmp(&b.test.mean));
+        set_skills(&mut rows);
         let trials = rows.iter().map(|row| row.trials).sum();
         let lookbacks = lookbacks(runs.iter().copied());
         let has_row = |model: &String| rows.iter().any(|row| row.model == *model);
@@ -267,9 +268,7 @@ impl Board {
             Difference::measure(losses[own].as_ref()?, losses[reference].as_ref()?)
         };
         if let Some(reference) = self.rows.iter().position(|row| row.baseline) {
-            let error = self.rows[reference].test.mean;
             for (index, row) in self.rows.iter_mut().enumerate().filter(|(index, _)| *index != reference) {
-                row.skill = (error > 0.0).then(|| 1.0 - row.test.mean / error);
                 row.against_baseline = difference(index, reference);
             }
         }
@@ -281,8 +280,17 @@ impl Board {
     }
 }
 
+/// The skill of every model against the best naive baseline.
+fn set_skills(rows: &mut [BoardRow]) {
+    let Some(reference) = rows.iter().position(|row| row.baseline) else { return };
+    let error = rows[reference].test.mean;
+    for (_, row) in rows.iter_mut().enumerate().filter(|(index, _)| *index != reference) {
+        row.skill = (error > 0.0).then(|| 1.0 - row.test.mean / error);
+    }
+}
+
 /// Applies Holm's correction over some differences.
-fn correct<'a>(differences: impl Iterator<Item = &'a mut Difference>) {
+pub(super) fn correct<'a>(differences: impl Iterator<Item = &'a mut Difference>) {
     let differences: Vec<&mut Difference> = differences.collect();
     let p_values: Vec<f64> = differences.iter().map(|difference| difference.p_value).collect();
     for (difference, corrected) in differences.into_iter().zip(holm(&p_values)) {

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::board::{Board, Completion, mean_metrics};
 use super::claims::{self, Judgement};
 use super::grouping::group_by;
+use super::side_by_side::objective_title;
 use super::significance::Difference;
 use crate::spec::{ObjectiveSpec, lookup, run_label, setting_of};
 use crate::store::{EpochRow, RevisionId, RevisionRow, RunFilter, RunRow, Status, Store};
@@ -70,22 +71,12 @@ impl Comparison {
     /// A store or a revision that cannot be read.
     pub fn of_revision(store: &mut Store, results: &Path, experiment: RevisionRow) -> anyhow::Result<Self> {
         let id = experiment.id();
-        let objective: ObjectiveSpec =
-            serde_json::from_str(&experiment.objective).context("the store holds a damaged objective")?;
-        let axes: Vec<String> =
-            serde_json::from_str(&experiment.axes).context("the store holds damaged axes")?;
+        let objective = objective_of(&experiment)?;
+        let axes = axes_of(&experiment)?;
         let runs = store.runs(&RunFilter::of(&id))?;
         let objectives = Objectives::read(store, &id, &objective)?;
-        let mut settings = group_by(&runs, |run| setting_of(&run.params).to_string());
-        settings.retain(|(_, runs)| runs.iter().any(|run| run.status == Status::Done));
-        let titles = titles(&settings, &axes);
-        let mut boards: Vec<Board> = settings
-            .iter()
-            .zip(titles)
-            .map(|((_, runs), title)| {
-                Board::new(title, runs, experiment.unproposed as usize, &objectives, &axes)
-            })
-            .collect();
+        let settings = settings_of(&runs);
+        let mut boards = boards(&settings, &experiment, &objectives, &axes);
         let seeds: HashMap<&str, Option<i64>> =
             runs.iter().map(|run| (run.run_id.as_str(), run.seed)).collect();
         for row in boards.iter_mut().flat_map(|board| &mut board.rows) {
@@ -120,9 +111,7 @@ impl Comparison {
 
     /// The metric that the leaderboard is sorted by, such as `mse of all targets in scaled units`.
     pub fn objective_title(&self) -> String {
-        let objective = &self.objective;
-        let target = if objective.target == "all" { "all targets" } else { &objective.target };
-        format!("{} of {target} in {} units", objective.metric.as_str(), objective.unit())
+        objective_title(&self.objective)
     }
 
     /// The leaderboards as JSON.
@@ -155,6 +144,44 @@ impl Comparison {
             .collect();
         Value::Array(boards)
     }
+}
+
+/// The leaderboards of a revision, from what the store has alone: no difference is tested, and nothing is read from files.
+///
+/// # Errors
+/// A store that cannot be read.
+pub fn leaderboards(store: &mut Store, revision: &RevisionRow) -> anyhow::Result<Vec<Board>> {
+    let objectives = Objectives::read(store, &revision.id(), &objective_of(revision)?)?;
+    let runs = store.runs(&RunFilter::of(&revision.id()))?;
+    Ok(boards(&settings_of(&runs), revision, &objectives, &axes_of(revision)?))
+}
+
+/// The metric that the trials of a revision are chosen by.
+pub(super) fn objective_of(revision: &RevisionRow) -> anyhow::Result<ObjectiveSpec> {
+    serde_json::from_str(&revision.objective).context("the store holds a damaged objective")
+}
+
+fn axes_of(revision: &RevisionRow) -> anyhow::Result<Vec<String>> {
+    serde_json::from_str(&revision.axes).context("the store holds damaged axes")
+}
+
+/// The runs of each setting that has a finished one.
+fn settings_of(runs: &[RunRow]) -> Vec<(String, Vec<&RunRow>)> {
+    let mut settings = group_by(runs, |run| setting_of(&run.params).to_string());
+    settings.retain(|(_, runs)| runs.iter().any(|run| run.status == Status::Done));
+    settings
+}
+
+fn boards(
+    settings: &[(String, Vec<&RunRow>)],
+    revision: &RevisionRow,
+    objectives: &Objectives,
+    axes: &[String],
+) -> Vec<Board> {
+    let board = |((_, runs), title): (&(String, Vec<&RunRow>), String)| {
+        Board::new(title, runs, revision.unproposed as usize, objectives, axes)
+    };
+    settings.iter().zip(titles(settings, axes)).map(board).collect()
 }
 
 /// The objective of every finished run. It is the only metric that is read for all runs: a large sweep has millions.

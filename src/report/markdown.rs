@@ -159,7 +159,7 @@ fn card(entries: &[CardEntry]) -> String {
     head.into_iter().chain(rows).collect::<Vec<_>>().join("\n")
 }
 
-fn table(table: &ReportTable) -> String {
+pub(super) fn table(table: &ReportTable) -> String {
     let row = |cells: Vec<String>| format!("| {} |", cells.join(" | "));
     let rule = (0..table.headers.len())
         .map(|index| if index < table.text_columns { "---" } else { "---:" })

@@ -19,6 +19,7 @@ pub mod plot;
 mod plot_files;
 mod reproduction;
 mod resources;
+mod side_by_side;
 mod tables;
 mod terminal;
 mod text_report;
@@ -36,6 +37,7 @@ use crate::store::report_folder;
 pub use headline::headline;
 pub use inspection_page::inspection_page;
 pub use inspection_text::inspection_text;
+pub use side_by_side::Layout;
 pub use tables::{ReportTable, TableCell, TableRow};
 pub use terminal::terminal_text;
 

@@ -224,6 +224,14 @@ impl Store {
         }
     }
 
+    /// Whether a reference means all revisions of an experiment: `NAME@all`.
+    ///
+    /// # Errors
+    /// As [`Self::revisions`].
+    pub fn names_all_revisions(&mut self, reference: &str) -> anyhow::Result<bool> {
+        Ok(self.revisions(reference)?.first().is_some_and(|one| is_all(reference, one)))
+    }
+
     /// The filter that a reference stands for: the runs that one revision plans, those of all revisions of an experiment, or
     /// without a reference those of all experiments.
     ///

@@ -7,11 +7,13 @@
 mod axis;
 mod bands;
 mod binned_bars;
+mod differences;
 mod effects;
 mod font;
 mod forecast;
 mod frame;
 mod gaps;
+mod history;
 mod leaderboard;
 mod leaderboard_bar;
 mod learning_curves;
@@ -30,9 +32,11 @@ mod time;
 
 pub use bands::{Band, BandPanel, band_panels};
 pub use binned_bars::{BinnedBars, bar_panels, binned_bars};
+pub use differences::{IntervalRow, differences};
 pub use effects::{Effect, EffectPoint, one_way_effects};
 pub use forecast::{ForecastTrack, actual_and_forecast, actual_and_forecast_by_request};
 pub use gaps::{Gaps, gap_pattern};
+pub use history::{HistoryLine, history};
 pub use leaderboard::leaderboard_bars;
 pub use leaderboard_bar::Bar;
 pub use learning_curves::{Curve, learning_curves};

@@ -1,0 +1,103 @@
+//! One experiment over its revisions: is it getting better, or worse on newer data?
+
+use serde_json::{Value, json};
+
+use super::comparison::{leaderboards, objective_of};
+use super::side_by_side::objective_title;
+use crate::store::{RevisionRow, Store};
+
+/// An experiment over its revisions.
+#[derive(Debug, Clone)]
+pub struct History {
+    /// Name of the experiment.
+    pub experiment: String,
+    /// The metric, such as `mse of all targets in scaled units`; that of the latest revision.
+    pub metric: String,
+    /// The revisions by number.
+    pub revisions: Vec<RevisionRow>,
+    /// Each model in each setting.
+    pub lines: Vec<ModelHistory>,
+}
+
+/// One model in one setting over the revisions.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelHistory {
+    /// What tells the setting from others; empty if there is only one.
+    pub setting: String,
+    /// Name under which the model competes.
+    pub model: String,
+    /// Whether it is a naive baseline.
+    pub baseline: bool,
+    /// What it came to in each revision; `None` where it has no result.
+    pub points: Vec<Option<HistoryPoint>>,
+}
+
+/// What a model came to in one revision.
+#[derive(Debug, Clone, PartialEq)]
+pub struct HistoryPoint {
+    /// The metric on the test part.
+    pub test: f64,
+    /// `1 - error / error of the best baseline`; `None` for that baseline itself.
+    pub skill: Option<f64>,
+    /// The model with the axis values of its trial.
+    pub label: String,
+}
+
+impl History {
+    /// Reads what every model came to in each revision.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn read(store: &mut Store, revisions: Vec<RevisionRow>) -> anyhow::Result<Self> {
+        let mut lines: Vec<ModelHistory> = Vec::new();
+        let (mut metric, mut experiment) = (String::new(), String::new());
+        for (at, revision) in revisions.iter().enumerate() {
+            metric = objective_title(&objective_of(revision)?);
+            experiment.clone_from(&revision.experiment);
+            for board in leaderboards(store, revision)? {
+                for row in board.rows {
+                    let known =
+                        lines.iter().position(|line| line.setting == board.title && line.model == row.model);
+                    let line = known.unwrap_or_else(|| {
+                        lines.push(ModelHistory {
+                            setting: board.title.clone(),
+                            model: row.model.clone(),
+                            baseline: row.baseline,
+                            points: vec![None; revisions.len()],
+                        });
+                        lines.len() - 1
+                    });
+                    lines[line].points[at] =
+                        Some(HistoryPoint { test: row.test.mean, skill: row.skill, label: row.label });
+                }
+            }
+        }
+        Ok(Self { experiment, metric, revisions, lines })
+    }
+
+    /// The history as JSON.
+    pub fn to_json(&self) -> Value {
+        let revisions: Vec<Value> = self
+            .revisions
+            .iter()
+            .map(|one| json!({ "revision": one.revision, "started_at": one.started_at, "note": one.note }))
+            .collect();
+        let lines: Vec<Value> = self
+            .lines
+            .iter()
+            .map(|line| {
+                let points: Vec<Value> = line
+                    .points
+                    .iter()
+                    .zip(&self.revisions)
+                    .filter_map(|(point, revision)| {
+                        let HistoryPoint { test, skill, label } = point.as_ref()?;
+                        Some(json!({ "revision": revision.revision, "label": label, "test": test, "skill": skill }))
+                    })
+                    .collect();
+                json!({ "setting": line.setting, "model": line.model, "baseline": line.baseline, "points": points })
+            })
+            .collect();
+        json!({ "experiment": self.experiment, "metric": self.metric, "revisions": revisions, "models": lines })
+    }
+}

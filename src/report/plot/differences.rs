@@ -1,0 +1,106 @@
+//! Differences between pairs with their intervals, around zero.
+
+use anyhow::{Result, ensure};
+
+use super::axis::PlotAxis;
+use super::font::{self, Weight};
+use super::frame::{self, LegendEntry, LegendKey, Panel};
+use super::number;
+use super::scale::{Extent, is_drawable};
+use super::scene::{Align, Scene, TextStyle};
+use super::theme::{GREY_LINE, INK, LABEL_SIZE, MARGIN, MUTED, WIDTH, series_colour};
+use super::{Figure, Plot};
+
+const ROW_HEIGHT: f64 = 30.0;
+const WIDEST_NAME: f64 = 300.0;
+
+/// A difference with its interval.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IntervalRow {
+    /// What is compared.
+    pub label: String,
+    /// The difference.
+    pub value: f64,
+    /// Lower end of its interval.
+    pub lower: f64,
+    /// Upper end of its interval.
+    pub upper: f64,
+    /// Whether it is significant.
+    pub significant: bool,
+}
+
+/// Draws each difference as a dot with its interval, in the given order. `quantity` is the horizontal axis.
+///
+/// # Errors
+/// If no difference is finite.
+pub fn differences(title: &str, quantity: &str, rows: &[IntervalRow]) -> Result<Plot> {
+    figure(title, quantity, rows)?.render()
+}
+
+fn figure(title: &str, quantity: &str, rows: &[IntervalRow]) -> Result<Figure> {
+    let drawn: Vec<&IntervalRow> =
+        rows.iter().filter(|row| [row.value, row.lower, row.upper].into_iter().all(is_drawable)).collect();
+    ensure!(!drawn.is_empty(), "no difference is finite");
+    let ends = drawn.iter().flat_map(|row| [row.lower, row.upper]).chain([0.0]);
+    let span = Extent::of(ends).unwrap_or(Extent { lo: -1.0, hi: 1.0 }).widened(0.06);
+    let entries = [
+        LegendEntry::new(LegendKey::Dot(series_colour(0)), "significant"),
+        LegendEntry::new(LegendKey::Dot(GREY_LINE), "not significant"),
+    ];
+    let mut scene = Scene::default();
+    let top = frame::header(&mut scene, title, &entries) + 8.0;
+    let width = |row: &&IntervalRow| font::width(&row.label, LABEL_SIZE, Weight::Regular);
+    let names = drawn.iter().map(width).fold(0.0, f64::max).min(WIDEST_NAME);
+    let panel = Panel {
+        left: MARGIN + names + 14.0,
+        top,
+        right: WIDTH - MARGIN,
+        bottom: top + ROW_HEIGHT * drawn.len() as f64 + 6.0,
+    };
+    let axis = PlotAxis::linear(quantity, span, 6);
+    let scale = axis.scale(panel.left, panel.right);
+    frame::x_grid(&mut scene, &panel, &axis);
+    scene.line((scale.at(0.0), panel.top), (scale.at(0.0), panel.bottom), 1.2, MUTED);
+    for (index, row) in drawn.iter().enumerate() {
+        let y = panel.top + 3.0 + ROW_HEIGHT * (index as f64 + 0.5);
+        let colour = if row.significant { series_colour(0) } else { GREY_LINE };
+        scene.line((scale.at(row.lower), y), (scale.at(row.upper), y), 2.0, colour);
+        scene.disc((scale.at(row.value), y), 4.5, colour);
+        let label = font::fit(&row.label, LABEL_SIZE, Weight::Regular, names);
+        let style = TextStyle { align: Align::Left, colour: INK, ..TextStyle::default() };
+        scene.text((MARGIN, y + 4.5), &label, style);
+        let text = |value: f64| number::significant(value, 3);
+        let tip = format!("{}\n{} ({} to {})", row.label, text(row.value), text(row.lower), text(row.upper));
+        scene.tip((scale.at(row.value), y), tip);
+    }
+    frame::x_axis(&mut scene, &panel, &axis);
+    frame::finish(&mut scene, panel.bottom + frame::X_AXIS_HEIGHT - 8.0, &[]);
+    let list: Vec<String> =
+        drawn.iter().map(|row| format!("{} {}", row.label, number::significant(row.value, 3))).collect();
+    let alt = format!("{quantity}, a dot with its interval for each: {}.", list.join(", "));
+    Ok(Figure { name: "differences".to_owned(), title: title.to_owned(), alt, scene })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::plot::check;
+
+    fn row(label: &str, value: f64, significant: bool) -> IntervalRow {
+        IntervalRow { label: label.to_owned(), value, lower: value - 0.1, upper: value + 0.1, significant }
+    }
+
+    #[test]
+    fn each_difference_is_named_and_nothing_overlaps() {
+        let rows = [row("lstm", -0.3, true), row("dlinear with a long label hidden=64", 0.02, false)];
+        let figure = figure("sweep@2 against sweep@1", "difference of the mse", &rows).unwrap();
+        check::texts_are_apart_and_inside(&figure.scene);
+        check::is_sound(&figure.render().unwrap(), &["lstm", "difference of the mse", "not significant"]);
+    }
+
+    #[test]
+    fn differences_without_a_finite_value_are_an_error() {
+        assert!(differences("t", "q", &[]).is_err());
+        assert!(differences("t", "q", &[row("a", f64::NAN, false)]).is_err());
+    }
+}
