@@ -1,6 +1,7 @@
 //! The only place that prints: results on standard output, everything else on standard error.
 
 use std::io::{ErrorKind, IsTerminal, Write};
+use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -69,6 +70,27 @@ impl Console {
             out.write_all(bytes)?;
             out.flush()
         })
+    }
+
+    /// A long result: through a pager (`PAGER`, or `less`) where standard output is a terminal that it does not fit.
+    pub fn page(self, text: &str) {
+        let term = console::Term::stdout();
+        let rows = term.size_checked().map_or(usize::MAX, |(rows, _)| usize::from(rows));
+        if !term.is_term() || text.lines().count() < rows || !through_pager(text) {
+            self.result(text);
+        }
+    }
+
+    /// Bytes that are no text, on standard output.
+    ///
+    /// # Errors
+    /// A terminal, which cannot show them.
+    pub fn bytes(self, bytes: &[u8]) -> Result<(), String> {
+        if std::io::stdout().is_terminal() {
+            return Err("this format is not text; write it to a file, e.g. with > runs.parquet".to_string());
+        }
+        self.lines(bytes);
+        Ok(())
     }
 
     /// A view that replaces the previous one on a terminal, and is printed after it elsewhere; false as in
@@ -152,6 +174,20 @@ impl Console {
         .unwrap_or_else(|_| ProgressStyle::default_bar());
         DownloadProgress(bar.with_style(style))
     }
+}
+
+/// Shows a text in the user's pager; false where there is none.
+fn through_pager(text: &str) -> bool {
+    let pager = std::env::var("PAGER").ok().filter(|pager| !pager.trim().is_empty());
+    let pager = pager.unwrap_or_else(|| "less -FRSX".to_string());
+    let started = Command::new("sh").args(["-c", &pager]).stdin(Stdio::piped()).spawn();
+    let Ok(mut pager) = started else { return false };
+    if let Some(mut input) = pager.stdin.take() {
+        // A reader that has seen enough closes the pipe.
+        let _ = input.write_all(text.as_bytes()).and_then(|()| input.write_all(b"\n"));
+    }
+    // The shell says with 127 that there is no such program.
+    pager.wait().is_ok_and(|status| status.code() != Some(127))
 }
 
 /// Everything that goes to standard output goes through here.

@@ -68,7 +68,7 @@ pub(super) fn experiments(args: &ExperimentsArgs, console: Console) -> anyhow::R
             let rows: Vec<Vec<String>> = standings.iter().map(Standing::cells).collect();
             let headers =
                 ["experiment", "started", "took", "runs", "best on test", "skill", "ended", "tags", "note"];
-            console.result(&table(&headers, &rows, &[2, 5], console.width()));
+            console.page(&table(&headers, &rows, &[2, 5], console.width()));
         }
         TableFormat::Json => {
             let list: Vec<Value> = standings.iter().map(Standing::to_json).collect();

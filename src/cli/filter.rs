@@ -28,15 +28,24 @@ pub(super) struct FilterArgs {
     /// Only runs that ended until then, as in --since; a date includes its day
     #[arg(long, value_name = "TIME")]
     until: Option<String>,
+    /// Only runs with this tag, or of a revision with it
+    #[arg(long)]
+    tag: Option<String>,
 }
 
 impl FilterArgs {
+    /// Whether every run is picked.
+    pub(super) fn picks_all(&self) -> bool {
+        self.conditions.is_empty() && self.since.is_none() && self.until.is_none() && self.tag.is_none()
+    }
+
     /// The runs of a store that pass another filter and meet the conditions.
     pub(super) fn runs(&self, store: &mut Store, filter: &RunFilter) -> anyhow::Result<Vec<RunRow>> {
         let conditions = self.conditions.iter().map(|text| Condition::parse(text));
         let mut conditions = conditions.collect::<anyhow::Result<Vec<_>>>()?;
         let since = self.since.as_deref().map(|text| moment("--since", text)).transpose()?;
         let until = self.until.as_deref().map(|text| moment("--until", text)).transpose()?;
+        let filter = &RunFilter { tag: self.tag.clone(), ..filter.clone() };
         let mut runs = store.runs(filter)?;
         for condition in &mut conditions {
             if let Some(path) = known_path(&condition.path, &runs)? {
@@ -202,7 +211,7 @@ fn significant_digits(text: &str) -> usize {
 }
 
 /// The path that runs have and that is, or alone ends as, what was typed; `None` if no path does.
-fn known_path(typed: &str, runs: &[RunRow]) -> anyhow::Result<Option<String>> {
+pub(super) fn known_path(typed: &str, runs: &[RunRow]) -> anyhow::Result<Option<String>> {
     let known = known_paths(runs);
     if COLUMNS.contains(&typed) || known.iter().any(|path| path == typed) {
         return Ok(Some(typed.to_string()));

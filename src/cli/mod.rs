@@ -23,6 +23,7 @@ mod report;
 mod run;
 mod run_experiment;
 mod run_output;
+mod run_columns;
 mod runs;
 mod show;
 mod show_revision;

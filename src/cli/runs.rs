@@ -2,16 +2,19 @@
 
 use std::collections::HashMap;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use super::console::Console;
 use super::exit_code::Exit;
+use super::experiments::tag_list;
 use super::filter::FilterArgs;
-use super::{TableFormat, usage};
+use super::run_columns::RunColumn;
+use super::usage;
+use crate::dataset::{ColumnValues, NamedColumn, TableFile, write_table};
 use crate::spec::ModelSpec;
 use crate::store::{RunFilter, RunRow, Status, Store, results_folder};
-use crate::text::{csv, nearest, number, table};
+use crate::text::{csv, nearest, table};
 
 #[derive(Debug, Args)]
 pub(super) struct RunsArgs {
@@ -26,18 +29,86 @@ pub(super) struct RunsArgs {
     status: Option<String>,
     #[command(flatten)]
     filter: FilterArgs,
-    /// Metric to show and sort by: NAME, PART.NAME or PART.NAME.TARGET, e.g. test.mae.response_tokens
+    /// Column to sort by: a metric (NAME, PART.NAME or PART.NAME.TARGET, e.g. test.mae.response_tokens), which shows it too,
+    /// a parameter, or another column such as started_at
     #[arg(long, default_value = "valid.mse")]
     sort: String,
+    /// Sort the other way round
+    #[arg(long)]
+    reverse: bool,
+    /// Columns to show instead of those that tell the runs apart, e.g. run_id,learning_rate,test.mae
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    columns: Vec<String>,
     /// Show at most this many runs
     #[arg(long)]
     limit: Option<usize>,
     /// Output format
     #[arg(long, value_enum, default_value = "table")]
-    format: TableFormat,
+    format: RunsFormat,
+}
+
+/// Output format of a list of runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum RunsFormat {
+    /// Text for people.
+    Table,
+    /// A JSON list of objects.
+    Json,
+    /// Comma-separated values.
+    Csv,
+    /// A Parquet file, on standard output that is not a terminal.
+    Parquet,
 }
 
 pub(super) fn runs(args: &RunsArgs, console: Console) -> anyhow::Result<Exit> {
+    require_known(args)?;
+    let mut store = Store::open_read_only(&results_folder())?;
+    let filter = RunFilter {
+        model: args.model.clone(),
+        status: args.status.clone(),
+        ..store.run_filter(args.experiment.as_deref())?
+    };
+    let filter = first_runs(args, &mut store, filter)?;
+    let mut runs = args.filter.runs(&mut store, &filter)?;
+    let sort = RunColumn::parse(&args.sort, &mut store, &runs)?;
+    sort_by(&mut runs, &sort, args.reverse);
+    runs.truncate(args.limit.unwrap_or(usize::MAX));
+    let metric = Some(sort).filter(|sort| matches!(sort, RunColumn::Metric(..)));
+    let columns = match args.columns.as_slice() {
+        [] => RunColumn::telling(&runs, metric),
+        names => {
+            let parse = |name: &String| RunColumn::parse(name, &mut store, &runs);
+            names.iter().map(parse).collect::<anyhow::Result<Vec<_>>>()?
+        }
+    };
+    match args.format {
+        RunsFormat::Table => console.page(&runs_table(&runs, &columns, console.width())),
+        RunsFormat::Json => {
+            let list: Vec<Value> = runs.iter().map(|run| to_json(run, &columns)).collect();
+            console.result(&Value::Array(list).to_string());
+        }
+        RunsFormat::Csv => {
+            let columns = if args.columns.is_empty() { all_columns(columns) } else { columns };
+            let header: Vec<String> = columns.iter().map(RunColumn::title).collect();
+            let text = |value: Value| match value {
+                Value::Null => String::new(),
+                Value::String(text) => text,
+                other => other.to_string(),
+            };
+            let rows = runs.iter().map(|run| columns.iter().map(|column| text(column.exact(run))).collect());
+            console.result(&csv(&header, rows));
+        }
+        RunsFormat::Parquet => {
+            let columns = if args.columns.is_empty() { all_columns(columns) } else { columns };
+            let columns: Vec<NamedColumn> = columns.iter().map(|column| named_column(column, &runs)).collect();
+            console.bytes(&write_table(&columns, TableFile::Parquet)?).map_err(usage)?;
+        }
+    }
+    Ok(Exit::Ok)
+}
+
+/// Refuses a status or a model kind that does not exist: it must not look like an empty answer.
+fn require_known(args: &RunsArgs) -> anyhow::Result<()> {
     if let Some(status) = &args.status
         && Status::parse(status).is_none()
     {
@@ -55,49 +126,49 @@ pub(super) fn runs(args: &RunsArgs, console: Console) -> anyhow::Result<Exit> {
             kinds.join(", ")
         )));
     }
-    let sort = SortKey::parse(&args.sort)?;
-    let mut store = Store::open_read_only(&results_folder())?;
-    let filter = RunFilter {
-        model: args.model.clone(),
-        status: args.status.clone(),
-        ..store.run_filter(args.experiment.as_deref())?
+    Ok(())
+}
+
+/// Narrows a filter to the runs that the list can show. A store of 100,000 runs sorts a metric itself in a moment, while
+/// reading every run takes seconds.
+fn first_runs(args: &RunsArgs, store: &mut Store, filter: RunFilter) -> anyhow::Result<RunFilter> {
+    let (Some(limit), Ok(metric), true) = (args.limit, SortKey::parse(&args.sort), args.filter.picks_all()) else {
+        return Ok(filter);
     };
-    let mut runs = args.filter.runs(&mut store, &filter)?;
-    let values = sort.values(&mut store, &runs)?;
-    // The best run comes first; runs without the metric come last, in the order of their plans.
-    let sign = if crate::stats::lower_is_better(&sort.name) { 1.0 } else { -1.0 };
-    runs.sort_by(|a, b| {
-        let value = |run: &RunRow| values.get(&run.run_id).map_or(f64::INFINITY, |value| sign * value);
-        value(a).total_cmp(&value(b))
-    });
-    runs.truncate(args.limit.unwrap_or(usize::MAX));
-    match args.format {
-        TableFormat::Table => {
-            console.result(&runs_table(&runs, &values, &sort, console.width()));
-        }
-        TableFormat::Json => {
-            let list: Vec<Value> = runs.iter().map(|run| to_json(run, &values, &sort)).collect();
-            console.result(&Value::Array(list).to_string());
-        }
-        TableFormat::Csv => {
-            let mut header = COLUMNS.map(str::to_string).to_vec();
-            header.push(sort.title());
-            let rows = runs.iter().map(|run| cells(run, &values));
-            console.result(&csv(&header, rows));
-        }
+    let descending = metric.is_higher_better() != args.reverse;
+    let run_ids = store.first_runs(&filter, metric.key(), descending, limit)?;
+    Ok(RunFilter { run_ids: Some(run_ids), ..filter })
+}
+
+/// Sorts a list: by a metric the best run first, and runs without a value last.
+fn sort_by(runs: &mut [RunRow], column: &RunColumn, reverse: bool) {
+    if let RunColumn::Metric(metric, values) = column {
+        let sign = if metric.is_higher_better() != reverse { -1.0 } else { 1.0 };
+        runs.sort_by(|a, b| {
+            let value = |run: &RunRow| values.get(&run.run_id).map_or(f64::INFINITY, |value| sign * value);
+            value(a).total_cmp(&value(b))
+        });
+        return;
     }
-    Ok(Exit::Ok)
+    runs.sort_by(|a, b| {
+        let (a, b) = (column.exact(a), column.exact(b));
+        let order = match (a.as_f64(), b.as_f64()) {
+            (Some(a), Some(b)) => a.total_cmp(&b),
+            _ => a.is_null().cmp(&b.is_null()).then_with(|| a.as_str().cmp(&b.as_str())),
+        };
+        if reverse { order.reverse() } else { order }
+    });
 }
 
 /// The metric that the list is sorted by.
-struct SortKey {
-    part: String,
-    name: String,
+pub(super) struct SortKey {
+    pub(super) part: String,
+    pub(super) name: String,
     target: String,
 }
 
 impl SortKey {
-    fn parse(text: &str) -> anyhow::Result<Self> {
+    pub(super) fn parse(text: &str) -> anyhow::Result<Self> {
         let parts: Vec<&str> = text.splitn(3, '.').collect();
         let (part, name, target) = match parts.as_slice() {
             [name] => ("valid", *name, "all"),
@@ -116,7 +187,7 @@ impl SortKey {
         Ok(Self { part: part.into(), name: name.into(), target: target.into() })
     }
 
-    fn title(&self) -> String {
+    pub(super) fn title(&self) -> String {
         if self.target == "all" {
             format!("{}.{}", self.part, self.name)
         } else {
@@ -124,64 +195,82 @@ impl SortKey {
         }
     }
 
-    /// The metric of each run: scaled for `all`, in original units for one target.
-    fn values(&self, store: &mut Store, runs: &[RunRow]) -> anyhow::Result<HashMap<String, f64>> {
+    /// Part, target, unit and name: scaled for `all`, in original units for one target.
+    fn key(&self) -> [&str; 4] {
         let unit = if self.target == "all" { "scaled" } else { "original" };
+        [&self.part, &self.target, unit, &self.name]
+    }
+
+    fn is_higher_better(&self) -> bool {
+        !crate::stats::lower_is_better(&self.name)
+    }
+
+    /// The metric of each run.
+    pub(super) fn values(&self, store: &mut Store, runs: &[RunRow]) -> anyhow::Result<HashMap<String, f64>> {
         let run_ids: Vec<&str> = runs.iter().map(|run| run.run_id.as_str()).collect();
-        store.metric_of([&self.part, &self.target, unit, &self.name], &run_ids)
+        store.metric_of(self.key(), &run_ids)
     }
 }
 
-fn runs_table(runs: &[RunRow], values: &HashMap<String, f64>, sort: &SortKey, width: usize) -> String {
-    let title = sort.title();
-    let headers: Vec<&str> = COLUMNS.into_iter().chain([title.as_str(), "model parameters"]).collect();
-    let rows: Vec<Vec<String>> = runs
-        .iter()
-        .map(|run| {
-            let mut row = cells(run, values);
-            row[7] = run.wall_s.map_or("-".to_string(), |wall_s| format!("{wall_s:.2}"));
-            row[8] = values.get(&run.run_id).map_or("-".to_string(), |value| number(*value));
-            row.push(parameters(&run.params));
-            row
-        })
-        .collect();
-    table(&headers, &rows, &[3, 4, 7, 8], width)
+fn runs_table(runs: &[RunRow], columns: &[RunColumn], width: usize) -> String {
+    let titles: Vec<String> = columns.iter().map(RunColumn::title).collect();
+    let headers: Vec<&str> = titles.iter().map(String::as_str).collect();
+    let rows: Vec<Vec<String>> =
+        runs.iter().map(|run| columns.iter().map(|column| column.shown(run, runs)).collect()).collect();
+    let numeric: Vec<usize> = (0..columns.len()).filter(|&index| columns[index].is_numeric()).collect();
+    let list = table(&headers, &rows, &numeric, width);
+    match RunColumn::common(runs) {
+        Some(common) => format!("{list}\nall: {common}"),
+        None => list,
+    }
 }
 
-/// The columns of [`cells`], without the metric at the end.
-const COLUMNS: [&str; 8] = ["run_id", "experiment", "model", "seed", "fold", "status", "device", "wall_s"];
-
-fn cells(run: &RunRow, values: &HashMap<String, f64>) -> Vec<String> {
-    vec![
-        run.run_id.clone(),
-        run.experiment.clone(),
-        run.model.clone(),
-        run.seed.map_or(String::new(), |seed| seed.to_string()),
-        run.fold.to_string(),
-        run.status.as_str().to_string(),
-        run.device.clone(),
-        run.wall_s.map_or(String::new(), |wall_s| wall_s.to_string()),
-        values.get(&run.run_id).map_or(String::new(), f64::to_string),
-    ]
+/// The columns of a file: the same for every list, so that files can be joined, and the metric at the end.
+fn all_columns(telling: Vec<RunColumn>) -> Vec<RunColumn> {
+    let fixed = [
+        "run_id", "experiment", "revisions", "model", "seed", "fold", "status", "device", "started_at", "finished_at",
+        "wall_s", "tags", "note",
+    ];
+    let metric = telling.into_iter().filter(|column| matches!(column, RunColumn::Metric(..)));
+    fixed.into_iter().map(RunColumn::Named).chain(metric).collect()
 }
 
-/// The parameters of the model, such as `hidden=64 layers=1`.
-fn parameters(params: &Value) -> String {
-    let Some(Value::Object(model)) = params.get("model") else {
-        return String::new();
+fn named_column(column: &RunColumn, runs: &[RunRow]) -> NamedColumn {
+    let exact = || runs.iter().map(|run| column.exact(run));
+    let values = match column {
+        RunColumn::Named("seed" | "fold") => ColumnValues::Whole(exact().map(|value| value.as_i64()).collect()),
+        RunColumn::Named("wall_s") | RunColumn::Metric(..) => {
+            ColumnValues::Real(exact().map(|value| value.as_f64()).collect())
+        }
+        _ => ColumnValues::Text(
+            exact()
+                .map(|value| match value {
+                    Value::Null => None,
+                    Value::String(text) => Some(text),
+                    other => Some(other.to_string()),
+                })
+                .collect(),
+        ),
     };
-    let parts = model.iter().filter(|(key, _)| *key != "kind").map(|(key, value)| format!("{key}={value}"));
-    parts.collect::<Vec<_>>().join(" ")
+    NamedColumn { name: column.title(), values }
 }
 
-fn to_json(run: &RunRow, values: &HashMap<String, f64>, sort: &SortKey) -> Value {
-    let mut metric = Map::new();
-    metric.insert(sort.title(), json!(values.get(&run.run_id)));
+fn to_json(run: &RunRow, columns: &[RunColumn]) -> Value {
+    let metrics = columns.iter().filter_map(|column| {
+        let RunColumn::Metric(metric, values) = column else { return None };
+        Some((metric.title(), json!(values.get(&run.run_id))))
+    });
+    let metrics: Map<String, Value> = metrics.collect();
     json!({
-        "run_id": run.run_id, "experiment": run.experiment, "model": run.model, "seed": run.seed, "fold": run.fold,
-        "status": run.status.as_str(), "device": run.device, "params": run.params, "started_at": run.started_at,
-        "finished_at": run.finished_at, "wall_s": run.wall_s, "peak_rss_bytes": run.peak_rss_bytes,
-        "attempts": run.attempts, "git_commit": run.git_commit, "dataset_sha256": run.dataset_sha256,
-        "error": run.error, "metrics": metric,
+        "run_id": run.run_id, "experiment": run.experiment, "revisions": revision_numbers(run), "model": run.model,
+        "seed": run.seed, "fold": run.fold, "status": run.status.as_str(), "device": run.device, "params": run.params,
+        "started_at": run.started_at, "finished_at": run.finished_at, "wall_s": run.wall_s,
+        "peak_rss_bytes": run.peak_rss_bytes, "attempts": run.attempts, "git_commit": run.git_commit,
+        "dataset_sha256": run.dataset_sha256, "error": run.error, "tags": tag_list(run.tags.as_deref()),
+        "note": run.note, "metrics": metrics,
     })
+}
+
+fn revision_numbers(run: &RunRow) -> Vec<i64> {
+    run.revisions.split(',').filter_map(|number| number.parse().ok()).collect()
 }

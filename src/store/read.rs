@@ -138,6 +138,10 @@ pub struct RunFilter {
     pub status: Option<String>,
     /// Of this identity.
     pub run_id: Option<String>,
+    /// Of these identities.
+    pub run_ids: Option<Vec<String>>,
+    /// With this tag, or of a revision with it.
+    pub tag: Option<String>,
     /// Also those that only archived revisions have.
     pub archived: bool,
 }
@@ -200,7 +204,21 @@ const SELECT_RUNS: &str = "SELECT v.run_id, v.experiment, v.model, v.seed, v.fol
      WHERE (?1 IS NULL OR v.experiment = ?1) AND (?2 IS NULL OR v.model = ?2) AND (?3 IS NULL OR v.status = ?3) \
      AND (?4 IS NULL OR h.position IS NOT NULL) AND (?5 IS NULL OR v.run_id = ?5) \
      AND (?6 OR EXISTS (SELECT 1 FROM revision_runs w JOIN revisions x USING (experiment, revision) \
-                        WHERE w.experiment = v.experiment AND w.run_id = v.run_id AND NOT x.archived)) ORDER BY v.experiment, h.position";
+                        WHERE w.experiment = v.experiment AND w.run_id = v.run_id AND NOT x.archived)) \
+     AND (?7 IS NULL OR v.run_id IN (SELECT value FROM json_each(?7))) \
+     AND (?8 IS NULL OR EXISTS (SELECT 1 FROM run_tags t WHERE t.run_id = v.run_id AND t.tag = ?8) \
+          OR EXISTS (SELECT 1 FROM revision_runs w JOIN revision_tags t USING (experiment, revision) \
+                     WHERE w.experiment = v.experiment AND w.run_id = v.run_id AND t.tag = ?8)) \
+     ORDER BY v.experiment, h.position";
+
+/// The runs that pass the parts of a filter that a table has, by a metric; `?5` to `?8` are the metric's key.
+const FIRST_RUNS: &str = "SELECT r.run_id FROM run_records r LEFT JOIN metric_values m ON m.run = r.run \
+     AND r.status = 'done' AND m.metric = \
+     (SELECT metric FROM metric_keys WHERE part = ?5 AND target = ?6 AND unit = ?7 AND name = ?8) \
+     WHERE (?2 IS NULL OR r.model = ?2) AND (?3 IS NULL OR r.status = ?3) AND EXISTS (SELECT 1 FROM revision_runs h \
+      JOIN revisions x USING (experiment, revision) WHERE h.run_id = r.run_id AND (?1 IS NULL OR h.experiment = ?1) \
+      AND (?4 IS NULL OR h.revision = ?4 AND h.position IS NOT NULL) AND (?10 OR NOT x.archived)) \
+     ORDER BY m.value IS NULL, m.value * ?9 LIMIT ?11";
 
 impl RunFilter {
     /// The runs that a revision plans.
@@ -245,6 +263,8 @@ impl Store {
                     .bind(filter.revision.as_ref().map(|revision| revision.revision))
                     .bind(&filter.run_id)
                     .bind(filter.archived || filter.revision.is_some())
+                    .bind(filter.run_ids.as_ref().map(|ids| Value::from(ids.as_slice()).to_string()))
+                    .bind(&filter.tag)
                     .fetch_all(&mut self.connection),
             )
             .context("cannot read the runs from the store")?;
@@ -277,6 +297,37 @@ impl Store {
             });
         }
         Ok(runs)
+    }
+
+    /// The first runs that pass a filter in the order of a metric (part, target, unit, name); runs without it come last.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn first_runs(
+        &mut self,
+        filter: &RunFilter,
+        [part, target, unit, name]: [&str; 4],
+        descending: bool,
+        count: usize,
+    ) -> anyhow::Result<Vec<String>> {
+        let experiment = filter.revision.as_ref().map(|revision| &revision.experiment);
+        self.runtime
+            .block_on(
+                sqlx::query_scalar(FIRST_RUNS)
+                    .bind(experiment.or(filter.experiment.as_ref()))
+                    .bind(&filter.model)
+                    .bind(&filter.status)
+                    .bind(filter.revision.as_ref().map(|revision| revision.revision))
+                    .bind(part)
+                    .bind(target)
+                    .bind(unit)
+                    .bind(name)
+                    .bind(if descending { -1.0 } else { 1.0 })
+                    .bind(filter.archived || filter.revision.is_some())
+                    .bind(i64::try_from(count).unwrap_or(i64::MAX))
+                    .fetch_all(&mut self.connection),
+            )
+            .context("cannot read the runs from the store")
     }
 
     /// Every metric of some runs.
