@@ -64,7 +64,7 @@ impl FilterArgs {
     }
 }
 
-fn moment(flag: &str, text: &str) -> anyhow::Result<Moment> {
+pub(super) fn moment(flag: &str, text: &str) -> anyhow::Result<Moment> {
     Moment::parse(text).ok_or_else(|| {
         usage(format!(
             "{flag} {text}: this is neither an age nor a date; give for example 7d, 12h, 2026-11-01 or \

@@ -1,6 +1,7 @@
 //! The command line: the commands, and the module of each.
 #![expect(clippy::doc_markdown, reason = "clap shows these comments as help, where backticks are noise")]
 
+mod best;
 mod claims;
 mod clean;
 pub mod console;
@@ -16,12 +17,14 @@ mod predict;
 mod predict_watch;
 mod query;
 mod report;
+mod rerun;
 mod run;
 mod run_experiment;
 mod run_output;
 mod runs;
 mod show;
 mod slurm;
+mod trials;
 mod watch;
 
 use std::ffi::OsString;
@@ -70,6 +73,12 @@ enum Command {
     Explain(explain::ExplainArgs),
     /// Print the leaderboard of an experiment
     Compare(report::CompareArgs),
+    /// List the trials of an experiment, and which hyperparameters matter
+    Trials(trials::TrialsArgs),
+    /// Show the best trial: its metrics, its parameters to paste, its saved model
+    Best(best::BestArgs),
+    /// Execute a run again and check that every number is the same to the bit
+    Rerun(rerun::RerunArgs),
     /// Compare reported results with reproduced ones
     Claims(claims::ClaimsArgs),
     /// Query the store with read-only SQL
@@ -173,6 +182,9 @@ fn dispatch(command: Command, console: Console) -> anyhow::Result<Exit> {
         Command::Watch(args) => watch::watch(&args, console),
         Command::Explain(args) => explain::explain(&args, console),
         Command::Compare(args) => report::compare(&args, console),
+        Command::Trials(args) => trials::trials(&args, console),
+        Command::Best(args) => best::best(&args, console),
+        Command::Rerun(args) => rerun::rerun(&args, console),
         Command::Claims(args) => claims::claims(&args, console),
         Command::Query(args) => query::query(&args, console),
         Command::Export(args) => export::export(&args, console),

@@ -90,14 +90,14 @@ pub(super) fn runs(args: &RunsArgs, console: Console) -> anyhow::Result<Exit> {
 }
 
 /// The metric that the list is sorted by.
-struct SortKey {
-    part: String,
-    name: String,
+pub(super) struct SortKey {
+    pub(super) part: String,
+    pub(super) name: String,
     target: String,
 }
 
 impl SortKey {
-    fn parse(text: &str) -> anyhow::Result<Self> {
+    pub(super) fn parse(text: &str) -> anyhow::Result<Self> {
         let parts: Vec<&str> = text.splitn(3, '.').collect();
         let (part, name, target) = match parts.as_slice() {
             [name] => ("valid", *name, "all"),
@@ -116,7 +116,7 @@ impl SortKey {
         Ok(Self { part: part.into(), name: name.into(), target: target.into() })
     }
 
-    fn title(&self) -> String {
+    pub(super) fn title(&self) -> String {
         if self.target == "all" {
             format!("{}.{}", self.part, self.name)
         } else {
@@ -125,7 +125,7 @@ impl SortKey {
     }
 
     /// The metric of each run: scaled for `all`, in original units for one target.
-    fn values(&self, store: &mut Store, runs: &[RunRow]) -> anyhow::Result<HashMap<String, f64>> {
+    pub(super) fn values(&self, store: &mut Store, runs: &[RunRow]) -> anyhow::Result<HashMap<String, f64>> {
         let unit = if self.target == "all" { "scaled" } else { "original" };
         let run_ids: Vec<&str> = runs.iter().map(|run| run.run_id.as_str()).collect();
         store.metric_of([&self.part, &self.target, unit, &self.name], &run_ids)

@@ -1,16 +1,21 @@
 //! One comparison of what the store remembers: leaderboards, the significance of differences, verdicts on claims.
 
+mod best;
 mod board;
 pub mod claims;
 mod comparison;
 mod grouping;
 mod predictions;
 mod rank;
+mod repetition;
 mod significance;
 #[cfg(test)]
 pub(crate) mod test_fixtures;
+mod trial_importance;
+mod trials;
 mod window_losses;
 
+pub(crate) use best::{BestTrial, best_trials};
 pub(crate) use board::lookbacks;
 pub use board::{Board, BoardRow, Completion, FoldError, MeanSpread, MetricKey, Target};
 pub(crate) use comparison::tells_trials_apart;
@@ -18,4 +23,7 @@ pub use comparison::{Comparison, ScoredRun};
 pub(crate) use grouping::{distinct, group_by};
 pub(crate) use predictions::predictions_of_run;
 pub use rank::runs_of_best_trials;
+pub use repetition::{ChangedNumber, RunNumbers};
 pub use significance::{Difference, FEWEST_BLOCKS, SIGNIFICANCE_LEVEL, Significance};
+pub use trial_importance::ModelImportance;
+pub use trials::{TrialRow, TrialSetting, Trials};
