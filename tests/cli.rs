@@ -63,6 +63,9 @@ fn help_names_every_command() {
       watch    Show the progress of a sweep until it ends
       explain  Explain why a run ran, was skipped, retried or pruned, failed, or is waiting
       compare  Print the leaderboard of an experiment
+      trials   List the trials of an experiment, and which hyperparameters matter
+      best     Show the best trial: its metrics, its parameters to paste, its saved model
+      rerun    Execute a run again and check that every number is the same to the bit
       claims   Compare reported results with reproduced ones
       query    Query the store with read-only SQL
       export   Export runs with their parameters and metrics as one CSV or Parquet table

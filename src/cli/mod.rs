@@ -2,6 +2,7 @@
 #![expect(clippy::doc_markdown, reason = "clap shows these comments as help, where backticks are noise")]
 
 mod annotate;
+mod best;
 mod claims;
 mod clean;
 mod compare;
@@ -20,14 +21,16 @@ mod predict;
 mod predict_watch;
 mod query;
 mod report;
+mod rerun;
 mod run;
+mod run_columns;
 mod run_experiment;
 mod run_output;
-mod run_columns;
 mod runs;
 mod show;
 mod show_revision;
 mod slurm;
+mod trials;
 mod watch;
 
 use std::ffi::OsString;
@@ -80,6 +83,12 @@ enum Command {
     Compare(compare::CompareArgs),
     /// Show how two revisions differ: their files and their results
     Diff(diff::DiffArgs),
+    /// List the trials of an experiment, and which hyperparameters matter
+    Trials(trials::TrialsArgs),
+    /// Show the best trial: its metrics, its parameters to paste, its saved model
+    Best(best::BestArgs),
+    /// Execute a run again and check that every number is the same to the bit
+    Rerun(rerun::RerunArgs),
     /// Compare reported results with reproduced ones
     Claims(claims::ClaimsArgs),
     /// Query the store with read-only SQL
@@ -194,6 +203,9 @@ fn dispatch(command: Command, console: Console) -> anyhow::Result<Exit> {
         Command::Tag(args) => annotate::tag(&args, console),
         Command::Note(args) => annotate::note(&args, console),
         Command::Archive(args) => annotate::archive(&args, console),
+        Command::Trials(args) => trials::trials(&args, console),
+        Command::Best(args) => best::best(&args, console),
+        Command::Rerun(args) => rerun::rerun(&args, console),
         Command::Claims(args) => claims::claims(&args, console),
         Command::Query(args) => query::query(&args, console),
         Command::Export(args) => export::export(&args, console),

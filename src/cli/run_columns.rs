@@ -14,8 +14,20 @@ use crate::text::{duration, nearest, number};
 
 /// Columns beside parameters and metrics.
 const NAMES: [&str; 14] = [
-    "run_id", "experiment", "revisions", "model", "seed", "fold", "status", "device", "started_at", "finished_at",
-    "wall_s", "tags", "note", "parameters",
+    "run_id",
+    "experiment",
+    "revisions",
+    "model",
+    "seed",
+    "fold",
+    "status",
+    "device",
+    "started_at",
+    "finished_at",
+    "wall_s",
+    "tags",
+    "note",
+    "parameters",
 ];
 /// Those that a list shows only if its runs differ in them.
 const TELLING: [&str; 7] = ["experiment", "revisions", "seed", "fold", "status", "device", "note"];
@@ -105,13 +117,19 @@ impl RunColumn {
     /// Its cell for people.
     pub(super) fn shown(&self, run: &RunRow, runs: &[RunRow]) -> String {
         match self {
-            Self::Named("started_at") => run.started_at.as_deref().map_or("-".to_string(), experiments::minute),
-            Self::Named("finished_at") => run.finished_at.as_deref().map_or("-".to_string(), experiments::minute),
+            Self::Named("started_at") => {
+                run.started_at.as_deref().map_or("-".to_string(), experiments::minute)
+            }
+            Self::Named("finished_at") => {
+                run.finished_at.as_deref().map_or("-".to_string(), experiments::minute)
+            }
             Self::Named("wall_s") => run.wall_s.map_or("-".to_string(), duration),
             Self::Named("parameters") => parameters(run, &telling_paths(runs)),
             Self::Named(name) => named(run, name),
             Self::Parameter(path) => lookup(&run.params, path).map_or("-".to_string(), shown_value),
-            Self::Metric(_, values) => values.get(&run.run_id).map_or("-".to_string(), |value| number(*value)),
+            Self::Metric(_, values) => {
+                values.get(&run.run_id).map_or("-".to_string(), |value| number(*value))
+            }
         }
     }
 
@@ -157,7 +175,8 @@ fn telling_paths(runs: &[RunRow]) -> Vec<String> {
         let mut own: Vec<String> = runs.iter().flat_map(|run| paths(&run.params)).collect();
         own.sort();
         own.dedup();
-        let differs = |path: &String| runs.iter().any(|run| lookup(&run.params, path) != lookup(&runs[0].params, path));
+        let differs =
+            |path: &String| runs.iter().any(|run| lookup(&run.params, path) != lookup(&runs[0].params, path));
         found.extend(own.into_iter().filter(differs));
     }
     found.sort();

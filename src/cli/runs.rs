@@ -100,7 +100,8 @@ pub(super) fn runs(args: &RunsArgs, console: Console) -> anyhow::Result<Exit> {
         }
         RunsFormat::Parquet => {
             let columns = if args.columns.is_empty() { all_columns(columns) } else { columns };
-            let columns: Vec<NamedColumn> = columns.iter().map(|column| named_column(column, &runs)).collect();
+            let columns: Vec<NamedColumn> =
+                columns.iter().map(|column| named_column(column, &runs)).collect();
             console.bytes(&write_table(&columns, TableFile::Parquet)?).map_err(usage)?;
         }
     }
@@ -132,7 +133,8 @@ fn require_known(args: &RunsArgs) -> anyhow::Result<()> {
 /// Narrows a filter to the runs that the list can show. A store of 100,000 runs sorts a metric itself in a moment, while
 /// reading every run takes seconds.
 fn first_runs(args: &RunsArgs, store: &mut Store, filter: RunFilter) -> anyhow::Result<RunFilter> {
-    let (Some(limit), Ok(metric), true) = (args.limit, SortKey::parse(&args.sort), args.filter.picks_all()) else {
+    let (Some(limit), Ok(metric), true) = (args.limit, SortKey::parse(&args.sort), args.filter.picks_all())
+    else {
         return Ok(filter);
     };
     let descending = metric.is_higher_better() != args.reverse;
@@ -228,8 +230,19 @@ fn runs_table(runs: &[RunRow], columns: &[RunColumn], width: usize) -> String {
 /// The columns of a file: the same for every list, so that files can be joined, and the metric at the end.
 fn all_columns(telling: Vec<RunColumn>) -> Vec<RunColumn> {
     let fixed = [
-        "run_id", "experiment", "revisions", "model", "seed", "fold", "status", "device", "started_at", "finished_at",
-        "wall_s", "tags", "note",
+        "run_id",
+        "experiment",
+        "revisions",
+        "model",
+        "seed",
+        "fold",
+        "status",
+        "device",
+        "started_at",
+        "finished_at",
+        "wall_s",
+        "tags",
+        "note",
     ];
     let metric = telling.into_iter().filter(|column| matches!(column, RunColumn::Metric(..)));
     fixed.into_iter().map(RunColumn::Named).chain(metric).collect()
@@ -238,7 +251,9 @@ fn all_columns(telling: Vec<RunColumn>) -> Vec<RunColumn> {
 fn named_column(column: &RunColumn, runs: &[RunRow]) -> NamedColumn {
     let exact = || runs.iter().map(|run| column.exact(run));
     let values = match column {
-        RunColumn::Named("seed" | "fold") => ColumnValues::Whole(exact().map(|value| value.as_i64()).collect()),
+        RunColumn::Named("seed" | "fold") => {
+            ColumnValues::Whole(exact().map(|value| value.as_i64()).collect())
+        }
         RunColumn::Named("wall_s") | RunColumn::Metric(..) => {
             ColumnValues::Real(exact().map(|value| value.as_f64()).collect())
         }

@@ -193,7 +193,11 @@ pub(super) struct Objectives {
 }
 
 impl Objectives {
-    fn read(store: &mut Store, revision: &RevisionId, objective: &ObjectiveSpec) -> anyhow::Result<Self> {
+    pub(super) fn read(
+        store: &mut Store,
+        revision: &RevisionId,
+        objective: &ObjectiveSpec,
+    ) -> anyhow::Result<Self> {
         let mut on = |part: &str| {
             let name = objective.metric.as_str();
             store.metric_of_runs(revision, [part, &objective.target, objective.unit(), name])
@@ -224,7 +228,7 @@ fn scored_runs(board: usize, runs: &[&RunRow], objectives: &Objectives, axes: &[
 }
 
 /// The title of each setting: the axes in which the settings differ.
-fn titles(settings: &[(String, Vec<&RunRow>)], axes: &[String]) -> Vec<String> {
+pub(super) fn titles(settings: &[(String, Vec<&RunRow>)], axes: &[String]) -> Vec<String> {
     let settings: Vec<Value> = settings.iter().map(|(_, runs)| setting_of(&runs[0].params)).collect();
     settings
         .iter()

@@ -1,5 +1,6 @@
 //! One comparison of what the store remembers: leaderboards, the significance of differences, verdicts on claims.
 
+mod best;
 mod board;
 pub mod claims;
 mod comparison;
@@ -7,12 +8,16 @@ mod grouping;
 mod history;
 mod predictions;
 mod rank;
+mod repetition;
 mod side_by_side;
 mod significance;
 #[cfg(test)]
 pub(crate) mod test_fixtures;
+mod trial_importance;
+mod trials;
 mod window_losses;
 
+pub(crate) use best::{BestTrial, best_trials};
 pub(crate) use board::lookbacks;
 pub use board::{Board, BoardRow, Completion, FoldError, MeanSpread, MetricKey, Target};
 pub(crate) use comparison::tells_trials_apart;
@@ -21,5 +26,8 @@ pub(crate) use grouping::{distinct, group_by};
 pub use history::{History, HistoryPoint, ModelHistory};
 pub(crate) use predictions::predictions_of_run;
 pub use rank::runs_of_best_trials;
+pub use repetition::{ChangedNumber, RunNumbers};
 pub use side_by_side::{ChangedSetting, Contender, Pair, PairVerdict, SideBySide};
 pub use significance::{Difference, FEWEST_BLOCKS, SIGNIFICANCE_LEVEL, Significance};
+pub use trial_importance::ModelImportance;
+pub use trials::{TrialRow, TrialSetting, Trials};

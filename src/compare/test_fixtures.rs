@@ -193,7 +193,8 @@ fn breakdown(run_id: &str, name: &str, value: f64) -> BreakdownRow {
     }
 }
 
-fn run(run_id: &str, model: &str, seed: Option<i64>, status: Status) -> RunRow {
+/// A run.
+pub fn run(run_id: &str, model: &str, seed: Option<i64>, status: Status) -> RunRow {
     RunRow {
         run_id: run_id.to_string(),
         experiment: "sample".to_string(),

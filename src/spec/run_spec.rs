@@ -150,6 +150,33 @@ impl RunSpec {
         Value::Object(params)
     }
 
+    /// The run that [`RunSpec::params`] wrote.
+    ///
+    /// # Errors
+    /// Parameters of a version whose tables had other keys.
+    pub fn from_params(params: &Value) -> serde_json::Result<Self> {
+        let mut table = params.clone();
+        for key in ["task", "model"] {
+            if let Some(value) = table.get_mut(key) {
+                *value = with_tag(value.take());
+            }
+        }
+        let batch = table
+            .get_mut("evaluation")
+            .and_then(Value::as_object_mut)
+            .and_then(|map| map.remove("batch_size"));
+        if let Value::Object(map) = &mut table {
+            map.extend(batch.map(|batch| ("evaluation_batch".to_string(), batch)));
+            // A model that is not trained has the defaults, which are not written.
+            map.entry("training").or_insert_with(|| json!({}));
+        }
+        let mut spec: Self = serde_json::from_value(table)?;
+        if spec.training.loss == Loss::Huber {
+            spec.training.huber_delta.get_or_insert(HUBER_DELTA);
+        }
+        Ok(spec)
+    }
+
     /// What a run's identity takes from its parameters.
     ///
     /// The source's name is left out, since the data's own hash stands for it.
@@ -247,7 +274,7 @@ pub fn run_label<'a>(params: &Value, axes: impl IntoIterator<Item = &'a String>)
 }
 
 /// A value for people: a drawn number to four significant digits, everything else as it is.
-fn shown_value(value: &Value) -> String {
+pub(crate) fn shown_value(value: &Value) -> String {
     let exact = value.as_str().map_or_else(|| value.to_string(), str::to_string);
     match value.as_f64().filter(|_| value.is_f64() && exact.len() > LONG_NUMBER) {
         // Reading the rounded number back lets its shortest form be chosen: 0.00579, 1.234e-7.
@@ -269,6 +296,15 @@ fn with_kind(tagged: Value) -> Value {
         }
     }
     Value::Object(flat)
+}
+
+/// `{"kind": "lstm", ...}` as `{"lstm": {...}}`.
+fn with_tag(flat: Value) -> Value {
+    let Value::Object(mut fields) = flat else { return flat };
+    match fields.remove("kind") {
+        Some(Value::String(kind)) => json!({ kind: fields }),
+        _ => Value::Object(fields),
+    }
 }
 
 /// JSON text with sorted keys, whatever order the map type of the day keeps.

@@ -19,6 +19,7 @@ mod run_state;
 mod script;
 mod snapshot;
 mod statement;
+mod trials;
 mod write;
 
 use std::fs::File;
@@ -55,6 +56,7 @@ pub use revision::{RevisionCounts, RevisionId, RevisionRow};
 pub use run_state::RunState;
 pub use snapshot::store_at;
 pub use statement::Refusal;
+pub use trials::RunOrigin;
 pub use write::{Ending, Event, Pruning, Record};
 
 /// Folder of all results: `BURSTLAB_RESULTS`, or `results`.

@@ -1,5 +1,6 @@
 //! The local engine: fans the runs of a plan out over worker processes and records what comes back.
 
+mod alone;
 mod assignment;
 mod budget;
 mod dispatcher;
@@ -16,6 +17,7 @@ mod slot;
 mod worker;
 mod worker_process;
 
+pub use alone::{LoneRun, run_alone};
 pub use budget::{Budget, Spent};
 pub use dispatcher::Dispatcher;
 pub use options::{DispatchOptions, Progress, Summary};
