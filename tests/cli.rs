@@ -324,7 +324,13 @@ fn show_tells_everything_about_a_run_by_the_first_characters_of_its_name() {
     assert_eq!(json["status"], "done");
     assert!(json["peak_rss_bytes"].as_i64().unwrap() > 1 << 20);
     let unknown = lab.call(&["show", "zzzz"]);
-    assert!(unknown.code == 1 && unknown.stderr.contains("no run `zzzz`"), "{}", unknown.stderr);
+    assert!(
+        unknown.code == 1
+            && unknown.stderr.contains("no experiment `zzzz`")
+            && unknown.stderr.contains("no run begins with it either"),
+        "{}",
+        unknown.stderr
+    );
 }
 
 #[test]
@@ -395,7 +401,7 @@ fn another_file_that_takes_over_a_name_is_announced() {
     let lab = tiny();
     let text = std::fs::read_to_string(lab.folder.path().join("tiny.toml")).unwrap();
     let outcome = lab.run(&lab.file("other.toml", &text), &[]);
-    assert!(outcome.stderr.contains("`tiny` was last run from"), "{}", outcome.stderr);
+    assert!(outcome.stderr.contains("tiny: the same text was last run from"), "{}", outcome.stderr);
     let again = lab.run(&lab.folder.path().join("other.toml"), &[]);
     assert!(!again.stderr.contains("was last run from"), "{}", again.stderr);
 }

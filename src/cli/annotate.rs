@@ -5,7 +5,7 @@ use clap::Args;
 use super::console::Console;
 use super::exit_code::Exit;
 use super::usage;
-use crate::store::{RevisionId, Store, results_folder};
+use crate::store::{Named, Store, results_folder};
 
 #[derive(Debug, Args)]
 pub(super) struct TagArgs {
@@ -41,51 +41,45 @@ pub(super) struct ArchiveArgs {
     undo: bool,
 }
 
-/// What something is written about.
-enum Target {
-    Run(String),
-    Revisions(Vec<RevisionId>),
-}
-
 pub(super) fn tag(args: &TagArgs, console: Console) -> anyhow::Result<Exit> {
     let is_word = |tag: &&String| !tag.is_empty() && !tag.contains(|c: char| c == ',' || c.is_whitespace());
     if let Some(tag) = args.tags.iter().find(|tag| !is_word(tag)) {
         return Err(usage(format!("`{tag}` is not a tag: a tag is one word without spaces and commas")));
     }
     let mut store = Store::open(&results_folder())?;
-    let target = find(&mut store, &args.target)?;
+    let target = store.find(&args.target)?;
     for tag in &args.tags {
         match &target {
-            Target::Run(run) => store.tag_run(run, tag, args.remove)?,
-            Target::Revisions(revisions) => {
+            Named::Run(run) => store.tag_run(run, tag, args.remove)?,
+            Named::Revisions(revisions) => {
                 for revision in revisions {
-                    store.tag_revision(revision, tag, args.remove)?;
+                    store.tag_revision(&revision.id(), tag, args.remove)?;
                 }
             }
         }
     }
     store.close()?;
     let done = if args.remove { "no longer tagged" } else { "tagged" };
-    console.note(&format!("{} {done} {}", target.name(), args.tags.join(", ")));
+    console.note(&format!("{} {done} {}", name_of(&target), args.tags.join(", ")));
     Ok(Exit::Ok)
 }
 
 pub(super) fn note(args: &NoteArgs, console: Console) -> anyhow::Result<Exit> {
     let mut store = Store::open(&results_folder())?;
-    let target = find(&mut store, &args.target)?;
+    let target = store.find(&args.target)?;
     let text = args.text.as_deref().filter(|_| !args.remove);
     match &target {
-        Target::Run(run) => store.note_run(run, text)?,
-        Target::Revisions(revisions) => {
+        Named::Run(run) => store.note_run(run, text)?,
+        Named::Revisions(revisions) => {
             for revision in revisions {
-                store.note_revision(revision, text)?;
+                store.note_revision(&revision.id(), text)?;
             }
         }
     }
     store.close()?;
     console.note(&format!(
         "{}: the note was {}",
-        target.name(),
+        name_of(&target),
         if args.remove { "removed" } else { "written" }
     ));
     Ok(Exit::Ok)
@@ -108,26 +102,12 @@ pub(super) fn archive(args: &ArchiveArgs, console: Console) -> anyhow::Result<Ex
     Ok(Exit::Ok)
 }
 
-/// A run or the revisions of an experiment; a name comes before a run that begins with the same characters.
-fn find(store: &mut Store, reference: &str) -> anyhow::Result<Target> {
-    match store.revisions(reference) {
-        Ok(revisions) => Ok(Target::Revisions(revisions.iter().map(|revision| revision.id()).collect())),
-        Err(no_revision) => match store.resolve_run(reference) {
-            Ok(run) => Ok(Target::Run(run)),
-            // Only a run's ID has hexadecimal digits alone.
-            Err(no_run) if reference.bytes().all(|byte| byte.is_ascii_hexdigit()) => Err(no_run),
-            Err(_) => Err(no_revision),
-        },
-    }
-}
-
-impl Target {
-    fn name(&self) -> String {
-        match self {
-            Target::Run(run) => format!("run {run}"),
-            Target::Revisions(revisions) => {
-                revisions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-            }
+/// What something is written about, for people.
+fn name_of(target: &Named) -> String {
+    match target {
+        Named::Run(run) => format!("run {run}"),
+        Named::Revisions(revisions) => {
+            revisions.iter().map(|revision| revision.id().to_string()).collect::<Vec<_>>().join(", ")
         }
     }
 }

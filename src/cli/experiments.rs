@@ -66,8 +66,17 @@ pub(super) fn experiments(args: &ExperimentsArgs, console: Console) -> anyhow::R
         }
         TableFormat::Table => {
             let rows: Vec<Vec<String>> = standings.iter().map(Standing::cells).collect();
-            let headers =
-                ["experiment", "started", "took", "runs", "best on test", "skill", "ended", "tags", "note"];
+            let headers = [
+                "experiment",
+                "started",
+                "took",
+                "runs",
+                "best model on test",
+                "skill",
+                "ended",
+                "tags",
+                "note",
+            ];
             console.page(&table(&headers, &rows, &[2, 5], console.width()));
         }
         TableFormat::Json => {
@@ -108,8 +117,10 @@ impl Standing {
         let counts = store.counts_of(&revision.id())?;
         let boards = leaderboards(store, &revision)?;
         let best = boards.iter().filter_map(|board| {
-            let row = board.rows.first()?;
-            Some((row.label.clone(), row.skill))
+            // What people want to know is how good their models are; the baselines are in the skill.
+            let row = board.rows.iter().find(|row| !row.baseline).or(board.rows.first())?;
+            let mark = if row.baseline { " (baseline)" } else { "" };
+            Some((format!("{}{mark}", row.label), row.skill))
         });
         let is_running =
             revision.finished_at.is_none() && revision.is_latest && store.is_at_work(&revision.experiment)?;

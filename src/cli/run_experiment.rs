@@ -184,8 +184,18 @@ fn record_plan(
         initial,
         execution,
     })?;
-    if let Some(before) = before.filter(|before| before.id() != recorded.id) {
-        console.note(&revision_note(&recorded, &before, &planned.sweep.experiment));
+    let source = &planned.sweep.experiment.source;
+    match before {
+        Some(before) if before.id() != recorded.id => {
+            console.note(&revision_note(&recorded, &before, &planned.sweep.experiment));
+        }
+        Some(before) if before.path != source.path => {
+            let (name, path) = (&recorded.id.experiment, &before.path);
+            console.note(&format!(
+                "{name}: the same text was last run from {path}, and this continues its revision"
+            ));
+        }
+        _ => {}
     }
     Ok(recorded.id)
 }

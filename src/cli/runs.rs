@@ -232,15 +232,15 @@ fn all_columns(telling: Vec<RunColumn>) -> Vec<RunColumn> {
     let fixed = [
         "run_id",
         "experiment",
-        "revisions",
         "model",
         "seed",
         "fold",
         "status",
         "device",
+        "wall_s",
+        "revisions",
         "started_at",
         "finished_at",
-        "wall_s",
         "tags",
         "note",
     ];

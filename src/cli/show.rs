@@ -11,7 +11,9 @@ use super::console::Console;
 use super::exit_code::Exit;
 use super::experiments::tag_list;
 use super::show_revision::show_revision;
-use crate::store::{BreakdownRow, EventRow, MetricRow, RunFilter, RunRow, Store, results_folder, run_folder};
+use crate::store::{
+    BreakdownRow, EventRow, MetricRow, Named, RunFilter, RunRow, Store, results_folder, run_folder,
+};
 use crate::text::{number, table};
 
 #[derive(Debug, Args)]
@@ -36,15 +38,12 @@ struct RunDetails {
 pub(super) fn show(args: &ShowArgs, console: Console) -> anyhow::Result<Exit> {
     let results = results_folder();
     let mut store = Store::open_read_only(&results)?;
-    // A name comes before a run that begins with the same characters.
-    let revision = store.revision(&args.run);
-    if let Ok(revision) = revision {
-        return show_revision(&mut store, &revision, args.format, console);
-    }
-    let is_id = args.run.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let run_id = match (store.resolve_run(&args.run), revision) {
-        (Err(_), Err(no_revision)) if !is_id => return Err(no_revision),
-        (run_id, _) => run_id?,
+    let run_id = match store.find(&args.run)? {
+        Named::Run(run_id) => run_id,
+        Named::Revisions(_) => {
+            let revision = store.revision(&args.run)?;
+            return show_revision(&mut store, &revision, args.format, console);
+        }
     };
     let runs = store.runs(&RunFilter::one(&run_id))?;
     let experiments = runs.iter().map(|run| format!("{}@{}", run.experiment, run.revisions)).collect();

@@ -6,12 +6,12 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
-use super::board::{MeanSpread, MetricKey, correct, mean_metrics};
+use super::board::{Completion, MeanSpread, MetricKey, correct, mean_metrics};
 use super::comparison::{leaderboards, objective_of};
 use super::significance::{Difference, Significance};
 use super::window_losses::WindowLosses;
 use crate::spec::{ObjectiveSpec, lookup, run_label, setting_of};
-use crate::store::{RunFilter, RunRow, Status, Store};
+use crate::store::{Named, RunFilter, RunRow, Status, Store};
 
 /// One thing that is compared: the chosen trial of a model in one setting, or one run.
 #[derive(Debug, Clone)]
@@ -34,6 +34,8 @@ pub struct Contender {
     pub metrics: BTreeMap<MetricKey, MeanSpread>,
     /// The metric that it was chosen by.
     pub objective: ObjectiveSpec,
+    /// How many runs of its setting are to come, of how many: its trial may not be the best one yet.
+    pub to_come: Option<(usize, usize)>,
 }
 
 /// A setting of two contenders that differs.
@@ -197,20 +199,12 @@ pub(super) fn objective_title(objective: &ObjectiveSpec) -> String {
 
 /// What a reference names: every model of a revision in each setting, one model of it, or one run.
 fn contenders(store: &mut Store, reference: &str) -> anyhow::Result<Vec<Contender>> {
-    let no_revision = match of_revision(store, reference, None) {
-        Ok(found) => return Ok(found),
-        Err(error) => error,
-    };
     // A name may have a colon itself, so the whole reference comes first.
-    if let Some((revision, model)) = reference.rsplit_once(':')
-        && store.revision(revision).is_ok()
-    {
-        return of_revision(store, revision, Some(model));
-    }
-    match store.resolve_run(reference) {
-        Ok(run) => of_run(store, reference, &run).map(|one| vec![one]),
-        Err(no_run) if reference.bytes().all(|byte| byte.is_ascii_hexdigit()) => Err(no_run),
-        Err(_) => Err(no_revision),
+    match (store.find(reference), reference.rsplit_once(':')) {
+        (Ok(Named::Revisions(_)), _) => of_revision(store, reference, None),
+        (Ok(Named::Run(run)), _) => of_run(store, reference, &run).map(|one| vec![one]),
+        (Err(_), Some((revision, model))) => of_revision(store, revision, Some(model)),
+        (Err(unknown), None) => Err(unknown),
     }
 }
 
@@ -223,6 +217,8 @@ fn of_revision(store: &mut Store, reference: &str, model: Option<&str>) -> anyho
     let mut found = Vec::new();
     let mut models = Vec::new();
     for board in leaderboards(store, &revision)? {
+        let Completion { runs, done, failed, .. } = board.completion;
+        let to_come = board.completion.is_partial().then_some((runs - done - failed, runs));
         for row in board.rows {
             models.push(row.model.clone());
             if model.is_some_and(|model| model != row.model && model != row.kind) {
@@ -239,6 +235,7 @@ fn of_revision(store: &mut Store, reference: &str, model: Option<&str>) -> anyho
                 metrics: test_metrics(store, &row.run_ids, &by_id)?,
                 run_ids: row.run_ids,
                 objective: objective.clone(),
+                to_come,
             });
         }
     }
@@ -277,6 +274,7 @@ fn of_run(store: &mut Store, reference: &str, run_id: &str) -> anyhow::Result<Co
         params: run.params.clone(),
         dataset_sha256: run.dataset_sha256.clone(),
         objective: objective_of(&revision)?,
+        to_come: None,
     })
 }
 

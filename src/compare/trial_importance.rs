@@ -190,7 +190,7 @@ mod tests {
              [search]\nzip = [[\"model.hidden\", \"model.layers\"]]\n",
         );
         let params: Vec<Value> = (0..12)
-            .map(|at| json!({ "model": { "hidden": [4, 8][at % 2], "layers": [1, 2][at % 2] } }))
+            .map(|at| json!({ "model": { "hidden": ([4, 8][at % 2]), "layers": ([1, 2][at % 2]) } }))
             .collect();
         let trials: Vec<FinishedTrial<'_>> = params
             .iter()

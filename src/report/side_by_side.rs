@@ -239,6 +239,18 @@ fn sentences(comparison: &SideBySide) -> Vec<String> {
             }
         }
     }
+    let contenders = comparison.pairs.iter().flat_map(|pair| [&pair.base, &pair.other]);
+    let mut unfinished: Vec<(&str, usize, usize)> = contenders
+        .filter_map(|one| one.to_come.map(|(left, runs)| (one.reference.as_str(), left, runs)))
+        .collect();
+    unfinished.sort_unstable();
+    unfinished.dedup();
+    sentences.extend(unfinished.into_iter().map(|(reference, left, runs)| {
+        format!(
+            "{reference} is not finished: {left} of {} to come, so another of its trials may be better.",
+            counted(runs, "run")
+        )
+    }));
     let alone: Vec<String> =
         comparison.alone.iter().map(|one| format!("{} ({})", named(one), one.reference)).collect();
     if !alone.is_empty() {

@@ -52,7 +52,7 @@ pub use plan::{Execution, PlanRecord, RecordedRevision};
 pub use query::{Cell, Table};
 pub use read::{BreakdownRow, EpochRow, EventRow, MetricRow, RunFilter, RunRow};
 pub use result::{BreakdownValue, MetricValue, RunResult};
-pub use revision::{RevisionCounts, RevisionId, RevisionRow};
+pub use revision::{Named, RevisionCounts, RevisionId, RevisionRow};
 pub use run_state::RunState;
 pub use snapshot::store_at;
 pub use statement::Refusal;

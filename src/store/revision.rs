@@ -138,6 +138,15 @@ pub struct RevisionCounts {
 
 from_row!(RevisionCounts { planned, done, failed, pruned, running, wall_s });
 
+/// What a reference names.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Named {
+    /// Revisions of an experiment; at least one.
+    Revisions(Vec<RevisionRow>),
+    /// A run.
+    Run(String),
+}
+
 /// Which revisions of an experiment are meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Which {
@@ -230,6 +239,24 @@ impl Store {
     /// As [`Self::revisions`].
     pub fn names_all_revisions(&mut self, reference: &str) -> anyhow::Result<bool> {
         Ok(self.revisions(reference)?.first().is_some_and(|one| is_all(reference, one)))
+    }
+
+    /// What a reference names: revisions of an experiment, or a run by the first characters of its identity. A name comes
+    /// before a run that begins with the same characters.
+    ///
+    /// # Errors
+    /// A reference that names neither, or several runs.
+    pub fn find(&mut self, reference: &str) -> anyhow::Result<Named> {
+        let no_revision = match self.revisions(reference) {
+            Ok(revisions) => return Ok(Named::Revisions(revisions)),
+            Err(error) => error,
+        };
+        // Only the identity of a run has hexadecimal digits alone.
+        match self.resolve_run(reference) {
+            Ok(run) => Ok(Named::Run(run)),
+            Err(no_run) if reference.bytes().all(|byte| byte.is_ascii_hexdigit()) => Err(no_run),
+            Err(_) => Err(anyhow!("{no_revision}; no run begins with it either")),
+        }
     }
 
     /// The filter that a reference stands for: the runs that one revision plans, those of all revisions of an experiment, or
