@@ -7,6 +7,7 @@ import math
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import polars
 import pytest
@@ -151,7 +152,7 @@ def test_every_network_forecasts_what_its_run_forecast(
     assert seen == SUPPORTED
 
 
-def _columns(frame: polars.DataFrame, names: Sequence[str]) -> torch.Tensor:
+def _columns(frame: polars.DataFrame, names: Sequence[str]) -> Any:
     return torch.tensor(frame.select(names).rows(), dtype=torch.float64)
 
 
