@@ -23,7 +23,8 @@ def main() -> None:
     os.environ.pop("BURSTLAB_RESULTS", None)
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "experiments").symlink_to(ROOT / "experiments")
-        nbclient.NotebookClient(notebook, timeout=300, resources={"metadata": {"path": folder}}).execute()
+        place = {"metadata": {"path": folder}}
+        nbclient.NotebookClient(notebook, timeout=300, coalesce_streams=True, resources=place).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     shown = sum(len(str(output)) for output in outputs)
     assert outputs and folder not in str(outputs), "an output names the folder of this run"

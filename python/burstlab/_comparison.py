@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 _STYLE = (
-    "<style>.burstlab td, .burstlab th { text-align: right; font-variant-numeric: tabular-nums; } "
+    "<style>.burstlab td, .burstlab th { text-align: right; padding: 0.1em 0.8em; font-variant-numeric: tabular-nums; } "
     ".burstlab td:first-child, .burstlab th:first-child { text-align: left; } "
     ".burstlab .best td { font-weight: bold; } .burstlab caption { text-align: left; font-weight: bold; }</style>"
 )
@@ -96,22 +96,28 @@ def _header(board: Leaderboard) -> list[str]:
 
 
 def _cells(row: LeaderboardRow) -> list[str]:
-    spread = "" if row.test_spread is None else f" ± {row.test_spread:.1g}"
     trials = str(row.trials) if row.trials == row.trials_done else f"{row.trials_done} of {row.trials}"
     return [
         row.label + (" (baseline)" if row.baseline else ""),
         trials,
         str(row.seeds or "-"),
         _number(row.valid),
-        _number(row.test) + spread,
-        "-" if row.skill is None else f"{row.skill:+.1%}",
+        _with_spread(row.test, row.test_spread),
+        "-" if row.skill is None else f"{100 * row.skill:+.1f} %",
         _p_value(row.p_value),
         _p_value(row.p_value_against_best),
     ]
 
 
 def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
+    """Four significant digits, as the program prints errors."""
+    return "-" if value is None else f"{value:#.4g}".rstrip(".")
+
+
+def _with_spread(mean: float | None, spread: float | None) -> str:
+    """The spread with as many decimals as the mean."""
+    shown = _number(mean)
+    return shown if spread is None else f"{shown} ± {spread:.{len(shown.partition('.')[2].partition('e')[0])}f}"
 
 
 def _p_value(value: float | None) -> str:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar, overload
 
 from ._comparison import Comparison
 from ._conditions import sort_conditions
-from ._errors import CommandError, ConditionError, MissingDependencyError, QueryError, RunFilesError, UsageError
+from ._errors import CommandError, ConditionError, MissingDependencyError, OlderStoreError, QueryError, RunFilesError
+from ._errors import UsageError
 from ._frames import FrameName, Frames, frames
 from ._program import StrPath, ask, stream
 from ._store import Selection, Store, Table
@@ -84,6 +85,7 @@ class Results(Generic[F]):
         Raises:
             ConditionError: A condition that cannot be understood.
             ExperimentNotFoundError: There is no such experiment.
+            OlderStoreError: The program, which judges all but conditions in SQL, has to upgrade the store first.
         """
         return self._view("runs", self._runs(where, experiment, since, until))
 
@@ -188,7 +190,7 @@ class Results(Generic[F]):
             ExperimentNotFoundError: There is no such experiment.
         """
         self._store.plan(name)
-        return Comparison(name, json.loads(ask(["compare", name, "--format", "json"], self._folder)))
+        return Comparison(name, json.loads(self._ask(["compare", name, "--format", "json"])))
 
     def query(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> F:
         """The result of one SQL statement that reads, with values for its placeholders.
@@ -223,11 +225,21 @@ class Results(Generic[F]):
             arguments += [f"{option}={value}"] if value is not None else []
         arguments += [f"--where={condition}" for condition in conditions.labels]
         try:
-            picked = {(run["experiment"], run["run_id"]) for run in json.loads(ask(arguments, self._folder))}
+            picked = {(run["experiment"], run["run_id"]) for run in json.loads(self._ask(arguments))}
         except UsageError as error:
             raise ConditionError(error.output.strip().removeprefix("error: ")) from error
         id_at, experiment_at = table.columns.index("run_id"), table.columns.index("experiment")
         return Table(table.columns, [row for row in table.rows if (row[experiment_at], row[id_at]) in picked])
+
+    def _ask(self, arguments: Sequence[str]) -> str:
+        try:
+            return ask(arguments, self._folder)
+        except CommandError as error:
+            if "older version of burstlab" in error.output:
+                # The package reads such a store, but its program does not.
+                said = error.output.strip().removeprefix("error: ")
+                raise OlderStoreError(f"{said}. Until then conditions in SQL, trials and metrics can be read") from error
+            raise
 
     def _select(self, selection: Selection, conditions: Sequence[str] = ()) -> Table:
         condition = " AND ".join([f"({selection.condition})", *(f"({condition})" for condition in conditions)])

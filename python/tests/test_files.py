@@ -102,7 +102,7 @@ def test_scales_lead_from_original_to_scaled_units_and_back(made: Results, run: 
         assert scale["channel"]["transform"] == ("identity" if task == "series" else "log1p")
         value = kept[f"{target}_forecast_scaled"].cast(polars.Float64) * scale["std"] + scale.get("mean_rest", 0.0) + scale["mean"]
         original = (value.exp() - 1).clip(lower_bound=0.0) if task != "series" else value
-        assert (original - kept[f"{target}_forecast"]).abs().max() < 1e-6  # type: ignore[operator]
+        assert (original - kept[f"{target}_forecast"]).abs().max() < 1e-6
         error = kept[f"{target}_forecast_scaled"].cast(polars.Float64) - _scaled(kept[f"{target}_actual"], scale)
         test = error.filter(kept["part"] == "test")
         stored = made.metrics(run=run, part="test", target=target, unit="scaled", name="mse")["value"][0]
@@ -112,7 +112,8 @@ def test_scales_lead_from_original_to_scaled_units_and_back(made: Results, run: 
 def _scaled(values: polars.Series, scale: Mapping[str, Any]) -> polars.Series:
     if scale["channel"]["transform"] == "log1p":
         values = (values + 1).log()
-    return (values - scale["mean"] - scale.get("mean_rest", 0.0)) / scale["std"]
+    scaled: polars.Series = (values - scale["mean"] - scale.get("mean_rest", 0.0)) / scale["std"]
+    return scaled
 
 
 def test_all_is_the_mean_over_the_targets(made: Results, run: str) -> None:
