@@ -11,7 +11,10 @@ from markdown.extensions.toc import slugify
 ROOT = Path(__file__).resolve().parent.parent
 README_LINES = 200
 # Paths in backticks are checked when they begin with one of these.
-FOLDERS = ("src", "tests", "scripts", "experiments", "dataset", "docs", "migrations", "benches", "examples", ".ci", ".github")
+FOLDERS = (
+    *("src", "tests", "scripts", "experiments", "dataset", "docs", "migrations", "benches", "examples", "python"),
+    *(".ci", ".github"),
+)
 # A changelog names files that were there once.
 HISTORY = {"CHANGELOG.md"}
 
