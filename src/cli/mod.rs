@@ -10,6 +10,7 @@ mod explain;
 mod export;
 mod filter;
 mod gc;
+mod live_lines;
 mod merge;
 mod planned_experiment;
 mod predict;
@@ -22,6 +23,9 @@ mod run_output;
 mod runs;
 mod show;
 mod slurm;
+mod standings;
+mod sweep_progress;
+mod sweep_view;
 mod watch;
 
 use std::ffi::OsString;

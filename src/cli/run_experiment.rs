@@ -10,6 +10,7 @@ use super::console::Console;
 use super::planned_experiment::PlannedExperiment;
 use super::run::RunArgs;
 use super::run_output::{note_failures, note_outcome, opening, print_outcome, print_partial_outcome};
+use super::sweep_progress::SweepProgress;
 use super::{OutputFormat, usage};
 use crate::compare::Comparison;
 use crate::compare::claims::{self, Judgement};
@@ -73,7 +74,7 @@ pub(super) fn run_experiment(
         console.note(&format!("{name}: {note}"));
     }
     let options = dispatch_options(planned, args, budget, &results);
-    let mut progress = console.sweep(left.len(), slots);
+    let mut progress = SweepProgress::new(console, &planned.sweep, left.len(), slots);
     let dispatcher = Dispatcher::new(&mut store, options, &mut planned.sweep, loader, &left, &mut progress);
     let summary = dispatcher.run()?;
     let wall_s = progress.finish();
