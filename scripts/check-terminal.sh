@@ -84,7 +84,8 @@ counts = {
 for what, (found, expected) in counts.items():
     if found != expected:
         faults.append(f"{found} {what} instead of {expected}")
-for word, most in (("running", 2 if state == "live" else 0), ("best", 1 if state == "live" else 0), ("stopping", 1 if state == "live" else 0)):
+for word, most in (("running", 2), ("best", 1), ("stopping", 1)):
+    most = most if state == "live" else 0
     if count(rf"^{word}\b") > most:
         faults.append(f"{count(rf'^{word}')} lines begin with {word}")
 # The reasons are longer than 100 columns.

@@ -20,27 +20,27 @@ static OUTPUT: Mutex<Output> = Mutex::new(Output::Open);
 
 /// What is drawn on the terminal at the moment. Whatever else is printed there erases it first.
 static VIEW: Mutex<DrawnLines> =
-    Mutex::new(DrawnLines { lines: LiveLines::new(), stream: Stream::Error, seen: None });
+    Mutex::new(DrawnLines { lines: LiveLines::new(), stream: DrawnOn::Error, seen: None });
 
 struct DrawnLines {
     lines: LiveLines,
-    stream: Stream,
+    stream: DrawnOn,
     /// The size of the terminal when it was last looked at.
     seen: Option<Size>,
 }
 
 /// Where something is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stream {
+pub(super) enum DrawnOn {
     Output,
     Error,
 }
 
-impl Stream {
+impl DrawnOn {
     fn term(self) -> Term {
         match self {
-            Stream::Output => Term::stdout(),
-            Stream::Error => Term::stderr(),
+            DrawnOn::Output => Term::stdout(),
+            DrawnOn::Error => Term::stderr(),
         }
     }
 
@@ -53,14 +53,14 @@ impl Stream {
     /// Writes what moves the cursor and erases; it can only fail when the terminal is gone.
     fn write(self, bytes: &str) {
         match self {
-            Stream::Output => {
+            DrawnOn::Output => {
                 write_output(|| {
                     let mut out = std::io::stdout().lock();
                     out.write_all(bytes.as_bytes())?;
                     out.flush()
                 });
             }
-            Stream::Error => {
+            DrawnOn::Error => {
                 let _ = std::io::stderr().write_all(bytes.as_bytes());
             }
         }
@@ -127,16 +127,16 @@ impl Console {
 
     /// Whether standard output is a terminal that lines can be drawn on.
     pub(super) fn draws_output(self) -> bool {
-        Stream::Output.term().is_term() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+        DrawnOn::Output.term().is_term() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
     }
 
     /// Columns of the terminal that standard error is, or any number where nobody looks.
     pub(super) fn error_width(self) -> usize {
-        Stream::Error.size().map_or(usize::MAX, |size| size.columns)
+        DrawnOn::Error.size().map_or(usize::MAX, |size| size.columns)
     }
 
     /// Draws a view in the place of the one before. The view is given the columns and the rows that it may take.
-    pub(super) fn draw(self, stream: Stream, view: impl FnOnce(Size) -> Vec<ViewLine>) {
+    pub(super) fn draw(self, stream: DrawnOn, view: impl FnOnce(Size) -> Vec<ViewLine>) {
         let Some(size) = stream.size() else { return };
         let mut drawn = locked_view();
         // While a window is dragged, its rows are broken again and again. That is waited for.

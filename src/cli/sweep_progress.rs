@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::console::{Console, Stream};
+use super::console::{Console, DrawnOn};
 use super::standings::Standings;
 use super::sweep_view::{FailureLine, NAMED_FAILURES, RETRY, RunningLine, SettlePace, SweepView};
 use crate::engine::Sweep;
@@ -112,7 +112,7 @@ impl DrawnView {
         let drawn = state.clone();
         let draw = move || {
             while ended.recv_timeout(TICK) == Err(RecvTimeoutError::Timeout) {
-                console.draw(Stream::Error, |size| lock(&drawn).current().lines(size.columns, size.rows));
+                console.draw(DrawnOn::Error, |size| lock(&drawn).current().lines(size.columns, size.rows));
             }
         };
         let drawer = std::thread::Builder::new().name("view".to_string()).spawn(draw).ok()?;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args;
 
-use super::console::{Console, Stream};
+use super::console::{Console, DrawnOn};
 use super::exit_code::Exit;
 use super::sweep_view::{FailureLine, Leader, RunningLine, Settled, SweepView};
 use crate::spec::{ObjectiveSpec, lookup, run_label};
@@ -127,7 +127,7 @@ impl Frame {
     fn draw(&self, time: Duration, console: Console) {
         let started = Instant::now();
         loop {
-            console.draw(Stream::Output, |size| self.view(SystemTime::now()).lines(size.columns, size.rows));
+            console.draw(DrawnOn::Output, |size| self.view(SystemTime::now()).lines(size.columns, size.rows));
             let left = time.saturating_sub(started.elapsed());
             if left.is_zero() {
                 return;
