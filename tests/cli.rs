@@ -133,6 +133,12 @@ fn help_of_run_names_every_flag() {
           --max-time <DURATION>
               Start no run after this time, e.g. 90min or 8h, finish the running ones, and stop; the same command continues later
 
+          --on-finish <COMMAND>
+              Shell command to call when an experiment has ended, with its outcome as JSON on standard input
+
+          --on-failure <COMMAND>
+              Shell command to call, beside that of --on-finish, when a run failed, a claim was refuted, or the sweep was stopped
+
           --format <FORMAT>
               Output format
 

@@ -10,6 +10,7 @@ mod explain;
 mod export;
 mod filter;
 mod gc;
+mod hooks;
 mod live_lines;
 mod merge;
 mod planned_experiment;
