@@ -121,6 +121,7 @@ impl Progress for Lines {
     }
 
     fn started(&mut self, _slot: usize, _run: &Run) {}
+    fn elsewhere(&mut self, _run: &Run) {}
     fn epoch(&mut self, _slot: usize, _run: &Run, _epoch: &Epoch) {}
     fn pruned(&mut self, _slot: usize, _run: &Run, _verdict: &str) {}
     fn stopping(&mut self, _awaited: &[Awaited<'_>]) {}

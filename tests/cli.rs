@@ -57,25 +57,25 @@ fn help_names_every_command() {
     Usage: burstlab <COMMAND>
 
     Commands:
-      run      Run experiments: plan, skip finished runs, run the rest, write the report
-      runs     List runs
-      show     Show everything about one run
-      watch    Show the progress of a sweep until it ends
-      explain  Explain why a run ran, was skipped, retried or pruned, failed, or is waiting
-      compare  Print the leaderboard of an experiment
-      trials   List the trials of an experiment, and which hyperparameters matter
-      best     Show the best trial: its metrics, its parameters to paste, its saved model
-      rerun    Execute a run again and check that every number is the same to the bit
-      claims   Compare reported results with reproduced ones
-      query    Query the store with read-only SQL
-      export   Export runs with their parameters and metrics as one CSV or Parquet table
-      report   Write the report of an experiment again
-      merge    Merge stores from other machines into this one
-      gc       Remove the files of runs that no experiment plans any more
-      predict  Forecast the next steps of a trace with a saved model
-      dataset  List, fetch, inspect, clean and synthesise traces
-      schema   Print the JSON Schema of the experiment file
-      help     Print this message or the help of the given subcommand(s)
+      run          Run experiments: plan, skip finished runs, run the rest, write the report
+      runs         List runs
+      show         Show everything about one run
+      watch        Show the progress of a sweep until it ends
+      explain      Explain why a run ran, was skipped, retried or pruned, failed, or is waiting
+      compare      Print the leaderboard of an experiment
+      claims       Compare reported results with reproduced ones
+      query        Query the store with read-only SQL
+      export       Export runs with their parameters and metrics as one CSV or Parquet table
+      report       Write the report of an experiment again
+      merge        Merge stores from other machines into this one
+      gc           Remove the files of runs that no experiment plans any more
+      predict      Forecast the next steps of a trace with a saved model
+      dataset      List, fetch, inspect, clean and synthesise traces
+      init         Write a first experiment file for a trace
+      schema       Print the JSON Schema of the experiment file
+      completions  Print the script that completes commands and flags in a shell
+      man          Print the manual page, or write all pages into a folder
+      help         Print this message or the help of the given subcommand(s)
 
     Options:
       -h, --help
@@ -135,6 +135,12 @@ fn help_of_run_names_every_flag() {
 
           --max-time <DURATION>
               Start no run after this time, e.g. 90min or 8h, finish the running ones, and stop; the same command continues later
+
+          --on-finish <COMMAND>
+              Shell command to call when an experiment has ended, with its outcome as JSON on standard input
+
+          --on-failure <COMMAND>
+              Shell command to call, beside that of --on-finish, when a run failed, a claim was refuted, or the sweep was stopped
 
           --format <FORMAT>
               Output format

@@ -2,23 +2,71 @@
 
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use console::{Term, measure_text_width};
+use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::engine::local::{Awaited, Progress, Spent};
-use crate::plan::Run;
+use super::live_lines::{DrawnLine, LiveLines, Size};
+use super::sweep_view::{Tone, ViewLine};
 use crate::spec::ExperimentError;
-use crate::store::{RunResult, Status};
-use crate::text::{causes, counted, duration, number};
-use crate::train::Epoch;
+use crate::text::causes;
 
-/// Runs that are named when a stop waits for them.
-const NAMED: usize = 3;
+/// The least rows that a view may have, if the terminal has as many.
+const VIEW_ROWS: usize = 10;
 
 /// Held while something is written, so that an interrupt does not cut a line.
 static OUTPUT: Mutex<Output> = Mutex::new(Output::Open);
+
+/// What is drawn on the terminal at the moment. Whatever else is printed there erases it first.
+static VIEW: Mutex<DrawnLines> =
+    Mutex::new(DrawnLines { lines: LiveLines::new(), stream: DrawnOn::Error, seen: None });
+
+struct DrawnLines {
+    lines: LiveLines,
+    stream: DrawnOn,
+    /// The size of the terminal when it was last looked at.
+    seen: Option<Size>,
+}
+
+/// Where something is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DrawnOn {
+    Output,
+    Error,
+}
+
+impl DrawnOn {
+    fn term(self) -> Term {
+        match self {
+            DrawnOn::Output => Term::stdout(),
+            DrawnOn::Error => Term::stderr(),
+        }
+    }
+
+    /// The size of the terminal, if this is one.
+    fn size(self) -> Option<Size> {
+        let (rows, columns) = self.term().size_checked()?;
+        Some(Size { rows: usize::from(rows), columns: usize::from(columns) })
+    }
+
+    /// Writes what moves the cursor and erases; it can only fail when the terminal is gone.
+    fn write(self, bytes: &str) {
+        match self {
+            DrawnOn::Output => {
+                write_output(|| {
+                    let mut out = std::io::stdout().lock();
+                    out.write_all(bytes.as_bytes())?;
+                    out.flush()
+                });
+            }
+            DrawnOn::Error => {
+                let _ = std::io::stderr().write_all(bytes.as_bytes());
+            }
+        }
+    }
+}
 
 /// Standard output, as far as it is known.
 enum Output {
@@ -37,7 +85,7 @@ enum Output {
 #[error("cannot write to standard output, so the results there are not complete: {0}")]
 pub struct OutputError(String);
 
-/// The terminal: whether it shows colours and progress bars.
+/// The terminal: whether it shows colours, and lines that are drawn again and again.
 #[derive(Debug, Clone, Copy)]
 pub struct Console {
     colour: bool,
@@ -47,14 +95,15 @@ pub struct Console {
 impl Console {
     /// Looks at the terminal and at `NO_COLOR`.
     pub fn detect() -> Self {
-        let live = std::io::stderr().is_terminal();
+        let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let live = std::io::stderr().is_terminal() && !is_dumb;
         let colour = live && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
         Self { colour, live }
     }
 
     /// Characters that a line of a table may have: those of the terminal, or any number where nobody looks.
     pub fn width(self) -> usize {
-        console::Term::stdout().size_checked().map_or(usize::MAX, |(_, columns)| usize::from(columns))
+        Term::stdout().size_checked().map_or(usize::MAX, |(_, columns)| usize::from(columns))
     }
 
     /// A result, on standard output. What cannot be written there is told by [`Self::end`].
@@ -74,7 +123,7 @@ impl Console {
 
     /// A long result: through a pager (`PAGER`, or `less`) where standard output is a terminal that it does not fit.
     pub fn page(self, text: &str) {
-        let term = console::Term::stdout();
+        let term = Term::stdout();
         let rows = term.size_checked().map_or(usize::MAX, |(rows, _)| usize::from(rows));
         if !term.is_term() || text.lines().count() < rows || !through_pager(text) {
             self.result(text);
@@ -93,12 +142,63 @@ impl Console {
         Ok(())
     }
 
-    /// A view that replaces the previous one on a terminal, and is printed after it elsewhere; false as in
-    /// [`Self::lines`].
-    pub fn frame(self, text: &str) -> bool {
-        // Moving the cursor home and clearing to the end does not flicker, unlike clearing everything first.
-        let over = if std::io::stdout().is_terminal() { "\u{1b}[H\u{1b}[J" } else { "" };
-        self.lines(format!("{over}{text}\n").as_bytes())
+    /// Whether standard error is a terminal that lines can be drawn on.
+    pub(super) fn is_live(self) -> bool {
+        self.live
+    }
+
+    /// Whether standard output is a terminal that lines can be drawn on.
+    pub(super) fn draws_output(self) -> bool {
+        DrawnOn::Output.term().is_term() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    }
+
+    /// Columns of the terminal that standard error is, or any number where nobody looks.
+    pub(super) fn error_width(self) -> usize {
+        DrawnOn::Error.size().map_or(usize::MAX, |size| size.columns)
+    }
+
+    /// Draws a view in the place of the one before. The view is given the columns and the rows that it may take.
+    pub(super) fn draw(self, stream: DrawnOn, view: impl FnOnce(Size) -> Vec<ViewLine>) {
+        let Some(size) = stream.size() else { return };
+        let mut drawn = locked_view();
+        // While a window is dragged, its rows are broken again and again. That is waited for.
+        if drawn.seen.replace(size).is_some_and(|seen| seen != size) {
+            return;
+        }
+        // Of a view that is as high as the terminal, a smaller terminal would lose rows that nobody can erase.
+        let rows = (size.rows / 2).max(VIEW_ROWS).min(size.rows.saturating_sub(1));
+        let paint =
+            |line: ViewLine| DrawnLine { columns: measure_text_width(&line.text), text: self.painted(&line) };
+        let lines: Vec<DrawnLine> = view(Size { rows, ..size }).into_iter().map(paint).collect();
+        drawn.stream = stream;
+        let bytes = drawn.lines.draw(&lines, size);
+        stream.write(&bytes);
+    }
+
+    /// Leaves the view as it is now, so that what is printed next comes below it.
+    pub(super) fn leave_view(self) {
+        locked_view().lines.forget();
+    }
+
+    /// Erases the view, if there is one.
+    pub(super) fn erase_view() {
+        locked_view().erase();
+    }
+
+    /// A line of a view with its first word in colour.
+    pub(super) fn painted(self, line: &ViewLine) -> String {
+        let code = match line.tone {
+            Tone::Plain => return line.text.clone(),
+            Tone::Good => "32",
+            Tone::Bad => "31",
+        };
+        let (word, rest) = line.text.split_at(line.text.find("  ").unwrap_or(line.text.len()));
+        format!("{}{rest}", self.paint(word, code))
+    }
+
+    /// A line of a view as a note.
+    pub(super) fn note_line(self, line: &ViewLine) {
+        self.note(&self.painted(line));
     }
 
     /// Help, the version, or what is wrong with the arguments, as clap prints it.
@@ -125,7 +225,10 @@ impl Console {
     /// Waits until the lines that are being written are complete, but not for a reader that has stopped reading.
     pub fn finish_lines(self) {
         for _ in 0..100 {
-            if OUTPUT.try_lock().is_ok() {
+            if let Ok(mut view) = VIEW.try_lock()
+                && OUTPUT.try_lock().is_ok()
+            {
+                view.erase();
                 return;
             }
             std::thread::sleep(Duration::from_millis(10));
@@ -134,6 +237,8 @@ impl Console {
 
     /// A note, on standard error.
     pub fn note(self, text: &str) {
+        let mut view = locked_view();
+        view.erase();
         let _ = writeln!(std::io::stderr(), "{text}");
     }
 
@@ -160,11 +265,6 @@ impl Console {
         if self.colour { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text.to_string() }
     }
 
-    /// Progress of a sweep of `total` runs: a line for each slot and a bar on a terminal, plain lines elsewhere.
-    pub fn sweep(self, total: usize, slots: usize) -> SweepProgress {
-        SweepProgress::new(self, total, slots)
-    }
-
     /// Progress of a download: a bar on a terminal, nothing elsewhere.
     pub fn download(self) -> DownloadProgress {
         let bar = if self.live { ProgressBar::no_length() } else { ProgressBar::hidden() };
@@ -174,6 +274,21 @@ impl Console {
         .unwrap_or_else(|_| ProgressStyle::default_bar());
         DownloadProgress(bar.with_style(style))
     }
+}
+
+impl DrawnLines {
+    fn erase(&mut self) {
+        if let Some(size) = self.stream.size() {
+            let bytes = self.lines.erase(size);
+            if !bytes.is_empty() {
+                self.stream.write(&bytes);
+            }
+        }
+    }
+}
+
+fn locked_view() -> MutexGuard<'static, DrawnLines> {
+    VIEW.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Shows a text in the user's pager; false where there is none.
@@ -227,171 +342,5 @@ impl DownloadProgress {
 impl Drop for DownloadProgress {
     fn drop(&mut self) {
         self.0.finish_and_clear();
-    }
-}
-
-/// The progress of a sweep.
-pub struct SweepProgress {
-    console: Console,
-    started: Instant,
-    total: usize,
-    finished: usize,
-    bars: Option<Bars>,
-}
-
-struct Bars {
-    all: MultiProgress,
-    overall: ProgressBar,
-    slots: Vec<ProgressBar>,
-}
-
-impl SweepProgress {
-    fn new(console: Console, total: usize, slots: usize) -> Self {
-        let bars = (console.live && total > 0).then(|| Bars::new(total, slots));
-        Self { console, started: Instant::now(), total, finished: 0, bars }
-    }
-
-    fn line(&self, text: &str) {
-        match &self.bars {
-            Some(bars) => {
-                // Printing above the bars can only fail when the terminal is gone.
-                let _ = bars.all.println(text);
-            }
-            None => self.console.note(text),
-        }
-    }
-
-    fn slot(&self, slot: usize, text: String) {
-        if let Some(bar) = self.bars.as_ref().and_then(|bars| bars.slots.get(slot)) {
-            bar.set_message(text);
-        }
-    }
-
-    fn advance(&mut self) -> String {
-        self.finished += 1;
-        if let Some(bars) = &self.bars {
-            bars.overall.set_position(self.finished as u64);
-        }
-        let width = self.total.to_string().len();
-        format!("[{:>width$}/{}]", self.finished, self.total)
-    }
-
-    /// Removes the bars and returns the seconds since the start.
-    pub fn finish(self) -> f64 {
-        if let Some(bars) = &self.bars {
-            for bar in &bars.slots {
-                bar.finish_and_clear();
-            }
-            bars.overall.finish_and_clear();
-        }
-        self.started.elapsed().as_secs_f64()
-    }
-}
-
-impl Bars {
-    fn new(total: usize, slots: usize) -> Self {
-        let all = MultiProgress::new();
-        let line = ProgressStyle::with_template("{spinner} {msg}")
-            .unwrap_or_else(|_| ProgressStyle::default_spinner());
-        let slots = (0..slots)
-            .map(|_| {
-                let bar = all.add(ProgressBar::new_spinner().with_style(line.clone()));
-                bar.enable_steady_tick(Duration::from_millis(120));
-                bar.set_message("idle");
-                bar
-            })
-            .collect();
-        let style = ProgressStyle::with_template("{bar:32} {pos}/{len} runs, {elapsed} elapsed, {eta} left")
-            .unwrap_or_else(|_| ProgressStyle::default_bar());
-        let overall = all.add(ProgressBar::new(total as u64).with_style(style));
-        overall.enable_steady_tick(Duration::from_millis(500));
-        Self { all, overall, slots }
-    }
-}
-
-/// The title of a run in progress lines.
-fn title(run: &Run) -> String {
-    let seed = run.seed.map_or(String::new(), |seed| format!(" seed={seed}"));
-    let fold = if run.spec.split.folds > 1 { format!(" fold={}", run.fold) } else { String::new() };
-    format!("{}{seed}{fold}", run.label)
-}
-
-impl Progress for SweepProgress {
-    fn started(&mut self, slot: usize, run: &Run) {
-        self.slot(slot, title(run));
-    }
-
-    fn epoch(&mut self, slot: usize, run: &Run, epoch: &Epoch) {
-        let total = run.spec.training.epochs;
-        let loss = number(epoch.valid_loss);
-        self.slot(slot, format!("{}  epoch {}/{total}  validation loss {loss}", title(run), epoch.epoch));
-    }
-
-    fn done(&mut self, slot: usize, run: &Run, result: &RunResult) {
-        let position = self.advance();
-        let mse = result
-            .metrics
-            .iter()
-            .find(|metric| metric.part == "valid" && metric.target == "all" && metric.name == "mse");
-        let mse = mse.map_or(String::new(), |metric| format!(", validation mse {}", number(metric.value)));
-        let done = self.console.paint("done", "32");
-        self.line(&format!("{position} {done} {} in {:.1} s{mse}", title(run), result.wall_s));
-        self.slot(slot, "idle".to_string());
-    }
-
-    fn ended(&mut self, slot: usize, run: &Run, status: Status, error: &str, again: Option<&str>) {
-        let position = if again.is_some() { String::new() } else { format!("{} ", self.advance()) };
-        let what = self.console.paint(status.as_str(), "31");
-        let next = again.map_or(String::new(), |again| format!("; {again}"));
-        self.line(&format!("{position}{what} {}: {error}{next}", title(run)));
-        self.slot(slot, "idle".to_string());
-    }
-
-    fn pruned(&mut self, slot: usize, run: &Run, verdict: &str) {
-        let position = self.advance();
-        let pruned = self.console.paint("pruned", "33");
-        self.line(&format!("{position} {pruned} {} at {verdict}", title(run)));
-        self.slot(slot, "idle".to_string());
-    }
-
-    fn spent(&mut self, spent: Spent, running: usize) {
-        let budget = match spent {
-            Spent::Runs => "--max-runs is reached",
-            Spent::Time => "--max-time is over",
-        };
-        self.line(&format!(
-            "{budget}: {} still running will be finished, and none will be started",
-            counted(running, "run")
-        ));
-    }
-
-    fn planned(&mut self, runs: usize) {
-        self.total += runs;
-        if let Some(bars) = &self.bars {
-            bars.overall.set_length(self.total as u64);
-        }
-    }
-
-    fn stopping(&mut self, awaited: &[Awaited<'_>]) {
-        if awaited.is_empty() {
-            self.line("stopping: nothing is running, and nothing will be started");
-            return;
-        }
-        let named: Vec<String> = awaited.iter().take(NAMED).map(|awaited| title(awaited.run)).collect();
-        let more = match awaited.len() - named.len() {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        // The longest of them decides; one that nothing is known of may be that.
-        let left = awaited.iter().map(|awaited| awaited.left).collect::<Option<Vec<_>>>();
-        let left = left.and_then(|left| left.into_iter().max()).map_or(
-            "how long that takes is not known yet, since no run like them has ended".to_string(),
-            |left| format!("that may take up to {}", duration(left.as_secs_f64().ceil())),
-        );
-        self.line(&format!(
-            "stopping: {} still running will be finished first ({}{more}); {left}; press Ctrl-C again to stop now",
-            counted(awaited.len(), "run"),
-            named.join(", ")
-        ));
     }
 }

@@ -87,6 +87,11 @@ pub(super) struct SourceArgs {
 }
 
 impl SourceArgs {
+    /// The trace, as the user gave it.
+    pub(super) fn given(&self) -> &str {
+        &self.source
+    }
+
     /// Finds the trace.
     pub(super) fn find(&self) -> anyhow::Result<TraceSource> {
         trace_on_command_line(Path::new(&self.source))
@@ -109,7 +114,8 @@ impl SourceArgs {
         })
     }
 
-    fn columns(&self) -> anyhow::Result<Option<ColumnsSpec>> {
+    /// The roles of its columns, where the user gave any.
+    pub(super) fn columns(&self) -> anyhow::Result<Option<ColumnsSpec>> {
         if self.columns.is_empty() {
             return Ok(None);
         }

@@ -14,7 +14,12 @@ mod experiments;
 mod explain;
 mod export;
 mod filter;
+mod first_experiment;
 mod gc;
+mod hooks;
+mod init;
+mod live_lines;
+mod manual;
 mod merge;
 mod planned_experiment;
 mod predict;
@@ -30,6 +35,9 @@ mod runs;
 mod show;
 mod show_revision;
 mod slurm;
+mod standings;
+mod sweep_progress;
+mod sweep_view;
 mod trials;
 mod watch;
 
@@ -37,7 +45,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use anyhow::Context;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::engine::local::serve;
 use crate::files::OutputRefusal;
@@ -111,8 +119,14 @@ enum Command {
     Predict(predict::PredictArgs),
     /// List, fetch, inspect, clean and synthesise traces
     Dataset(dataset::DatasetArgs),
+    /// Write a first experiment file for a trace
+    Init(init::InitArgs),
     /// Print the JSON Schema of the experiment file
     Schema,
+    /// Print the script that completes commands and flags in a shell
+    Completions(manual::CompletionsArgs),
+    /// Print the manual page, or write all pages into a folder
+    Man(manual::ManArgs),
     /// Serve runs to a supervisor over standard input and output
     #[command(hide = true)]
     Worker {
@@ -214,6 +228,9 @@ fn dispatch(command: Command, console: Console) -> anyhow::Result<Exit> {
         Command::Gc(args) => gc::gc(&args, console),
         Command::Predict(args) => predict::predict(&args, console),
         Command::Dataset(args) => dataset::dataset(&args, console),
+        Command::Init(args) => init::init(&args, console),
+        Command::Completions(args) => Ok(manual::completions(&args, Cli::command(), console)),
+        Command::Man(args) => manual::man(&args, Cli::command(), console),
         Command::Schema => {
             console.result(&crate::spec::json_schema());
             Ok(Exit::Ok)

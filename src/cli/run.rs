@@ -7,10 +7,11 @@ use clap::{Args, ValueEnum};
 
 use super::console::Console;
 use super::exit_code::Exit;
+use super::hooks::{self, Finished};
 use super::planned_experiment::{Plans, plan_all};
 use super::run_experiment::{ExperimentOutcome, record_skipped, run_experiment};
 use super::run_output::print_plan;
-use super::{OutputFormat, slurm};
+use super::{OutputFormat, slurm, usage};
 use crate::engine::local::Budget;
 use crate::plan::{Partition, Run};
 use crate::system::interrupt;
@@ -50,6 +51,12 @@ pub(super) struct RunArgs {
     /// Start no run after this time, e.g. 90min or 8h, finish the running ones, and stop; the same command continues later
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     max_time: Option<Duration>,
+    /// Shell command to call when an experiment has ended, with its outcome as JSON on standard input
+    #[arg(long, value_name = "COMMAND")]
+    pub(super) on_finish: Option<String>,
+    /// Shell command to call, beside that of --on-finish, when a run failed, a claim was refuted, or the sweep was stopped
+    #[arg(long, value_name = "COMMAND")]
+    pub(super) on_failure: Option<String>,
     /// Output format
     #[arg(long, value_enum, default_value = "human")]
     pub(super) format: OutputFormat,
@@ -88,6 +95,12 @@ pub(super) fn run(args: &RunArgs, console: Console) -> anyhow::Result<Exit> {
     interrupt::listen(move || console.finish_lines(), Exit::Interrupted as u8)?;
     let mut plans = plan_all(args, console)?;
     if args.engine == Engine::Slurm {
+        if args.on_finish.is_some() || args.on_failure.is_some() {
+            return Err(usage(
+                "--on-finish and --on-failure need --engine local: under Slurm this command is over before the runs are; \
+                 `sbatch --mail-type=END` tells of the end of a job",
+            ));
+        }
         for planned in &plans.planned {
             slurm::submit(planned, args, console)?;
         }
@@ -112,7 +125,11 @@ fn run_all(plans: &mut Plans, args: &RunArgs, mut budget: Budget, console: Conso
     let mut exit = Exit::Ok;
     let Plans { planned, loader, .. } = plans;
     for planned in planned {
-        let ExperimentOutcome { summary, refuted } = run_experiment(planned, args, loader, budget, console)?;
+        let begun = Instant::now();
+        let name = planned.sweep.experiment.spec.name.clone();
+        let outcome = run_experiment(planned, args, loader, budget, console);
+        hooks::call(args, &Finished::of(name, &outcome, begun.elapsed()), console);
+        let ExperimentOutcome { summary, refuted, .. } = outcome?;
         budget.runs = budget.runs.map(|runs| runs.saturating_sub(summary.started));
         if summary.stopped {
             return Ok(Exit::Interrupted);

@@ -1,7 +1,7 @@
 //! How `burstlab run` runs one planned experiment: record the plan, run what is left, judge the claims, write the report.
 
 use std::fs::{File, TryLockError};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use serde_json::json;
@@ -10,6 +10,7 @@ use super::console::Console;
 use super::planned_experiment::PlannedExperiment;
 use super::run::RunArgs;
 use super::run_output::{note_failures, note_outcome, opening, print_outcome, print_partial_outcome};
+use super::sweep_progress::SweepProgress;
 use super::{OutputFormat, usage};
 use crate::compare::Comparison;
 use crate::compare::claims::{self, Judgement};
@@ -31,6 +32,8 @@ pub(super) struct ExperimentOutcome {
     pub(super) summary: Summary,
     /// Whether a claim was refuted that was not expected to be.
     pub(super) refuted: bool,
+    /// The report, if it was written.
+    pub(super) report: Option<PathBuf>,
 }
 
 /// Runs what is left of an experiment, then judges its claims and writes its report.
@@ -70,7 +73,7 @@ pub(super) fn run_experiment(
         console.note(&format!("{name}: {note}"));
     }
     let options = dispatch_options(planned, args, budget, &results, &revision, &execution);
-    let mut progress = console.sweep(left.len(), slots);
+    let mut progress = SweepProgress::new(console, &planned.sweep, left.len(), slots);
     let dispatcher = Dispatcher::new(&mut store, options, &mut planned.sweep, loader, &left, &mut progress);
     let summary = dispatcher.run()?;
     let wall_s = progress.finish();
@@ -83,7 +86,7 @@ pub(super) fn run_experiment(
             "{name}: {signal} stopped it, and the report is as it was; the same command continues, and `burstlab report {name}` \
              reports what is done"
         ));
-        return Ok(ExperimentOutcome { summary, refuted: false });
+        return Ok(ExperimentOutcome { summary, refuted: false, report: None });
     }
     if args.is_partial() {
         print_partial_outcome(&name, args, &summary, wall_s, requested.len(), console);
@@ -92,7 +95,7 @@ pub(super) fn run_experiment(
         }
         store.close()?;
         // Claims and the report need the other parts too, which only the merged store has.
-        return Ok(ExperimentOutcome { summary, refuted: false });
+        return Ok(ExperimentOutcome { summary, refuted: false, report: None });
     }
     judge_claims(&mut store, &revision)?;
     // The report is read through a connection of its own, so that it sees what every reader sees.
@@ -105,7 +108,7 @@ pub(super) fn run_experiment(
         note_failures(&revision, &mut store, console)?;
     }
     let refuted = comparison.claims.iter().any(Judgement::is_surprise);
-    Ok(ExperimentOutcome { summary, refuted })
+    Ok(ExperimentOutcome { summary, refuted, report: Some(written.html) })
 }
 
 /// Records the claims of an experiment whose data are missing, and prints them as not run.

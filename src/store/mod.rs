@@ -45,7 +45,7 @@ pub use claims::VerdictRecord;
 
 pub use fault::remedy;
 pub use history::{AttemptRow, PlanningRow, RecordRow};
-pub use live::{LeadingTrial, LiveRun};
+pub use live::{EndedAttempt, LeadingTrial, LiveRun, SettingLeader};
 pub use merge::Merged;
 pub use moment::Moment;
 pub use plan::{Execution, PlanRecord, RecordedRevision};

@@ -1,5 +1,6 @@
 //! Which processes of this machine live, and what it is called.
 
+use rustix::process::{Signal, kill_process_group};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System};
 
 /// Whether there is a process with this number that has not ended: one that was not waited for yet does not live.
@@ -16,6 +17,15 @@ pub fn is_alive(pid: u32) -> bool {
     );
     let status = system.process(pid).map(sysinfo::Process::status);
     status.is_some_and(|status| !matches!(status, ProcessStatus::Zombie | ProcessStatus::Dead))
+}
+
+/// Kills a process together with those that it has started, where it leads a group of its own.
+pub fn end_group(leader: u32) {
+    let leader = i32::try_from(leader).ok().and_then(rustix::process::Pid::from_raw);
+    if let Some(leader) = leader {
+        // A group that has ended already is what was wanted.
+        let _ = kill_process_group(leader, Signal::KILL);
+    }
 }
 
 /// The name of this machine, where it has one.

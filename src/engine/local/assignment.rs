@@ -154,6 +154,7 @@ impl Dispatcher<'_> {
                 self.summary.done_elsewhere += 1;
                 self.sweep.refresh(self.journal.store(), &[run])?;
                 self.queue.settle(run);
+                self.progress.elsewhere(self.sweep.run(run));
                 return Ok(());
             }
             Claim::Taken => {

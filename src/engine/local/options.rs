@@ -50,6 +50,8 @@ pub trait Progress {
     fn epoch(&mut self, slot: usize, run: &Run, epoch: &Epoch);
     /// A run is done.
     fn done(&mut self, slot: usize, run: &Run, result: &RunResult);
+    /// Another supervisor has done or pruned a run meanwhile.
+    fn elsewhere(&mut self, run: &Run);
     /// A run was pruned.
     fn pruned(&mut self, slot: usize, run: &Run, verdict: &str);
     /// An attempt ended otherwise; `again` says when and how the run is tried once more, if it is.

@@ -86,6 +86,8 @@ impl Progress for Heard {
         self.0.push(format!("{} done", run.label));
     }
 
+    fn elsewhere(&mut self, _: &Run) {}
+
     fn pruned(&mut self, _: usize, run: &Run, verdict: &str) {
         self.0.push(format!("{} pruned: {verdict}", run.label));
     }
