@@ -45,57 +45,7 @@ at_least = 0
 TOML
 "$burstlab" run "$work/large.toml" > /dev/null 2>&1
 
-python3 - "$BURSTLAB_RESULTS/burstlab.db" <<'PYTHON'
-import json
-import random
-import sqlite3
-import sys
-
-RUNS = 10_000
-store = sqlite3.connect(sys.argv[1])
-store.execute("pragma foreign_keys = on")
-columns = [row[1] for row in store.execute("pragma table_info(run_records)")]
-runs = [dict(zip(columns, row)) for row in
-        store.execute(f"select {', '.join(columns)} from run_records where seed is not null order by run_id")]
-attempt_columns = [row[1] for row in store.execute("pragma table_info(attempts)") if row[1] != "attempt_id"]
-present = store.execute("select count(*) from run_records").fetchone()[0]
-generator = random.Random(1)
-
-
-def insert(table, row):
-    names = ", ".join(row)
-    store.execute(f"insert into {table} ({names}) values ({', '.join('?' * len(row))})", list(row.values()))
-
-
-for index in range(RUNS - present):
-    run = dict(runs[index % len(runs)])
-    source = run["run_id"]
-    worse = 1.01 + generator.random()
-    params = json.loads(run["params"])
-    # Two seeds of each copied trial stay together.
-    rate = random.Random(index // len(runs)).uniform(1e-4, 1e-2)
-    params["training"]["learning_rate"] = rate
-    run.update(run_id=f"{index:016x}", params=json.dumps(params, separators=(",", ":")))
-    if index % 100 == 99:
-        run["status"] = "failed"
-    insert("run_records", run)
-    insert("experiment_runs", {"experiment": "large", "run_id": run["run_id"], "position": present + index})
-    attempt = dict(zip(attempt_columns, store.execute(
-        f"select {', '.join(attempt_columns)} from attempts where run_id = ?", [source]).fetchone()))
-    attempt.update(run_id=run["run_id"], status=run["status"])
-    if run["status"] == "failed":
-        attempt["error"] = "the loss is not finite in epoch 1"
-        insert("attempts", attempt)
-        continue
-    insert("attempts", attempt)
-    store.execute("insert into metrics select ?, part, target, unit, name, value * ? from metrics where run_id = ?",
-                  [run["run_id"], worse, source])
-    store.execute("insert into epochs select ?, epoch, train_loss, valid_loss, learning_rate, wall_s from epochs "
-                  "where run_id = ?", [run["run_id"], source])
-store.commit()
-print(store.execute("select count(*) from runs").fetchone()[0], "runs,",
-      store.execute("select count(*) from metrics").fetchone()[0], "metrics")
-PYTHON
+python3 scripts/fill-store.py "$BURSTLAB_RESULTS/burstlab.db" 10000
 
 # seconds_of COMMAND...: the quickest of five, since the file may be cold and the machine busy.
 seconds_of() {

@@ -58,17 +58,25 @@ fn help_names_every_command() {
 
     Commands:
       run          Run experiments: plan, skip finished runs, run the rest, write the report
+      experiments  List experiments with their revisions
       runs         List runs
-      show         Show everything about one run
+      show         Show everything about one run, or about one revision with its file
       watch        Show the progress of a sweep until it ends
       explain      Explain why a run ran, was skipped, retried or pruned, failed, or is waiting
-      compare      Print the leaderboard of an experiment
+      compare      Print the leaderboard of an experiment, compare revisions, models and runs, or show an experiment over time
+      diff         Show how two revisions differ: their files and their results
+      trials       List the trials of an experiment, and which hyperparameters matter
+      best         Show the best trial: its metrics, its parameters to paste, its saved model
+      rerun        Execute a run again and check that every number is the same to the bit
       claims       Compare reported results with reproduced ones
       query        Query the store with read-only SQL
       export       Export runs with their parameters and metrics as one CSV or Parquet table
       report       Write the report of an experiment again
+      tag          Put tags on runs or revisions, or take them away
+      note         Write a note to a run or a revision
+      archive      Leave revisions out of lists
       merge        Merge stores from other machines into this one
-      gc           Remove the files of runs that no experiment plans any more
+      gc           Remove files of finished runs by revision, age or rank, and compact the store
       predict      Forecast the next steps of a trace with a saved model
       dataset      List, fetch, inspect, clean and synthesise traces
       init         Write a first experiment file for a trace

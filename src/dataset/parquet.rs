@@ -334,7 +334,7 @@ pub fn write_parquet(frame: &mut DataFrame) -> PolarsResult<Vec<u8>> {
     frame.rechunk_mut();
     let options = WriteOptions {
         statistics: StatisticsOptions::empty(),
-        compression: CompressionOptions::Snappy,
+        compression: CompressionOptions::Zstd(None),
         version: Version::V1,
         data_page_size: None,
     };

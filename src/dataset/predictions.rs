@@ -16,6 +16,11 @@ use crate::stats::QUANTILES;
 /// horizon would fill the disk.
 const MOST_VALUES: usize = 500_000;
 
+/// Forecasts are kept to a millionth of the target's standard deviation, and to less than that.
+const FORECAST_BITS: i32 = 20;
+/// Quantiles are kept to a ten-thousandth of it.
+const QUANTILE_BITS: i32 = 14;
+
 /// Forecasts of one run, one row for each window and step ahead.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct PredictionTable {
@@ -130,18 +135,44 @@ pub fn write_predictions(table: &PredictionTable) -> anyhow::Result<Vec<u8>> {
         Column::from(Series::new("ahead".into(), &table.ahead)),
     ];
     for (index, target) in table.targets.iter().enumerate() {
+        let deviation = deviation(&table.actual[index]);
         columns.push(numbers(&format!("{target}_actual"), &table.actual[index]));
-        columns.push(numbers(&format!("{target}_forecast"), &table.forecast[index]));
+        let forecast = rounded(&table.forecast[index], deviation, FORECAST_BITS);
+        columns.push(numbers(&format!("{target}_forecast"), &forecast));
         if let Some(scaled) = table.scaled_forecast.get(index) {
             columns.push(Column::from(Series::new(scaled_column(target).into(), scaled)));
         }
         for (level, values) in QUANTILES.iter().zip(table.quantiles.get(index).into_iter().flatten()) {
-            columns.push(numbers(&quantile_column(target, *level), values));
+            let values = rounded(values, deviation, QUANTILE_BITS);
+            columns.push(numbers(&quantile_column(target, *level), &values));
         }
     }
     let mut frame =
         DataFrame::new_infer_height(columns).context("the predictions have columns of unequal length")?;
     write_parquet(&mut frame).context("the predictions cannot be written as Parquet")
+}
+
+/// Standard deviation of the observed values.
+fn deviation(values: &[f64]) -> f64 {
+    let known: Vec<f64> = values.iter().copied().filter(|value| !value.is_nan()).collect();
+    let count = known.len() as f64;
+    let mean = known.iter().sum::<f64>() / count;
+    (known.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / count).sqrt()
+}
+
+/// Values rounded to a power of two that is at most `2^-bits` of the deviation. The digits below say nothing: forecasts come
+/// from single precision, and quantiles from a few thousand windows. Left in, they are most of the file.
+fn rounded(values: &[f64], deviation: f64, bits: i32) -> Vec<f64> {
+    let quantum = (deviation.log2().floor() - f64::from(bits)).exp2();
+    if !(quantum.is_normal() && (1.0 / quantum).is_normal()) {
+        return values.to_vec();
+    }
+    let exact = (2.0_f64).powi(f64::MANTISSA_DIGITS as i32 - 1);
+    let round = |value: f64| {
+        let steps = value / quantum;
+        if steps.abs() < exact { steps.round() * quantum } else { value }
+    };
+    values.iter().copied().map(round).collect()
 }
 
 /// `gap_s_q025` for the quantile at 0.025: its level in thousandths.
@@ -218,6 +249,25 @@ pub fn read_predictions(path: &Path) -> anyhow::Result<PredictionTable> {
 
 #[cfg(test)]
 mod tests {
+    proptest::proptest! {
+        #[test]
+        fn rounding_keeps_a_value_to_its_share_of_the_deviation(
+            value in -1e9_f64..1e9, deviation in 1e-9_f64..1e9, bits in 10_i32..24,
+        ) {
+            let kept = rounded(&[value], deviation, bits)[0];
+            proptest::prop_assert!((kept - value).abs() <= deviation * 2.0_f64.powi(-bits));
+            proptest::prop_assert_eq!(rounded(&[kept], deviation, bits)[0], kept);
+        }
+    }
+
+    #[test]
+    fn values_without_a_deviation_are_kept_as_they_are() {
+        for deviation in [0.0, f64::NAN, f64::INFINITY, 1e-320] {
+            assert_eq!(rounded(&[0.1, -3.7e300], deviation, 14), [0.1, -3.7e300]);
+        }
+        assert!(rounded(&[f64::NAN], 1.0, 14)[0].is_nan());
+    }
+
     use super::*;
     use crate::dataset::{Channel, Transform};
 
