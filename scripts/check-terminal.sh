@@ -124,9 +124,10 @@ for columns in 60 100 200; do
     # Ctrl-C once: what runs is finished.
     start "stop$columns" "$columns"
     type_in "stop$columns" "$burstlab run terminal.toml --slots 2 --set training.epochs=100_000"
-    wait_for "stop$columns" "^running "
+    # The runs that diverge would end by themselves.
+    wait_for "stop$columns" "2 failed, 2 running"
     tmux send-keys -t "stop$columns" C-c
-    wait_for "stop$columns" "stopping: "
+    wait_for "stop$columns" "to stop now"
     record "stop$columns" "$columns-stopping"
     check "$columns-stopping" "$columns" live
     # Ctrl-C again: it stops at once.
