@@ -43,12 +43,12 @@ TOML
 
 # start NAME COLUMNS: a shell in a window of its own.
 start() {
-    tmux new-session -d -s "$1" -x "$2" -y 40 -e BURSTLAB_RESULTS="$work/results-$1" -e PS1='$ ' \
+    tmux new-session -d -s "$1" -x "$2" -y 70 -e BURSTLAB_RESULTS="$work/results-$1" -e PS1='$ ' \
         "cd $work && exec bash --norc --noprofile"
     sleep 0.3
 }
 type_in() { tmux send-keys -t "$1" "$2" Enter; }
-# record SESSION NAME: the screen now.
+# record SESSION NAME: the screen now. What tmux scrolled off while it broke lines anew is out of reach for any program.
 record() { tmux capture-pane -p -t "$1" > "$screens/$2.txt"; }
 # wait_for SESSION PATTERN: until the screen shows it.
 wait_for() {
@@ -108,7 +108,7 @@ for columns in 60 100 200; do
     check "$columns-live" "$columns" live
     # Narrower, wider, and back: what was drawn for the old width must go.
     for other in 60 200 75 "$columns"; do
-        tmux resize-window -t "run$columns" -x "$other" -y 40
+        tmux resize-window -t "run$columns" -x "$other" -y 70
         sleep 0.8
         record "run$columns" "$columns-resized-to-$other"
         if grep -qE '^terminal: [0-9]+ done' "$screens/$columns-resized-to-$other.txt"; then
@@ -124,9 +124,10 @@ for columns in 60 100 200; do
     # Ctrl-C once: what runs is finished.
     start "stop$columns" "$columns"
     type_in "stop$columns" "$burstlab run terminal.toml --slots 2 --set training.epochs=100_000"
-    wait_for "stop$columns" "^running "
+    # The runs that diverge would end by themselves.
+    wait_for "stop$columns" "2 failed, 2 running"
     tmux send-keys -t "stop$columns" C-c
-    wait_for "stop$columns" "stopping: "
+    wait_for "stop$columns" "to stop now"
     record "stop$columns" "$columns-stopping"
     check "$columns-stopping" "$columns" live
     # Ctrl-C again: it stops at once.
@@ -146,7 +147,7 @@ for end in over stopped; do
     type_in "watch-$end" "BURSTLAB_RESULTS=$work/results-swept-$end $burstlab watch terminal --interval 200ms"
     wait_for "watch-$end" "^running "
     # Its last line stands before the prompt, which takes the place of nothing.
-    tmux resize-window -t "watch-$end" -x 60 -y 40
+    tmux resize-window -t "watch-$end" -x 60 -y 70
     sleep 0.8
     record "watch-$end" "watch-$end-live"
     check "watch-$end-live" 60 live

@@ -135,7 +135,7 @@ fn write_models(text: &mut String, season: &SeasonChoice, sizes: StepSizes) {
     // A moving average that is wider than the lookback decomposes nothing.
     let kernel = match sizes.lookback {
         lookback if lookback >= DLINEAR_KERNEL => String::new(),
-        lookback => format!("kernel = {}\n", (lookback / 2 | 1).max(3)),
+        lookback => format!("kernel = {}\n", ((lookback / 2) | 1).max(3)),
     };
     let windows: Vec<String> =
         [3, 10, 30].iter().filter(|window| **window <= longest).map(ToString::to_string).collect();

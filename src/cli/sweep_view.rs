@@ -15,7 +15,7 @@ const NAMED_LEADERS: usize = 4;
 /// The least that is left of a name whose line is too long.
 const SHORTEST_NAME: usize = 20;
 /// Lines of one notice.
-const NOTICE_LINES: usize = 3;
+const NOTICE_LINES: usize = 5;
 /// Ended runs that the pace is measured over: recent ones, since a plan begins with the shortest.
 const PACED: usize = 50;
 /// Columns between the word that begins a line and the rest of it.
