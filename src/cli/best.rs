@@ -12,7 +12,7 @@ use super::exit_code::Exit;
 use super::filter::moment;
 use super::runs::SortKey;
 use super::{OutputFormat, usage};
-use crate::compare::{BestTrial, MeanSpread, MetricKey, best_trials};
+use crate::compare::{BestTrial, MeanSpread, MetricKey, best_trials, metrics_over_seeds};
 use crate::spec::{ObjectiveSpec, RunSpec, lookup};
 use crate::stats::{NAMES, lower_is_better};
 use crate::store::{RunRow, Store, has_files, results_folder, run_folder};
@@ -143,7 +143,7 @@ fn note_choice(metric: &SortKey, settings: usize, console: Console) {
 impl ShownTrial {
     fn read(trial: BestTrial, store: &mut Store, results: &Path, runs: &[RunRow]) -> anyhow::Result<Self> {
         let mut metrics_of = |part: &'static str| -> anyhow::Result<_> {
-            Ok((part, trial.mean_metrics(store.metrics_of_runs(&trial.run_ids, part)?, runs)))
+            Ok((part, metrics_over_seeds(store.metrics_of_runs(&trial.run_ids, part)?, runs)))
         };
         let metrics = [metrics_of("valid")?, metrics_of("test")?];
         let keys = RunSpec::from_params(&trial.params)

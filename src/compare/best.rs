@@ -92,13 +92,10 @@ fn trial(runs: &[&RunRow], values: &HashMap<String, f64>, lower_is_better: bool)
     })
 }
 
-impl BestTrial {
-    /// Mean and spread over seeds of the metrics of its runs.
-    pub fn mean_metrics(&self, metrics: Vec<MetricRow>, runs: &[RunRow]) -> BTreeMap<MetricKey, MeanSpread> {
-        let seeds: HashMap<&str, Option<i64>> =
-            runs.iter().map(|run| (run.run_id.as_str(), run.seed)).collect();
-        mean_metrics(metrics, &seeds)
-    }
+/// Mean and spread over seeds of metrics of one part, of some of these runs.
+pub fn metrics_over_seeds(metrics: Vec<MetricRow>, runs: &[RunRow]) -> BTreeMap<MetricKey, MeanSpread> {
+    let seeds: HashMap<&str, Option<i64>> = runs.iter().map(|run| (run.run_id.as_str(), run.seed)).collect();
+    mean_metrics(metrics, &seeds)
 }
 
 #[cfg(test)]

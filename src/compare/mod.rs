@@ -17,7 +17,7 @@ mod trial_importance;
 mod trials;
 mod window_losses;
 
-pub(crate) use best::{BestTrial, best_trials};
+pub(crate) use best::{BestTrial, best_trials, metrics_over_seeds};
 pub(crate) use board::lookbacks;
 pub use board::{Board, BoardRow, Completion, FoldError, MeanSpread, MetricKey, Target};
 pub(crate) use comparison::tells_trials_apart;

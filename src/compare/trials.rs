@@ -105,7 +105,7 @@ impl Trials {
             serde_json::from_str(&revision.axes).context("the store holds damaged axes")?;
         let overrides: Vec<String> =
             serde_json::from_str(&revision.overrides).context("the store holds damaged overrides")?;
-        let runs = store.runs(&RunFilter { archived: true, ..RunFilter::of(&id) })?;
+        let runs = store.runs(&RunFilter::of(&id))?;
         let sources = Sources {
             objectives: Objectives::read(store, &id, &objective)?,
             epochs: store.epochs_reached(&id)?,
