@@ -270,9 +270,18 @@ fn an_older_store_keeps_everything_and_what_no_experiment_held_comes_back_as_rev
 fn the_same_file_on_other_data_begins_a_revision() {
     let lab = Lab::new();
     let rows = |count: u32| {
-        let row = |at: u32| format!("{}.0,{},{}\n", at, 10 + at % 7, 20 + at % 11);
+        let row = |at: u32| {
+            format!(
+                "2026-11-01 {:02}:{:02}:{:02}.0,{},{}\n",
+                at / 3600,
+                at / 60 % 60,
+                at % 60,
+                10 + at % 7,
+                20 + at % 11
+            )
+        };
         let rows: String = (0..count).map(row).collect();
-        format!("timestamp_s,request_tokens,response_tokens\n{rows}")
+        format!("TIMESTAMP,ContextTokens,GeneratedTokens\n{rows}")
     };
     lab.file("trace.csv", &rows(300));
     let file = lab.file(

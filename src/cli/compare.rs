@@ -10,7 +10,7 @@ use super::exit_code::Exit;
 use super::usage;
 use crate::compare::{Comparison, History, SideBySide};
 use crate::files::{Existing, OutputFile, begins_with};
-use crate::report::{Layout, terminal_text};
+use crate::report::{ComparisonSheet, terminal_text};
 use crate::store::{Store, results_folder, store_files};
 
 #[derive(Debug, Args)]
@@ -57,12 +57,12 @@ pub(super) fn compare(args: &CompareArgs, console: Console) -> anyhow::Result<Ex
         [one] if store.names_all_revisions(one)? => {
             let revisions = store.revisions(one)?;
             let history = History::read(&mut store, revisions)?;
-            rendered(format, &Layout::of_history(&history)?, &history.to_json(), width)
+            rendered(format, &ComparisonSheet::of_history(&history)?, &history.to_json(), width)
         }
         [one] => leaderboard(&mut store, &results, one, format, width)?,
         several => {
             let compared = SideBySide::read(&mut store, &results, several)?;
-            rendered(format, &Layout::of(&compared)?, &compared.to_json(), width)
+            rendered(format, &ComparisonSheet::of(&compared)?, &compared.to_json(), width)
         }
     };
     match &output {
@@ -75,7 +75,7 @@ pub(super) fn compare(args: &CompareArgs, console: Console) -> anyhow::Result<Ex
     Ok(Exit::Ok)
 }
 
-fn rendered(format: CompareFormat, layout: &Layout, json: &Value, width: usize) -> String {
+fn rendered(format: CompareFormat, layout: &ComparisonSheet, json: &Value, width: usize) -> String {
     match format {
         CompareFormat::Human => layout.to_text(width),
         CompareFormat::Json => json.to_string(),

@@ -8,7 +8,7 @@ use super::OutputFormat;
 use super::console::Console;
 use super::exit_code::Exit;
 use crate::compare::SideBySide;
-use crate::report::Layout;
+use crate::report::ComparisonSheet;
 use crate::store::{RevisionRow, Store, results_folder};
 
 /// Lines of the file that are shown around a change.
@@ -47,7 +47,7 @@ pub(super) fn diff(args: &DiffArgs, console: Console) -> anyhow::Result<Exit> {
                 changes
             };
             let results = match compared {
-                Ok(compared) => Layout::of(&compared)?.to_text(console.width()),
+                Ok(compared) => ComparisonSheet::of(&compared)?.to_text(console.width()),
                 Err(error) => format!("no results to compare: {error}"),
             };
             console.result(&format!("{files}\n\n{results}"));

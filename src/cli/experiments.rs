@@ -30,7 +30,7 @@ pub(super) struct ExperimentsArgs {
 }
 
 /// A revision with what came of it.
-struct Standing {
+struct RevisionStanding {
     revision: RevisionRow,
     counts: RevisionCounts,
     /// The model with the lowest test error in each setting, and its skill.
@@ -54,9 +54,9 @@ pub(super) fn experiments(args: &ExperimentsArgs, console: Console) -> anyhow::R
             && since.as_ref().is_none_or(|since| since.is_reached_at(&revision.updated_at))
             && args.tag.as_deref().is_none_or(|tag| has_tag(revision.tags.as_deref(), tag))
     });
-    let standings: Vec<Standing> = revisions
+    let standings: Vec<RevisionStanding> = revisions
         .into_iter()
-        .map(|revision| Standing::read(&mut store, revision))
+        .map(|revision| RevisionStanding::read(&mut store, revision))
         .collect::<anyhow::Result<_>>()?;
     match args.format {
         TableFormat::Table if standings.is_empty() => {
@@ -65,7 +65,7 @@ pub(super) fn experiments(args: &ExperimentsArgs, console: Console) -> anyhow::R
             console.note(&format!("no experiment to list{hidden}"));
         }
         TableFormat::Table => {
-            let rows: Vec<Vec<String>> = standings.iter().map(Standing::cells).collect();
+            let rows: Vec<Vec<String>> = standings.iter().map(RevisionStanding::cells).collect();
             let headers = [
                 "experiment",
                 "started",
@@ -80,7 +80,7 @@ pub(super) fn experiments(args: &ExperimentsArgs, console: Console) -> anyhow::R
             console.page(&table(&headers, &rows, &[2, 5], console.width()));
         }
         TableFormat::Json => {
-            let list: Vec<Value> = standings.iter().map(Standing::to_json).collect();
+            let list: Vec<Value> = standings.iter().map(RevisionStanding::to_json).collect();
             console.result(&Value::Array(list).to_string());
         }
         TableFormat::Csv => {
@@ -100,7 +100,7 @@ pub(super) fn experiments(args: &ExperimentsArgs, console: Console) -> anyhow::R
                 "tags",
                 "note",
             ];
-            let rows = standings.iter().map(Standing::csv_cells);
+            let rows = standings.iter().map(RevisionStanding::csv_cells);
             console.result(&csv(&header.map(str::to_string), rows));
         }
     }
@@ -112,7 +112,7 @@ pub(super) fn has_tag(tags: Option<&str>, tag: &str) -> bool {
     tags.is_some_and(|tags| tags.split(',').any(|one| one == tag))
 }
 
-impl Standing {
+impl RevisionStanding {
     fn read(store: &mut Store, revision: RevisionRow) -> anyhow::Result<Self> {
         let counts = store.counts_of(&revision.id())?;
         let boards = leaderboards(store, &revision)?;

@@ -37,7 +37,7 @@ use crate::store::report_folder;
 pub use headline::headline;
 pub use inspection_page::inspection_page;
 pub use inspection_text::inspection_text;
-pub use side_by_side::Layout;
+pub use side_by_side::ComparisonSheet;
 pub use tables::{ReportTable, TableCell, TableRow};
 pub use terminal::terminal_text;
 

@@ -16,19 +16,19 @@ use crate::text::{counted, number, percent};
 const MOST_VALUES: usize = 4;
 
 /// A comparison laid out once for every format.
-pub struct Layout {
+pub struct ComparisonSheet {
     title: String,
     sentences: Vec<String>,
-    sections: Vec<Section>,
+    sections: Vec<TitledTable>,
     plot: Option<Plot>,
 }
 
-struct Section {
+struct TitledTable {
     title: &'static str,
     table: ReportTable,
 }
 
-impl Layout {
+impl ComparisonSheet {
     /// Lays out several references beside the first one.
     ///
     /// # Errors
@@ -39,13 +39,13 @@ impl Layout {
         let mut sections = Vec::new();
         let changed = changed_settings(comparison);
         if !changed.rows.is_empty() {
-            sections.push(Section { title: "Settings that differ", table: changed });
+            sections.push(TitledTable { title: "Settings that differ", table: changed });
         }
         if !comparison.pairs.is_empty() {
-            sections.push(Section { title: "Test errors", table: errors(comparison, &metric) });
+            sections.push(TitledTable { title: "Test errors", table: errors(comparison, &metric) });
         }
         if let [pair] = comparison.pairs.as_slice() {
-            sections.push(Section { title: "Every metric of the test part", table: every_metric(pair) });
+            sections.push(TitledTable { title: "Every metric of the test part", table: every_metric(pair) });
         }
         Ok(Self { title, sentences: sentences(comparison), sections, plot: difference_plot(comparison)? })
     }
@@ -57,14 +57,14 @@ impl Layout {
     pub fn of_history(past: &History) -> anyhow::Result<Self> {
         let title = format!("{} over its revisions", past.experiment);
         let table = history_table(past);
-        let sections = vec![Section { title: "Test error by revision", table }];
+        let sections = vec![TitledTable { title: "Test error by revision", table }];
         Ok(Self { title, sentences: vec![trend(past)], sections, plot: history_plot(past)? })
     }
 
     /// As text of at most `width` characters a line.
     pub fn to_text(&self, width: usize) -> String {
         let mut lines = Vec::new();
-        for Section { title, table } in &self.sections {
+        for TitledTable { title, table } in &self.sections {
             lines.push(format!("{title}\n{}\n", table.to_text(width)));
         }
         lines.extend(self.sentences.iter().cloned());
@@ -75,7 +75,7 @@ impl Layout {
     pub fn to_markdown(&self) -> String {
         let mut lines = vec![format!("# {}", self.title)];
         lines.extend(self.sentences.iter().cloned());
-        for Section { title, table } in &self.sections {
+        for TitledTable { title, table } in &self.sections {
             lines.push(format!("## {title}"));
             lines.push(super::markdown::table(table));
         }
@@ -102,8 +102,8 @@ impl Layout {
     }
 }
 
-fn html_table(section: &Section) -> Markup {
-    let Section { title, table } = section;
+fn html_table(section: &TitledTable) -> Markup {
+    let TitledTable { title, table } = section;
     html! {
         div.scroll tabindex="0" role="group" aria-label=(title) {
             table {

@@ -3,7 +3,7 @@
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
-use super::regression_tree::{Column, Leaf, Side, Table, grow};
+use super::regression_tree::{Leaf, Side, TrialColumn, TrialTable, grow};
 use super::sum::Moments;
 
 /// Trees of the forest, as Optuna grows.
@@ -88,13 +88,13 @@ pub fn importance(
         return Err(UnknownImportance::FewTrials(trials.len()));
     }
     let objectives = standardised(objectives).ok_or(UnknownImportance::ConstantObjective)?;
-    let columns: Vec<Column> = domains
+    let columns: Vec<TrialColumn> = domains
         .iter()
         .enumerate()
         .map(|(at, domain)| domain.column(trials.iter().map(|trial| trial[at])))
         .collect::<Option<_>>()
         .ok_or(UnknownImportance::OutsideDomain)?;
-    let table = Table { columns: &columns, objectives: &objectives };
+    let table = TrialTable { columns: &columns, objectives: &objectives };
     let mut sums = vec![0.0; domains.len()];
     let mut counted = 0.0;
     for tree in 0..TREES {
@@ -124,7 +124,7 @@ impl ParameterDomain {
     }
 
     /// The values as a column of the table; `None` if one lies outside.
-    fn column(&self, values: impl Iterator<Item = f64>) -> Option<Column> {
+    fn column(&self, values: impl Iterator<Item = f64>) -> Option<TrialColumn> {
         match *self {
             ParameterDomain::Range { low, high } => {
                 let width = if low < high { high - low } else { 1.0 };
@@ -133,13 +133,13 @@ impl ParameterDomain {
                     let place = (value - low) / width;
                     (-1e-9..=1.0 + 1e-9).contains(&place).then(|| place.clamp(0.0, 1.0))
                 };
-                values.map(place).collect::<Option<_>>().map(Column::Places)
+                values.map(place).collect::<Option<_>>().map(TrialColumn::Places)
             }
             ParameterDomain::Choices(count) => {
                 let choice = |value: f64| {
                     (value >= 0.0 && value < count as f64 && value.fract() == 0.0).then_some(value as usize)
                 };
-                values.map(choice).collect::<Option<_>>().map(|chosen| Column::Choices { count, chosen })
+                values.map(choice).collect::<Option<_>>().map(|chosen| TrialColumn::Choices { count, chosen })
             }
         }
     }
@@ -155,7 +155,7 @@ fn standardised(values: &[f64]) -> Option<Vec<f64>> {
 }
 
 /// One tree on its own bootstrap sample of the trials.
-fn grow_tree(table: &Table<'_>, tree: u64) -> Vec<Leaf> {
+fn grow_tree(table: &TrialTable<'_>, tree: u64) -> Vec<Leaf> {
     let mut rng = ChaCha8Rng::seed_from_u64(SEED);
     rng.set_stream(tree);
     let count = table.objectives.len();
@@ -170,9 +170,9 @@ fn grow_tree(table: &Table<'_>, tree: u64) -> Vec<Leaf> {
 }
 
 /// The variance over one parameter of the prediction's mean over all others.
-fn marginal_variance(column: &Column, parameter: usize, leaves: &[Leaf]) -> f64 {
+fn marginal_variance(column: &TrialColumn, parameter: usize, leaves: &[Leaf]) -> f64 {
     match column {
-        Column::Places(_) => {
+        TrialColumn::Places(_) => {
             let mut cuts: Vec<f64> = leaves
                 .iter()
                 .flat_map(|leaf| match leaf.cell[parameter] {
@@ -198,7 +198,7 @@ fn marginal_variance(column: &Column, parameter: usize, leaves: &[Leaf]) -> f64 
                 (piece[1] - piece[0], marginal)
             }))
         }
-        Column::Choices { count, .. } => {
+        TrialColumn::Choices { count, .. } => {
             let mut marginals = vec![0.0; *count];
             for leaf in leaves {
                 let part = leaf.value * leaf.share_without(parameter);
@@ -324,13 +324,13 @@ mod tests {
 
         #[test]
         fn a_marginal_variance_is_what_enumerating_the_space_gives((trials, objectives) in trials()) {
-            let columns: Vec<Column> = DOMAINS
+            let columns: Vec<TrialColumn> = DOMAINS
                 .iter()
                 .enumerate()
                 .map(|(at, domain)| domain.column(trials.iter().map(|trial| trial[at])).unwrap())
                 .collect();
             let objectives = standardised(&objectives).unwrap();
-            let leaves = grow_tree(&Table { columns: &columns, objectives: &objectives }, 0);
+            let leaves = grow_tree(&TrialTable { columns: &columns, objectives: &objectives }, 0);
             for (at, column) in columns.iter().enumerate() {
                 let (fast, slow) = (marginal_variance(column, at, &leaves), enumerated_marginal_variance(at, &leaves));
                 prop_assert!((fast - slow).abs() < 1e-12, "{}: {} {}", at, fast, slow);

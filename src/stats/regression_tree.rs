@@ -6,15 +6,15 @@ const MOST_SPLITS: usize = 64;
 const TIE_TOLERANCE: f64 = 1e-10;
 
 /// What is cut: trials by their parameters, each in its column.
-pub(super) struct Table<'a> {
+pub(super) struct TrialTable<'a> {
     /// One column for each parameter.
-    pub(super) columns: &'a [Column],
+    pub(super) columns: &'a [TrialColumn],
     /// The objective of each trial, standardised: with mean 0 and variance 1.
     pub(super) objectives: &'a [f64],
 }
 
 /// The values of one parameter over all trials.
-pub(super) enum Column {
+pub(super) enum TrialColumn {
     /// Places in `[0, 1]`.
     Places(Vec<f64>),
     /// Indices of choices, below `count`.
@@ -45,25 +45,25 @@ pub(super) struct Leaf {
 
 /// Divides a node's trials in two.
 #[derive(Clone, Copy)]
-enum Split {
+enum TreeSplit {
     /// Places up to this one on the left.
     Threshold(f64),
     /// One choice on the left.
     Choice(usize),
 }
 
-impl Column {
+impl TrialColumn {
     fn whole(&self) -> Side {
         match self {
-            Column::Places(_) => Side::Interval(0.0, 1.0),
-            Column::Choices { count, .. } => Side::Subset(vec![true; *count]),
+            TrialColumn::Places(_) => Side::Interval(0.0, 1.0),
+            TrialColumn::Choices { count, .. } => Side::Subset(vec![true; *count]),
         }
     }
 
-    fn is_left(&self, trial: usize, split: Split) -> bool {
+    fn is_left(&self, trial: usize, split: TreeSplit) -> bool {
         match (self, split) {
-            (Column::Places(places), Split::Threshold(threshold)) => places[trial] <= threshold,
-            (Column::Choices { chosen, .. }, Split::Choice(choice)) => chosen[trial] == choice,
+            (TrialColumn::Places(places), TreeSplit::Threshold(threshold)) => places[trial] <= threshold,
+            (TrialColumn::Choices { chosen, .. }, TreeSplit::Choice(choice)) => chosen[trial] == choice,
             _ => false,
         }
     }
@@ -80,12 +80,12 @@ impl Side {
         }
     }
 
-    fn divided(&self, split: Split) -> (Side, Side) {
+    fn divided(&self, split: TreeSplit) -> (Side, Side) {
         match (self, split) {
-            (Side::Interval(from, to), Split::Threshold(threshold)) => {
+            (Side::Interval(from, to), TreeSplit::Threshold(threshold)) => {
                 (Side::Interval(*from, threshold), Side::Interval(threshold, *to))
             }
-            (Side::Subset(choices), Split::Choice(choice)) => {
+            (Side::Subset(choices), TreeSplit::Choice(choice)) => {
                 let of = |left: bool| {
                     let kept = |(at, inside): (usize, &bool)| *inside && (at == choice) == left;
                     Side::Subset(choices.iter().enumerate().map(kept).collect())
@@ -114,12 +114,12 @@ impl Leaf {
 /// one place (Breiman et al., *Classification and Regression Trees*, 1984). Every parameter is tried at every node.
 /// Where several splits are equally good, the first in the order that `shuffled` gives wins.
 pub(super) fn grow(
-    table: &Table<'_>,
+    table: &TrialTable<'_>,
     sample: Vec<usize>,
     mut shuffled: impl FnMut(usize) -> Vec<usize>,
 ) -> Vec<Leaf> {
     let mut leaves = Vec::new();
-    let whole: Vec<Side> = table.columns.iter().map(Column::whole).collect();
+    let whole: Vec<Side> = table.columns.iter().map(TrialColumn::whole).collect();
     let mut nodes = vec![(sample, whole, 0)];
     while let Some((trials, cell, depth)) = nodes.pop() {
         let mean = trials.iter().map(|&trial| table.objectives[trial]).sum::<f64>() / trials.len() as f64;
@@ -146,7 +146,12 @@ pub(super) fn grow(
 }
 
 /// The split that leaves the least squared error, with its column; `None` if there is nothing to divide.
-fn best_split(table: &Table<'_>, trials: &[usize], mean: f64, order: &[usize]) -> Option<(usize, Split)> {
+fn best_split(
+    table: &TrialTable<'_>,
+    trials: &[usize],
+    mean: f64,
+    order: &[usize],
+) -> Option<(usize, TreeSplit)> {
     // Deviations from the mean of the node keep the digits of a gain where the node is far from the overall mean.
     let deviation = |trial: usize| table.objectives[trial] - mean;
     let spread = trials.iter().map(|&trial| deviation(trial).powi(2)).sum::<f64>() / trials.len() as f64;
@@ -156,7 +161,7 @@ fn best_split(table: &Table<'_>, trials: &[usize], mean: f64, order: &[usize]) -
     let mut best = None;
     let mut most = 0.0;
     for &column in order {
-        let mut consider = |count: usize, sum: f64, split: Split| {
+        let mut consider = |count: usize, sum: f64, split: TreeSplit| {
             // The squared error falls by this when the sums of deviations are `sum` and `-sum`.
             let gain = sum * sum * (1.0 / count as f64 + 1.0 / (trials.len() - count) as f64);
             if best.is_none() || gain > most * (1.0 + TIE_TOLERANCE) {
@@ -165,7 +170,7 @@ fn best_split(table: &Table<'_>, trials: &[usize], mean: f64, order: &[usize]) -
             }
         };
         match &table.columns[column] {
-            Column::Places(places) => {
+            TrialColumn::Places(places) => {
                 let mut sorted: Vec<usize> = trials.to_vec();
                 sorted.sort_unstable_by(|a, b| places[*a].total_cmp(&places[*b]).then(a.cmp(b)));
                 let mut sum = 0.0;
@@ -174,11 +179,11 @@ fn best_split(table: &Table<'_>, trials: &[usize], mean: f64, order: &[usize]) -
                     let (below, above) = (places[pair[0]], places[pair[1]]);
                     if below < above {
                         let middle = below + (above - below) / 2.0;
-                        consider(index + 1, sum, Split::Threshold(middle.min(above.next_down())));
+                        consider(index + 1, sum, TreeSplit::Threshold(middle.min(above.next_down())));
                     }
                 }
             }
-            Column::Choices { count, chosen } => {
+            TrialColumn::Choices { count, chosen } => {
                 let mut totals = vec![(0, 0.0); *count];
                 for &trial in trials {
                     let total = &mut totals[chosen[trial]];
@@ -186,7 +191,7 @@ fn best_split(table: &Table<'_>, trials: &[usize], mean: f64, order: &[usize]) -
                 }
                 for (choice, &(count, sum)) in totals.iter().enumerate() {
                     if count > 0 && count < trials.len() {
-                        consider(count, sum, Split::Choice(choice));
+                        consider(count, sum, TreeSplit::Choice(choice));
                     }
                 }
             }
@@ -204,11 +209,11 @@ mod tests {
         let count = 30;
         let places: Vec<f64> = (0..count).map(|at| (at * 7 % count) as f64 / count as f64).collect();
         let columns = [
-            Column::Places(places.clone()),
-            Column::Choices { count: 4, chosen: (0..count).map(|at| at % 3).collect() },
+            TrialColumn::Places(places.clone()),
+            TrialColumn::Choices { count: 4, chosen: (0..count).map(|at| at % 3).collect() },
         ];
         let objectives: Vec<f64> = (0..count).map(|at| ((at * at) % 11) as f64).collect();
-        let table = Table { columns: &columns, objectives: &objectives };
+        let table = TrialTable { columns: &columns, objectives: &objectives };
         let leaves = grow(&table, (0..count).collect(), |columns| (0..columns).collect());
         assert!((leaves.iter().map(Leaf::share).sum::<f64>() - 1.0).abs() < 1e-12);
         for trial in 0..count {
@@ -226,8 +231,8 @@ mod tests {
 
     #[test]
     fn trials_at_one_place_share_a_leaf_with_their_mean() {
-        let columns = [Column::Places(vec![0.5; 4])];
-        let table = Table { columns: &columns, objectives: &[-1.0, 1.0, 3.0, -1.0] };
+        let columns = [TrialColumn::Places(vec![0.5; 4])];
+        let table = TrialTable { columns: &columns, objectives: &[-1.0, 1.0, 3.0, -1.0] };
         let leaves = grow(&table, vec![0, 1, 2, 3], |columns| (0..columns).collect());
         assert_eq!(leaves.iter().map(|leaf| leaf.value).collect::<Vec<_>>(), [0.5]);
     }
