@@ -148,12 +148,12 @@ impl Console {
     }
 
     /// Whether standard output is a terminal that lines can be drawn on.
-    pub(super) fn draws_output(self) -> bool {
+    pub fn draws_output(self) -> bool {
         DrawnOn::Output.term().is_term() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
     }
 
     /// Columns of the terminal that standard error is, or any number where nobody looks.
-    pub(super) fn error_width(self) -> usize {
+    pub fn error_width(self) -> usize {
         DrawnOn::Error.size().map_or(usize::MAX, |size| size.columns)
     }
 
@@ -176,7 +176,7 @@ impl Console {
     }
 
     /// Leaves the view as it is now, so that what is printed next comes below it.
-    pub(super) fn leave_view(self) {
+    pub fn leave_view(self) {
         locked_view().lines.forget();
     }
 

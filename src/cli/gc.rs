@@ -15,7 +15,9 @@ use super::{OutputFormat, usage};
 use crate::compare::runs_of_best_trials;
 use crate::files;
 use crate::spec::{ObjectiveSpec, run_label};
-use crate::store::{RevisionId, RunFilter, RunRow, Status, Store, results_folder, run_folder, saved_file};
+use crate::store::{
+    RevisionId, RevisionRow, RunFilter, RunRow, Status, Store, results_folder, run_folder, saved_file,
+};
 use crate::text::counted;
 
 /// Files are removed only of what is asked for: runs that meet every condition given. Without a condition these are folders
@@ -137,7 +139,7 @@ fn chosen(args: &GcArgs, store: &mut Store, results: &Path) -> anyhow::Result<Ve
     let mut selected: HashSet<RevisionId> = HashSet::new();
     for reference in &references {
         // A misspelt name must not look like an experiment without files.
-        selected.extend(store.revisions(reference)?.iter().map(|revision| revision.id()));
+        selected.extend(store.revisions(reference)?.iter().map(RevisionRow::id));
     }
     if !selected.is_empty() {
         for revision in store.all_revisions()?.iter().filter(|revision| !selected.contains(&revision.id())) {

@@ -52,19 +52,17 @@ impl RunColumn {
             let values = metric.values(store, runs)?;
             return Ok(Self::Metric(metric, values));
         }
-        match known_path(name, runs)? {
-            Some(path) => Ok(Self::Parameter(path)),
-            None => {
-                let known: Vec<String> = runs.iter().flat_map(|run| paths(&run.params)).collect();
-                let near = nearest(name, NAMES.into_iter().chain(known.iter().map(String::as_str)));
-                let hint = near.map_or(String::new(), |near| format!(" (did you mean `{near}`?)"));
-                Err(usage(format!(
-                    "`{name}` is not a column{hint}; a column is one of {}, a metric such as test.mae.response_tokens, or a \
-                     parameter such as learning_rate",
-                    NAMES.join(", ")
-                )))
-            }
+        if let Some(path) = known_path(name, runs)? {
+            return Ok(Self::Parameter(path));
         }
+        let known: Vec<String> = runs.iter().flat_map(|run| paths(&run.params)).collect();
+        let near = nearest(name, NAMES.into_iter().chain(known.iter().map(String::as_str)));
+        let hint = near.map_or(String::new(), |near| format!(" (did you mean `{near}`?)"));
+        Err(usage(format!(
+            "`{name}` is not a column{hint}; a column is one of {}, a metric such as test.mae.response_tokens, or a \
+             parameter such as learning_rate",
+            NAMES.join(", ")
+        )))
     }
 
     /// The columns that tell the runs of a list apart, and the metric that it is sorted by.

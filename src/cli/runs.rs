@@ -145,7 +145,7 @@ fn first_runs(args: &RunsArgs, store: &mut Store, filter: RunFilter) -> anyhow::
 /// Sorts a list: by a metric the best run first, and runs without a value last.
 fn sort_by(runs: &mut [RunRow], column: &RunColumn, reverse: bool) {
     if let RunColumn::Metric(metric, values) = column {
-        let sign = if metric.is_higher_better() != reverse { -1.0 } else { 1.0 };
+        let sign = if metric.is_higher_better() == reverse { 1.0 } else { -1.0 };
         runs.sort_by(|a, b| {
             let value = |run: &RunRow| values.get(&run.run_id).map_or(f64::INFINITY, |value| sign * value);
             value(a).total_cmp(&value(b))

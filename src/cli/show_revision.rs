@@ -65,9 +65,9 @@ fn to_text(revision: &RevisionRow, counts: &RevisionCounts) -> String {
     let entries: Vec<String> = entries.iter().map(|(name, value)| format!("{name:>10}  {value}")).collect();
     let latest = if revision.is_latest { ", the latest" } else { "" };
     let mut text = format!("revision {}{latest}\n{}\n", revision.id(), entries.join("\n"));
-    text.push_str(&format!("\n{}", revision.given));
+    text.extend(["\n", &revision.given]);
     if revision.given != revision.text {
-        text.push_str(&format!("\n# the same without its base\n{}", revision.text));
+        text.extend(["\n# the same without its base\n", &revision.text]);
     }
     text
 }

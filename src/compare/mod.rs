@@ -25,7 +25,7 @@ pub use comparison::{Comparison, ScoredRun, leaderboards};
 pub(crate) use grouping::{distinct, group_by};
 pub use history::{History, HistoryPoint, ModelHistory};
 pub(crate) use predictions::predictions_of_run;
-pub use rank::runs_of_best_trials;
+pub(crate) use rank::runs_of_best_trials;
 pub use repetition::{ChangedNumber, RunNumbers};
 pub use side_by_side::{ChangedSetting, Contender, Pair, PairVerdict, SideBySide};
 pub use significance::{Difference, FEWEST_BLOCKS, SIGNIFICANCE_LEVEL, Significance};

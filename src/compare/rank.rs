@@ -8,7 +8,7 @@ use crate::store::{RunRow, Status};
 
 /// The runs of the `count` best trials of each setting. The order is the leaderboard's: by the mean objective over seeds and
 /// folds, and trials that lack runs behind all others.
-pub fn runs_of_best_trials<'r>(
+pub(crate) fn runs_of_best_trials<'r>(
     runs: &'r [RunRow],
     objective: &HashMap<String, f64>,
     count: usize,

@@ -139,12 +139,11 @@ impl Store {
             let (objective, done, runs) = (row.objective, row.done, row.runs);
             let trial = LeadingTrial { params, is_baseline, objective, done, runs };
             let baseline = is_baseline.then(|| trial.clone());
-            match known {
-                Some(at) => leaders[at].baseline = baseline,
-                None => {
-                    settings.push(setting);
-                    leaders.push(SettingLeader { best: trial, baseline });
-                }
+            if let Some(at) = known {
+                leaders[at].baseline = baseline;
+            } else {
+                settings.push(setting);
+                leaders.push(SettingLeader { best: trial, baseline });
             }
         }
         Ok(leaders)

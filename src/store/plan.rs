@@ -141,12 +141,11 @@ async fn find_revision(
     .bind(json!(initial).to_string())
     .fetch_optional(&mut *connection)
     .await?;
-    let revision = match same {
-        Some(revision) => revision,
-        None => {
-            let next = "SELECT coalesce(max(revision), 0) + 1 FROM revisions WHERE experiment = ?";
-            sqlx::query_scalar(next).bind(&name).fetch_one(&mut *connection).await?
-        }
+    let revision = if let Some(revision) = same {
+        revision
+    } else {
+        let next = "SELECT coalesce(max(revision), 0) + 1 FROM revisions WHERE experiment = ?";
+        sqlx::query_scalar(next).bind(&name).fetch_one(&mut *connection).await?
     };
     Ok(RecordedRevision { id: RevisionId { experiment: name, revision }, is_new: same.is_none() })
 }

@@ -70,7 +70,7 @@ impl Script {
         self.bind(run_id)?;
         self.sql.push_str(&(TEXTS + 1).to_string());
         if rows.clone().next().is_some_and(|(_, _, count)| count.is_some()) {
-            self.sql.push_str(&format!(", v.column{}", TEXTS + 2));
+            self.sql.extend([", v.column", &(TEXTS + 2).to_string()]);
         }
         self.sql.push_str(" FROM (VALUES ");
         for (at, (texts, value, count)) in rows.enumerate() {

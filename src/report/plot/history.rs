@@ -90,7 +90,7 @@ mod tests {
             (1..=12).map(|revision| format!("{revision}: 2026-11-{revision:02}")).collect();
         let line = |label: &str, from: usize| HistoryLine {
             label: label.to_owned(),
-            values: (0..12).map(|at| (at >= from).then(|| 1.0 + 0.01 * at as f64)).collect(),
+            values: (0..12).map(|at| (at >= from).then_some(1.0 + 0.01 * at as f64)).collect(),
         };
         let figure =
             figure("History of sweep", "test mse", &ticks, &[line("lstm", 0), line("tcn", 5)]).unwrap();
