@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::grouping::distinct;
+use super::trials::clear_names;
 use crate::search::Dimension;
 use crate::spec::{Experiment, lookup};
 use crate::stats::{Importance, ParameterDomain, UnknownImportance, importance};
@@ -41,8 +42,12 @@ pub(super) fn judge(
         |_| paths.iter().map(|path| vec![path.as_str()]).collect(),
         |experiment| moving_together(paths, &experiment.spec.search.zip),
     );
-    let short = |path: &&str| path.rsplit('.').next().unwrap_or(path).to_string();
-    let names = groups.iter().map(|group| group.iter().map(short).collect::<Vec<_>>().join(" + ")).collect();
+    let clear = clear_names(paths);
+    let name = |path: &&str| {
+        let at = paths.iter().position(|other| other == path);
+        at.map_or_else(|| (*path).to_string(), |at| clear[at].clone())
+    };
+    let names = groups.iter().map(|group| group.iter().map(name).collect::<Vec<_>>().join(" + ")).collect();
     let judged = experiment.map_err(str::to_string).and_then(|experiment| {
         let columns: Vec<(ParameterDomain, Vec<f64>)> =
             groups.iter().map(|group| column(group, kind, trials, experiment)).collect();

@@ -312,7 +312,7 @@ fn leaves(path: &str, value: &Value) -> Vec<String> {
 }
 
 /// The last part of each path, or the whole path where two end alike.
-fn clear_names(paths: &[String]) -> Vec<String> {
+pub(super) fn clear_names(paths: &[String]) -> Vec<String> {
     let end = |path: &String| path.rsplit('.').next().unwrap_or(path).to_string();
     let is_clear = |path: &String| paths.iter().filter(|other| end(other) == end(path)).count() == 1;
     paths.iter().map(|path| if is_clear(path) { end(path) } else { path.clone() }).collect()
