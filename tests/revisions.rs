@@ -240,7 +240,7 @@ fn an_older_store_keeps_everything_and_what_no_experiment_held_comes_back_as_rev
     let lab = Lab::new();
     std::fs::create_dir_all(lab.results()).unwrap();
     std::fs::write(lab.results().join("burstlab.db"), "").unwrap();
-    lab.execute(include_str!("fixtures/store-of-version-6.sql"));
+    lab.execute(include_str!("stores/version-6.sql"));
     let refused = lab.call(&["runs"]);
     assert!(refused.stderr.contains("was made by an older version"), "{}", refused.stderr);
     // Any command that writes upgrades it.

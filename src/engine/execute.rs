@@ -216,6 +216,7 @@ fn open_members(job: &Job, device: &ComputeDevice) -> anyhow::Result<(Vec<Member
             run_id: run_id.clone(),
             lookback: saved.spec.task.lookback(),
             model: saved.spec.model,
+            loss: Some(saved.spec.training.loss),
         });
     }
     Ok((members, saved_members))

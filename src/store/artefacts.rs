@@ -9,7 +9,7 @@ use crate::dataset::{ArrivalPattern, Channel, LeakVerdict, Removed, Scaler, Seri
 use crate::files::folder_name;
 use crate::model::intervals::{self, SavedOffsets};
 use crate::model::{BuildContext, Forecaster, Member, Parameters, build};
-use crate::spec::{ModelSpec, RunSpec, TaskSpec};
+use crate::spec::{Loss, ModelSpec, RunSpec, TaskSpec};
 use crate::store::RevisionRow;
 use crate::train::{ComputeDevice, Shape};
 
@@ -96,6 +96,10 @@ pub struct SavedMember {
     pub lookback: usize,
     /// The model.
     pub model: ModelSpec,
+    /// What it was trained to minimise, which decides its outputs; missing in files of earlier versions, whose members
+    /// were trained like their ensemble.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loss: Option<Loss>,
 }
 
 impl SavedRun {
@@ -120,7 +124,9 @@ impl SavedRun {
             .members
             .iter()
             .map(|member| {
-                let forecaster = build(&member.model, self.context(member.lookback, device, Vec::new()));
+                let mut context = self.context(member.lookback, device, Vec::new());
+                context.shape.heads = member.loss.unwrap_or(self.spec.training.loss).heads();
+                let forecaster = build(&member.model, context);
                 Member { run_id: member.run_id.clone(), forecaster }
             })
             .collect();
