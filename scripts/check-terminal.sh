@@ -27,7 +27,7 @@ max_rows = 3000
 [task.next_request]
 lookback = 30
 [training]
-epochs = 60
+epochs = 300
 learning_rate = { grid = [1e30, 1e-3] }
 [[models]]
 [models.mean]
@@ -112,8 +112,8 @@ for columns in 60 100 200; do
         sleep 0.8
         record "run$columns" "$columns-resized-to-$other"
         if grep -qE '^terminal: [0-9]+ done' "$screens/$columns-resized-to-$other.txt"; then
-            echo "the sweep was over before the window had its last size"
-            break
+            echo "the sweep was over before the window had its last size; give it more epochs"
+            exit 1
         fi
         check "$columns-resized-to-$other" "$other" live
     done

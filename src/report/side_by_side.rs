@@ -9,7 +9,9 @@ use super::cells::{or_dash, p_value_text};
 use super::page::page;
 use super::plot::{HistoryLine, IntervalRow, Plot, differences, history};
 use super::tables::{ReportTable, TableCell, TableRow};
-use crate::compare::{ChangedSetting, Contender, History, Pair, PairVerdict, SideBySide, Significance};
+use crate::compare::{
+    ChangedSetting, Contender, History, ModelHistory, Pair, PairVerdict, SideBySide, Significance,
+};
 use crate::text::{counted, number, percent};
 
 /// More values than these are not listed in one cell.
@@ -402,8 +404,8 @@ fn trend(past: &History) -> String {
         _ => String::new(),
     };
     format!(
-        "In the last revision {} has the lowest test {} of all models ({}{}){before}. Where the data differ, compare the skill: \
-         errors of different data are not comparable.",
+        "In the last revision the best model beside the naive baselines is {}, with a test {} of {}{}{before}. Where the data \
+         differ, compare the skill: errors of different data are not comparable.",
         point.label,
         past.metric,
         number(point.test),
@@ -419,9 +421,16 @@ fn history_plot(past: &History) -> anyhow::Result<Option<Plot>> {
             format!("{} ({})", revision.revision, revision.started_at.get(..10).unwrap_or_default())
         })
         .collect();
-    let lines: Vec<HistoryLine> = past
-        .lines
-        .iter()
+    let mean = |line: &&ModelHistory| {
+        let tests: Vec<f64> = line.points.iter().flatten().map(|point| point.test).collect();
+        tests.iter().sum::<f64>() / tests.len() as f64
+    };
+    // A baseline that is far off would press all others into one line.
+    let best_baseline =
+        past.lines.iter().filter(|line| line.baseline).min_by(|a, b| mean(a).total_cmp(&mean(b)));
+    let models = past.lines.iter().filter(|line| !line.baseline);
+    let lines: Vec<HistoryLine> = models
+        .chain(best_baseline)
         .map(|line| HistoryLine {
             label: if line.setting.is_empty() {
                 line.model.clone()

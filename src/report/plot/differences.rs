@@ -68,7 +68,7 @@ fn figure(title: &str, quantity: &str, rows: &[IntervalRow]) -> Result<Figure> {
         scene.disc((scale.at(row.value), y), 4.5, colour);
         let label = font::fit(&row.label, LABEL_SIZE, Weight::Regular, names);
         let style = TextStyle { align: Align::Left, colour: INK, ..TextStyle::default() };
-        scene.text((MARGIN, y + 4.5), &label, style);
+        scene.text((MARGIN, y), &label, style);
         let text = |value: f64| number::significant(value, 3);
         let tip = format!("{}\n{} ({} to {})", row.label, text(row.value), text(row.lower), text(row.upper));
         scene.tip((scale.at(row.value), y), tip);
