@@ -35,7 +35,9 @@ impl RunSpec {
 
 #[cfg(test)]
 mod tests {
-    use crate::spec::Experiment;
+    use std::path::Path;
+
+    use crate::spec::{Experiment, RunSpec};
 
     const HEAD: &str =
         "name = \"e\"\n[dataset]\nsource = \"synthetic-burstgpt\"\n[task.next_request]\nhorizon = 3\n";
@@ -72,5 +74,19 @@ mod tests {
         let text = format!("{HEAD}lookback = 7\n[[models]]\n[models.persistence]\n");
         let experiment = Experiment::parse("e.toml", text, &[]).unwrap();
         assert_eq!(experiment.trials[0].spec.to_keys().unwrap().trim(), "[[models]]\n\n[models.persistence]");
+    }
+
+    #[test]
+    fn a_run_comes_back_from_the_parameters_that_the_store_keeps() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("experiments");
+        let mut kinds = std::collections::BTreeSet::new();
+        for entry in walkdir::WalkDir::new(folder).into_iter().map(Result::unwrap) {
+            let Ok(experiment) = Experiment::load(entry.path(), &[]) else { continue };
+            for trial in experiment.trials.iter().chain(&experiment.corners()) {
+                kinds.insert(trial.spec.model.kind());
+                assert_eq!(RunSpec::from_params(&trial.spec.params()).unwrap(), trial.spec);
+            }
+        }
+        assert!(kinds.len() > 15, "{kinds:?}");
     }
 }
