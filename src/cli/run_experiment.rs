@@ -101,7 +101,8 @@ pub(super) fn run_experiment(
     // The report is read through a connection of its own, so that it sees what every reader sees.
     store.close()?;
     let mut store = Store::open_read_only(&results)?;
-    let comparison = Comparison::read(&mut store, &results, &name)?;
+    // Another process may have begun a later revision meanwhile.
+    let comparison = Comparison::read(&mut store, &results, &revision.to_string())?;
     let written = report::write(&comparison, &results, PlotSet::Full)?;
     print_outcome(planned, &summary, wall_s, &comparison, &written, args.format, console);
     if summary.failed > 0 {
@@ -122,7 +123,7 @@ pub(super) fn record_skipped(
     }
     let name = &experiment.spec.name;
     let mut store = Store::open(&results_folder())?;
-    let revision = store.record_experiment(experiment, &execution("none"))?;
+    let revision = store.record_experiment(experiment, &execution(""))?;
     let judgements = judge_claims(&mut store, &revision)?;
     store.close()?;
     match args.format {

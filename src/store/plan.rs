@@ -31,7 +31,7 @@ pub struct PlanRecord<'a> {
 pub struct Execution {
     /// The command line.
     pub command: String,
-    /// Device class of the runs.
+    /// Device class of the runs; empty where none can be planned.
     pub device_class: String,
     /// The machine.
     pub host: Option<String>,
@@ -183,7 +183,7 @@ async fn insert_revision(
     .bind(&execution.git_commit)
     .bind(execution.git_dirty)
     .bind(&execution.host)
-    .bind(&execution.device_class)
+    .bind(Some(&execution.device_class).filter(|class| !class.is_empty()))
     .bind(now())
     .execute(&mut *connection)
     .await?;
