@@ -16,6 +16,9 @@ use crate::spec::ModelSpec;
 use crate::store::{RunFilter, RunRow, Status, Store, results_folder};
 use crate::text::{csv, nearest, table};
 
+/// More runs than these are read together with all others.
+const MOST_LOOKED_UP: usize = 1_000;
+
 #[derive(Debug, Args)]
 pub(super) struct RunsArgs {
     /// Only runs of this experiment: NAME for its latest revision, NAME@2 for the second, NAME@all for all
@@ -133,8 +136,8 @@ fn require_known(args: &RunsArgs) -> anyhow::Result<()> {
 /// Narrows a filter to the runs that the list can show. A store of 100,000 runs sorts a metric itself in a moment, while
 /// reading every run takes seconds.
 fn first_runs(args: &RunsArgs, store: &mut Store, filter: RunFilter) -> anyhow::Result<RunFilter> {
-    let (Some(limit), Ok(metric), true) = (args.limit, SortKey::parse(&args.sort), args.filter.picks_all())
-    else {
+    let limit = args.limit.filter(|limit| *limit <= MOST_LOOKED_UP);
+    let (Some(limit), Ok(metric), true) = (limit, SortKey::parse(&args.sort), args.filter.picks_all()) else {
         return Ok(filter);
     };
     let descending = metric.is_higher_better() != args.reverse;

@@ -2,6 +2,7 @@
 
 use anyhow::{Context, bail};
 use serde_json::Value;
+use sqlx::{QueryBuilder, Sqlite};
 
 use super::row::from_row;
 use super::{RevisionId, Status, Store};
@@ -136,9 +137,7 @@ pub struct RunFilter {
     pub model: Option<String>,
     /// With this status.
     pub status: Option<String>,
-    /// Of this identity.
-    pub run_id: Option<String>,
-    /// Of these identities.
+    /// Of these identities, a few thousand at most.
     pub run_ids: Option<Vec<String>>,
     /// With this tag, or of a revision with it.
     pub tag: Option<String>,
@@ -196,28 +195,26 @@ from_row!(RawRun {
     note
 });
 
+/// The columns of [`RawRun`], and the place of each run in the plan of a revision, whose number is bound.
 const SELECT_RUNS: &str = "SELECT v.run_id, v.experiment, v.model, v.seed, v.fold, v.status, v.device, v.params, \
      v.started_at, v.finished_at, v.wall_s, v.peak_rss_bytes, v.attempts, v.git_commit, v.git_dirty, \
      v.version, v.dataset_sha256, r.leak_verdict, v.error, v.revisions, v.tags, v.note \
      FROM runs v JOIN run_records r USING (run_id) \
-     LEFT JOIN revision_runs h ON h.experiment = v.experiment AND h.run_id = v.run_id AND h.revision = ?4 \
-     WHERE (?1 IS NULL OR v.experiment = ?1) AND (?2 IS NULL OR v.model = ?2) AND (?3 IS NULL OR v.status = ?3) \
-     AND (?4 IS NULL OR h.position IS NOT NULL) AND (?5 IS NULL OR v.run_id = ?5) \
-     AND (?6 OR EXISTS (SELECT 1 FROM revision_runs w JOIN revisions x USING (experiment, revision) \
-                        WHERE w.experiment = v.experiment AND w.run_id = v.run_id AND NOT x.archived)) \
-     AND (?7 IS NULL OR v.run_id IN (SELECT value FROM json_each(?7))) \
-     AND (?8 IS NULL OR EXISTS (SELECT 1 FROM run_tags t WHERE t.run_id = v.run_id AND t.tag = ?8) \
-          OR EXISTS (SELECT 1 FROM revision_runs w JOIN revision_tags t USING (experiment, revision) \
-                     WHERE w.experiment = v.experiment AND w.run_id = v.run_id AND t.tag = ?8)) \
-     ORDER BY v.experiment, h.position";
+     LEFT JOIN revision_runs h ON h.experiment = v.experiment AND h.run_id = v.run_id AND h.revision = ";
+
+const IS_NOT_ARCHIVED: &str = " AND (NOT EXISTS (SELECT 1 FROM revisions WHERE archived) \
+     OR EXISTS (SELECT 1 FROM revision_runs w JOIN revisions x USING (experiment, revision) \
+                WHERE w.experiment = v.experiment AND w.run_id = v.run_id AND NOT x.archived))";
 
 /// The runs that pass the parts of a filter that a table has, by a metric; `?5` to `?8` are the metric's key.
 const FIRST_RUNS: &str = "SELECT r.run_id FROM run_records r LEFT JOIN metric_values m ON m.run = r.run \
      AND r.status = 'done' AND m.metric = \
      (SELECT metric FROM metric_keys WHERE part = ?5 AND target = ?6 AND unit = ?7 AND name = ?8) \
-     WHERE (?2 IS NULL OR r.model = ?2) AND (?3 IS NULL OR r.status = ?3) AND EXISTS (SELECT 1 FROM revision_runs h \
-      JOIN revisions x USING (experiment, revision) WHERE h.run_id = r.run_id AND (?1 IS NULL OR h.experiment = ?1) \
-      AND (?4 IS NULL OR h.revision = ?4 AND h.position IS NOT NULL) AND (?10 OR NOT x.archived)) \
+     WHERE (?2 IS NULL OR r.model = ?2) AND (?3 IS NULL OR r.status = ?3) \
+     AND (?1 IS NULL AND (?10 OR NOT EXISTS (SELECT 1 FROM revisions WHERE archived)) OR EXISTS \
+      (SELECT 1 FROM revision_runs h JOIN revisions x USING (experiment, revision) WHERE h.run_id = r.run_id \
+       AND (?1 IS NULL OR h.experiment = ?1) AND (?4 IS NULL OR h.revision = ?4 AND h.position IS NOT NULL) \
+       AND (?10 OR NOT x.archived))) \
      ORDER BY m.value IS NULL, m.value * ?9 LIMIT ?11";
 
 impl RunFilter {
@@ -226,9 +223,51 @@ impl RunFilter {
         Self { revision: Some(revision.clone()), ..Self::default() }
     }
 
+    /// The query of the runs that pass. Only conditions that there are stand in it: SQLite then looks up the few runs that an
+    /// experiment or a list of identities leaves, and does not read all.
+    fn select(&self) -> QueryBuilder<Sqlite> {
+        let number = self.revision.as_ref().map(|revision| revision.revision);
+        let mut query = QueryBuilder::new(SELECT_RUNS);
+        query.push_bind(number).push(" WHERE 1");
+        let experiment = self.revision.as_ref().map(|revision| &revision.experiment);
+        let texts = [
+            (" AND v.experiment = ", experiment.or(self.experiment.as_ref())),
+            (" AND v.model = ", self.model.as_ref()),
+            (" AND v.status = ", self.status.as_ref()),
+        ];
+        for (condition, text) in texts {
+            if let Some(text) = text {
+                query.push(condition).push_bind(text.clone());
+            }
+        }
+        if let Some(run_ids) = &self.run_ids {
+            let mut list = query.push(" AND v.run_id IN (").separated(", ");
+            for run_id in run_ids {
+                list.push_bind(run_id.clone());
+            }
+            list.push_unseparated(")");
+        }
+        if let Some(tag) = &self.tag {
+            query
+                .push(" AND (EXISTS (SELECT 1 FROM run_tags t WHERE t.run_id = v.run_id AND t.tag = ")
+                .push_bind(tag.clone())
+                .push(") OR EXISTS (SELECT 1 FROM revision_runs w JOIN revision_tags t USING (experiment, revision) ")
+                .push("WHERE w.experiment = v.experiment AND w.run_id = v.run_id AND t.tag = ")
+                .push_bind(tag.clone())
+                .push("))");
+        }
+        if number.is_some() {
+            query.push(" AND h.position IS NOT NULL");
+        } else if !self.archived {
+            query.push(IS_NOT_ARCHIVED);
+        }
+        query.push(" ORDER BY v.experiment, h.position");
+        query
+    }
+
     /// One run, in every experiment that has it.
     pub fn one(run_id: &str) -> Self {
-        Self { run_id: Some(run_id.to_string()), archived: true, ..Self::default() }
+        Self { run_ids: Some(vec![run_id.to_string()]), archived: true, ..Self::default() }
     }
 }
 
@@ -251,22 +290,9 @@ impl Store {
     /// # Errors
     /// A store that cannot be read.
     pub fn runs(&mut self, filter: &RunFilter) -> anyhow::Result<Vec<RunRow>> {
-        let experiment = filter.revision.as_ref().map(|revision| &revision.experiment);
-        let experiment = experiment.or(filter.experiment.as_ref());
         let rows: Vec<RawRun> = self
             .runtime
-            .block_on(
-                sqlx::query_as(SELECT_RUNS)
-                    .bind(experiment)
-                    .bind(&filter.model)
-                    .bind(&filter.status)
-                    .bind(filter.revision.as_ref().map(|revision| revision.revision))
-                    .bind(&filter.run_id)
-                    .bind(filter.archived || filter.revision.is_some())
-                    .bind(filter.run_ids.as_ref().map(|ids| Value::from(ids.as_slice()).to_string()))
-                    .bind(&filter.tag)
-                    .fetch_all(&mut self.connection),
-            )
+            .block_on(filter.select().build_query_as().fetch_all(&mut self.connection))
             .context("cannot read the runs from the store")?;
         let mut runs = Vec::with_capacity(rows.len());
         for raw in rows {
