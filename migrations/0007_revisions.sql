@@ -245,7 +245,7 @@ CREATE VIEW experiments AS
 SELECT experiment AS name, description, path, text, overrides, axes, objective, command, updated_at, report, unproposed, revision
 FROM revisions v
 WHERE revision = (SELECT l.revision FROM revisions l WHERE l.experiment = v.experiment
-                  ORDER BY l.updated_at DESC, l.revision DESC LIMIT 1);
+                  ORDER BY l.revision = 0, l.updated_at DESC, l.revision DESC LIMIT 1);
 
 -- What the revision that ran last plans.
 CREATE VIEW experiment_runs AS

@@ -96,6 +96,16 @@ fn files_go_by_age_and_by_rank_and_the_store_is_compacted() {
 }
 
 #[test]
+fn conditions_narrow_the_choice() {
+    let lab = Lab::new();
+    lab.run(&lab.azure("sweep", &SWEEP.replace("WINDOWS", "[2, 3, 4]")), &[]);
+    lab.run(&lab.azure("sweep", &SWEEP.replace("WINDOWS", "[2]")), &[]);
+    assert_eq!(shown(&lab, &["--experiment", "sweep"]).len(), 3);
+    assert_eq!(shown(&lab, &["--experiment", "sweep", "--revision", "sweep@1"]).len(), 2);
+    assert_eq!(shown(&lab, &["--revision", "sweep@1", "--older-than", "1h"]).len(), 0);
+}
+
+#[test]
 fn a_folder_of_no_run_is_removed() {
     let lab = Lab::new();
     lab.run(&lab.azure("sweep", &SWEEP.replace("WINDOWS", "[2]")), &[]);

@@ -122,8 +122,8 @@ impl RevisionStanding {
             let mark = if row.baseline { " (baseline)" } else { "" };
             Some((format!("{}{mark}", row.label), row.skill))
         });
-        let is_running =
-            revision.finished_at.is_none() && revision.is_latest && store.is_at_work(&revision.experiment)?;
+        let is_running = revision.finished_at.is_none()
+            && store.is_at_work(&revision.experiment, Some(revision.revision))?;
         Ok(Self { best: best.collect(), revision, counts, is_running })
     }
 

@@ -62,7 +62,7 @@ impl RunHistory {
             axes.extend(serde_json::from_str::<Vec<String>>(
                 &store.revision(&format!("{}@{}", planning.experiment, planning.revision))?.axes,
             )?);
-            if store.is_at_work(&planning.experiment)? {
+            if store.is_at_work(&planning.experiment, None)? {
                 running_experiments.push(planning.experiment.clone());
             }
         }

@@ -59,8 +59,7 @@ struct Removal {
 
 pub(super) fn gc(args: &GcArgs, console: Console) -> anyhow::Result<Exit> {
     let results = results_folder();
-    let mut store = Store::open_read_only(&results)?;
-    let removals = chosen(args, &mut store, &results)?;
+    let mut removals = chosen(args, &results)?;
     let total = removals.iter().map(|removal| removal.size).sum::<u64>();
     if args.format == OutputFormat::Human {
         for Removal { run, label, size } in &removals {
@@ -70,7 +69,11 @@ pub(super) fn gc(args: &GcArgs, console: Console) -> anyhow::Result<Exit> {
     let what = format!("the files of {}, {}", counted(removals.len(), "run"), bytes(total));
     if !args.dry_run && !removals.is_empty() && !args.yes {
         match console.ask(&format!("Remove {what}?")) {
-            Some(true) => {}
+            Some(true) => {
+                // Somebody may have planned or executed some of them while the question stood there.
+                let still = chosen(args, &results)?;
+                removals.retain(|removal| still.iter().any(|one| one.run == removal.run));
+            }
             Some(false) => {
                 console.note("nothing was removed");
                 return Ok(Exit::Ok);
@@ -89,11 +92,12 @@ pub(super) fn gc(args: &GcArgs, console: Console) -> anyhow::Result<Exit> {
             remove(&results, &removal.run)?;
         }
     }
-    drop(store);
     let compacted = if args.vacuum && !args.dry_run { Some(compact(&results)?) } else { None };
     match args.format {
         OutputFormat::Human => {
             let done = if args.dry_run { "would be removed" } else { "were removed" };
+            let total = removals.iter().map(|removal| removal.size).sum::<u64>();
+            let what = format!("the files of {}, {}", counted(removals.len(), "run"), bytes(total));
             console.note(&format!("{what}, {done}; the store keeps what it recorded about them"));
             if let Some((before, after)) = compacted {
                 console.note(&format!("the store was {} and is {} now", bytes(before), bytes(after)));
@@ -115,16 +119,16 @@ pub(super) fn gc(args: &GcArgs, console: Console) -> anyhow::Result<Exit> {
 }
 
 /// The folders that the conditions pick, in order.
-fn chosen(args: &GcArgs, store: &mut Store, results: &Path) -> anyhow::Result<Vec<Removal>> {
+fn chosen(args: &GcArgs, results: &Path) -> anyhow::Result<Vec<Removal>> {
+    let store = &mut Store::open_read_only(results)?;
     let folders = runs_with_files(results)?;
     let size = |run: &str| size_of(&run_folder(results, run));
-    let references: Vec<String> = args
-        .revisions
-        .iter()
-        .cloned()
-        .chain(args.experiment.iter().map(|name| format!("{name}@all")))
-        .collect();
-    if references.is_empty() && args.older_than.is_none() && args.keep_best.is_none() {
+    let experiment: Vec<String> = args.experiment.iter().map(|name| format!("{name}@all")).collect();
+    if args.revisions.is_empty()
+        && experiment.is_empty()
+        && args.older_than.is_none()
+        && args.keep_best.is_none()
+    {
         let known = store.known_runs()?;
         let unknown = folders.into_iter().filter(|run| !known.contains(run));
         let label = "no run of the store".to_string();
@@ -136,16 +140,10 @@ fn chosen(args: &GcArgs, store: &mut Store, results: &Path) -> anyhow::Result<Ve
             finished.insert(run.run_id.clone(), run);
         }
     }
-    let mut selected: HashSet<RevisionId> = HashSet::new();
-    for reference in &references {
-        // A misspelt name must not look like an experiment without files.
-        selected.extend(store.revisions(reference)?.iter().map(RevisionRow::id));
-    }
-    if !selected.is_empty() {
-        for revision in store.all_revisions()?.iter().filter(|revision| !selected.contains(&revision.id())) {
-            for run in store.runs_of(&revision.id())? {
-                finished.remove(&run);
-            }
+    // Each condition narrows the choice.
+    for references in [&args.revisions, &experiment] {
+        for run in planned_elsewhere(store, references)? {
+            finished.remove(&run);
         }
     }
     if let Some(age) = args.older_than {
@@ -174,6 +172,22 @@ fn chosen(args: &GcArgs, store: &mut Store, results: &Path) -> anyhow::Result<Ve
     let picked =
         folders.into_iter().filter_map(|run| finished.get(&run).map(|row| (run.clone(), label(row))));
     Ok(picked.map(|(run, label)| Removal { size: size(&run), label, run }).collect())
+}
+
+/// The runs that a revision outside of those named plans, or did; none where nothing is named.
+fn planned_elsewhere(store: &mut Store, references: &[String]) -> anyhow::Result<HashSet<String>> {
+    let mut named: HashSet<RevisionId> = HashSet::new();
+    for reference in references {
+        // A misspelt name must not look like an experiment without files.
+        named.extend(store.revisions(reference)?.iter().map(RevisionRow::id));
+    }
+    let mut elsewhere = HashSet::new();
+    if !named.is_empty() {
+        for revision in store.all_revisions()?.iter().filter(|revision| !named.contains(&revision.id())) {
+            elsewhere.extend(store.runs_of(&revision.id())?);
+        }
+    }
+    Ok(elsewhere)
 }
 
 /// The runs of the best trials of every revision.

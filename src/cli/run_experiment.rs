@@ -125,6 +125,7 @@ pub(super) fn record_skipped(
     let mut store = Store::open(&results_folder())?;
     let revision = store.record_experiment(experiment, &execution(""))?;
     let judgements = judge_claims(&mut store, &revision)?;
+    store.end_revision(&revision, "its data are missing")?;
     store.close()?;
     match args.format {
         OutputFormat::Human => {

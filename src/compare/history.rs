@@ -1,5 +1,6 @@
 //! One experiment over its revisions: is it getting better, or worse on newer data?
 
+use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::comparison::{leaderboards, objective_of};
@@ -17,6 +18,8 @@ pub struct History {
     pub revisions: Vec<RevisionRow>,
     /// Each model in each setting.
     pub lines: Vec<ModelHistory>,
+    /// Revisions that are judged by another metric, and have no points.
+    pub otherwise_judged: Vec<i64>,
 }
 
 /// One model in one setting over the revisions.
@@ -50,10 +53,17 @@ impl History {
     /// A store that cannot be read.
     pub fn read(store: &mut Store, revisions: Vec<RevisionRow>) -> anyhow::Result<Self> {
         let mut lines: Vec<ModelHistory> = Vec::new();
-        let (mut metric, mut experiment) = (String::new(), String::new());
+        let latest = revisions.iter().find(|revision| revision.is_latest).or(revisions.last());
+        let latest = latest.context("there is no revision")?;
+        let objective = objective_of(latest)?;
+        let (metric, experiment) = (objective_title(&objective), latest.experiment.clone());
+        let mut otherwise_judged = Vec::new();
         for (at, revision) in revisions.iter().enumerate() {
-            metric = objective_title(&objective_of(revision)?);
-            experiment.clone_from(&revision.experiment);
+            let own = objective_of(revision)?;
+            if (own.metric, &own.target) != (objective.metric, &objective.target) {
+                otherwise_judged.push(revision.revision);
+                continue;
+            }
             for board in leaderboards(store, revision)? {
                 for row in board.rows {
                     let known =
@@ -72,7 +82,7 @@ impl History {
                 }
             }
         }
-        Ok(Self { experiment, metric, revisions, lines })
+        Ok(Self { experiment, metric, revisions, lines, otherwise_judged })
     }
 
     /// The history as JSON.

@@ -1,6 +1,6 @@
 //! Revisions, models and runs beside each other: what differs in their settings, and whether one is better.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -10,7 +10,7 @@ use super::board::{Completion, MeanSpread, MetricKey, correct, mean_metrics};
 use super::comparison::{leaderboards, objective_of};
 use super::significance::{Difference, Significance};
 use super::window_losses::WindowLosses;
-use crate::spec::{ObjectiveSpec, lookup, run_label, setting_of};
+use crate::spec::{Metric, ObjectiveSpec, lookup, run_label, setting_of};
 use crate::store::{Named, RunFilter, RunRow, Status, Store};
 
 /// One thing that is compared: the chosen trial of a model in one setting, or one run.
@@ -34,6 +34,10 @@ pub struct Contender {
     pub metrics: BTreeMap<MetricKey, MeanSpread>,
     /// The metric that it was chosen by.
     pub objective: ObjectiveSpec,
+    /// The folds of its runs.
+    pub folds: BTreeSet<i64>,
+    /// The seeds of its runs; empty for a model without randomness.
+    pub seeds: BTreeSet<i64>,
     /// How many runs of its setting are to come, of how many: its trial may not be the best one yet.
     pub to_come: Option<(usize, usize)>,
 }
@@ -69,10 +73,9 @@ pub enum PairVerdict {
     Same,
     /// They were judged on the same windows, and this is the difference of the other to the first.
     Tested(Difference),
-    /// They were judged on the same windows, but window by window nothing is left to compare: files are gone, or the windows
-    /// are too few.
-    Untested,
-    /// They were not judged on the same windows; the reasons, as parts of a sentence.
+    /// They were judged on the same windows, but their difference is not tested; the reason.
+    Untested(&'static str),
+    /// They were not judged on the same windows, or not by the same metric; the reasons, as parts of a sentence.
     Apart(Vec<String>),
 }
 
@@ -185,6 +188,15 @@ impl Pair {
         [&self.base, &self.other].map(|one| one.metrics.get(&key).map(|value| value.mean))
     }
 
+    /// Whether the difference is over fewer seeds than one of the two has.
+    pub fn is_over_common_seeds(&self) -> bool {
+        let (base, other) = (&self.base.seeds, &self.other.seeds);
+        matches!(self.verdict, PairVerdict::Tested(_))
+            && !base.is_empty()
+            && !other.is_empty()
+            && base != other
+    }
+
     /// The metric that is compared, such as `mse of all targets in scaled units`.
     pub fn objective_title(&self) -> String {
         objective_title(&self.base.objective)
@@ -233,6 +245,8 @@ fn of_revision(store: &mut Store, reference: &str, model: Option<&str>) -> anyho
                 params: first.params.clone(),
                 dataset_sha256: first.dataset_sha256.clone(),
                 metrics: test_metrics(store, &row.run_ids, &by_id)?,
+                folds: folds_of(&row.run_ids, &by_id),
+                seeds: seeds_of(&row.run_ids, &by_id),
                 run_ids: row.run_ids,
                 objective: objective.clone(),
                 to_come,
@@ -270,12 +284,22 @@ fn of_run(store: &mut Store, reference: &str, run_id: &str) -> anyhow::Result<Co
         label: format!("{}{seed}", run_label(&run.params, &axes)),
         setting: String::new(),
         metrics: test_metrics(store, &run_ids, &by_id)?,
+        folds: folds_of(&run_ids, &by_id),
+        seeds: seeds_of(&run_ids, &by_id),
         run_ids,
         params: run.params.clone(),
         dataset_sha256: run.dataset_sha256.clone(),
         objective: objective_of(&revision)?,
         to_come: None,
     })
+}
+
+fn folds_of(run_ids: &[String], runs: &HashMap<&str, &RunRow>) -> BTreeSet<i64> {
+    run_ids.iter().filter_map(|id| runs.get(id.as_str())).map(|run| run.fold).collect()
+}
+
+fn seeds_of(run_ids: &[String], runs: &HashMap<&str, &RunRow>) -> BTreeSet<i64> {
+    run_ids.iter().filter_map(|id| runs.get(id.as_str())?.seed).collect()
 }
 
 fn test_metrics(
@@ -292,22 +316,29 @@ fn partner(base: &[Contender], other: &Contender, single: bool) -> Option<usize>
     if let ([_], true) = (base, single) {
         return Some(0);
     }
-    let setting = windows_of(&other.params);
     let same_model = |one: &&(usize, &Contender)| one.1.model == other.model || base.len() == 1;
     let all: Vec<(usize, &Contender)> = base.iter().enumerate().collect();
     let candidates: Vec<&(usize, &Contender)> = all.iter().filter(same_model).collect();
-    let same_setting = candidates.iter().find(|(_, one)| windows_of(&one.params) == setting);
-    let same_title = || candidates.iter().find(|(_, one)| one.setting == other.setting);
-    same_setting.or_else(same_title).map(|(index, _)| *index)
+    let windows = |one: &Contender| windows_of(&one.params, one.objective.metric);
+    let by_setting = |one: &Contender| setting_of(&one.params) == setting_of(&other.params);
+    let by_windows = |one: &Contender| windows(one) == windows(other);
+    let by_title = |one: &Contender| one.setting == other.setting;
+    // The closest match first.
+    let matches: [&dyn Fn(&Contender) -> bool; 4] =
+        [&by_setting, &|one| by_windows(one) && by_title(one), &by_windows, &by_title];
+    let found = matches.iter().find_map(|is_match| candidates.iter().find(|(_, one)| is_match(one)));
+    found.map(|(index, _)| *index)
 }
 
 /// The settings that decide which windows a run is judged on, and in which units.
-fn windows_of(params: &Value) -> Value {
+fn windows_of(params: &Value, metric: Metric) -> Value {
     let mut setting = setting_of(params);
     if let Value::Object(keys) = &mut setting {
         keys.remove("uncertainty");
         if let Some(Value::Object(evaluation)) = keys.get_mut("evaluation") {
-            evaluation.remove("mase_season");
+            if metric != Metric::Mase {
+                evaluation.remove("mase_season");
+            }
             evaluation.remove("bias_correction");
         }
     }
@@ -327,13 +358,22 @@ fn verdict(base: &Contender, other: &Contender, results: &Path) -> PairVerdict {
             short(&other.dataset_sha256)
         ));
     }
-    for one in changed(&windows_of(&base.params), &windows_of(&other.params)) {
+    let windows = |one: &Contender| windows_of(&one.params, base.objective.metric);
+    for one in changed(&windows(base), &windows(other)) {
         let value = |value: &Option<Value>| value.as_ref().map_or("absent".to_string(), ToString::to_string);
         reasons.push(format!("{} is {} and {}", one.path, value(&one.base), value(&one.other)));
     }
-    if base.objective != other.objective {
+    if base.folds != other.folds {
+        let list = |folds: &BTreeSet<i64>| {
+            let folds: Vec<String> = folds.iter().map(ToString::to_string).collect();
+            folds.join(", ")
+        };
+        reasons.push(format!("their folds are {} and {}", list(&base.folds), list(&other.folds)));
+    }
+    let measure = |one: &Contender| (one.objective.metric, one.objective.target.clone());
+    if measure(base) != measure(other) {
         reasons.push(format!(
-            "one was chosen by the {}, the other by the {}",
+            "one is judged by the {}, the other by the {}",
             objective_title(&base.objective),
             objective_title(&other.objective)
         ));
@@ -341,9 +381,15 @@ fn verdict(base: &Contender, other: &Contender, results: &Path) -> PairVerdict {
     if !reasons.is_empty() {
         return PairVerdict::Apart(reasons);
     }
+    if !base.seeds.is_empty() && !other.seeds.is_empty() && base.seeds.is_disjoint(&other.seeds) {
+        return PairVerdict::Untested("no seed is in both");
+    }
     let losses = |one: &Contender| WindowLosses::read(results, &one.run_ids, &base.objective);
-    let difference = losses(other).zip(losses(base)).and_then(|(own, base)| Difference::measure(&own, &base));
-    difference.map_or(PairVerdict::Untested, PairVerdict::Tested)
+    let Some((own, reference)) = losses(other).zip(losses(base)) else {
+        return PairVerdict::Untested("files of their runs are gone");
+    };
+    Difference::measure(&own, &reference)
+        .map_or(PairVerdict::Untested("the windows are too few"), PairVerdict::Tested)
 }
 
 /// The values that differ between two resolved runs, by their dotted paths.
@@ -390,7 +436,9 @@ mod tests {
             json!({ "dataset": { "source": "a" }, "task": { "horizon": horizon, "lookback": lookback },
                     "evaluation": { "mase_season": mase }, "uncertainty": { "conformal": "none" } })
         };
-        assert_eq!(windows_of(&params(1, 3, 20)), windows_of(&params(7, 3, 50)));
-        assert_ne!(windows_of(&params(1, 3, 20)), windows_of(&params(1, 4, 20)));
+        let windows = |mase, horizon, lookback, metric| windows_of(&params(mase, horizon, lookback), metric);
+        assert_eq!(windows(1, 3, 20, Metric::Mse), windows(7, 3, 50, Metric::Mse));
+        assert_ne!(windows(1, 3, 20, Metric::Mse), windows(1, 4, 20, Metric::Mse));
+        assert_ne!(windows(1, 3, 20, Metric::Mase), windows(7, 3, 20, Metric::Mase));
     }
 }

@@ -60,7 +60,13 @@ impl ComparisonSheet {
         let title = format!("{} over its revisions", past.experiment);
         let table = history_table(past);
         let sections = vec![TitledTable { title: "Test error by revision", table }];
-        Ok(Self { title, sentences: vec![trend(past)], sections, plot: history_plot(past)? })
+        let mut sentences = vec![trend(past)];
+        if !past.otherwise_judged.is_empty() {
+            let numbers: Vec<String> = past.otherwise_judged.iter().map(ToString::to_string).collect();
+            sentences
+                .push(format!("Judged by another metric, and left out: revision {}.", numbers.join(", ")));
+        }
+        Ok(Self { title, sentences, sections, plot: history_plot(past)? })
     }
 
     /// As text of at most `width` characters a line.
@@ -185,7 +191,7 @@ fn errors(comparison: &SideBySide, metric: &str) -> ReportTable {
                 p_value_text(found.holm_p_value).replace("p = ", "").replace("p < ", "< "),
             ),
             PairVerdict::Same => ("the same runs".to_string(), "-".to_string()),
-            PairVerdict::Untested => ("not tested".to_string(), "-".to_string()),
+            PairVerdict::Untested(_) => ("not tested".to_string(), "-".to_string()),
             PairVerdict::Apart(_) => ("not comparable".to_string(), "-".to_string()),
         };
         row([
@@ -241,6 +247,21 @@ fn sentences(comparison: &SideBySide) -> Vec<String> {
             }
         }
     }
+    let mut untested: Vec<&str> = Vec::new();
+    for pair in &comparison.pairs {
+        if let PairVerdict::Untested(reason) = &pair.verdict
+            && comparison.pairs.len() > 1
+            && !untested.contains(reason)
+        {
+            untested.push(*reason);
+        }
+    }
+    sentences.extend(untested.iter().map(|reason| format!("Where a difference is not tested, {reason}.")));
+    if comparison.pairs.iter().any(Pair::is_over_common_seeds) {
+        sentences.push(
+            "Differences are over the seeds that both have; the errors beside them are over all seeds of each.".to_string(),
+        );
+    }
     let contenders = comparison.pairs.iter().flat_map(|pair| [&pair.base, &pair.other]);
     let mut unfinished: Vec<(&str, usize, usize)> = contenders
         .filter_map(|one| one.to_come.map(|(left, runs)| (one.reference.as_str(), left, runs)))
@@ -267,10 +288,9 @@ fn sentence(pair: &Pair) -> String {
     let difference = match &pair.verdict {
         PairVerdict::Same => return format!("{} and {} are the same runs.", name(base), name(other)),
         PairVerdict::Apart(reasons) => return apart(pair, reasons),
-        PairVerdict::Untested => {
+        PairVerdict::Untested(reason) => {
             return format!(
-                "{} and {} were judged on the same windows, but their difference is not tested: the files of their runs are \
-                 gone, or the windows are too few.",
+                "{} and {} were judged on the same windows, but their difference is not tested: {reason}.",
                 name(base),
                 name(other)
             );
@@ -294,14 +314,15 @@ fn sentence(pair: &Pair) -> String {
     format!(
         "{} has a {direction} test {} than {}; {verdict}.",
         name(other),
-        pair.objective_title(),
+        // The loss of each window, which need not be the metric itself.
+        difference.loss,
         name(base)
     )
 }
 
 fn apart(pair: &Pair, reasons: &[String]) -> String {
     format!(
-        "The errors of {} ({}) and {} ({}) cannot be compared, since they were not judged on the same windows: {}.",
+        "The errors of {} ({}) and {} ({}) cannot be compared: {}.",
         pair.base.label,
         pair.base.reference,
         pair.other.label,
@@ -316,7 +337,7 @@ fn summary(base: &str, reference: &str, pairs: &[&Pair]) -> String {
     for pair in pairs {
         match &pair.verdict {
             PairVerdict::Same => same += 1,
-            PairVerdict::Untested => untested += 1,
+            PairVerdict::Untested(_) => untested += 1,
             PairVerdict::Apart(_) => apart += 1,
             PairVerdict::Tested(difference) => match Significance::of(Some(difference)) {
                 Significance::Significant { .. } if difference.mean < 0.0 => better += 1,
@@ -330,7 +351,7 @@ fn summary(base: &str, reference: &str, pairs: &[&Pair]) -> String {
         (worse, "significantly worse"),
         (unsure, "without a significant difference"),
         (same, "the same runs"),
-        (untested, "not tested, since files are gone or windows are too few"),
+        (untested, "not tested"),
         (apart, "not comparable"),
     ];
     let parts: Vec<String> = counts

@@ -161,19 +161,20 @@ impl Store {
             .context("cannot read the experiments from the store")
     }
 
-    /// Whether a living supervisor is at work on an experiment.
+    /// Whether a living supervisor is at work on an experiment, or on one revision of it.
     ///
     /// # Errors
     /// A store that cannot be read.
-    pub fn is_at_work(&mut self, experiment: &str) -> anyhow::Result<bool> {
+    pub fn is_at_work(&mut self, experiment: &str, revision: Option<i64>) -> anyhow::Result<bool> {
         let owners: Vec<String> = self
             .runtime
             .block_on(
                 sqlx::query_scalar(
                     "SELECT DISTINCT a.owner FROM attempts a JOIN revision_runs h USING (run_id) \
-                     WHERE h.experiment = ? AND a.status = 'running'",
+                     WHERE h.experiment = ?1 AND (?2 IS NULL OR h.revision = ?2) AND a.status = 'running'",
                 )
                 .bind(experiment)
+                .bind(revision)
                 .fetch_all(&mut self.connection),
             )
             .context("cannot read the attempts from the store")?;

@@ -231,7 +231,7 @@ async fn adopt_events(connection: &mut SqliteConnection) -> sqlx::Result<()> {
 }
 
 /// Joins the revisions: one of the same text and overrides that shares a run with one here, or where either has none, is the
-/// same; any other gets the next number here. Returns those whose number changed.
+/// same; no two there become one here, and any other gets the next number. Returns those whose number changed.
 async fn adopt_revisions(connection: &mut SqliteConnection) -> sqlx::Result<Vec<(String, i64, i64)>> {
     execute(connection, "DROP TABLE IF EXISTS temp.renumbering").await?;
     execute(connection, RENUMBERING).await?;
@@ -292,7 +292,7 @@ async fn adopt_revisions(connection: &mut SqliteConnection) -> sqlx::Result<Vec<
         "INSERT INTO main.revision_runs (experiment, run_id, revision, position) \
          SELECT n.experiment, t.run_id, n.ours, t.position FROM temp.renumbering n \
          JOIN other.revision_runs t ON t.experiment = n.experiment AND t.revision = n.theirs \
-         WHERE true ON CONFLICT (experiment, run_id, revision) DO UPDATE SET position = coalesce(position, excluded.position)",
+         WHERE true ON CONFLICT (experiment, run_id, revision) DO NOTHING",
     )
     .await?;
     execute(
@@ -320,9 +320,11 @@ const RENUMBERING: &str = "CREATE TEMP TABLE renumbering AS \
          AS is_bare \
          FROM other.revisions t JOIN main.revisions o ON o.experiment = t.experiment AND o.text = t.text \
          AND o.overrides = t.overrides AND (o.revision = 0) = (t.revision = 0)), \
-     same AS (SELECT experiment, theirs, ours, row_number() OVER (PARTITION BY experiment, theirs ORDER BY runs DESC, ours DESC) \
-         AS rank FROM shared WHERE runs > 0 OR is_bare OR theirs = 0), \
-     matched AS (SELECT experiment, theirs, ours FROM same WHERE rank = 1), \
+     same AS (SELECT experiment, theirs, ours, \
+         row_number() OVER (PARTITION BY experiment, theirs ORDER BY runs DESC, ours DESC) AS rank, \
+         row_number() OVER (PARTITION BY experiment, ours ORDER BY runs DESC, theirs DESC) AS rank_here \
+         FROM shared WHERE runs > 0 OR is_bare OR theirs = 0), \
+     matched AS (SELECT experiment, theirs, ours FROM same WHERE rank = 1 AND rank_here = 1), \
      added AS (SELECT t.experiment, t.revision AS theirs, row_number() OVER (PARTITION BY t.experiment ORDER BY t.revision) \
          AS rank FROM other.revisions t LEFT JOIN matched m ON m.experiment = t.experiment AND m.theirs = t.revision \
          WHERE m.ours IS NULL AND t.revision > 0) \

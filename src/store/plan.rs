@@ -167,7 +167,7 @@ async fn insert_revision(
          ON CONFLICT (experiment, revision) DO UPDATE SET description = excluded.description, path = excluded.path, \
          given = excluded.given, axes = excluded.axes, objective = excluded.objective, report = excluded.report, \
          command = excluded.command, git_commit = excluded.git_commit, git_dirty = excluded.git_dirty, host = excluded.host, \
-         device = excluded.device, updated_at = excluded.updated_at, finished_at = NULL, outcome = NULL",
+         device = coalesce(excluded.device, device), updated_at = excluded.updated_at, finished_at = NULL, outcome = NULL",
     )
     .bind(&id.experiment)
     .bind(id.revision)
