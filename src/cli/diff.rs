@@ -29,7 +29,7 @@ pub(super) fn diff(args: &DiffArgs, console: Console) -> anyhow::Result<Exit> {
     let results = results_folder();
     let mut store = Store::open_read_only(&results)?;
     let (from, to) = (store.revision(&args.from)?, store.revision(&args.to)?);
-    let (from_text, to_text) = (whole_text(&from), whole_text(&to));
+    let (from_text, to_text) = (whole_text(&from)?, whole_text(&to)?);
     let changes = TextDiff::from_lines(&from_text, &to_text);
     let changes = changes
         .unified_diff()
@@ -66,12 +66,12 @@ pub(super) fn diff(args: &DiffArgs, console: Console) -> anyhow::Result<Exit> {
 }
 
 /// The whole file of a revision, and its overrides as they are typed.
-fn whole_text(revision: &RevisionRow) -> String {
-    let overrides: Vec<String> = serde_json::from_str(&revision.overrides).unwrap_or_default();
+fn whole_text(revision: &RevisionRow) -> anyhow::Result<String> {
+    let overrides = revision.override_list()?;
     let mut text = revision.text.clone();
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }
     text.extend(overrides.iter().map(|set| format!("# --set {set}\n")));
-    text
+    Ok(text)
 }

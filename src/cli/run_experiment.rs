@@ -192,7 +192,7 @@ fn record_plan(
     let source = &planned.sweep.experiment.source;
     match before {
         Some(before) if before.id() != recorded.id => {
-            console.note(&revision_note(&recorded, &before, &planned.sweep.experiment));
+            console.note(&revision_note(&recorded, &before, &planned.sweep.experiment)?);
         }
         Some(before) if before.path != source.path => {
             let (name, path) = (&recorded.id.experiment, &before.path);
@@ -206,13 +206,20 @@ fn record_plan(
 }
 
 /// Why this is not the revision that ran last.
-fn revision_note(recorded: &RecordedRevision, before: &RevisionRow, experiment: &Experiment) -> String {
+fn revision_note(
+    recorded: &RecordedRevision,
+    before: &RevisionRow,
+    experiment: &Experiment,
+) -> anyhow::Result<String> {
     let RecordedRevision { id, is_new } = recorded;
     let (name, number) = (&id.experiment, before.revision);
     if !is_new {
-        return format!("{name}: this is revision {} again; the last one that ran was {number}", id.revision);
+        return Ok(format!(
+            "{name}: this is revision {} again; the last one that ran was {number}",
+            id.revision
+        ));
     }
-    let overrides: Vec<String> = serde_json::from_str(&before.overrides).unwrap_or_default();
+    let overrides = before.override_list()?;
     let change = if before.path != experiment.source.path && before.text != experiment.text {
         format!("it is another file than {}", before.path)
     } else if before.text != experiment.text {
@@ -222,10 +229,10 @@ fn revision_note(recorded: &RecordedRevision, before: &RevisionRow, experiment: 
     } else {
         "the data, the device class or the program's numbers have changed".to_string()
     };
-    format!(
+    Ok(format!(
         "{name}: this is revision {}, since {change}; `burstlab compare {name}@{number} {name}@{}` compares it with the last one",
         id.revision, id.revision
-    )
+    ))
 }
 
 /// Judges the claims of a revision and records the verdicts.

@@ -17,7 +17,7 @@ pub(super) fn show_revision(
 ) -> anyhow::Result<Exit> {
     let counts = store.counts_of(&revision.id())?;
     match format {
-        OutputFormat::Human => console.result(&to_text(revision, &counts)),
+        OutputFormat::Human => console.result(&to_text(revision, &counts)?),
         OutputFormat::Json => {
             let RevisionCounts { planned, done, failed, pruned, running, wall_s } = counts;
             let overrides: serde_json::Value = serde_json::from_str(&revision.overrides)?;
@@ -37,9 +37,9 @@ pub(super) fn show_revision(
     Ok(Exit::Ok)
 }
 
-fn to_text(revision: &RevisionRow, counts: &RevisionCounts) -> String {
+fn to_text(revision: &RevisionRow, counts: &RevisionCounts) -> anyhow::Result<String> {
     let optional = |value: &Option<String>| value.clone().unwrap_or_else(|| "-".to_string());
-    let overrides: Vec<String> = serde_json::from_str(&revision.overrides).unwrap_or_default();
+    let overrides = revision.override_list()?;
     let overrides = if overrides.is_empty() { "none".to_string() } else { overrides.join(", ") };
     let commit = revision.git_commit.clone().map_or("-".to_string(), |commit| {
         if revision.git_dirty == Some(true) { format!("{commit} (with uncommitted changes)") } else { commit }
@@ -69,5 +69,5 @@ fn to_text(revision: &RevisionRow, counts: &RevisionCounts) -> String {
     if revision.given != revision.text {
         text.extend(["\n# the same without its base\n", &revision.text]);
     }
-    text
+    Ok(text)
 }

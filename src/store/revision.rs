@@ -113,6 +113,15 @@ impl RevisionRow {
         RevisionId { experiment: self.experiment.clone(), revision: self.revision }
     }
 
+    /// Its `--set` overrides, as they were typed.
+    ///
+    /// # Errors
+    /// A store that holds something else.
+    pub fn override_list(&self) -> anyhow::Result<Vec<String>> {
+        let damaged = || format!("the store holds damaged overrides of {}", self.id());
+        serde_json::from_str(&self.overrides).with_context(damaged)
+    }
+
     /// The name that finds it: the experiment's for the latest revision, else with its number.
     pub fn reference(&self) -> String {
         if self.is_latest { self.experiment.clone() } else { self.id().to_string() }
