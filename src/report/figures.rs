@@ -16,13 +16,73 @@ use crate::text::causes;
 /// Targets whose forecasts are drawn; more would be too many plots to look at.
 pub const MOST_TARGETS: usize = 3;
 
+/// The part of a report that a plot belongs to, in the order of the page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FigureSection {
+    /// How much better each model is than the best naive baseline: the plot of the first screen.
+    Skill,
+    /// Forecasts beside the observed values.
+    Forecasts,
+    /// How the errors are distributed, and how they grow with the step ahead.
+    Errors,
+    /// How well the intervals hold.
+    Intervals,
+    /// What the search tried, and what that says about the hyperparameters.
+    Search,
+    /// The losses while training.
+    Training,
+    /// The traffic, and what serving it takes.
+    Traffic,
+}
+
+impl FigureSection {
+    /// All of them, in the order of the page.
+    pub const ALL: [Self; 7] = [
+        Self::Skill,
+        Self::Forecasts,
+        Self::Errors,
+        Self::Intervals,
+        Self::Search,
+        Self::Training,
+        Self::Traffic,
+    ];
+
+    /// The heading.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Skill => "Skill",
+            Self::Forecasts => "Forecasts",
+            Self::Errors => "Errors",
+            Self::Intervals => "Intervals",
+            Self::Search => "Search",
+            Self::Training => "Training",
+            Self::Traffic => "Traffic",
+        }
+    }
+}
+
+/// What tells a plot from the others of a group, of which the page shows the one that the reader chooses: a target, a step
+/// ahead, a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choice {
+    /// The group, such as `forecast`.
+    pub group: String,
+    /// What is chosen and the value that this plot stands for, such as `target` and `gap_s`. All plots of a group have the
+    /// same names in the same order.
+    pub picks: Vec<(&'static str, String)>,
+}
+
 /// A plot with its caption.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Captioned {
+    /// The part of the report that it belongs to.
+    pub section: FigureSection,
     /// The plot; its name is that of its files.
     pub plot: Plot,
     /// Sentences below it.
     pub caption: String,
+    /// `None` for a plot that is always shown.
+    pub choice: Option<Choice>,
 }
 
 /// The plots of one board.
@@ -35,12 +95,32 @@ pub struct BoardFigures {
 }
 
 impl BoardFigures {
-    /// Adds a plot, or a sentence about why it could not be drawn.
-    pub fn add(&mut self, what: &str, name: String, drawn: anyhow::Result<Plot>, caption: String) {
+    /// Adds a plot that is always shown, or a sentence about why it could not be drawn.
+    pub fn add(
+        &mut self,
+        section: FigureSection,
+        what: &str,
+        name: String,
+        drawn: anyhow::Result<Plot>,
+        caption: String,
+    ) {
+        self.add_choice(section, None, what, name, drawn, caption);
+    }
+
+    /// Adds one plot of a group, or a sentence about why it could not be drawn.
+    pub fn add_choice(
+        &mut self,
+        section: FigureSection,
+        choice: Option<Choice>,
+        what: &str,
+        name: String,
+        drawn: anyhow::Result<Plot>,
+        caption: String,
+    ) {
         match drawn {
             Ok(mut plot) => {
                 plot.name = name;
-                self.plots.push(Captioned { plot, caption });
+                self.plots.push(Captioned { section, plot, caption, choice });
             }
             Err(error) => self.missing.push(format!("The {what} could not be drawn: {}.", causes(&error))),
         }
@@ -88,7 +168,7 @@ fn draw_board(comparison: &Comparison, index: usize, results: &Path, plots: Plot
         draw_load(comparison, board, &best.row.label, &best.predictions, &mut figures);
     }
     for drawn in hyperparameters::draw(comparison, index) {
-        figures.add(&drawn.what, file_stem(&[&drawn.name]), drawn.plot, drawn.caption);
+        figures.add(FigureSection::Search, &drawn.what, file_stem(&[&drawn.name]), drawn.plot, drawn.caption);
     }
     figures
 }
@@ -112,6 +192,7 @@ fn draw_leaderboard(comparison: &Comparison, board: &Board, figures: &mut BoardF
                    the dashed line is the best naive baseline."
         .to_string();
     figures.add(
+        FigureSection::Skill,
         "leaderboard",
         "leaderboard".to_string(),
         leaderboard_bars(&metric, &bars, reference),
@@ -170,7 +251,13 @@ fn draw_curves(comparison: &Comparison, board: &Board, figures: &mut BoardFigure
         "Loss of each model's chosen trial by epoch ({which}, since early stopping ends seeds at different epochs). The \
          dot marks the epoch whose weights were tested."
     );
-    figures.add("learning curves", "learning-curves".to_string(), learning_curves(&curves), caption);
+    figures.add(
+        FigureSection::Training,
+        "learning curves",
+        "learning-curves".to_string(),
+        learning_curves(&curves),
+        caption,
+    );
 }
 
 /// The best model, the runner-up and the best baseline.

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use super::figures::{BoardFigures, MOST_TARGETS, shown_rows, shown_run, which_run};
+use super::figures::{BoardFigures, FigureSection, MOST_TARGETS, shown_rows, shown_run, which_run};
 use super::plot::{
     Band, ForecastTrack, Residuals, actual_and_forecast, actual_and_forecast_by_request, residual_histogram,
 };
@@ -141,7 +141,13 @@ impl Drawing<'_> {
             let further = counted(rest.len(), "further target");
             caption = format!("{caption} Not drawn: {further} ({}).", names.join(", "));
         }
-        figures.add(&format!("forecast of {name}"), file_stem(&["forecast", name]), drawn, caption);
+        figures.add(
+            FigureSection::Forecasts,
+            &format!("forecast of {name}"),
+            file_stem(&["forecast", name]),
+            drawn,
+            caption,
+        );
     }
 
     fn add_residuals(&self, index: usize, target: &Target, figures: &mut BoardFigures) {
@@ -164,7 +170,13 @@ impl Drawing<'_> {
             counted(self.models[0].time_s.len(), "window")
         );
         let drawn = residual_histogram(name, unit, &residuals);
-        figures.add(&format!("residuals of {name}"), file_stem(&["residuals", name]), drawn, caption);
+        figures.add(
+            FigureSection::Errors,
+            &format!("residuals of {name}"),
+            file_stem(&["residuals", name]),
+            drawn,
+            caption,
+        );
     }
 }
 

@@ -17,19 +17,45 @@ use crate::text::{counted, unit_beside};
 
 const SCRIPT: &str = include_str!("report.js");
 
-/// Renders the page around the plots of each board.
-pub fn render(comparison: &Comparison, figures: &[BoardFigures]) -> String {
-    let name = comparison.experiment.reference();
-    let body = html! {
-        (header(comparison))
-        main {
+/// Where a page is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageHost {
+    /// In one file beside its plots.
+    File,
+    /// On the dashboard, whose script draws the plots again from their data.
+    Server,
+}
+
+/// An experiment's page without its frame.
+pub struct ReportBody {
+    /// The first screen.
+    pub header: Markup,
+    /// The sections.
+    pub main: Markup,
+}
+
+impl ReportBody {
+    /// Renders the page's parts around the plots of each board.
+    pub(super) fn of(comparison: &Comparison, figures: &[BoardFigures], host: PageHost) -> Self {
+        let main = html! {
             (data_section(comparison))
-            (boards_section(comparison, figures))
+            (boards_section(comparison, figures, host))
             (claims_section(comparison))
             (runs_section(comparison))
             (unfinished_section(comparison))
             (reproduce_section(comparison))
-        }
+        };
+        Self { header: header(comparison), main }
+    }
+}
+
+/// Renders the page around the plots of each board.
+pub(super) fn render(comparison: &Comparison, figures: &[BoardFigures]) -> String {
+    let name = comparison.experiment.reference();
+    let ReportBody { header, main } = ReportBody::of(comparison, figures, PageHost::File);
+    let body = html! {
+        header { (header) }
+        main { (main) }
         footer {
             "Written by burstlab " (env!("CARGO_PKG_VERSION")) ". The numbers come from "
             code { "burstlab.db" } "; " code { "burstlab report " (name) } " writes this page again."
@@ -42,7 +68,6 @@ fn header(comparison: &Comparison) -> Markup {
     let metric = comparison.objective_title();
     let unfinished = tables::unfinished_runs(comparison).table;
     html! {
-        header {
             p.kind { "burstlab experiment" }
             h1 { (comparison.experiment.reference()) }
             @if let Some(description) = &comparison.experiment.description {
@@ -76,7 +101,6 @@ fn header(comparison: &Comparison) -> Markup {
                 @if !unfinished.rows.is_empty() { a href="#unfinished" { "Unfinished runs" } }
                 a href="#reproduce" { "Reproduce" }
             }
-        }
     }
 }
 
@@ -89,7 +113,7 @@ fn data_section(comparison: &Comparison) -> Markup {
     }
 }
 
-fn boards_section(comparison: &Comparison, figures: &[BoardFigures]) -> Markup {
+fn boards_section(comparison: &Comparison, figures: &[BoardFigures], host: PageHost) -> Markup {
     if comparison.boards.is_empty() {
         return html! {};
     }
@@ -113,7 +137,7 @@ fn boards_section(comparison: &Comparison, figures: &[BoardFigures]) -> Markup {
                 p { (headline(board, &comparison.objective_title())) }
                 (leaderboard(comparison, board))
             }
-            (board_details(board, figures.get(index)))
+            (board_details(board, figures.get(index), host))
         }
     }
 }
@@ -127,7 +151,7 @@ fn leaderboard(comparison: &Comparison, board: &Board) -> Markup {
 }
 
 /// Errors by target and plots; the first plot is the leaderboard's and stands next to it.
-fn board_details(board: &Board, figures: Option<&BoardFigures>) -> Markup {
+fn board_details(board: &Board, figures: Option<&BoardFigures>, host: PageHost) -> Markup {
     let targets = tables::targets(board);
     let (shown, folded) = targets.split_at(targets.len().min(MOST_TARGETS));
     let plots = figures.map_or(&[][..], |figures| &figures.plots);
@@ -153,7 +177,7 @@ fn board_details(board: &Board, figures: Option<&BoardFigures>) -> Markup {
         }
         @if !plots.is_empty() || !missing.is_empty() { h3 { "Plots" } }
         @for sentence in missing { p.caution { (sentence) } }
-        @for plot in plots { (figure(plot)) }
+        @for plot in plots { (figure(plot, host)) }
     }
 }
 
@@ -166,16 +190,21 @@ fn target_table(board: &Board, target: &Target) -> Markup {
     }
 }
 
-fn figure(captioned: &Captioned) -> Markup {
-    let Captioned { plot, caption } = captioned;
+fn figure(captioned: &Captioned, host: PageHost) -> Markup {
+    let Captioned { plot, caption, .. } = captioned;
+    let chart = (host == PageHost::Server && !plot.chart.is_empty()).then_some(&plot.chart);
+    // Numbers and strings in maps with text keys: there is nothing that JSON cannot hold.
+    let chart = chart.and_then(|chart| serde_json::to_string(chart).ok());
     html! {
-        figure {
+        figure data-chart=[chart] {
             div.scroll tabindex="0" role="group" aria-label=(plot.title) { (PreEscaped(&plot.svg)) }
             figcaption {
                 (caption) " "
-                span.files {
-                    a href={ "plots/" (plot.name) ".png" } { "PNG" } " "
-                    a href={ "plots/" (plot.name) ".svg" } { "SVG" }
+                @if host == PageHost::File {
+                    span.files {
+                        a href={ "plots/" (plot.name) ".png" } { "PNG" } " "
+                        a href={ "plots/" (plot.name) ".svg" } { "SVG" }
+                    }
                 }
             }
         }

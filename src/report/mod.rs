@@ -35,6 +35,7 @@ use crate::compare::Comparison;
 use crate::store::report_folder;
 
 pub use headline::headline;
+pub use html::{PageHost, ReportBody};
 pub use inspection_page::inspection_page;
 pub use inspection_text::inspection_text;
 pub use side_by_side::ComparisonSheet;
@@ -69,6 +70,11 @@ impl ReportFiles {
     pub fn all(&self) -> impl Iterator<Item = &PathBuf> {
         [&self.html, &self.markdown, &self.text].into_iter().chain(&self.plots)
     }
+}
+
+/// The parts of an experiment's page for the dashboard, with the data of each plot beside its picture.
+pub fn served_body(comparison: &Comparison, results: &Path) -> ReportBody {
+    ReportBody::of(comparison, &figures::draw(comparison, results, PlotSet::Full), PageHost::Server)
 }
 
 /// Writes the report of a revision below `results/<experiment>/`; of one that did not run last, in a folder of its own there.

@@ -1,6 +1,6 @@
 //! The plots of the traffic and of its cost: burst pattern, token load in windows of three lengths, memory and GPUs.
 
-use super::figures::BoardFigures;
+use super::figures::{BoardFigures, FigureSection};
 use super::plot::{BandPanel, Gaps, band_panels, gap_pattern};
 use super::resources::{cache_gib, gpus};
 use super::token_load::{Coverage, LoadForecast, WINDOW_LENGTHS, WindowLength, token_load};
@@ -40,7 +40,7 @@ pub fn draw_gaps(board: &Board, figures: &mut BoardFigures) {
     let note = "Random (Poisson) arrivals have a coefficient of variation of 1; above 1 they come in bursts. The first bin \
                 contains all shorter gaps.";
     let drawn = gap_pattern(&gaps_of(pattern, note.to_string()));
-    figures.add("burst pattern", "burst-pattern".to_string(), drawn, caption);
+    figures.add(FigureSection::Traffic, "burst pattern", "burst-pattern".to_string(), drawn, caption);
 }
 
 /// Adds the token load as forecast by the model of `label`, in windows of three lengths, and the resources it needs.
@@ -93,7 +93,7 @@ pub fn draw_load(
         coverages.join(", ")
     );
     let drawn = band_panels("load", "Token load, observed and forecast", label, [95, 80], &panels);
-    figures.add("token load", "load".to_string(), drawn, caption);
+    figures.add(FigureSection::Traffic, "token load", "load".to_string(), drawn, caption);
     let report: ReportSpec = serde_json::from_str(&comparison.experiment.report).unwrap_or_default();
     // Capacity is planned by the minute; without windows of a minute, the first length that was drawn has to do.
     let planned = loads.iter().find(|load| load.length.seconds == 60.0).or(loads.first());
@@ -142,7 +142,7 @@ fn draw_resources(
         grouped(resources.tokens_per_second as usize)
     );
     let drawn = band_panels("resources", "Resources that the token load needs", label, [95, 80], &panels);
-    figures.add("resource forecast", "resources".to_string(), drawn, caption);
+    figures.add(FigureSection::Traffic, "resource forecast", "resources".to_string(), drawn, caption);
 }
 
 #[cfg(test)]

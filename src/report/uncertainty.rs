@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::figures::{BoardFigures, MOST_TARGETS, shown_rows, shown_run};
+use super::figures::{BoardFigures, FigureSection, MOST_TARGETS, shown_rows, shown_run};
 use super::plot::{SquarePanel, calibration_curves, qq_plot};
 use super::tables;
 use crate::compare::{Board, BoardRow, Comparison, MetricKey, predictions_of_run};
@@ -78,7 +78,7 @@ fn draw_calibration(board: &Board, names: &[String], shown: &[ShownModel<'_>], f
         coverages.join(", ")
     );
     let drawn = calibration_curves(&labels(&calibrated), &panels);
-    figures.add("calibration", "calibration".to_string(), drawn, caption);
+    figures.add(FigureSection::Intervals, "calibration", "calibration".to_string(), drawn, caption);
 }
 
 /// The level of each quantile, and the share of the test values that do not exceed it.
@@ -116,7 +116,13 @@ fn draw_qq(names: &[String], shown: &[ShownModel<'_>], figures: &mut BoardFigure
                    are drawn at the edge."
         .to_string();
     let all: Vec<&ShownModel> = shown.iter().collect();
-    figures.add("Q–Q plot", "qq".to_string(), qq_plot(&labels(&all), &panels), caption);
+    figures.add(
+        FigureSection::Errors,
+        "Q–Q plot",
+        "qq".to_string(),
+        qq_plot(&labels(&all), &panels),
+        caption,
+    );
 }
 
 fn normal_points(model: &ShownModel<'_>, name: &str) -> Option<Vec<(f64, f64)>> {

@@ -7,7 +7,7 @@ use super::frame::{self, LegendEntry, LegendKey, Panel};
 use super::scale::{Extent, PanelScales, is_drawable};
 use super::scene::{Scene, ScenePoint};
 use super::theme::{GREY_LINE, lighter, series_colour};
-use super::{Figure, Plot};
+use super::{Chart, Figure, Plot};
 
 const PANEL_HEIGHT: f64 = 150.0;
 const PANEL_GAP: f64 = 64.0;
@@ -77,7 +77,7 @@ fn figure(name: &str, title: &str, model: &str, levels: [u32; 2], panels: &[Band
         levels[1],
         levels[0]
     );
-    Ok(Figure { name: name.to_owned(), title: title.to_owned(), alt, scene })
+    Ok(Figure { name: name.to_owned(), title: title.to_owned(), alt, scene, chart: Chart::default() })
 }
 
 /// Draws one panel below `y` and returns where it ends.

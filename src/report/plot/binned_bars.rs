@@ -7,7 +7,7 @@ use super::frame::{self, Panel};
 use super::scale::{Extent, PanelScales, is_drawable};
 use super::scene::Scene;
 use super::theme::{AXIS, lighter, series_colour};
-use super::{Figure, Plot};
+use super::{Chart, Figure, Plot};
 use crate::files::file_stem;
 
 const PANEL_HEIGHT: f64 = 200.0;
@@ -57,7 +57,13 @@ fn figure(bars: &BinnedBars) -> Result<Figure> {
     let bottom = panel(&mut scene, header_end, &bars.y_title, bars, PANEL_HEIGHT, false)?;
     frame::finish(&mut scene, bottom + frame::X_AXIS_HEIGHT - 4.0, std::slice::from_ref(&bars.note));
     let alt = format!("Bars of {} over {}. {}", bars.y_title, bars.x_title, bars.note);
-    Ok(Figure { name: file_stem(&["bars", &bars.title]), title: bars.title.clone(), alt, scene })
+    Ok(Figure {
+        name: file_stem(&["bars", &bars.title]),
+        title: bars.title.clone(),
+        alt,
+        scene,
+        chart: Chart::default(),
+    })
 }
 
 fn panels_figure(title: &str, panels: &[BinnedBars], is_time: bool, note: &str) -> Result<Figure> {
@@ -72,7 +78,13 @@ fn panels_figure(title: &str, panels: &[BinnedBars], is_time: bool, note: &str) 
     frame::finish(&mut scene, bottom + frame::X_AXIS_HEIGHT - 4.0, &[note.to_string()]);
     let names: Vec<&str> = panels.iter().map(|bars| bars.title.as_str()).collect();
     let alt = format!("{title}: bars for {}. {note}", names.join(", "));
-    Ok(Figure { name: file_stem(&["bars", title]), title: title.to_owned(), alt, scene })
+    Ok(Figure {
+        name: file_stem(&["bars", title]),
+        title: title.to_owned(),
+        alt,
+        scene,
+        chart: Chart::default(),
+    })
 }
 
 /// Draws one axis of bars below `y`, with a text above it, and returns where it ends.

@@ -9,7 +9,7 @@ use super::number;
 use super::scale::{Extent, is_drawable};
 use super::scene::{Align, Scene, TextStyle};
 use super::theme::{GREY_LINE, INK, LABEL_SIZE, MARGIN, MUTED, WIDTH, series_colour};
-use super::{Figure, Plot};
+use super::{Chart, Figure, Plot};
 
 const ROW_HEIGHT: f64 = 30.0;
 const WIDEST_NAME: f64 = 300.0;
@@ -78,7 +78,13 @@ fn figure(title: &str, quantity: &str, rows: &[IntervalRow]) -> Result<Figure> {
     let list: Vec<String> =
         drawn.iter().map(|row| format!("{} {}", row.label, number::significant(row.value, 3))).collect();
     let alt = format!("{quantity}, a dot with its interval for each: {}.", list.join(", "));
-    Ok(Figure { name: "differences".to_owned(), title: title.to_owned(), alt, scene })
+    Ok(Figure {
+        name: "differences".to_owned(),
+        title: title.to_owned(),
+        alt,
+        scene,
+        chart: Chart::default(),
+    })
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use super::parallel::PlacedAxis;
 use super::scale::{Extent, is_drawable};
 use super::scene::{Scene, ScenePoint};
 use super::theme::{MARGIN, TICK_SIZE, WIDTH, lighter, series_colour};
-use super::{Figure, Plot};
+use super::{Chart, Figure, Plot};
 
 const COLUMNS: usize = 3;
 const PANEL_HEIGHT: f64 = 170.0;
@@ -79,7 +79,7 @@ fn figure(title: &str, metric: &str, effects: &[Effect]) -> Result<Figure> {
     frame::finish(&mut scene, top + rows * row_height - 8.0, &[]);
     let names: Vec<&str> = effects.iter().map(|effect| effect.axis.name.as_str()).collect();
     let alt = format!("{metric} of every trial against {}, one panel each.", names.join(", "));
-    Ok(Figure { name: "effects".to_owned(), title: title.to_owned(), alt, scene })
+    Ok(Figure { name: "effects".to_owned(), title: title.to_owned(), alt, scene, chart: Chart::default() })
 }
 
 fn draw_panel(scene: &mut Scene, panel: &Panel, y_axis: &PlotAxis, effect: &Effect) {

@@ -10,7 +10,7 @@ use super::scale::{Extent, PanelScales, is_drawable};
 use super::scene::{Scene, ScenePoint};
 use super::theme::{GREY_FILL, GREY_LINE, lighter, series_colour};
 use super::thin::{is_thinned, thinned};
-use super::{Figure, Plot, with_unit};
+use super::{Chart, Figure, Plot, with_unit};
 use crate::files::file_stem;
 
 const PANEL_HEIGHT: f64 = 320.0;
@@ -151,7 +151,7 @@ fn draw(
     let models: Vec<&str> = shown.iter().map(|track| track.label.as_str()).collect();
     let alt =
         format!("Line chart of {target} over time, as observed and as forecast by {}.", models.join(", "));
-    Ok(Figure { name: file_stem(&["forecast", target]), title, alt, scene })
+    Ok(Figure { name: file_stem(&["forecast", target]), title, alt, scene, chart: Chart::default() })
 }
 
 /// A tooltip at each observed value: the value and the forecast of each model.

@@ -10,7 +10,7 @@ use super::number;
 use super::scale::{Extent, PanelScales};
 use super::scene::{Align, Scene, TextStyle};
 use super::theme::{CAPTION_SIZE, INK, LABEL_SIZE, MARGIN, MUTED, WIDTH, lighter, series_colour};
-use super::{Figure, Plot};
+use super::{Chart, Figure, Plot};
 
 const PANEL_HEIGHT: f64 = 220.0;
 const BAR_HEIGHT: f64 = 26.0;
@@ -83,7 +83,13 @@ fn figure(gaps: &Gaps) -> Result<Figure> {
     let shares: Vec<String> =
         gaps.shares.iter().map(|(name, share)| format!("{} {name}", number::percent(*share))).collect();
     let alt = format!("Histogram of the gaps between {} requests: {}.", total + 1, shares.join(", "));
-    Ok(Figure { name: "burst-pattern".to_owned(), title: title.to_owned(), alt, scene })
+    Ok(Figure {
+        name: "burst-pattern".to_owned(),
+        title: title.to_owned(),
+        alt,
+        scene,
+        chart: Chart::default(),
+    })
 }
 
 /// One bar of the whole width, divided by the shares; a share with room for it carries its number.

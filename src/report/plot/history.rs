@@ -8,7 +8,7 @@ use super::frame::{self, LegendEntry, LegendKey, Panel};
 use super::scale::{Extent, is_drawable};
 use super::scene::Scene;
 use super::theme::{SERIES_COLOURS, TICK_SIZE, series_colour};
-use super::{Figure, Plot};
+use super::{Chart, Figure, Plot};
 
 const PANEL_HEIGHT: f64 = 260.0;
 
@@ -76,7 +76,7 @@ fn figure(title: &str, metric: &str, ticks: &[String], lines: &[HistoryLine]) ->
     frame::finish(&mut scene, panel.bottom + frame::X_AXIS_HEIGHT - 8.0, &[]);
     let names: Vec<&str> = lines.iter().map(|line| line.label.as_str()).collect();
     let alt = format!("Line chart of {metric} over {} revisions for {}.", ticks.len(), names.join(", "));
-    Ok(Figure { name: "history".to_owned(), title: title.to_owned(), alt, scene })
+    Ok(Figure { name: "history".to_owned(), title: title.to_owned(), alt, scene, chart: Chart::default() })
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use super::number;
 use super::scale::{Extent, is_drawable};
 use super::scene::{Align, Scene, TextStyle, text_extent};
 use super::theme::{INK, LABEL_SIZE, MARGIN, MUTED, WIDTH};
-use super::{Figure, Plot};
+use super::{Chart, Figure, Plot};
 use crate::files::file_stem;
 
 const ROW_HEIGHT: f64 = 30.0;
@@ -65,6 +65,7 @@ fn figure(metric: &str, bars: &[Bar], reference: Option<(String, f64)>) -> Resul
         title,
         alt: description(metric, &rows, reference.as_ref()),
         scene,
+        chart: Chart::default(),
     })
 }
 

@@ -8,7 +8,7 @@ use super::number;
 use super::scale::{Extent, PanelScales, is_drawable};
 use super::scene::{Scene, ScenePoint};
 use super::theme::{MUTED, SERIES_COLOURS, lighter, series_colour};
-use super::{Figure, Plot};
+use super::{Chart, Figure, Plot};
 
 const PANEL_HEIGHT: f64 = 320.0;
 
@@ -71,7 +71,13 @@ fn figure(curves: &[Curve]) -> Result<Figure> {
     tips(&mut scene, &shown, scales);
     let caption = caption(curves.len(), shown.len());
     frame::finish(&mut scene, panel.bottom + frame::X_AXIS_HEIGHT - 8.0, &caption);
-    Ok(Figure { name: "learning-curves".to_owned(), title, alt: description(&shown), scene })
+    Ok(Figure {
+        name: "learning-curves".to_owned(),
+        title,
+        alt: description(&shown),
+        scene,
+        chart: Chart::default(),
+    })
 }
 
 /// The drawable curves, or if they are more than `most`, those with the lowest validation loss, in the given

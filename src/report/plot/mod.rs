@@ -7,6 +7,7 @@
 mod axis;
 mod bands;
 mod binned_bars;
+mod chart;
 mod differences;
 mod effects;
 mod font;
@@ -32,6 +33,9 @@ mod time;
 
 pub use bands::{Band, BandPanel, band_panels};
 pub use binned_bars::{BinnedBars, bar_panels, binned_bars};
+pub use chart::{
+    AxisKind, Chart, ChartAxis, ChartMarks, ChartPanel, ChartSeries, ParallelChart, ParallelLine,
+};
 pub use differences::{IntervalRow, differences};
 pub use effects::{Effect, EffectPoint, one_way_effects};
 pub use forecast::{ForecastTrack, actual_and_forecast, actual_and_forecast_by_request};
@@ -61,6 +65,8 @@ pub struct Plot {
     pub alt: String,
     /// A whole `<svg>` element, which scales to the width of its container.
     pub svg: String,
+    /// The same as data, for a page that draws it with a script; empty where the picture is all there is.
+    pub chart: Chart,
     scene: Scene,
 }
 
@@ -80,12 +86,20 @@ struct Figure {
     title: String,
     alt: String,
     scene: Scene,
+    chart: Chart,
 }
 
 impl Figure {
     fn render(self) -> anyhow::Result<Plot> {
         let svg = paint::svg(&self.scene, &self.title, &self.alt)?;
-        Ok(Plot { name: self.name, title: self.title, alt: self.alt, svg, scene: self.scene })
+        Ok(Plot {
+            name: self.name,
+            title: self.title,
+            alt: self.alt,
+            svg,
+            chart: self.chart,
+            scene: self.scene,
+        })
     }
 }
 

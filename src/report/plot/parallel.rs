@@ -9,7 +9,7 @@ use super::scene::{Align, Scene, ScenePoint, TextStyle, text_extent};
 use super::theme::{
     AXIS, BACKGROUND, GREY_LINE, INK, LABEL_SIZE, MARGIN, MUTED, TICK_SIZE, WIDTH, lighter, series_colour,
 };
-use super::{Figure, Plot};
+use super::{Chart, Figure, Plot};
 
 const HEIGHT: f64 = 300.0;
 /// Share of the trials that is drawn in colour.
@@ -86,7 +86,13 @@ fn figure(title: &str, axes: &[PlacedAxis], trials: &[PlacedTrial]) -> Result<Fi
     frame::finish(&mut scene, bottom + 8.0, &[]);
     let names: Vec<&str> = axes.iter().map(|axis| axis.name.as_str()).collect();
     let alt = format!("Parallel coordinates of {} trials over {}.", whole.len(), names.join(", "));
-    Ok(Figure { name: "parallel-coordinates".to_owned(), title: title.to_owned(), alt, scene })
+    Ok(Figure {
+        name: "parallel-coordinates".to_owned(),
+        title: title.to_owned(),
+        alt,
+        scene,
+        chart: Chart::default(),
+    })
 }
 
 /// Labels right of their axis, each on a patch that hides the lines behind it; one that would run into another is left

@@ -8,7 +8,7 @@ use super::frame::{self, LegendEntry, LegendKey, Panel};
 use super::scale::{Extent, PanelScales, is_drawable};
 use super::scene::{Scene, ScenePoint};
 use super::theme::{lighter, series_colour};
-use super::{Figure, Plot};
+use super::{Chart, Figure, Plot};
 use crate::files::file_stem;
 
 const PANEL_HEIGHT: f64 = 110.0;
@@ -73,7 +73,13 @@ fn figure(
     frame::finish(&mut scene, bottom + frame::X_AXIS_HEIGHT - 4.0, &[note.to_string()]);
     let names: Vec<&str> = panels.iter().map(|panel| panel.title.as_str()).collect();
     let alt = format!("Line charts of {} over {}: mean and {band}.", names.join(", "), axis.title);
-    Ok(Figure { name: file_stem(&["profile", title]), title: title.to_owned(), alt, scene })
+    Ok(Figure {
+        name: file_stem(&["profile", title]),
+        title: title.to_owned(),
+        alt,
+        scene,
+        chart: Chart::default(),
+    })
 }
 
 /// Draws one column below `y` and returns where its panel ends.

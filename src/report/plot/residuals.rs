@@ -9,7 +9,7 @@ use super::number;
 use super::scale::{Extent, PanelScales, is_drawable};
 use super::scene::{Align, Scene, TextStyle};
 use super::theme::{CAPTION_SIZE, INK, MARGIN, MUTED, WIDTH, lighter, series_colour};
-use super::{Figure, Plot, with_unit};
+use super::{Chart, Figure, Plot, with_unit};
 use crate::files::file_stem;
 
 /// More panels than this would make the plot taller than a page.
@@ -90,6 +90,7 @@ fn figure(target: &str, unit: &str, residuals: &[Residuals]) -> Result<Figure> {
         title,
         alt: description(target, unit, &rows),
         scene,
+        chart: Chart::default(),
     })
 }
 

@@ -7,7 +7,7 @@ use super::frame::{self, DASH, LegendEntry, LegendKey, Panel};
 use super::scale::{Extent, is_drawable};
 use super::scene::Scene;
 use super::theme::{INK, MARGIN, WIDTH, series_colour};
-use super::{Figure, Plot};
+use super::{Chart, Figure, Plot};
 
 /// More panels than this do not fit beside each other.
 const MOST_PANELS: usize = 3;
@@ -136,7 +136,13 @@ fn figure(look: &Look, models: &[String], panels: &[SquarePanel]) -> Result<Figu
     frame::finish(&mut scene, top + side + frame::X_AXIS_HEIGHT - 4.0, &[]);
     let targets: Vec<&str> = shown.iter().map(|panel| panel.title.as_str()).collect();
     let alt = format!("{} of {}, for {}.", look.alt, targets.join(", "), models.join(", "));
-    Ok(Figure { name: look.name.to_owned(), title: look.title.to_owned(), alt, scene })
+    Ok(Figure {
+        name: look.name.to_owned(),
+        title: look.title.to_owned(),
+        alt,
+        scene,
+        chart: Chart::default(),
+    })
 }
 
 #[cfg(test)]
