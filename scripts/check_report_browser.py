@@ -106,7 +106,7 @@ COLUMN = """(() => {
 })()"""
 CLICK = "(() => { const c = %s.column; document.querySelectorAll('table[data-filter] thead th button')[c].click(); })()" % COLUMN
 VISIBLE = "[...document.querySelector('table[data-filter]').tBodies[0].rows].filter(r => r.offsetParent !== null).length"
-TOO_WIDE = """[...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll, pre, #tip'))
+TOO_WIDE = """[...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll, pre, #tip, nav.contents'))
   .filter(e => e.getBoundingClientRect().right > %d + 1).map(e => e.outerHTML.slice(0, 80)).slice(0, 5)"""
 COLOURS = """(() => { const of = (e, p) => getComputedStyle(e)[p]; const svg = document.querySelector('figure svg > rect');
   return [of(document.body, 'backgroundColor'), of(document.body, 'color'), svg ? of(svg, 'fill') : ''] })()"""
@@ -127,6 +127,25 @@ def check(tab, report, name):
     down = tab.evaluate(COLUMN)
     require(down["values"] == sorted(up["values"], reverse=True) and down["sort"] == "descending",
             f"{name}: not descending: {down}")
+
+    # The contents name every section, and every plot stands before the first table.
+    contents = tab.evaluate("[...document.querySelectorAll('nav.contents a')].map(a => a.textContent)")
+    headings = tab.evaluate("[...document.querySelectorAll('main h2')].map(h => h.textContent)")
+    require(contents == headings, f"{name}: the contents {contents} are not the sections {headings}")
+    late = tab.evaluate("""(() => { const plots = [...document.querySelectorAll('figure')], first = document.querySelector('main table');
+      return plots.filter(p => first.compareDocumentPosition(p) & Node.DOCUMENT_POSITION_FOLLOWING).length })()""")
+    require(late == 0, f"{name}: {late} plots below a table of the sections")
+
+    # Choosers: one item is shown, and another pick shows another one.
+    chosen = tab.evaluate("""[...document.querySelectorAll('.chooser')].map(chooser => {
+      const shown = () => [...chooser.querySelectorAll(':scope > details')].filter(d => d.offsetParent !== null).map(d => d.dataset.picks);
+      const select = [...chooser.querySelectorAll('.picks select')].find(s => s.options.length > 1);
+      const before = shown(); select.selectedIndex = (select.selectedIndex + 1) % select.options.length; select.dispatchEvent(new Event('change'));
+      const after = shown(); const value = select.value; return [before, after, value] })""")
+    for before, after, value in chosen:
+        require(len(before) == len(after) == 1 and before != after and value in after[0], f"{name}: chose {value}: {before} to {after}")
+    tab.open(report)
+    tab.evaluate("document.querySelectorAll('.fold > input').forEach(box => { box.checked = true })")
 
     # Filtering: one row's own name leaves fewer rows, and clearing brings all of them back.
     rows = tab.evaluate(VISIBLE)
@@ -194,7 +213,7 @@ def check(tab, report, name):
             fail(f"{name}: the console says {params['args']}")
         if event.get("method") == "Log.entryAdded" and params["entry"]["level"] in ("error", "warning"):
             fail(f"{name}: the log says {params['entry']}")
-    print(f"{name}: sorted, filtered ({left} of {rows} rows by `{word}`), {marks} tooltips, light and dark, 1280 and 400 px")
+    print(f"{name}: {len(contents)} sections, {len(chosen)} choosers, sorted, filtered ({left} of {rows} rows by `{word}`), {marks} tooltips, light and dark, 1280 and 400 px")
 
 
 with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:

@@ -160,9 +160,13 @@ fn row(model: &str, label: &str, run_id: &str, value: f64) -> BoardRow {
         against_baseline: (!baseline).then(|| difference(-0.3)),
         against_best: baseline.then(|| difference(0.3)),
         folds: vec![FoldError { fold: 0, error: value }, FoldError { fold: 1, error: value + 0.1 }],
-        breakdowns: [("mae", value), ("bias", 0.1), ("coverage_80", 0.79)]
-            .map(|(name, value)| breakdown(run_id, name, value))
-            .to_vec(),
+        breakdowns: ["18", "19"]
+            .iter()
+            .flat_map(|hour| {
+                [("mae", value), ("bias", 0.1), ("coverage_80", 0.79)]
+                    .map(|(name, value)| breakdown(run_id, hour, name, value))
+            })
+            .collect(),
         metrics: BTreeMap::from(metrics),
     }
 }
@@ -180,11 +184,11 @@ fn difference(mean: f64) -> Difference {
     }
 }
 
-fn breakdown(run_id: &str, name: &str, value: f64) -> BreakdownRow {
+fn breakdown(run_id: &str, hour: &str, name: &str, value: f64) -> BreakdownRow {
     BreakdownRow {
         run_id: run_id.to_string(),
         dimension: "hour".to_string(),
-        bucket: "18".to_string(),
+        bucket: hour.to_string(),
         target: "gap_s".to_string(),
         unit: "original".to_string(),
         name: name.to_string(),

@@ -83,7 +83,7 @@ fn intervals(board: &Board) -> Option<Section> {
         tables.push((format!("`{target}`{unit}"), ReportTable::by_model(board, headers.collect(), &columns)));
     }
     (!tables.is_empty()).then(|| Section {
-        title: "Intervals",
+        title: "Interval scores",
         note: "Share of the test values within their interval, mean width, Winkler score and CRPS (lower is better) in \
                original units, averaged over runs. The intervals are conformal: they are calibrated on the second half \
                of the validation part, which is used for nothing else, and `adaptive` adjusts them after each error \
@@ -179,16 +179,17 @@ fn breakdowns(board: &Board) -> Option<Section> {
             .filter(|row| row.dimension == dimension && row.name == "mae")
             .map(|row| breakdown_row(row, own, reference))
             .collect();
-        if !rows.is_empty() {
+        // A single bucket repeats the errors by target.
+        if rows.iter().any(|row| row.cells[0] != rows[0].cells[0]) {
             let mut headers = vec!["bucket".to_string(), "target".to_string(), "forecasts".to_string()];
-            headers.push(format!("MAE of {}", own.label));
-            headers.extend(reference.map(|reference| format!("MAE of {}", reference.label)));
+            headers.push(format!("MAE of {}", own.model));
+            headers.extend(reference.map(|reference| format!("MAE of {}", reference.model)));
             headers.extend(["skill (MAE)", "bias", "within 80 %"].map(String::from));
             tables.push((title.to_string(), ReportTable { headers, text_columns: 2, rows }));
         }
     }
     (!tables.is_empty()).then(|| Section {
-        title: "Errors by hour, burst state and size",
+        title: "Breakdowns",
         note: format!(
             "Test errors of {} in original units, averaged over its runs{}. Size is that of the forecast request or \
              window: grouped by the observed value, every forecaster looks worst at both ends.",
@@ -230,7 +231,7 @@ mod tests {
         let sections = sections(board);
         assert_eq!(
             sections.iter().map(|section| section.title).collect::<Vec<_>>(),
-            ["Intervals", "Errors by fold", "Errors by hour, burst state and size"]
+            ["Interval scores", "Errors by fold", "Breakdowns"]
         );
         for (_, table) in sections.iter().flat_map(|section| &section.tables) {
             assert!(!table.rows.is_empty());

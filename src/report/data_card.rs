@@ -14,6 +14,9 @@ use crate::text::{counted, grouped, unit_beside};
 /// Different values up to this length share a line; longer ones are listed with the titles of their settings.
 const SHORT_VALUE: usize = 20;
 
+/// More lookbacks are told by their range.
+const MOST_LISTED: usize = 6;
+
 /// One entry of a card, with one value or with one for each setting. Code in a value is in backticks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CardEntry {
@@ -281,8 +284,13 @@ fn lookback(lookbacks: &[u64]) -> String {
     if lookbacks.is_empty() {
         return baselines.to_string();
     }
-    let list: Vec<String> = lookbacks.iter().map(ToString::to_string).collect();
-    format!("{} steps; {baselines}", list.join(", "))
+    let steps = match lookbacks {
+        [first, .., last] if lookbacks.len() > MOST_LISTED => {
+            format!("{first} to {last} steps, {} of them", counted(lookbacks.len(), "value"))
+        }
+        few => few.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ") + " steps",
+    };
+    format!("{steps}; {baselines}")
 }
 
 /// The transforms that lead to scaled units.

@@ -3,11 +3,12 @@
 use super::board_sections::sections;
 use super::claims;
 use super::data_card::{CardEntry, data_card, is_synthetic};
-use super::figures::BoardFigures;
+use super::figures::{BoardFigures, Captioned, FigureSection};
 use super::headline::headline;
 use super::notes;
 use super::reproduction::{reproduction, run_counts};
 use super::tables::{self, ReportTable, RunTable, TableCell};
+use super::verdict::other_winners;
 use crate::compare::claims::tally;
 use crate::compare::{Comparison, Target};
 use crate::text::{counted, unit_beside};
@@ -17,14 +18,15 @@ pub fn render(comparison: &Comparison, figures: &[BoardFigures]) -> String {
     let mut lines = vec![format!("# {}", comparison.experiment.reference())];
     lines.extend(comparison.experiment.description.clone());
     headlines(comparison, &mut lines);
-    lines.push("## Data".to_string());
     if is_synthetic(comparison) {
         lines.push("**The data are synthetic: none of the rows is real.**".to_string());
     }
-    lines.push(card(&data_card(comparison)));
-    boards(comparison, figures, &mut lines);
+    plots(comparison, figures, &mut lines);
+    boards(comparison, &mut lines);
     claims_section(comparison, &mut lines);
     unfinished(comparison, &mut lines);
+    lines.push("## Data".to_string());
+    lines.push(card(&data_card(comparison)));
     reproduce(comparison, &mut lines);
     let mut text = lines.into_iter().filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n\n");
     text.push('\n');
@@ -39,11 +41,31 @@ fn headlines(comparison: &Comparison, lines: &mut Vec<String>) {
     for board in &comparison.boards {
         let title = if board.title.is_empty() { String::new() } else { format!("{}: ", board.title) };
         lines.push(format!("**{title}{}**", headline(board, &metric)));
+        lines.extend(other_winners(board));
     }
     lines.push(run_counts(comparison));
 }
 
-fn boards(comparison: &Comparison, figures: &[BoardFigures], lines: &mut Vec<String>) {
+/// The plots of every board, section by section: the first one shows who won.
+fn plots(comparison: &Comparison, figures: &[BoardFigures], lines: &mut Vec<String>) {
+    for section in FigureSection::ALL {
+        let of_section = comparison.boards.iter().zip(figures).flat_map(|(board, own)| {
+            own.plots.iter().filter(move |plot| plot.section == section).map(move |plot| (board, plot))
+        });
+        for (index, (board, Captioned { plot, caption, .. })) in of_section.enumerate() {
+            if index == 0 {
+                lines.push(format!("## {}", section.title()));
+            }
+            let alt = plot.alt.replace(['[', ']', '\n'], " ");
+            lines.push(format!("![{alt}](plots/{}.png)", plot.name));
+            let setting = if board.title.is_empty() { String::new() } else { format!("{}: ", board.title) };
+            lines.push(format!("*{setting}{caption}*"));
+        }
+    }
+    lines.extend(figures.iter().flat_map(|own| own.missing.iter().cloned()));
+}
+
+fn boards(comparison: &Comparison, lines: &mut Vec<String>) {
     if comparison.boards.is_empty() {
         return;
     }
@@ -52,7 +74,7 @@ fn boards(comparison: &Comparison, figures: &[BoardFigures], lines: &mut Vec<Str
     lines.extend(tables::overview(comparison).map(|overview| table(&overview)));
     let notes = notes::reading_notes(comparison);
     let notes: Vec<String> = notes.iter().map(|note| format!("- {note}")).collect();
-    for (index, board) in comparison.boards.iter().enumerate() {
+    for board in &comparison.boards {
         if !board.title.is_empty() {
             lines.push(format!("### {}", board.title));
         }
@@ -77,18 +99,6 @@ fn boards(comparison: &Comparison, figures: &[BoardFigures], lines: &mut Vec<Str
             for (caption, data) in &section.tables {
                 lines.push(format!("{caption}:"));
                 lines.push(table(data));
-            }
-        }
-        if let Some(figures) = figures.get(index) {
-            lines.extend(figures.missing.iter().cloned());
-            for figure in &figures.plots {
-                let (plot, caption) = (&figure.plot, &figure.caption);
-                lines.push(format!(
-                    "![{}](plots/{}.png)",
-                    plot.alt.replace(['[', ']', '\n'], " "),
-                    plot.name
-                ));
-                lines.push(format!("*{caption}*"));
             }
         }
     }
@@ -176,7 +186,7 @@ pub(super) fn table(table: &ReportTable) -> String {
 }
 
 fn cell_text(cell: &TableCell, strong: bool) -> String {
-    let mut text = escaped(&cell.text);
+    let mut text = escaped(&cell.whole_text());
     if (strong || cell.best) && text != "-" {
         text = format!("**{text}**");
     }

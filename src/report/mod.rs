@@ -2,9 +2,12 @@
 
 mod board_sections;
 mod cells;
+mod chooser;
 pub mod claims;
 mod data_card;
+mod figure_markup;
 mod figures;
+mod first_screen;
 mod forecast_figures;
 mod headline;
 mod html;
@@ -13,6 +16,7 @@ mod inspection_page;
 mod inspection_summary;
 mod inspection_text;
 mod markdown;
+mod markup;
 mod notes;
 mod page;
 pub mod plot;
@@ -20,12 +24,14 @@ mod plot_files;
 mod reproduction;
 mod resources;
 mod side_by_side;
+mod table_sections;
 mod tables;
 mod terminal;
 mod text_report;
 mod token_load;
 mod traffic_figures;
 mod uncertainty;
+mod verdict;
 
 use std::path::{Path, PathBuf};
 
@@ -35,9 +41,10 @@ use crate::compare::Comparison;
 use crate::store::report_folder;
 
 pub use headline::headline;
-pub use html::{PageHost, ReportBody};
+pub use html::{PageHost, PageSection, ReportBody, SCRIPT};
 pub use inspection_page::inspection_page;
 pub use inspection_text::inspection_text;
+pub use page::STYLE;
 pub use side_by_side::ComparisonSheet;
 pub use tables::{ReportTable, TableCell, TableRow};
 pub use terminal::terminal_text;

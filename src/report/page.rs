@@ -2,7 +2,8 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-const STYLE: &str = include_str!("report.css");
+/// The look of every page.
+pub const STYLE: &str = include_str!("report.css");
 
 /// A whole page. Only `script` can run, whatever the body contains.
 pub(super) fn page(title: &str, script: Option<&str>, body: &Markup) -> String {

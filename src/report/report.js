@@ -1,4 +1,4 @@
-// The page's behaviour: tables that sort and filter, tooltips in plots, and a switch between light and dark.
+// The page's behaviour: choosers, tables that sort and filter, tooltips in plots, and a switch between light and dark.
 (function () {
   "use strict";
   var root = document.documentElement;
@@ -59,6 +59,9 @@
     line.append(box, count);
     box.addEventListener("input", function () {
       var words = box.value.toLowerCase().split(/\s+/).filter(Boolean);
+      // Rows beyond the first ones are hidden until the reader asks for all; whoever filters does.
+      var all = table.closest(".fold") && table.closest(".fold").querySelector("input[type=checkbox]");
+      if (all && words.length) { all.checked = true; }
       var rows = table.tBodies[0].rows;
       var shown = 0;
       for (var i = 0; i < rows.length; i++) {
@@ -70,8 +73,8 @@
     });
     table.parentNode.before(line);
   }
-  document.querySelectorAll(".scroll > table").forEach(function (table) {
-    if (table.tBodies[0].rows.length < 2) { return; }
+  function sortable(table) {
+    if (table.tBodies[0].rows.length < 2 || table.querySelector("thead th button")) { return; }
     table.querySelectorAll("thead th").forEach(function (th, column) {
       var button = document.createElement("button");
       button.type = "button";
@@ -80,14 +83,70 @@
       th.append(button);
     });
     if (table.hasAttribute("data-filter")) { filterable(table); }
-  });
+  }
+
+  // Choosers: of the items of one, the picked one is shown. Picks of one name, such as the setting, change in every chooser
+  // that has the value.
+  var choosers = [];
+  function picksOf(item) { return JSON.parse(item.dataset.picks); }
+  function show(chooser, item) {
+    chooser.items.forEach(function (other) {
+      other.open = other === item;
+      other.hidden = other !== item;
+    });
+    picksOf(item).forEach(function (pick, index) { chooser.selects[index].value = pick[1]; });
+    chooser.current = item;
+  }
+  // The item with the changed pick that agrees with the current one in most others; null where no item has the value.
+  function nearest(chooser, name, value) {
+    var current = picksOf(chooser.current);
+    var best = null;
+    var most = -1;
+    chooser.items.forEach(function (item) {
+      var picks = picksOf(item);
+      if (!picks.some(function (pick) { return pick[0] === name && pick[1] === value; })) { return; }
+      var same = picks.filter(function (pick, index) { return pick[1] === current[index][1]; }).length;
+      if (same > most) { most = same; best = item; }
+    });
+    return best;
+  }
+  function pick(name, value) {
+    choosers.forEach(function (chooser) {
+      var item = nearest(chooser, name, value);
+      if (item) { show(chooser, item); }
+    });
+  }
+  function choosable(element) {
+    var items = Array.prototype.filter.call(element.children, function (child) { return child.matches("details"); });
+    var chooser = { items: items, selects: [], current: items[0] };
+    var line = document.createElement("div");
+    line.className = "picks";
+    picksOf(items[0]).forEach(function (first, index) {
+      var label = document.createElement("label");
+      var select = document.createElement("select");
+      var values = [];
+      items.forEach(function (item) {
+        var value = picksOf(item)[index][1];
+        if (values.indexOf(value) < 0) { values.push(value); select.append(new Option(value, value)); }
+      });
+      select.addEventListener("change", function () { pick(first[0], select.value); });
+      label.append(first[0] + " ", select);
+      label.hidden = values.length < 2;
+      chooser.selects.push(select);
+      line.append(label);
+    });
+    element.prepend(line);
+    element.classList.add("ready");
+    choosers.push(chooser);
+    show(chooser, items[0]);
+  }
 
   // Plots: the nearest mark to the pointer says what it is.
   var tip = document.createElement("div");
   tip.id = "tip";
   tip.hidden = true;
   document.body.append(tip);
-  document.querySelectorAll("figure svg").forEach(function (svg) {
+  function tellsMarks(svg) {
     var marks = Array.prototype.map.call(svg.querySelectorAll(".tips circle"), function (circle) {
       var title = circle.querySelector("title");
       var mark = { x: +circle.getAttribute("cx"), y: +circle.getAttribute("cy"), text: title.textContent };
@@ -116,5 +175,31 @@
       tip.style.top = Math.max(8, event.clientY - tip.offsetHeight - 10) + "px";
     });
     svg.addEventListener("pointerleave", function () { tip.hidden = true; });
-  });
+  }
+
+  // The part of the contents that is being read.
+  function followsContents(contents) {
+    var links = Array.prototype.slice.call(contents.querySelectorAll("a"));
+    var seen = new IntersectionObserver(function (entries) {
+      entries.forEach(function (entry) {
+        if (!entry.isIntersecting) { return; }
+        links.forEach(function (link) {
+          if (link.hash === "#" + entry.target.getAttribute("aria-labelledby")) { link.setAttribute("aria-current", "true"); }
+          else { link.removeAttribute("aria-current"); }
+        });
+      });
+    }, { rootMargin: "-20% 0px -75% 0px" });
+    document.querySelectorAll("main > section").forEach(function (section) { seen.observe(section); });
+  }
+
+  // Gives everything below an element its behaviour; a page whose content is replaced calls it again.
+  function enliven(element) {
+    choosers = choosers.filter(function (chooser) { return chooser.current.isConnected; });
+    element.querySelectorAll(".scroll > table").forEach(sortable);
+    element.querySelectorAll(".chooser:not(.ready)").forEach(choosable);
+    element.querySelectorAll("figure svg").forEach(tellsMarks);
+    element.querySelectorAll("nav.contents").forEach(followsContents);
+  }
+  window.burstlabPage = { enliven: enliven };
+  enliven(document);
 })();

@@ -25,7 +25,7 @@ impl ReportTable {
     /// A table with one row for each model of a board, from columns with one cell for each model.
     pub(super) fn by_model(board: &Board, headers: Vec<String>, columns: &[Vec<TableCell>]) -> Self {
         let rows = board.rows.iter().enumerate().map(|(index, row)| TableRow {
-            cells: std::iter::once(TableCell::from(row.label.clone()))
+            cells: std::iter::once(TableCell::from(row.model.clone()))
                 .chain(columns.iter().map(|column| column[index].clone()))
                 .collect(),
             baseline: row.baseline,
@@ -38,7 +38,7 @@ impl ReportTable {
     pub(super) fn to_text(&self, width: usize) -> String {
         let headers: Vec<&str> = self.headers.iter().map(String::as_str).collect();
         let cell = |cell: &TableCell| {
-            let text = cell.text.replace('\n', " ");
+            let text = cell.whole_text().replace('\n', " ");
             if cell.marks.is_empty() { text } else { format!("{text} ({})", cell.marks.join(", ")) }
         };
         let rows: Vec<Vec<String>> =
@@ -63,10 +63,34 @@ pub struct TableRow {
 pub struct TableCell {
     /// Its text.
     pub text: String,
+    /// What stands behind the text in small, such as the axis values of a trial.
+    pub detail: Option<String>,
     /// Marks beside it, such as `baseline`.
     pub marks: Vec<&'static str>,
     /// Whether it is the best value of its column.
     pub best: bool,
+}
+
+impl TableCell {
+    /// A model, with the axis values of its chosen trial behind it.
+    fn of_model(row: &BoardRow) -> Self {
+        match row.label.strip_prefix(&row.model) {
+            Some(detail) => Self {
+                text: row.model.clone(),
+                detail: Some(detail.trim().to_string()).filter(|detail| !detail.is_empty()),
+                ..Self::default()
+            },
+            None => Self::from(row.label.clone()),
+        }
+    }
+
+    /// The text with what stands behind it.
+    pub(super) fn whole_text(&self) -> String {
+        match &self.detail {
+            Some(detail) => format!("{} {detail}", self.text),
+            None => self.text.clone(),
+        }
+    }
 }
 
 impl From<String> for TableCell {
@@ -95,7 +119,7 @@ pub fn leaderboard(board: &Board, metric: &str) -> ReportTable {
         .map(|(index, row)| {
             let BoardCells { trials, seeds, valid, test, skill, p_value, p_to_best } = BoardCells::of(row);
             let is_reference = reference.as_deref() == Some(&row.model);
-            let mut model = TableCell::from(row.label.clone());
+            let mut model = TableCell::of_model(row);
             if index == 0 {
                 model.marks.push("lowest error");
             }

@@ -9,6 +9,7 @@ use super::headline::headline;
 use super::notes;
 use super::reproduction::{reproduction, run_counts};
 use super::tables::{self, RunTable};
+use super::verdict::other_winners;
 use crate::compare::claims::tally;
 use crate::compare::{Board, Comparison, predictions_of_run};
 use crate::text::{quantities, quantity, table, unit_beside, with_decimals};
@@ -43,6 +44,9 @@ pub fn render(comparison: &Comparison, results: &Path) -> String {
             if board.title.is_empty() { String::new() } else { format!(": {}", board.title.to_uppercase()) };
         section(&format!("RESULTS{title}"), &mut lines);
         wrap("", &headline(board, &comparison.objective_title()), 0, &mut lines);
+        if let Some(sentence) = other_winners(board) {
+            wrap("", &sentence, 0, &mut lines);
+        }
         lines.push(String::new());
         lines.push(tables::leaderboard(board, comparison.objective.metric.as_str()).to_text(WIDTH));
         last_forecasts(board, results, &mut lines);
