@@ -12,6 +12,7 @@ pub mod system;
 pub mod text;
 
 // 2. Pure functions on slices.
+pub mod capacity;
 pub mod kernel;
 pub mod search;
 pub mod stats;

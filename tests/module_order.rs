@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The modules in their order, lowest first: each imports only modules that stand before it.
-const ORDER: [&str; 18] = [
-    "text", "system", "files", "stats", "kernel", "search", "spec", "dataset", "train", "model", "plan",
-    "store", "engine", "compare", "predict", "report", "cli", "main",
+const ORDER: [&str; 19] = [
+    "text", "system", "files", "stats", "kernel", "search", "capacity", "spec", "dataset", "train", "model",
+    "plan", "store", "engine", "compare", "predict", "report", "cli", "main",
 ];
 
 /// Heavy libraries, and the modules that may name them.
