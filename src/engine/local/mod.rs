@@ -14,6 +14,7 @@ mod pruning;
 mod queue;
 mod retry;
 mod slot;
+mod slots;
 mod worker;
 mod worker_process;
 

@@ -1,7 +1,6 @@
-//! The slots: each has a worker, the run that the worker is at, and the runs that it does next.
+//! A slot: it has a worker, the run that the worker is at, and the runs that it does next.
 
 use std::collections::VecDeque;
-use std::ops::{Index, IndexMut};
 use std::time::{Duration, Instant};
 
 use super::protocol::{Job, ToWorker};
@@ -133,7 +132,7 @@ pub struct Slot {
     /// Whether the current worker has opened its device.
     ready: bool,
     /// Whether it gets no more runs, because its GPU cannot be used.
-    retired: bool,
+    pub(super) retired: bool,
     worker: Option<Box<dyn Worker>>,
     /// Serial number of the last worker.
     serial: u64,
@@ -276,7 +275,7 @@ impl Slot {
     ///
     /// # Errors
     /// A worker that cannot be started or does not take the job; the slot is at the run nevertheless.
-    fn hand_over(
+    pub(super) fn hand_over(
         &mut self,
         claimed: ClaimedRun,
         job: Job,
@@ -326,7 +325,7 @@ impl Slot {
     }
 
     /// Looks at the memory that the run takes, asks it to end when its time is up, and kills it when it does not.
-    fn watch(&mut self, limit: TimeLimit, now: Instant) {
+    pub(super) fn watch(&mut self, limit: TimeLimit, now: Instant) {
         let (Some(worker), Some(current)) = (&mut self.worker, &mut self.current) else { return };
         if now.saturating_duration_since(current.sampled) >= SAMPLE_PAUSE {
             current.sampled = now;
@@ -356,73 +355,6 @@ fn describe(exit: &WorkerExit, killed_by_kernel: bool) -> WorkerEnd {
     };
     let by_group_signal = exit.signal.is_some_and(interrupt::is_sent_to_groups);
     WorkerEnd { text, out_of_memory, by_group_signal }
-}
-
-/// All slots, and what starts their workers.
-pub struct Slots {
-    slots: Vec<Slot>,
-    launcher: Box<dyn Launcher>,
-}
-
-impl Slots {
-    /// A slot for each placement.
-    pub fn new(placements: impl IntoIterator<Item = Placement>, launcher: Box<dyn Launcher>) -> Self {
-        let slots = placements.into_iter().enumerate();
-        Self { slots: slots.map(|(index, placement)| Slot::new(index, placement)).collect(), launcher }
-    }
-
-    /// Number of slots.
-    pub fn len(&self) -> usize {
-        self.slots.len()
-    }
-
-    /// The slots.
-    pub fn iter(&self) -> impl Iterator<Item = &Slot> {
-        self.slots.iter()
-    }
-
-    /// The runs that the slots are at.
-    pub fn running(&self) -> impl Iterator<Item = usize> {
-        self.slots.iter().filter_map(Slot::run)
-    }
-
-    /// Whether some slot may still get runs.
-    pub fn any_usable(&self) -> bool {
-        self.slots.iter().any(|slot| !slot.retired)
-    }
-
-    /// As [`Slot::hand_over`].
-    ///
-    /// # Errors
-    /// A worker that cannot be started or does not take the job; the slot is at the run nevertheless.
-    pub fn hand_over(
-        &mut self,
-        slot: usize,
-        claimed: ClaimedRun,
-        job: Job,
-        now: Instant,
-    ) -> anyhow::Result<Handover> {
-        self.slots[slot].hand_over(claimed, job, self.launcher.as_mut(), now)
-    }
-
-    /// Looks at every run at work: at its memory and its time.
-    pub fn watch(&mut self, limit: TimeLimit, now: Instant) {
-        self.slots.iter_mut().for_each(|slot| slot.watch(limit, now));
-    }
-}
-
-impl Index<usize> for Slots {
-    type Output = Slot;
-
-    fn index(&self, slot: usize) -> &Slot {
-        &self.slots[slot]
-    }
-}
-
-impl IndexMut<usize> for Slots {
-    fn index_mut(&mut self, slot: usize) -> &mut Slot {
-        &mut self.slots[slot]
-    }
 }
 
 #[cfg(test)]
