@@ -67,7 +67,7 @@ pub fn figure(captioned: &Captioned, host: PageHost) -> Markup {
     // Numbers and texts in maps with text keys: there is nothing that JSON cannot hold.
     let chart = chart.and_then(|chart| serde_json::to_string(chart).ok());
     html! {
-        figure data-chart=[chart] {
+        figure id={ "plot-" (plot.name) } data-chart=[chart] {
             div.scroll tabindex="0" role="group" aria-label=(plot.title) { (PreEscaped(&plot.svg)) }
             figcaption {
                 (caption) " "

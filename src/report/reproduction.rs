@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::data_card::CardEntry;
 use crate::compare::{Comparison, distinct, group_by};
 use crate::store::Status;
-use crate::text::{counted, duration};
+use crate::text::{causes, counted, duration};
 
 /// How much was run, such as `7 models in 9 trials, 15 runs: 14 done, 1 failed.`
 pub fn run_counts(comparison: &Comparison) -> String {
@@ -45,13 +45,12 @@ pub fn reproduction(comparison: &Comparison) -> Vec<CardEntry> {
     };
     let mut entries = vec![CardEntry::new("Revision", revision)];
     entries.push(CardEntry::new("Experiment file", format!("`{}`", experiment.path)));
-    let overrides: Vec<String> = serde_json::from_str(&experiment.overrides).unwrap_or_default();
-    if overrides.is_empty() {
-        entries.push(CardEntry::new("Overrides", "none"));
-    } else {
-        let list: Vec<String> = overrides.iter().map(|set| format!("`--set {set}`")).collect();
-        entries.push(CardEntry::new("Overrides", list.join(", ")));
-    }
+    let overrides = match experiment.override_list() {
+        Ok(none) if none.is_empty() => "none".to_string(),
+        Ok(some) => some.iter().map(|set| format!("`--set {set}`")).collect::<Vec<_>>().join(", "),
+        Err(error) => format!("unknown: {}", causes(&error)),
+    };
+    entries.push(CardEntry::new("Overrides", overrides));
     let started = || comparison.runs.iter().filter(|run| run.attempts > 0);
     let listed = |values: Vec<String>| {
         if values.is_empty() { "unknown".to_string() } else { values.join(", ") }

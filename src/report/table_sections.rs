@@ -54,10 +54,14 @@ fn by_setting(boards: &[Board], content: impl Fn(&Board) -> Option<Markup>) -> O
 
 fn leaderboards(comparison: &Comparison) -> Option<Markup> {
     let boards = by_setting(&comparison.boards, |board| Some(leaderboard(comparison, board)))?;
+    // The first screen says how few the seeds are.
+    let told = notes::few_seeds(comparison).map(|caution| format!("Caution: {caution}"));
+    let mut reading = notes::reading_notes(comparison);
+    reading.retain(|note| Some(note) != told.as_ref());
     Some(html! {
         p { "Sorted by " (comparison.objective_title()) " on the test part; lower is better." }
         (boards)
-        (note_list(&notes::reading_notes(comparison)))
+        (note_list(&reading))
     })
 }
 

@@ -3,6 +3,7 @@
 use super::cells::BoardCells;
 use super::headline::headline;
 use super::notes;
+use super::verdict::other_winners;
 use crate::compare::{Board, Comparison};
 use crate::text::table;
 
@@ -17,6 +18,7 @@ pub fn terminal_text(comparison: &Comparison, width: usize) -> String {
         }
         lines.push(board_table(board, comparison.objective.metric.as_str(), width));
         lines.push(headline(board, &metric));
+        lines.extend(other_winners(board));
     }
     lines.extend(notes::few_seeds(comparison).map(|caution| format!("caution: {caution}")));
     if comparison.boards.is_empty() {
