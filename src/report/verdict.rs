@@ -107,20 +107,18 @@ fn title(board: &Board, best: &BoardRow) -> String {
         return format!("No model beats the naive baseline {model}");
     }
     match best.significance_against_baseline() {
-        Significance::Significant { .. } => {
-            match board.rows.get(1).map(|second| (second, second.significance_against_best())) {
-                Some((second, Significance::Significant { .. })) => {
+        Significance::Significant { .. } => match board.rows.get(1).filter(|second| !second.baseline) {
+            None => format!("{model} beats every naive baseline"),
+            Some(second) => match second.significance_against_best() {
+                Significance::Significant { .. } => {
                     format!("{model} is best, ahead of {} and of every naive baseline", second.model)
                 }
-                Some((second, _)) if !second.baseline => {
-                    format!(
-                        "{model} beats every naive baseline; whether it is better than {} is not sure",
-                        second.model
-                    )
-                }
-                _ => format!("{model} beats every naive baseline"),
-            }
-        }
+                _ => format!(
+                    "{model} beats every naive baseline; whether it is better than {} is not sure",
+                    second.model
+                ),
+            },
+        },
         Significance::NotTested => {
             format!(
                 "{model} has the lowest error; whether it is better than {} was not tested",
