@@ -19,6 +19,7 @@ pub mod plot;
 mod plot_files;
 mod reproduction;
 mod resources;
+mod search_figures;
 mod side_by_side;
 mod tables;
 mod terminal;

@@ -3,7 +3,7 @@
 use plotters::style::RGBColor;
 
 use super::font::{self, Weight};
-use super::theme::{INK, LABEL_SIZE};
+use super::theme::{BACKGROUND, INK, LABEL_SIZE};
 
 /// Position in logical pixels from the upper left corner.
 pub(super) type ScenePoint = (f64, f64);
@@ -106,6 +106,12 @@ impl Scene {
 
     pub(super) fn disc(&mut self, center: ScenePoint, radius: f64, colour: RGBColor) {
         self.marks.push(Mark::Disc { center, radius, colour });
+    }
+
+    /// A hollow dot.
+    pub(super) fn ring(&mut self, center: ScenePoint, radius: f64, colour: RGBColor) {
+        self.disc(center, radius, colour);
+        self.disc(center, radius - 1.3, BACKGROUND);
     }
 
     /// What a page shows when the pointer is near a point.
