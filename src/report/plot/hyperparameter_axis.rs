@@ -13,9 +13,10 @@ const END_ROOM: f64 = 0.04;
 /// Least distance of two labels beside each other.
 const LABEL_GAP: f64 = 8.0;
 /// How far a label may reach beyond the end of its panel.
-const OVERHANG: f64 = 12.0;
-/// Least distance of two labels above each other.
+const OVERHANG: f64 = 20.0;
+/// Least distance of two labels above each other: of values that were listed, and of round numbers, of which fewer will do.
 const LINE_HEIGHT: f64 = TICK_SIZE + 4.0;
+const ROUND_HEIGHT: f64 = 2.0 * LINE_HEIGHT;
 
 /// A hyperparameter and how its values are placed.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,9 +65,9 @@ impl HyperparameterAxis {
 
     /// The axis beside a panel of this height.
     pub(super) fn vertical(&self, height: f64) -> PlotAxis {
-        self.with_ticks(&|ticks| {
-            ticks.windows(2).all(|pair| (pair[1].0 - pair[0].0).abs() * height >= LINE_HEIGHT)
-        })
+        let is_range = matches!(self.scale, HyperparameterScale::Range { .. });
+        let least = if is_range { ROUND_HEIGHT } else { LINE_HEIGHT };
+        self.with_ticks(&|ticks| ticks.windows(2).all(|pair| (pair[1].0 - pair[0].0).abs() * height >= least))
     }
 
     /// Whether a panel of this width has room for all names; numbers always find room, since some of their ticks may be left

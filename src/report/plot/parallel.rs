@@ -111,12 +111,13 @@ fn draw_lines(
 ) {
     let drawn = picture.drawn();
     let width = if drawn.len() > MANY_LINES { 1.0 } else { 1.5 };
-    for trial in drawn {
+    let first_tip = SearchPicture::first_tip(drawn.len(), 1);
+    for (index, trial) in drawn.into_iter().enumerate() {
         let points: Vec<ScenePoint> = values(trial, uprights.len())
             .zip(uprights)
             .filter_map(|(value, upright)| Some((upright.x, upright.scale.at(value?))))
             .collect();
-        if let Some(last) = points.last() {
+        if let Some(last) = points.last().filter(|_| index >= first_tip) {
             scene.tip(*last, trial.label.clone());
         }
         match trial.state {
