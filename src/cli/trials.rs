@@ -12,9 +12,6 @@ use crate::spec::ObjectiveSpec;
 use crate::store::{Store, results_folder};
 use crate::text::{counted, csv, number, table};
 
-/// With fewer trials, the shares of hyperparameters are a rough guess.
-const FEW_TRIALS: usize = 30;
-
 #[derive(Debug, Args)]
 pub(super) struct TrialsArgs {
     /// Name of the experiment: NAME for its latest revision, NAME@2 for the second
@@ -171,7 +168,7 @@ fn importance_text(own: &ModelImportance) -> String {
             shares.sort_by(|a, b| b.1.total_cmp(&a.1));
             let shares: Vec<String> =
                 shares.into_iter().map(|(name, share)| format!("{name} {}", percent(share))).collect();
-            let rough = if own.trials < FEW_TRIALS { "; a rough guess from so few trials" } else { "" };
+            let rough = if own.is_rough() { "; a rough guess from so few trials" } else { "" };
             format!(
                 "{} ({trials}): {}; together {} of the variance, interactions the rest{rough}",
                 own.model,

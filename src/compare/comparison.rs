@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::board::{Board, Completion, mean_metrics};
 use super::claims::{self, Judgement};
 use super::grouping::group_by;
+use super::model_search::{ModelSearch, searches};
 use super::side_by_side::objective_title;
 use super::significance::Difference;
 use crate::spec::{ObjectiveSpec, lookup, run_label, setting_of};
@@ -29,6 +30,8 @@ pub struct Comparison {
     pub epochs: Vec<EpochRow>,
     /// Every finished run with its objective, board by board, the best on validation first.
     pub scored: Vec<ScoredRun>,
+    /// The trials of every model that was searched, board by board.
+    pub searches: Vec<ModelSearch>,
     /// The claims of the experiment with their verdicts.
     pub claims: Vec<Judgement>,
 }
@@ -95,8 +98,9 @@ impl Comparison {
             .enumerate()
             .flat_map(|(board, (_, runs))| scored_runs(board, runs, &objectives, &axes))
             .collect();
+        let searches = searches(store, &experiment, &objective, &objectives, &settings)?;
         let claims = claims::judge_runs(store, &id, &runs)?;
-        Ok(Self { experiment, objective, runs, boards, epochs, scored, claims })
+        Ok(Self { experiment, objective, runs, boards, epochs, scored, searches, claims })
     }
 
     /// Runs that are neither done nor pruned.
@@ -247,6 +251,6 @@ pub(super) fn titles(settings: &[(String, Vec<&RunRow>)], axes: &[String]) -> Ve
 }
 
 /// Whether an axis distinguishes trials of one setting; every other axis distinguishes settings.
-pub(crate) fn tells_trials_apart(axis: &str) -> bool {
+pub(super) fn tells_trials_apart(axis: &str) -> bool {
     axis.starts_with("model.") || axis.starts_with("training.") || axis == "task.lookback"
 }

@@ -27,6 +27,7 @@ pub fn comparison() -> Comparison {
         runs,
         boards,
         epochs: [1.0, 0.8].map(epoch).to_vec(),
+        searches: Vec::new(),
         claims: claims(),
         scored: scored
             .map(|(run_id, label, value)| ScoredRun {

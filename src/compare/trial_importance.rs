@@ -7,8 +7,11 @@ use serde_json::Value;
 use super::grouping::distinct;
 use super::trials::clear_names;
 use crate::search::Dimension;
-use crate::spec::{Experiment, lookup};
+use crate::spec::{SearchOutline, lookup};
 use crate::stats::{Importance, ParameterDomain, UnknownImportance, importance};
+
+/// With fewer trials, the shares of hyperparameters are a rough guess.
+const FEW_TRIALS: usize = 30;
 
 /// The importance of one model's hyperparameters.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +26,13 @@ pub struct ModelImportance {
     pub importance: Result<Importance, String>,
 }
 
+impl ModelImportance {
+    /// Whether there are too few trials for more than a rough guess.
+    pub fn is_rough(&self) -> bool {
+        self.trials < FEW_TRIALS
+    }
+}
+
 /// A finished trial.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct FinishedTrial<'a> {
@@ -33,14 +43,13 @@ pub(super) struct FinishedTrial<'a> {
 /// Judges the hyperparameters at these paths of the parameters, by all finished trials of a model.
 pub(super) fn judge(
     model: &str,
-    kind: &str,
     paths: &[String],
     trials: &[FinishedTrial<'_>],
-    experiment: Result<&Experiment, &str>,
+    outline: Result<&SearchOutline, &str>,
 ) -> ModelImportance {
-    let groups = experiment.map_or_else(
+    let groups = outline.map_or_else(
         |_| paths.iter().map(|path| vec![path.as_str()]).collect(),
-        |experiment| moving_together(paths, &experiment.spec.search.zip),
+        |outline| moving_together(paths, &outline.search.zip),
     );
     let clear = clear_names(paths);
     let name = |path: &&str| {
@@ -48,9 +57,9 @@ pub(super) fn judge(
         at.map_or_else(|| (*path).to_string(), |at| clear[at].clone())
     };
     let names = groups.iter().map(|group| group.iter().map(name).collect::<Vec<_>>().join(" + ")).collect();
-    let judged = experiment.map_err(str::to_string).and_then(|experiment| {
+    let judged = outline.map_err(str::to_string).and_then(|outline| {
         let columns: Vec<(ParameterDomain, Vec<f64>)> =
-            groups.iter().map(|group| column(group, kind, trials, experiment)).collect();
+            groups.iter().map(|group| column(group, model, trials, outline)).collect();
         let rows: Vec<Vec<f64>> = (0..trials.len())
             .map(|trial| columns.iter().map(|(_, values)| values[trial]).collect())
             .collect();
@@ -80,9 +89,9 @@ fn moving_together<'a>(paths: &'a [String], zips: &[Vec<String>]) -> Vec<Vec<&'a
 /// The values of one hyperparameter, as the forest takes them.
 fn column(
     group: &[&str],
-    kind: &str,
+    model: &str,
     trials: &[FinishedTrial<'_>],
-    experiment: &Experiment,
+    outline: &SearchOutline,
 ) -> (ParameterDomain, Vec<f64>) {
     let values: Vec<Vec<&Value>> = trials
         .iter()
@@ -91,16 +100,7 @@ fn column(
     let [path] = group else { return choices(&values) };
     let numbers: Option<Vec<f64>> = values.iter().map(|value| value[0].as_f64()).collect();
     let Some(numbers) = numbers else { return choices(&values) };
-    let ranges: Vec<Dimension> = experiment
-        .search_axes()
-        .into_iter()
-        .filter(|axis| {
-            axis.name == *path
-                && axis.entry.is_none_or(|entry| experiment.spec.models[entry].kind() == kind)
-                && !matches!(axis.dimension, Dimension::Choice(_))
-        })
-        .map(|axis| axis.dimension)
-        .collect();
+    let ranges = outline.ranges(path, model);
     if ranges.is_empty() { levels(&numbers) } else { range(&ranges, &numbers) }
 }
 
@@ -156,14 +156,6 @@ mod tests {
 
     use super::*;
 
-    fn experiment(axes: &str) -> Experiment {
-        let text = format!(
-            "name = \"e\"\n[dataset]\nsource = \"synthetic-burstgpt\"\n[task.next_request]\nlookback = 5\n\
-             [training]\nepochs = 2\n{axes}"
-        );
-        Experiment::parse("e.toml", text, &[]).unwrap()
-    }
-
     #[test]
     fn a_range_that_is_searched_by_its_logarithm_is_judged_by_it() {
         let (domain, values) = range(&[Dimension::LogUniform(1e-4, 1e-2)], &[1e-3, 1e-4]);
@@ -190,10 +182,9 @@ mod tests {
 
     #[test]
     fn axes_that_move_together_are_judged_as_one() {
-        let experiment = experiment(
-            "[[models]]\n[models.lstm]\nhidden = { grid = [4, 8] }\nlayers = { grid = [1, 2] }\n\
-             [search]\nzip = [[\"model.hidden\", \"model.layers\"]]\n",
-        );
+        let text = "[[models]]\n[models.lstm]\nhidden = { grid = [4, 8] }\nlayers = { grid = [1, 2] }\n\
+                    [search]\nzip = [[\"model.hidden\", \"model.layers\"]]\n";
+        let outline = SearchOutline::parse("e.toml", text.to_string(), &[]).unwrap();
         let params: Vec<Value> = (0..12)
             .map(|at| json!({ "model": { "hidden": ([4, 8][at % 2]), "layers": ([1, 2][at % 2]) } }))
             .collect();
@@ -203,7 +194,7 @@ mod tests {
             .map(|(at, params)| FinishedTrial { params, objective: (at % 2) as f64 })
             .collect();
         let paths = ["model.hidden".to_string(), "model.layers".to_string()];
-        let judged = judge("lstm", "lstm", &paths, &trials, Ok(&experiment));
+        let judged = judge("lstm", &paths, &trials, Ok(&outline));
         assert_eq!(
             (judged.names, judged.importance.unwrap().shares),
             (vec!["hidden + layers".to_string()], vec![1.0])

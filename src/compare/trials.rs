@@ -9,8 +9,8 @@ use super::board::{MeanSpread, SeededValue};
 use super::comparison::{Objectives, titles};
 use super::grouping::group_by;
 use super::trial_importance::{FinishedTrial, ModelImportance, judge};
-use crate::spec::{Experiment, ObjectiveSpec, Strategy, lookup, setting_of, shown_value};
-use crate::store::{RunFilter, RunRow, Status, Store};
+use crate::spec::{ObjectiveSpec, SearchOutline, Strategy, lookup, setting_of, shown_value};
+use crate::store::{RevisionRow, RunFilter, RunRow, Status, Store};
 
 /// The trials of an experiment.
 #[derive(Debug, Clone)]
@@ -103,15 +103,11 @@ impl Trials {
             serde_json::from_str(&revision.objective).context("the store holds a damaged objective")?;
         let axes: Vec<String> =
             serde_json::from_str(&revision.axes).context("the store holds damaged axes")?;
-        let overrides: Vec<String> =
-            serde_json::from_str(&revision.overrides).context("the store holds damaged overrides")?;
         let runs = store.runs(&RunFilter::of(&id))?;
         let sources = Sources {
             objectives: Objectives::read(store, &id, &objective)?,
             epochs: store.epochs_reached(&id)?,
-            // The file is the one place that says from which ranges the values were drawn.
-            experiment: Experiment::parse(&revision.path, revision.text, &overrides)
-                .map_err(|_| format!("this version of burstlab cannot read the file of `{id}`")),
+            outline: outline_of(&revision)?,
         };
         let settings = group_by(&runs, |run| setting_of(&run.params).to_string());
         let titles = titles(&settings, &axes);
@@ -178,8 +174,17 @@ struct Sources {
     objectives: Objectives,
     /// Epochs that each run reached.
     epochs: HashMap<String, i64>,
-    /// The experiment's file, or why it is unknown.
-    experiment: Result<Experiment, String>,
+    /// What the experiment's file says about the search, or why that is unknown.
+    outline: Result<SearchOutline, String>,
+}
+
+/// What the file of a revision says about its search; it is the one place that says from which ranges the values were drawn.
+/// The inner error says why a file cannot be read, as another version of this program may have written it.
+pub(super) fn outline_of(revision: &RevisionRow) -> anyhow::Result<Result<SearchOutline, String>> {
+    let overrides: Vec<String> =
+        serde_json::from_str(&revision.overrides).context("the store holds damaged overrides")?;
+    Ok(SearchOutline::parse(&revision.path, revision.text.clone(), &overrides)
+        .map_err(|_| format!("this version of burstlab cannot read the file of `{}`", revision.id())))
 }
 
 /// The trials of some runs of one setting.
@@ -202,8 +207,8 @@ fn setting(title: String, runs: &[&RunRow], sources: &Sources) -> TrialSetting {
                     Some(FinishedTrial { params: &trial.params, objective: trial.objective?.mean })
                 })
                 .collect();
-            let experiment = sources.experiment.as_ref().map_err(String::as_str);
-            importance.push(judge(model, model, &paths, &finished, experiment));
+            let outline = sources.outline.as_ref().map_err(String::as_str);
+            importance.push(judge(model, &paths, &finished, outline));
         }
         trials.append(&mut own);
     }
@@ -245,7 +250,7 @@ fn trial(runs: &[&RunRow], paths: &[String], names: &[String], sources: &Sources
     let objective =
         |run: &&&RunRow| sources.objectives.chosen.get(&run.run_id).copied().unwrap_or(f64::INFINITY);
     let done = runs.iter().filter(|run| run.status == Status::Done);
-    let strategy = sources.experiment.as_ref().ok().map(|experiment| experiment.spec.search.strategy);
+    let strategy = sources.outline.as_ref().ok().map(|outline| outline.search.strategy);
     TrialRow {
         rank: None,
         model: first.model.clone(),
@@ -264,24 +269,15 @@ fn trial(runs: &[&RunRow], paths: &[String], names: &[String], sources: &Sources
         failed: runs.iter().filter(|run| matches!(run.status, Status::Failed | Status::TimedOut)).count(),
         objective: over_seeds(&sources.objectives.chosen),
         test: over_seeds(&sources.objectives.test),
-        proposed_by: strategy.filter(|_| !paths.is_empty()).map(strategy_name),
+        proposed_by: strategy.filter(|_| !paths.is_empty()).map(Strategy::as_str),
         epochs: span(runs.iter().collect()),
         most_epochs: lookup(&first.params, "training.epochs").and_then(Value::as_u64),
         pruned_at: span(runs.iter().filter(|run| run.status == Status::Pruned).collect()),
     }
 }
 
-fn strategy_name(strategy: Strategy) -> &'static str {
-    match strategy {
-        Strategy::Grid => "grid",
-        Strategy::Random => "random",
-        Strategy::Sobol => "sobol",
-        Strategy::Tpe => "tpe",
-    }
-}
-
 /// The paths of model, training and lookback at which some trials differ.
-fn varying_paths(params: &[&Value]) -> Vec<String> {
+pub(super) fn varying_paths(params: &[&Value]) -> Vec<String> {
     let mut paths: Vec<String> = Vec::new();
     let mut known = BTreeSet::new();
     for params in params {
@@ -336,7 +332,7 @@ mod tests {
         Sources {
             objectives: Objectives { test: chosen.clone(), chosen },
             epochs: epochs.iter().map(|(id, epoch)| ((*id).to_string(), *epoch)).collect(),
-            experiment: Err("its file is lost".to_string()),
+            outline: Err("its file is lost".to_string()),
         }
     }
 

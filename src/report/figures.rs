@@ -4,8 +4,8 @@ use std::path::Path;
 
 use super::PlotSet;
 use super::forecast_figures::draw_forecasts;
-use super::hyperparameters;
 use super::plot::{Bar, Curve, Plot, leaderboard_bars, learning_curves};
+use super::search_figures::draw_searches;
 use super::traffic_figures::{draw_gaps, draw_load};
 use super::uncertainty::{draw_uncertainty, shown_models};
 use crate::compare::{Board, BoardRow, Comparison, distinct};
@@ -167,9 +167,7 @@ fn draw_board(comparison: &Comparison, index: usize, results: &Path, plots: Plot
     if let Some(best) = shown.first() {
         draw_load(comparison, board, &best.row.label, &best.predictions, &mut figures);
     }
-    for drawn in hyperparameters::draw(comparison, index) {
-        figures.add(FigureSection::Search, &drawn.what, file_stem(&[&drawn.name]), drawn.plot, drawn.caption);
-    }
+    draw_searches(comparison, index, &mut figures);
     figures
 }
 

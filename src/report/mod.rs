@@ -23,6 +23,7 @@ pub mod plot;
 mod plot_files;
 mod reproduction;
 mod resources;
+mod search_figures;
 mod side_by_side;
 mod table_sections;
 mod tables;

@@ -13,6 +13,7 @@ mod entry_space;
 mod expand;
 mod file;
 mod model;
+mod outline;
 mod overrides;
 mod paste;
 mod problem;
@@ -44,6 +45,7 @@ pub use model::{
     OWN_LOOKBACK, Parameterless, ProphetSpec, RecurrentSpec, RenewalSpec, Season, SeasonError,
     SeasonalNaiveSpec, Seasonality, Solver, TcnSpec, TsMixerSpec,
 };
+pub use outline::{SearchAxis, SearchOutline};
 pub use problem::{ExperimentError, Problem};
 pub(crate) use run_spec::shown_value;
 pub use run_spec::{Candidates, DataIdentity, Identity, RunSpec, lookup, run_label, setting_of};
@@ -88,17 +90,6 @@ pub struct SearchedEntry {
     pub entry: usize,
     /// Its axes, those that move together as one.
     pub space: Vec<Dimension>,
-}
-
-/// An axis of the file, for whoever analyses what came of a search.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SearchAxis {
-    /// Its name in plans and queries, such as `model.hidden`.
-    pub name: String,
-    /// The `[[models]]` entry that it belongs to; `None` for an axis that all models share.
-    pub entry: Option<usize>,
-    /// The values that it may take.
-    pub dimension: Dimension,
 }
 
 /// One point of the search for one `[[models]]` entry.
@@ -172,17 +163,6 @@ impl Experiment {
     pub fn trials_at(&self, entry: usize, points: &[Point]) -> Vec<Result<Trial, ExperimentError>> {
         let trial = |point| self.space.trial(entry, point).map_err(|problem| problem.within(&self.source));
         points.iter().map(trial).collect()
-    }
-
-    /// The axes, in file order.
-    pub fn search_axes(&self) -> Vec<SearchAxis> {
-        let axes = self.space.axes.iter();
-        axes.map(|axis| SearchAxis {
-            name: axis.name.clone(),
-            entry: axis.entry,
-            dimension: axis.domain.dimension(),
-        })
-        .collect()
     }
 
     /// Why the plan cannot be divided over stores that do not know of each other, if it cannot.

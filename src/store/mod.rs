@@ -56,7 +56,7 @@ pub use revision::{Named, RevisionCounts, RevisionId, RevisionRow};
 pub use run_state::RunState;
 pub use snapshot::store_at;
 pub use statement::Refusal;
-pub use trials::RunOrigin;
+pub use trials::{PrunedRun, RunOrigin};
 pub use write::{Ending, Event, Pruning, Record};
 
 /// Folder of all results: `BURSTLAB_RESULTS`, or `results`.

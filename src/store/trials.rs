@@ -18,7 +18,40 @@ pub struct RunOrigin {
 
 from_row!(RunOrigin { device_class, dataset_sha256 });
 
+/// How far a pruned run came.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PrunedRun {
+    /// The run's identity.
+    pub run_id: String,
+    /// Its last epoch.
+    pub epoch: i64,
+    /// Its lowest validation loss, by which pruners judge.
+    pub valid_loss: f64,
+}
+
+from_row!(PrunedRun { run_id, epoch, valid_loss });
+
 impl Store {
+    /// The pruned runs of a revision that have an epoch, sorted by their identities.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn pruned_runs(&mut self, revision: &RevisionId) -> anyhow::Result<Vec<PrunedRun>> {
+        self.runtime
+            .block_on(
+                sqlx::query_as(
+                    "SELECT r.run_id, max(e.epoch) AS epoch, min(e.valid_loss) AS valid_loss \
+                     FROM revision_runs h CROSS JOIN run_records r USING (run_id) \
+                     CROSS JOIN epoch_values e ON e.run = r.run \
+                     WHERE h.experiment = ? AND h.revision = ? AND r.status = 'pruned' GROUP BY r.run_id ORDER BY r.run_id",
+                )
+                .bind(&revision.experiment)
+                .bind(revision.revision)
+                .fetch_all(&mut self.connection),
+            )
+            .context("cannot read the pruned runs from the store")
+    }
+
     /// The last epoch of every run of a revision that has one.
     ///
     /// # Errors

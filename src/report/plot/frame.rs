@@ -45,7 +45,12 @@ pub(super) enum LegendKey {
     Line(RGBColor),
     Dashed(RGBColor),
     Dot(RGBColor),
+    Ring(RGBColor),
     Swatch(RGBColor),
+    /// A short upright stroke.
+    Tick(RGBColor),
+    /// A scale of colours.
+    Ramp(&'static [RGBColor]),
 }
 
 /// One entry of a legend.
@@ -64,6 +69,7 @@ impl LegendEntry {
 /// Dash and gap of dashed data lines.
 pub(super) const DASH: (f64, f64) = (6.0, 4.0);
 const KEY_WIDTH: f64 = 22.0;
+const RAMP_WIDTH: f64 = 72.0;
 const KEY_GAP: f64 = 8.0;
 const ENTRY_GAP: f64 = 26.0;
 const ROW_HEIGHT: f64 = 22.0;
@@ -83,20 +89,25 @@ pub(super) fn header(scene: &mut Scene, title: &str, entries: &[LegendEntry]) ->
 
 /// Sets legend entries in rows from a first row centred on `y`, and returns the lower end of the last one.
 fn legend(scene: &mut Scene, entries: &[LegendEntry], mut y: f64) -> f64 {
-    let room = WIDTH - 2.0 * MARGIN - KEY_WIDTH - KEY_GAP;
     let mut x = MARGIN;
     for entry in entries {
+        let key_width = key_width(entry.key);
+        let room = WIDTH - 2.0 * MARGIN - key_width - KEY_GAP;
         let label = font::fit(&entry.label, LABEL_SIZE, Weight::Regular, room);
-        let width = KEY_WIDTH + KEY_GAP + font::width(&label, LABEL_SIZE, Weight::Regular);
+        let width = key_width + KEY_GAP + font::width(&label, LABEL_SIZE, Weight::Regular);
         if x > MARGIN && x + width > WIDTH - MARGIN {
             x = MARGIN;
             y += ROW_HEIGHT;
         }
         key(scene, entry.key, (x, y));
-        scene.text((x + KEY_WIDTH + KEY_GAP, y), &label, TextStyle::default());
+        scene.text((x + key_width + KEY_GAP, y), &label, TextStyle::default());
         x += width + ENTRY_GAP;
     }
     y + ROW_HEIGHT / 2.0
+}
+
+fn key_width(key: LegendKey) -> f64 {
+    if matches!(key, LegendKey::Ramp(_)) { RAMP_WIDTH } else { KEY_WIDTH }
 }
 
 fn key(scene: &mut Scene, key: LegendKey, (x, y): ScenePoint) {
@@ -105,7 +116,18 @@ fn key(scene: &mut Scene, key: LegendKey, (x, y): ScenePoint) {
         LegendKey::Line(colour) => scene.line(from, to, 2.5, colour),
         LegendKey::Dashed(colour) => scene.dashed(&[from, to], DASH, 2.0, colour),
         LegendKey::Dot(colour) => scene.disc((x + KEY_WIDTH / 2.0, y), 4.0, colour),
+        LegendKey::Ring(colour) => scene.ring((x + KEY_WIDTH / 2.0, y), 4.0, colour),
         LegendKey::Swatch(colour) => scene.rect((x, y - 6.0), (x + KEY_WIDTH, y + 6.0), colour),
+        LegendKey::Tick(colour) => {
+            scene.line((x + KEY_WIDTH / 2.0, y - 5.0), (x + KEY_WIDTH / 2.0, y + 5.0), 1.8, colour);
+        }
+        LegendKey::Ramp(colours) => {
+            let step = RAMP_WIDTH / colours.len() as f64;
+            for (index, colour) in colours.iter().enumerate() {
+                let left = x + step * index as f64;
+                scene.rect((left, y - 6.0), (left + step, y + 6.0), *colour);
+            }
+        }
     }
 }
 
@@ -176,7 +198,7 @@ pub(super) fn finish(scene: &mut Scene, mut y: f64, caption: &[String]) {
 }
 
 /// Breaks text at spaces into lines of at most `max_width`; a longer word is cut.
-fn wrapped(text: &str, size: f64, max_width: f64) -> Vec<String> {
+pub(super) fn wrapped(text: &str, size: f64, max_width: f64) -> Vec<String> {
     let fits = |line: &str| font::width(line, size, Weight::Regular) <= max_width;
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {

@@ -57,6 +57,17 @@ pub(super) fn tick(value: f64, step: f64, largest: f64) -> String {
     format!("{}{suffix}", fixed(value / factor, decimals_of(step / factor)))
 }
 
+/// A number as people write it in a file: `0.0003`, `1e−5`, `128`, `0.25`. What is not whole has at most four digits.
+pub(super) fn as_written(value: f64) -> String {
+    let is_whole = value.fract() == 0.0 && value.abs() < 1e6;
+    let short = if is_whole { value } else { format!("{value:.3e}").parse().unwrap_or(value) };
+    match short.abs() {
+        0.0 => "0".to_owned(),
+        1e-4..1e6 => with_minus(&short.to_string()),
+        _ => with_minus(&format!("{short:e}")),
+    }
+}
+
 /// A value to `digits` significant digits, such as `1.235k` or `0.0123`.
 pub(super) fn significant(value: f64, digits: usize) -> String {
     Unit::of(value, digits).text(value)
@@ -141,6 +152,13 @@ mod tests {
     fn tiny_ticks_share_the_power_of_ten_of_the_largest() {
         assert_eq!(tick(5e-7, 5e-7, 2e-6), "0.5e−6");
         assert_eq!(tick(2e-6, 5e-7, 2e-6), "2.0e−6");
+    }
+
+    #[test]
+    fn hyperparameters_are_written_as_in_a_file() {
+        let values = [3e-4, 1e-3, 1e-5, 64.0, 65_536.0, 0.25, 0.1 + 0.2, -1.5, 0.0, 2e7];
+        let texts = ["0.0003", "0.001", "1e−5", "64", "65536", "0.25", "0.3", "−1.5", "0", "2e7"];
+        assert_eq!(values.map(as_written), texts);
     }
 
     #[test]
