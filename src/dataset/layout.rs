@@ -34,7 +34,7 @@ pub struct TimeColumn {
 }
 
 /// Seconds from the first of 1970 to the Monday that dates count from.
-const MONDAY_SINCE_1970_S: f64 = 17_532.0 * 86_400.0;
+pub(super) const MONDAY_SINCE_1970_S: f64 = 17_532.0 * 86_400.0;
 
 impl TimeColumn {
     fn new(at: usize, unit: TimestampUnit) -> Self {
@@ -48,6 +48,11 @@ impl TimeColumn {
             unit if self.is_epoch => Expect::Epoch(unit),
             unit => Expect::Stamp(unit),
         }
+    }
+
+    /// Whether it says the date of a row.
+    pub fn is_dated(self) -> bool {
+        self.is_epoch || self.unit == TimestampUnit::DateTime
     }
 
     /// The clock time of so many seconds of a column of numbers.
@@ -390,6 +395,7 @@ impl Layout {
                     llm,
                     log_type,
                     clock_s,
+                    is_dated: timestamp.is_dated(),
                 }))
             }
             Layout::Series { time, columns } => {
@@ -403,7 +409,12 @@ impl Layout {
                     return Ok(Trace::Series(SeriesTrace::counted(rows, names, values(&mut table))));
                 };
                 let times = times(&mut table, *time)?;
-                Ok(Trace::Series(SeriesTrace::timed(times, time.zone, names, values(&mut table))))
+                Ok(Trace::Series(SeriesTrace::timed(
+                    times,
+                    (time.is_dated(), time.zone),
+                    names,
+                    values(&mut table),
+                )))
             }
         }
     }

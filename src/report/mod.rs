@@ -4,6 +4,7 @@ mod board_sections;
 mod cells;
 pub mod claims;
 mod data_card;
+mod error_figures;
 mod figures;
 mod forecast_figures;
 mod headline;
@@ -12,6 +13,7 @@ mod hyperparameters;
 mod inspection_page;
 mod inspection_summary;
 mod inspection_text;
+mod labels;
 mod markdown;
 mod notes;
 mod page;
@@ -19,7 +21,9 @@ pub mod plot;
 mod plot_files;
 mod reproduction;
 mod resources;
+mod shown_models;
 mod side_by_side;
+mod skill_figures;
 mod tables;
 mod terminal;
 mod text_report;
@@ -45,7 +49,7 @@ pub use terminal::terminal_text;
 /// Which plots a report has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum PlotSet {
-    /// The leaderboard, the forecasts beside the observed values, and their residuals.
+    /// The skill of the models, the forecasts beside the observed values, and their residuals.
     Simple,
     /// All plots.
     #[default]

@@ -2,7 +2,7 @@
 
 use super::number;
 use super::scale::{Extent, PixelScale, log_ticks, multiples, round_step};
-use super::time;
+use super::{dates, time};
 
 /// A labelled position on an axis.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +52,25 @@ impl PlotAxis {
     pub(super) fn time(title: &str, span_s: Extent, max_ticks: usize) -> Self {
         let (ticks, format) = time::ticks(span_s, max_ticks);
         Self { title: format!("{title}, {format}"), ticks, span: span_s, log: false }
+    }
+
+    /// An axis of seconds since 1970-01-01, 0:00 UTC, labelled with dates; its title says what these share.
+    pub(super) fn dates(span_s: Extent, max_ticks: usize) -> Self {
+        let (ticks, shared) = dates::ticks(span_s, max_ticks);
+        let title = if shared.is_empty() { "time (UTC)".to_owned() } else { format!("time (UTC), {shared}") };
+        Self { title, ticks, span: span_s, log: false }
+    }
+
+    /// The same range with ticks at these values, as far as they lie in it.
+    pub(super) fn with_ticks(mut self, ticks: impl IntoIterator<Item = Tick>) -> Self {
+        self.ticks = ticks.into_iter().filter(|tick| self.span.contains(tick.value)).collect();
+        self
+    }
+
+    /// The same range with only the ticks within `span`.
+    pub(super) fn within(mut self, span: Extent) -> Self {
+        self.ticks.retain(|tick| span.contains(tick.value));
+        self
     }
 
     /// The map from this axis to the pixels between two positions.

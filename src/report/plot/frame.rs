@@ -45,6 +45,7 @@ pub(super) enum LegendKey {
     Line(RGBColor),
     Dashed(RGBColor),
     Dot(RGBColor),
+    Ring(RGBColor),
     Swatch(RGBColor),
 }
 
@@ -86,14 +87,19 @@ fn legend(scene: &mut Scene, entries: &[LegendEntry], mut y: f64) -> f64 {
     let room = WIDTH - 2.0 * MARGIN - KEY_WIDTH - KEY_GAP;
     let mut x = MARGIN;
     for entry in entries {
-        let label = font::fit(&entry.label, LABEL_SIZE, Weight::Regular, room);
-        let width = KEY_WIDTH + KEY_GAP + font::width(&label, LABEL_SIZE, Weight::Regular);
+        // A label wider than the plot continues below.
+        let lines = wrapped(&entry.label, LABEL_SIZE, Weight::Regular, room);
+        let widest = lines.iter().map(|line| font::width(line, LABEL_SIZE, Weight::Regular));
+        let width = KEY_WIDTH + KEY_GAP + widest.fold(0.0, f64::max);
         if x > MARGIN && x + width > WIDTH - MARGIN {
             x = MARGIN;
             y += ROW_HEIGHT;
         }
         key(scene, entry.key, (x, y));
-        scene.text((x + KEY_WIDTH + KEY_GAP, y), &label, TextStyle::default());
+        for (index, line) in lines.iter().enumerate() {
+            y += if index == 0 { 0.0 } else { ROW_HEIGHT };
+            scene.text((x + KEY_WIDTH + KEY_GAP, y), line, TextStyle::default());
+        }
         x += width + ENTRY_GAP;
     }
     y + ROW_HEIGHT / 2.0
@@ -105,6 +111,7 @@ fn key(scene: &mut Scene, key: LegendKey, (x, y): ScenePoint) {
         LegendKey::Line(colour) => scene.line(from, to, 2.5, colour),
         LegendKey::Dashed(colour) => scene.dashed(&[from, to], DASH, 2.0, colour),
         LegendKey::Dot(colour) => scene.disc((x + KEY_WIDTH / 2.0, y), 4.0, colour),
+        LegendKey::Ring(colour) => scene.ring((x + KEY_WIDTH / 2.0, y), 4.5, colour),
         LegendKey::Swatch(colour) => scene.rect((x, y - 6.0), (x + KEY_WIDTH, y + 6.0), colour),
     }
 }
@@ -159,16 +166,21 @@ pub(super) fn x_axis(scene: &mut Scene, panel: &Panel, axis: &PlotAxis) {
             labelled_up_to = right - overhang;
         }
     }
-    let title = font::fit(&axis.title, LABEL_SIZE, Weight::Regular, panel.right - panel.left);
+    // A title wider than its panel has the whole plot where nothing stands beside the panel.
+    let is_alone = panel.right >= WIDTH - MARGIN - 1e-9 || panel.right - panel.left > WIDTH / 3.0;
+    let room = if is_alone { WIDTH - 2.0 * MARGIN } else { panel.right - panel.left };
+    let title = font::fit(&axis.title, LABEL_SIZE, Weight::Regular, room);
+    let half = font::width(&title, LABEL_SIZE, Weight::Regular) / 2.0;
     let style = TextStyle { colour: MUTED, align: Align::Center, ..TextStyle::default() };
-    scene.text((f64::midpoint(panel.left, panel.right), panel.bottom + 40.0), &title, style);
+    let middle = f64::midpoint(panel.left, panel.right).max(MARGIN + half).min(WIDTH - MARGIN - half);
+    scene.text((middle, panel.bottom + 40.0), &title, style);
 }
 
 /// Ends the scene at `y`, with the sentences of a caption below if there are any; long captions take several
 /// lines.
 pub(super) fn finish(scene: &mut Scene, mut y: f64, caption: &[String]) {
     let style = TextStyle { size: CAPTION_SIZE, colour: MUTED, ..TextStyle::default() };
-    for line in wrapped(&caption.join(" "), CAPTION_SIZE, WIDTH - 2.0 * MARGIN) {
+    for line in wrapped(&caption.join(" "), CAPTION_SIZE, Weight::Regular, WIDTH - 2.0 * MARGIN) {
         y += 18.0;
         scene.text((MARGIN, y), &line, style);
     }
@@ -176,8 +188,8 @@ pub(super) fn finish(scene: &mut Scene, mut y: f64, caption: &[String]) {
 }
 
 /// Breaks text at spaces into lines of at most `max_width`; a longer word is cut.
-fn wrapped(text: &str, size: f64, max_width: f64) -> Vec<String> {
-    let fits = |line: &str| font::width(line, size, Weight::Regular) <= max_width;
+pub(super) fn wrapped(text: &str, size: f64, weight: Weight, max_width: f64) -> Vec<String> {
+    let fits = |line: &str| font::width(line, size, weight) <= max_width;
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut() {
@@ -185,7 +197,7 @@ fn wrapped(text: &str, size: f64, max_width: f64) -> Vec<String> {
                 line.push(' ');
                 line.push_str(word);
             }
-            _ => lines.push(font::fit(word, size, Weight::Regular, max_width)),
+            _ => lines.push(font::fit(word, size, weight, max_width)),
         }
     }
     lines

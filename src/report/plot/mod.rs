@@ -7,7 +7,9 @@
 mod axis;
 mod bands;
 mod binned_bars;
+mod calibration;
 mod chart;
+mod dates;
 mod differences;
 mod effects;
 mod font;
@@ -15,8 +17,6 @@ mod forecast;
 mod frame;
 mod gaps;
 mod history;
-mod leaderboard;
-mod leaderboard_bar;
 mod learning_curves;
 mod number;
 mod paint;
@@ -26,28 +26,32 @@ mod raster;
 mod residuals;
 mod scale;
 mod scene;
+mod skill;
 mod square;
+mod step_errors;
 mod theme;
-mod thin;
 mod time;
+mod value_range;
 
 pub use bands::{Band, BandPanel, band_panels};
 pub use binned_bars::{BinnedBars, bar_panels, binned_bars};
+pub use calibration::{CalibrationPanel, calibration};
 pub use chart::{
     AxisKind, Chart, ChartAxis, ChartMarks, ChartPanel, ChartSeries, ParallelChart, ParallelLine,
 };
 pub use differences::{IntervalRow, differences};
 pub use effects::{Effect, EffectPoint, one_way_effects};
-pub use forecast::{ForecastTrack, actual_and_forecast, actual_and_forecast_by_request};
+pub use forecast::{Along, ForecastPlot, ForecastTrack, actual_and_forecast, steps_ahead};
 pub use gaps::{Gaps, gap_pattern};
 pub use history::{HistoryLine, history};
-pub use leaderboard::leaderboard_bars;
-pub use leaderboard_bar::Bar;
 pub use learning_curves::{Curve, learning_curves};
 pub use parallel::{PlacedAxis, PlacedTrial, parallel_coordinates};
 pub use profile::{ProfileAxis, ProfilePanel, profile_panels};
 pub use residuals::{Residuals, residual_histogram};
-pub use square::{SquarePanel, calibration_curves, qq_plot};
+pub use skill::{MOST_SKILL_ROWS, SkillRow, skill_plot};
+pub use square::{SquarePanel, qq_plot};
+pub use step_errors::{StepErrorLine, StepErrors, step_errors};
+pub use time::TimeOrigin;
 
 use crate::text::unit_beside;
 use anyhow::Context;

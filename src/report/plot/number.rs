@@ -62,18 +62,6 @@ pub(super) fn significant(value: f64, digits: usize) -> String {
     Unit::of(value, digits).text(value)
 }
 
-/// Formats that print the values of a column to `digits` significant digits, but with no more decimals than
-/// all others of the same magnitude have, so that they line up.
-pub(super) fn column(values: impl Iterator<Item = f64> + Clone, digits: usize) -> Vec<Unit> {
-    let units: Vec<Unit> = values.map(|value| Unit::of(value, digits)).collect();
-    let fewest =
-        |suffix: &str| units.iter().filter(|unit| unit.suffix == suffix).map(|unit| unit.decimals).min();
-    units
-        .iter()
-        .map(|unit| Unit { decimals: fewest(&unit.suffix).unwrap_or(unit.decimals), ..unit.clone() })
-        .collect()
-}
-
 /// A number that is not negative, rounded to `digits` significant digits, so that 999.99 counts as a
 /// thousand.
 fn rounded(value: f64, digits: usize) -> f64 {
@@ -95,7 +83,7 @@ pub(super) fn percent(share: f64) -> String {
 
 /// The magnitude and the decimals that suit one value and the numbers printed beside it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Unit {
+struct Unit {
     factor: f64,
     suffix: String,
     decimals: usize,
@@ -109,15 +97,8 @@ impl Unit {
         Self { factor, suffix, decimals: (digits as f64 - 1.0 - leading).clamp(0.0, 12.0) as usize }
     }
 
-    pub(super) fn text(&self, value: f64) -> String {
+    fn text(&self, value: f64) -> String {
         format!("{}{}", fixed(value / self.factor, self.decimals), self.suffix)
-    }
-
-    /// `value ± spread`; a spread of another order altogether has a magnitude of its own.
-    pub(super) fn text_with_spread(&self, value: f64, spread: f64) -> String {
-        let comparable = spread / self.factor < 1e5;
-        let spread = if comparable { self.text(spread) } else { significant(spread, 3) };
-        format!("{} ± {spread}", self.text(value))
     }
 }
 
@@ -154,21 +135,6 @@ mod tests {
         assert_eq!(significant(999.999, 4), "1.000k");
         assert_eq!(significant(9.9996, 4), "10.00");
         assert_eq!(significant(5e-324, 3), "0.00");
-    }
-
-    #[test]
-    fn values_in_a_column_of_one_magnitude_have_the_same_decimals() {
-        let values = [0.412_34, 1.25, 1234.0, 12_345.0, 5e7];
-        let column = column(values.into_iter(), 4);
-        let texts: Vec<String> = column.iter().zip(values).map(|(unit, value)| unit.text(value)).collect();
-        assert_eq!(texts, ["0.412", "1.250", "1.23k", "12.35k", "50.00M"]);
-    }
-
-    #[test]
-    fn a_spread_is_printed_in_the_unit_of_its_value_unless_it_dwarfs_it() {
-        let unit = Unit::of(1234.0, 3);
-        assert_eq!(unit.text_with_spread(1234.0, 56.0), "1.23k ± 0.06k");
-        assert_eq!(unit.text_with_spread(1234.0, 5.6e12), "1.23k ± 5.60T");
     }
 
     #[test]
