@@ -34,7 +34,7 @@ pub struct TimeColumn {
 }
 
 /// Seconds from the first of 1970 to the Monday that dates count from.
-pub(super) const MONDAY_SINCE_1970_S: f64 = 17_532.0 * 86_400.0;
+const MONDAY_SINCE_1970_S: f64 = 17_532.0 * 86_400.0;
 
 impl TimeColumn {
     fn new(at: usize, unit: TimestampUnit) -> Self {

@@ -10,8 +10,8 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::cache::{Cache, SMALLEST_SOURCE, open};
+use super::clock::starts_at_s;
 use super::frequency::Frequency;
-use super::layout::MONDAY_SINCE_1970_S;
 use super::pattern::ArrivalPattern;
 use super::prepare_error::PrepareError;
 use super::read::{hash_file, read_hashed};
@@ -29,8 +29,6 @@ use super::windows::{ScaledSteps, StepTimes, Windows};
 use super::zone::Zone;
 use crate::spec::{DatasetSpec, RunSpec, TrainingSpec};
 use crate::text::hex;
-
-const YEAR_S: f64 = 365.0 * 86_400.0;
 
 /// Everything that runs on the same slice, task, split and fold share.
 #[derive(Debug, Clone, PartialEq)]
@@ -175,10 +173,8 @@ impl Prepared {
     }
 
     /// Seconds from 1970-01-01, 0:00 UTC, to the time that the steps' times count from; `None` where no date is known.
-    /// Numbers that begin in 1970 count from the start of their trace.
     pub fn starts_at_s(&self) -> Option<f64> {
-        let start_s = self.is_dated.then_some(self.clock_s + MONDAY_SINCE_1970_S);
-        start_s.filter(|start_s| !(0.0..YEAR_S).contains(start_s))
+        starts_at_s(self.is_dated, self.clock_s)
     }
 
     /// The calendar that the rows of a series follow, where their steps differ in length.

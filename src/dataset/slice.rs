@@ -290,6 +290,7 @@ mod tests {
     #[test]
     fn a_name_that_no_row_carries_is_named_with_its_nearest() {
         let trace = RequestTrace {
+            is_dated: false,
             arrival_s: vec![0.0, 1.0],
             request_tokens: vec![1.0; 2],
             response_tokens: vec![1.0; 2],

@@ -98,7 +98,10 @@ pub fn draw_step_errors(
     let (targets, note) = drawn_targets(board);
     let baseline = board.best_baseline();
     let is_baseline = |row: &BoardRow| baseline.is_some_and(|baseline| baseline.run_ids == row.run_ids);
-    let others: Vec<&BoardRow> = board.rows.iter().filter(|row| !is_baseline(row)).collect();
+    // Further baselines are bad in a way that everyone knows; without a model they are what there is to compare.
+    let models: Vec<&BoardRow> = board.rows.iter().filter(|row| !row.baseline).collect();
+    let baselines = || board.rows.iter().filter(|row| !is_baseline(row)).collect();
+    let others: Vec<&BoardRow> = if models.is_empty() { baselines() } else { models };
     let read = |row: &BoardRow| -> Option<Vec<StepErrorLine>> {
         if let Some(model) = shown.iter().find(|model| model.row.run_ids == row.run_ids) {
             return Some(by_step(model, &targets, steps));
@@ -174,9 +177,9 @@ pub fn draw_qq(board: &Board, models: &[ShownModel<'_>], figures: &mut BoardFigu
         return;
     }
     let caption = format!(
-        "One-step-ahead residuals in scaled units, standardised, against the quantiles of the normal distribution. Points \
-         that leave the line at its ends show tails that are heavier, or lighter, than normal, which is why the intervals \
-         are quantiles of errors and not multiples of a standard deviation. Points beyond ±5 are drawn at the edge.{note}"
+        "One-step-ahead residuals in scaled units, standardised, against the quantiles of the normal distribution. Lines \
+         that leave the diagonal at its ends show tails that are heavier, or lighter, than normal, which is why the intervals \
+         are quantiles of errors and not multiples of a standard deviation. What lies beyond ±4 is drawn at the edge.{note}"
     );
     let labels: Vec<String> = models.iter().map(|model| model.label.clone()).collect();
     figures.add(FigureSection::Errors, "Q–Q plot", "qq".to_string(), qq_plot(&labels, &panels), caption);

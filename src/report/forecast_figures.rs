@@ -13,7 +13,7 @@ use crate::store::{RunRow, SavedRun};
 use crate::text::{counted, grouped};
 
 /// Steps of one picture; more cannot be told apart.
-const MOST_STEPS: usize = 200;
+const MOST_STEPS: usize = 168;
 /// Steps of one chart that a reader can zoom.
 const MOST_CHART_STEPS: usize = 2_000;
 /// Points of all charts of a board, for each of their lines.

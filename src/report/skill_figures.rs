@@ -4,7 +4,7 @@ use super::cells::{mean_spread, p_value_text};
 use super::figures::{BoardFigures, FigureSection};
 use super::labels::ModelLabels;
 use super::plot::{SkillRow, skill_plot};
-use crate::compare::{Board, BoardRow, Comparison, Difference, Significance};
+use crate::compare::{Board, BoardRow, Comparison, Difference, FEWEST_BLOCKS, Significance};
 use crate::text::{number, with_decimals};
 
 /// What the models are compared with: the best naive baseline, or without one the best model.
@@ -83,6 +83,7 @@ fn skill_row(row: &BoardRow, reference: &Reference<'_>, label: String, metric: &
         significant: matches!(Significance::of(difference), Significance::Significant { .. }),
         baseline: row.baseline,
         best: false,
+        reference: is_reference,
         value,
         details: format!("{metric} {}", mean_spread(row.test)),
     }
@@ -121,6 +122,14 @@ fn intervals(board: &Board, reference: &Reference<'_>, metric: &str) -> String {
         sentences.push(format!(
             "The differences were tested in the {loss} of each window, whose interval is not one of the {metric}, so that \
              none is drawn; filled dots are significant at 5 %."
+        ));
+    }
+    let few = |row: &&BoardRow| {
+        matches!(Significance::of(reference.difference(row)), Significance::TooFewBlocks { .. })
+    };
+    if others().any(|row| few(&row)) {
+        sentences.push(format!(
+            "The test part has fewer than {FEWEST_BLOCKS} blocks of windows, so that no small p-value makes a dot a filled one."
         ));
     }
     if untested > 0 && board.completion.is_partial() {

@@ -7,8 +7,8 @@ use crate::stats::{errors_needed, signed_quantile};
 
 /// Lower and upper quantile of each band, the wider one first.
 const BAND_LEVELS: [(f64, f64); 2] = [(0.025, 0.975), (0.1, 0.9)];
-/// The level of the wider band.
-const WIDER: f64 = 0.95;
+/// The levels of the bands.
+const LEVELS: [f64; 2] = [0.95, 0.8];
 /// Traffic drifts, so only so many of the last errors are used.
 const REMEMBERED: usize = 300;
 /// With fewer windows there is nothing to see.
@@ -101,13 +101,13 @@ pub fn token_load(table: &PredictionTable, task: &WindowLoadSpec, windows: usize
         let mut errors: Vec<f64> =
             known.take(REMEMBERED).map(|earlier| earlier.actual - earlier.forecast).collect();
         errors.sort_by(f64::total_cmp);
-        let has_enough = errors.len() >= errors_needed(WIDER);
         let at =
             |level: f64| signed_quantile(&errors, level).map(|offset| (stretch.forecast + offset).max(0.0));
         load.time_s.push(stretch.start_s);
         load.actual.push(stretch.actual);
         load.forecast.push(at(0.5).unwrap_or(stretch.forecast));
-        for (band, (lower, upper)) in load.bands.iter_mut().zip(BAND_LEVELS) {
+        for ((band, (lower, upper)), level) in load.bands.iter_mut().zip(BAND_LEVELS).zip(LEVELS) {
+            let has_enough = errors.len() >= errors_needed(level);
             let end = |level: f64| at(level).filter(|_| has_enough).unwrap_or(f64::NAN);
             band.lower.push(end(lower));
             band.upper.push(end(upper));
@@ -225,6 +225,7 @@ mod tests {
         short.part.fill("test".to_string());
         let load = token_load(&short, &task(), 1).unwrap();
         assert!(load.bands[0].upper.iter().all(|end| end.is_nan()));
+        assert!(load.bands[1].upper[0].is_nan() && load.bands[1].upper[12].is_finite());
         assert!(load.forecast.iter().all(|value| value.is_finite()));
     }
 }

@@ -95,6 +95,7 @@ fn band_panel(title: String, quantity: &str, origin: TimeOrigin, load: &LoadFore
     BandPanel {
         title,
         quantity: quantity.to_string(),
+        multiples_of: None,
         origin,
         time_s: load.time_s.clone(),
         actual: load.actual.clone(),
@@ -115,7 +116,10 @@ fn draw_resources(
     let count = load.map(|tokens| gpus(tokens, load.length_s, resources));
     let panels = [
         band_panel("KV cache".to_string(), "GiB", origin, &cache),
-        band_panel("GPUs, in whole replicas".to_string(), "", origin, &count),
+        BandPanel {
+            multiples_of: Some(resources.gpus_per_replica as f64),
+            ..band_panel("GPUs, in whole replicas".to_string(), "", origin, &count)
+        },
     ];
     let caption = format!(
         "The memory and the GPUs that the token load of the next {} needs. Assumptions, set under `report.resources`: \

@@ -8,7 +8,7 @@ use super::frame::{self, LegendEntry, LegendKey, Panel};
 use super::number;
 use super::scale::{Extent, PanelScales, is_drawable};
 use super::scene::{Scene, ScenePoint};
-use super::theme::{GREY_LINE, lighter, series_colour};
+use super::theme::{MUTED, lighter, series_colour};
 use super::time::TimeOrigin;
 use super::{AxisKind, Chart, ChartAxis, ChartMarks, ChartPanel, ChartSeries, Figure, Plot, with_unit};
 
@@ -34,6 +34,8 @@ pub struct BandPanel {
     pub title: String,
     /// Quantity and unit of the vertical axis.
     pub quantity: String,
+    /// What all values are whole multiples of, such as the GPUs of a replica; `None` for any number.
+    pub multiples_of: Option<f64>,
     /// What times count from.
     pub origin: TimeOrigin,
     /// Start of each window, in seconds.
@@ -67,7 +69,7 @@ fn figure(name: &str, title: &str, model: &str, levels: [u32; 2], panels: &[Band
     let colour = series_colour(0);
     let mut scene = Scene::default();
     let legend = [
-        LegendEntry::new(LegendKey::Line(GREY_LINE), "observed"),
+        LegendEntry::new(LegendKey::Line(MUTED), "observed"),
         LegendEntry::new(LegendKey::Line(colour), format!("forecast by {model}")),
         LegendEntry::new(LegendKey::Swatch(lighter(colour, BAND_SHADES[1])), band_name(levels[1], model)),
         LegendEntry::new(LegendKey::Swatch(lighter(colour, BAND_SHADES[0])), band_name(levels[0], model)),
@@ -112,7 +114,7 @@ fn chart_panel(data: &BandPanel, model: &str, levels: [u32; 2]) -> ChartPanel {
         ChartSeries::new(band_name(level, model), lighter(colour, shade), marks)
     });
     let mut series: Vec<ChartSeries> = bands.collect();
-    series.push(ChartSeries::new("observed", GREY_LINE, line(&data.actual)));
+    series.push(ChartSeries::new("observed", MUTED, line(&data.actual)));
     series.push(ChartSeries::new(format!("forecast by {model}"), colour, line(&data.forecast)));
     let y = ChartAxis::new(with_unit(&data.title, &data.quantity), AxisKind::Value);
     ChartPanel { title: data.title.clone(), x, y, series }
@@ -131,7 +133,11 @@ fn panel(scene: &mut Scene, y: f64, data: &BandPanel) -> Result<f64> {
     let span = span.including(0.0).widened_up_to_zero(0.05).widened(0.0);
     let times = Extent::of(data.time_s.iter().flat_map(|time_s| [*time_s, time_s + data.step_s]));
     let times = times.context("no time is finite")?;
-    let y_axis = PlotAxis::linear(with_unit(&data.title, &data.quantity), span, 4);
+    let title = with_unit(&data.title, &data.quantity);
+    let y_axis = match data.multiples_of {
+        Some(unit) => PlotAxis::multiples_of(title, span, unit, 4),
+        None => PlotAxis::linear(title, span, 4),
+    };
     let x_axis = data.origin.axis(times, 8);
     let panel = Panel::below(scene, y, &y_axis, PANEL_HEIGHT, 48.0);
     let scales = panel.scales(&x_axis, &y_axis);
@@ -142,7 +148,7 @@ fn panel(scene: &mut Scene, y: f64, data: &BandPanel) -> Result<f64> {
     }
     frame::y_grid(scene, &panel, &y_axis);
     for run in steps(data, &data.actual, scales) {
-        scene.path(run, 1.6, GREY_LINE);
+        scene.path(run, 1.6, MUTED);
     }
     for run in steps(data, &data.forecast, scales) {
         scene.path(run, 1.6, series_colour(0));
@@ -192,6 +198,7 @@ mod tests {
         BandPanel {
             title: "1 min".to_owned(),
             quantity: "tokens".to_owned(),
+            multiples_of: None,
             origin: TimeOrigin::TraceStart,
             time_s: (0..count).map(|index| 60.0 * index as f64).collect(),
             actual: moved(17.0),

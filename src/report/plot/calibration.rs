@@ -21,8 +21,6 @@ const LABELS: f64 = 42.0;
 const GAP: f64 = 22.0;
 /// Standard errors on either side that hold 95 % of what sampling gives.
 const TWO_SIDED_95: f64 = 1.96;
-/// Points of the outline of the band.
-const BAND_POINTS: usize = 60;
 /// What the axis reaches on either side at least, in percentage points.
 const LEAST_REACH: f64 = 2.0;
 
@@ -108,31 +106,41 @@ fn span(shown: &[&CalibrationPanel]) -> Extent {
     Extent { lo: -reach, hi: reach }
 }
 
-/// The levels that quantiles were forecast at, as ticks.
-fn level_ticks(data: &CalibrationPanel) -> Vec<Tick> {
-    let levels = data.models.iter().map(|points| deviations(points)).max_by_key(Vec::len).unwrap_or_default();
-    let label = |level: f64| {
-        let text = format!("{level:.1}");
-        text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
-    };
-    levels.into_iter().map(|[level, _]| Tick { value: level, label: label(level) }).collect()
+/// The levels that quantiles were forecast at, in percent.
+fn levels(data: &CalibrationPanel) -> Vec<f64> {
+    let most = data.models.iter().map(|points| deviations(points)).max_by_key(Vec::len).unwrap_or_default();
+    most.into_iter().map(|[level, _]| level).collect()
 }
 
-fn band(count: usize) -> Vec<[f64; 3]> {
-    let at = |index: usize| {
-        let level = index as f64 / BAND_POINTS as f64;
-        let half = sampling(level, count);
-        [100.0 * level, -half, half]
+fn level_text(level: f64) -> String {
+    let text = format!("{level:.1}");
+    text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
+}
+
+/// The band at each level: the position of the level among the others, and the ends.
+fn band(levels: &[f64], count: usize) -> Vec<[f64; 3]> {
+    let at = |(index, level): (usize, &f64)| {
+        let half = sampling(level / 100.0, count);
+        [index as f64, -half, half]
     };
-    (0..=BAND_POINTS).map(at).collect()
+    levels.iter().enumerate().map(at).collect()
+}
+
+/// The points of a model at the positions of their levels.
+fn placed(levels: &[f64], points: &[(f64, f64)]) -> Vec<[f64; 2]> {
+    let place = |[level, by]: [f64; 2]| Some([levels.iter().position(|other| *other == level)? as f64, by]);
+    deviations(points).into_iter().filter_map(place).collect()
 }
 
 fn draw(scene: &mut Scene, panel: &Panel, data: &CalibrationPanel, y_axis: &PlotAxis, models: &[String]) {
-    let x_axis =
-        PlotAxis::linear("nominal, %", Extent { lo: 0.0, hi: 100.0 }, 5).with_ticks(level_ticks(data));
+    // At equal distances: the outer levels, which matter most, lie close together.
+    let levels = levels(data);
+    let span = Extent { lo: -0.3, hi: levels.len() as f64 - 0.7 };
+    let tick = |(index, level): (usize, &f64)| Tick { value: index as f64, label: level_text(*level) };
+    let x_axis = PlotAxis::linear("nominal, %", span, 5).with_ticks(levels.iter().enumerate().map(tick));
     let scales: PanelScales = panel.scales(&x_axis, y_axis);
     frame::panel_title(scene, (panel.left, panel.top - 14.0), &data.title, panel.right - panel.left);
-    let band = band(data.count);
+    let band = band(&levels, data.count);
     let upper = band.iter().map(|[level, _, upper]| scales.at(*level, *upper));
     let lower = band.iter().rev().map(|[level, lower, _]| scales.at(*level, *lower));
     scene.polygon(upper.chain(lower).collect(), GREY_FILL);
@@ -142,12 +150,13 @@ fn draw(scene: &mut Scene, panel: &Panel, data: &CalibrationPanel, y_axis: &Plot
     scene.line((panel.left, zero), (panel.right, zero), 1.4, INK);
     // The first model is drawn last, so that the others do not cover it.
     for (index, points) in data.models.iter().take(models.len()).enumerate().rev() {
-        let points = deviations(points);
+        let points = placed(&levels, points);
         let places: Vec<_> = points.iter().map(|[level, by]| scales.at(*level, *by)).collect();
-        for ([level, by], place) in points.iter().zip(&places) {
+        for ([position, by], place) in points.iter().zip(&places) {
             scene.disc(*place, 3.2, series_colour(index));
             let sign = if *by > 0.0 { "+" } else { "" };
             let by = number::significant(*by, 3);
+            let level = level_text(levels[*position as usize]);
             scene.tip(*place, format!("{}\n{level} %: {sign}{by} points", models[index]));
         }
         scene.path(places, 1.5, series_colour(index));
@@ -156,20 +165,21 @@ fn draw(scene: &mut Scene, panel: &Panel, data: &CalibrationPanel, y_axis: &Plot
 }
 
 fn chart_panel(data: &CalibrationPanel, models: &[String]) -> ChartPanel {
-    let band =
-        ChartMarks::Band { points: band(data.count).into_iter().map(|point| point.map(shortened)).collect() };
+    let levels = levels(data);
+    let band = band(&levels, data.count).into_iter().map(|point| point.map(shortened)).collect();
+    let band = ChartMarks::Band { points: band };
     let mut series = vec![
         ChartSeries::new("what sampling alone gives (95 %)", GREY_FILL, band),
         ChartSeries::new("calibrated", INK, ChartMarks::Rule { x: None, y: Some(0.0) }),
     ];
     for (index, (model, points)) in models.iter().zip(&data.models).enumerate().rev() {
-        let points = deviations(points).into_iter().map(|point| point.map(shortened)).collect();
+        let points = placed(&levels, points).into_iter().map(|point| point.map(shortened)).collect();
         let marks = ChartMarks::Line { points, dashed: false };
         series.push(ChartSeries::new(model.clone(), series_colour(index), marks));
     }
     ChartPanel {
         title: data.title.clone(),
-        x: ChartAxis::new("nominal, %", AxisKind::Value),
+        x: ChartAxis::of_categories("nominal, %", levels.iter().copied().map(level_text).collect()),
         y: ChartAxis::new("observed minus nominal, percentage points", AxisKind::Value),
         series,
     }

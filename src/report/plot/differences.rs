@@ -3,13 +3,14 @@
 use anyhow::{Result, ensure};
 
 use super::axis::PlotAxis;
+use super::chart::shortened;
 use super::font::{self, Weight};
 use super::frame::{self, LegendEntry, LegendKey, Panel};
 use super::number;
 use super::scale::{Extent, is_drawable};
 use super::scene::{Align, Scene, TextStyle};
 use super::theme::{GREY_LINE, INK, LABEL_SIZE, MARGIN, MUTED, WIDTH, series_colour};
-use super::{Chart, Figure, Plot};
+use super::{AxisKind, Chart, ChartAxis, ChartMarks, ChartPanel, ChartSeries, Figure, Plot};
 
 const ROW_HEIGHT: f64 = 30.0;
 const WIDEST_NAME: f64 = 300.0;
@@ -83,8 +84,36 @@ fn figure(title: &str, quantity: &str, rows: &[IntervalRow]) -> Result<Figure> {
         title: title.to_owned(),
         alt,
         scene,
-        chart: Chart::default(),
+        chart: chart(quantity, &drawn),
     })
+}
+
+/// The differences as data.
+fn chart(quantity: &str, drawn: &[&IntervalRow]) -> Chart {
+    let mut series =
+        vec![ChartSeries::new("no difference", MUTED, ChartMarks::Rule { x: Some(0.0), y: None })];
+    for (significant, name, colour) in
+        [(true, "significant", series_colour(0)), (false, "not significant", GREY_LINE)]
+    {
+        let own = || drawn.iter().enumerate().filter(|(_, row)| row.significant == significant);
+        if own().next().is_none() {
+            continue;
+        }
+        let point = |(at, row): (usize, &&IntervalRow)| {
+            [shortened(row.value), shortened(row.lower), shortened(row.upper), at as f64]
+        };
+        let marks = ChartMarks::Intervals {
+            points: own().map(point).collect(),
+            labels: own().map(|(_, row)| row.label.clone()).collect(),
+        };
+        series.push(ChartSeries::new(name, colour, marks));
+    }
+    Chart::of(vec![ChartPanel {
+        title: String::new(),
+        x: ChartAxis::new(quantity, AxisKind::Value),
+        y: ChartAxis::of_categories("", drawn.iter().map(|row| row.label.clone()).collect()),
+        series,
+    }])
 }
 
 #[cfg(test)]

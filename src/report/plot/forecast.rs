@@ -22,7 +22,7 @@ const PANEL_HEIGHT: f64 = 300.0;
 const MOST_TRACKS: usize = 3;
 const BAND_SHADE: f64 = 0.75;
 /// Tooltips of one plot: each costs as much as the points of all its lines.
-const MOST_TIPS: usize = 100;
+const MOST_TIPS: usize = 60;
 /// Arrows at the edge that are closer than this would merge.
 const ARROW_GAP: f64 = 6.0;
 

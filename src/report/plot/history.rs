@@ -3,12 +3,13 @@
 use anyhow::{Context, Result, ensure};
 
 use super::axis::{PlotAxis, Tick};
+use super::chart::shortened;
 use super::font::{self, Weight};
 use super::frame::{self, LegendEntry, LegendKey, Panel};
 use super::scale::{Extent, is_drawable};
 use super::scene::Scene;
 use super::theme::{SERIES_COLOURS, TICK_SIZE, series_colour};
-use super::{Chart, Figure, Plot};
+use super::{AxisKind, Chart, ChartAxis, ChartMarks, ChartPanel, ChartSeries, Figure, Plot};
 
 const PANEL_HEIGHT: f64 = 260.0;
 
@@ -76,7 +77,23 @@ fn figure(title: &str, metric: &str, ticks: &[String], lines: &[HistoryLine]) ->
     frame::finish(&mut scene, panel.bottom + frame::X_AXIS_HEIGHT - 8.0, &[]);
     let names: Vec<&str> = lines.iter().map(|line| line.label.as_str()).collect();
     let alt = format!("Line chart of {metric} over {} revisions for {}.", ticks.len(), names.join(", "));
-    Ok(Figure { name: "history".to_owned(), title: title.to_owned(), alt, scene, chart: Chart::default() })
+    let chart = chart(metric, ticks, lines);
+    Ok(Figure { name: "history".to_owned(), title: title.to_owned(), alt, scene, chart })
+}
+
+/// The lines as data.
+fn chart(metric: &str, ticks: &[String], lines: &[HistoryLine]) -> Chart {
+    let line = |(index, line): (usize, &HistoryLine)| {
+        let points = line.values.iter().enumerate();
+        let points = points.filter_map(|(at, value)| Some([at as f64, shortened((*value)?)])).collect();
+        ChartSeries::new(line.label.clone(), series_colour(index), ChartMarks::Line { points, dashed: false })
+    };
+    Chart::of(vec![ChartPanel {
+        title: String::new(),
+        x: ChartAxis::of_categories("revision", ticks.to_vec()),
+        y: ChartAxis::new(metric, AxisKind::Value),
+        series: lines.iter().enumerate().map(line).collect(),
+    }])
 }
 
 #[cfg(test)]

@@ -34,7 +34,7 @@ mod time;
 mod value_range;
 
 pub use bands::{Band, BandPanel, band_panels};
-pub use binned_bars::{BinnedBars, bar_panels, binned_bars};
+pub use binned_bars::{BinAxis, BinnedBars, bar_panels, binned_bars};
 pub use calibration::{CalibrationPanel, calibration};
 pub use chart::{
     AxisKind, Chart, ChartAxis, ChartMarks, ChartPanel, ChartSeries, ParallelChart, ParallelLine,
@@ -46,7 +46,7 @@ pub use gaps::{Gaps, gap_pattern};
 pub use history::{HistoryLine, history};
 pub use learning_curves::{Curve, learning_curves};
 pub use parallel::{PlacedAxis, PlacedTrial, parallel_coordinates};
-pub use profile::{ProfileAxis, ProfilePanel, profile_panels};
+pub use profile::{ProfileAxis, ProfilePanel, ProfileParts, profile_panels};
 pub use residuals::{Residuals, residual_histogram};
 pub use skill::{MOST_SKILL_ROWS, SkillRow, skill_plot};
 pub use square::{SquarePanel, qq_plot};

@@ -1,5 +1,7 @@
 //! Numbers as plots print them: compact, with the sign and exponent set in proper typography.
 
+use crate::text::with_decimals;
+
 /// A power of ten and the suffix that stands for it.
 struct Magnitude {
     factor: f64,
@@ -57,8 +59,16 @@ pub(super) fn tick(value: f64, step: f64, largest: f64) -> String {
     format!("{}{suffix}", fixed(value / factor, decimals_of(step / factor)))
 }
 
+/// A whole number with its thousands separated; a very large one is compact.
+pub(super) fn whole(value: f64) -> String {
+    if value.abs() < 1e6 { with_minus(&with_decimals(value, 0)) } else { tick(value, value, value.abs()) }
+}
+
 /// A value to `digits` significant digits, such as `1.235k` or `0.0123`.
 pub(super) fn significant(value: f64, digits: usize) -> String {
+    if value == 0.0 {
+        return "0".to_owned();
+    }
     Unit::of(value, digits).text(value)
 }
 
@@ -131,7 +141,7 @@ mod tests {
         assert_eq!(significant(-12.345, 3), "−12.3");
         assert_eq!(significant(1e12, 3), "1.00T");
         assert_eq!(significant(4.2e-9, 2), "4.2e−9");
-        assert_eq!(significant(0.0, 3), "0.00");
+        assert_eq!(significant(0.0, 3), "0");
         assert_eq!(significant(999.999, 4), "1.000k");
         assert_eq!(significant(9.9996, 4), "10.00");
         assert_eq!(significant(5e-324, 3), "0.00");

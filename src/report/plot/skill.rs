@@ -40,6 +40,8 @@ pub struct SkillRow {
     pub baseline: bool,
     /// Whether it is the best model.
     pub best: bool,
+    /// Whether it is what the others are compared with.
+    pub reference: bool,
     /// What stands at the row's end, such as `+10.7 %, p = 0.002`.
     pub value: String,
     /// What a tooltip adds.
@@ -148,17 +150,18 @@ fn span(shown: &[&SkillRow]) -> Extent {
     skills.sort_by(f64::total_cmp);
     let (lowest, highest) = (skills[0], skills[skills.len() - 1]);
     let median = skills[skills.len() / 2];
-    let ends = shown.iter().flat_map(|row| row.ends());
-    let all = Extent::of(ends.chain([0.0])).unwrap_or(Extent { lo: 0.0, hi: 0.0 });
-    let reach = highest.max(LEAST_REACH);
+    let reach = shown.iter().map(|row| row.ends()[1].min(2.0 * row.skill.max(0.0))).fold(highest, f64::max);
+    let reach = reach.max(LEAST_REACH);
     // Where most models are bad, their differences are what there is to see.
-    let below =
-        (-REACH_BELOW * reach).min(1.5 * median.min(0.0)).min(if shown.len() < 3 { lowest } else { 0.0 });
-    let above = (2.0 * reach).min(all.hi);
-    Extent { lo: all.lo.max(below), hi: above.max(highest) }
+    let below = (-REACH_BELOW * reach).min(1.5 * median.min(0.0));
+    let below = if shown.len() < 3 { below.min(lowest) } else { below };
+    // What lies beyond is an arrow, which needs no more room than itself.
+    let within = shown.iter().filter(|row| row.skill >= below).flat_map(|row| row.ends());
+    let within = Extent::of(within.chain([0.0])).unwrap_or(Extent { lo: 0.0, hi: 0.0 });
+    Extent { lo: within.lo.max(below), hi: within.hi.min((2.0 * reach).max(highest)) }
         .including(-LEAST_REACH / 2.0)
         .including(LEAST_REACH / 2.0)
-        .widened(0.05)
+        .widened(0.06)
 }
 
 fn legend(shown: &[&SkillRow]) -> Vec<LegendEntry> {
@@ -167,10 +170,10 @@ fn legend(shown: &[&SkillRow]) -> Vec<LegendEntry> {
         Some(LegendEntry::new(LegendKey::Dot(row.colour()), kind))
     });
     let mut entries: Vec<LegendEntry> = kinds.collect();
-    if shown.iter().any(|row| row.significant) {
+    if shown.iter().any(|row| row.significant && !row.reference) {
         entries.push(LegendEntry::new(LegendKey::Dot(MUTED), "filled: significant"));
     }
-    if shown.iter().any(|row| !row.significant) {
+    if shown.iter().any(|row| !row.significant && !row.reference) {
         entries.push(LegendEntry::new(LegendKey::Ring(MUTED), "hollow: not significant"));
     }
     entries
@@ -213,7 +216,7 @@ fn draw_row(
     if !span.contains(row.skill) {
         let direction = if row.skill < span.lo { -1.0 } else { 1.0 };
         scene.arrow((x + direction * 4.0, y), (direction, 0.0), colour);
-    } else if row.significant {
+    } else if row.significant || row.reference {
         scene.disc((x, y), DOT, colour);
     } else {
         scene.ring((x, y), DOT, colour);
@@ -286,6 +289,7 @@ mod tests {
             significant,
             baseline: false,
             best: false,
+            reference: false,
             value: format!("{skill:+.1} %, p = 0.002"),
             details: "mse 1.2".to_owned(),
         }

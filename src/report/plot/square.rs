@@ -18,7 +18,7 @@ const LABELS: f64 = 42.0;
 const GAP: f64 = 22.0;
 const ROW_GAP: f64 = 92.0;
 /// Points beyond this are drawn at the edge.
-const REACH: f64 = 5.0;
+const REACH: f64 = 4.0;
 const TITLE: &str = "Q–Q plot: residuals against the normal distribution";
 const X_TITLE: &str = "normal quantile";
 const Y_TITLE: &str = "residual in scaled units, standardised";
@@ -54,7 +54,7 @@ fn figure(models: &[String], panels: &[SquarePanel]) -> Result<Figure> {
     let mut legend: Vec<LegendEntry> = models
         .iter()
         .enumerate()
-        .map(|(index, model)| LegendEntry::new(LegendKey::Dot(series_colour(index)), model.as_str()))
+        .map(|(index, model)| LegendEntry::new(LegendKey::Line(series_colour(index)), model.as_str()))
         .collect();
     legend.push(LegendEntry::new(LegendKey::Dashed(INK), "normal"));
     let header_end = frame::header(&mut scene, TITLE, &legend);
@@ -76,12 +76,10 @@ fn figure(models: &[String], panels: &[SquarePanel]) -> Result<Figure> {
         frame::y_grid(&mut scene, &panel, &y_axis);
         let scales = panel.scales(&x_axis, &y_axis);
         scene.dashed(&[(panel.left, panel.bottom), (panel.right, panel.top)], DASH, 1.2, INK);
-        // The first model is drawn last, so that the others do not cover it. Models that agree lie on one another: those
-        // behind stand out as rings.
+        // The first model is drawn last, so that the others do not cover it.
         for (model, points) in data.models.iter().take(models.len()).enumerate().rev() {
-            for (x, y) in drawable(points) {
-                scene.disc(scales.at(x, y), 1.6 * (1.0 + 0.3 * model as f64), series_colour(model));
-            }
+            let line = drawable(points).map(|(x, y)| scales.at(x, y)).collect();
+            scene.path(line, 1.8, series_colour(model));
         }
         frame::x_axis(&mut scene, &panel, &x_axis);
     }
@@ -101,7 +99,7 @@ fn chart_panel(data: &SquarePanel, models: &[String]) -> ChartPanel {
     let mut series = vec![ChartSeries::new("normal", INK, diagonal)];
     for (index, (model, points)) in models.iter().zip(&data.models).enumerate().rev() {
         let points = drawable(points).map(|(x, y)| [shortened(x), shortened(y)]).collect();
-        let marks = ChartMarks::Dots { points, labels: Vec::new() };
+        let marks = ChartMarks::Line { points, dashed: false };
         series.push(ChartSeries::new(model.clone(), series_colour(index), marks));
     }
     ChartPanel {

@@ -14,6 +14,8 @@ use crate::files::file_stem;
 
 const PANEL_HEIGHT: f64 = 190.0;
 const PANEL_GAP: f64 = 66.0;
+/// Steps of one panel that have a tooltip.
+const MOST_TIPS: usize = 50;
 /// Points closer than this would hide their line.
 const FEWEST_PX_BETWEEN_DOTS: f64 = 14.0;
 
@@ -135,14 +137,21 @@ fn panel(scene: &mut Scene, y: f64, y_axis: &PlotAxis, lines: &[Line<'_>], steps
         let points: Vec<(usize, f64)> =
             line.values.iter().copied().enumerate().filter(|(_, value)| is_drawable(*value)).collect();
         let places: Vec<_> = points.iter().map(|(at, value)| scales.at(*at as f64 + 1.0, *value)).collect();
-        for ((at, value), place) in points.iter().zip(&places) {
-            if dots {
-                scene.disc(*place, 3.0, line.colour);
-                let value = number::significant(*value, 3);
-                scene.tip(*place, format!("{}\n{} ahead: {value}", line.label, at + 1));
-            }
+        for place in places.iter().filter(|_| dots) {
+            scene.disc(*place, 3.0, line.colour);
         }
         scene.path(places, 1.8, line.colour);
+    }
+    for at in (0..steps).step_by(steps.div_ceil(MOST_TIPS).max(1)) {
+        let values = lines.iter().filter_map(|line| Some((line, *line.values.get(at)?)));
+        let values: Vec<(&Line, f64)> = values.filter(|(_, value)| is_drawable(*value)).collect();
+        let Some((_, first)) = values.first() else { continue };
+        let of_each: Vec<String> = values
+            .iter()
+            .map(|(line, value)| format!("{}: {}", line.label, number::significant(*value, 3)))
+            .collect();
+        let text = format!("{}\n{}", super::steps_ahead(at + 1), of_each.join("\n"));
+        scene.tip(scales.at(at as f64 + 1.0, *first), text);
     }
     frame::x_axis(scene, &panel, &x_axis);
     panel.bottom

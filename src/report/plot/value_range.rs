@@ -9,6 +9,10 @@ const LOG_FROM_RATIO: f64 = 50.0;
 const TAIL: f64 = 0.01;
 /// How far the axis reaches beyond the bulk at most, in widths of it.
 const REACH: f64 = 0.75;
+/// The same on a logarithmic axis, whose bulk spans decades already.
+const LOG_REACH: f64 = 0.3;
+/// What lies less than this share of the range beyond it is still in it.
+const NEARLY: f64 = 0.15;
 /// Fewer values than this have no bulk: all of them are shown.
 const FEWEST: usize = 20;
 
@@ -31,7 +35,7 @@ impl ValueRange {
         observed.sort_by(f64::total_cmp);
         let mut forecast: Vec<f64> = forecast.filter(|value| is_drawable(*value)).collect();
         forecast.sort_by(f64::total_cmp);
-        let (observed_bulk, forecast_bulk) = (bulk(&observed)?, bulk(&forecast));
+        let observed_bulk = bulk(&observed)?;
         let all = Extent { lo: observed[0], hi: observed[observed.len() - 1] };
         let log = all.lo > 1e-100
             && all.hi < 1e100
@@ -40,11 +44,16 @@ impl ValueRange {
         let (size, back): (fn(f64) -> f64, fn(f64) -> f64) =
             if log { (f64::ln, f64::exp) } else { (|value| value, |value| value) };
         let sized = |span: Extent| Extent { lo: size(span.lo), hi: size(span.hi) };
-        let limit = sized(observed_bulk).widened(if observed.len() < FEWEST { 1.0 } else { REACH });
+        let reach = if observed.len() < FEWEST { 1.0 } else { REACH };
+        let limit = sized(observed_bulk).widened(if log { LOG_REACH } else { reach });
+        let forecast_bulk = if log { bulk(&positive(&forecast)) } else { bulk(&forecast) };
         let mut shown = Extent { lo: sized(all).lo.max(limit.lo), hi: sized(all).hi.min(limit.hi) };
         for end in forecast_bulk.into_iter().flat_map(|bulk| [bulk.lo, bulk.hi]) {
-            let end = if log { size(end.max(1e-100)) } else { end };
-            shown = shown.including(end.clamp(limit.lo, limit.hi));
+            shown = shown.including(size(end).clamp(limit.lo, limit.hi));
+        }
+        let nearly = shown.widened(NEARLY);
+        for end in forecast.first().into_iter().chain(forecast.last()).filter(|end| !log || **end > 0.0) {
+            shown = if nearly.contains(size(*end)) { shown.including(size(*end)) } else { shown };
         }
         let starts_at_zero =
             !log && all.lo >= 0.0 && shown.lo >= -0.02 * shown.hi && shown.lo < 0.5 * shown.hi;
@@ -65,6 +74,10 @@ impl ValueRange {
             PlotAxis::linear(title, self.span, 6)
         }
     }
+}
+
+fn positive(sorted: &[f64]) -> Vec<f64> {
+    sorted.iter().copied().filter(|value| *value > 0.0).collect()
 }
 
 /// The middle of sorted values; of few, all of them.
