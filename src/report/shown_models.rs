@@ -65,7 +65,7 @@ pub fn shown_models<'a>(
     for row in shown_rows(board) {
         match ShownModel::read(comparison, row, labels, results) {
             Some(model) if models.first().is_none_or(|first| model.has_windows_of(first)) => {
-                models.push(model)
+                models.push(model);
             }
             Some(_) => figures.missing.push(format!(
                 "The forecasts of {} are not drawn, since they are of other windows.",

@@ -3,7 +3,7 @@
 use super::cells::{mean_spread, p_value_text};
 use super::figures::{BoardFigures, FigureSection};
 use super::labels::ModelLabels;
-use super::plot::{SkillRow, skill_plot};
+use super::plot::{SkillKind, SkillRow, Standing, skill_plot};
 use crate::compare::{Board, BoardRow, Comparison, Difference, FEWEST_BLOCKS, Significance};
 use crate::text::{number, with_decimals};
 
@@ -38,8 +38,8 @@ pub fn draw_skill(comparison: &Comparison, board: &Board, labels: &ModelLabels, 
     }
     let mut rows: Vec<SkillRow> =
         board.rows.iter().map(|row| skill_row(row, &reference, labels.short(row), metric)).collect();
-    if let Some(best) = rows.iter_mut().find(|row| !row.baseline) {
-        best.best = true;
+    if let Some(best) = rows.iter_mut().find(|row| row.kind == SkillKind::Model) {
+        best.kind = SkillKind::Best;
     }
     let title = if reference.is_baseline {
         "Skill against the best naive baseline".to_string()
@@ -80,10 +80,12 @@ fn skill_row(row: &BoardRow, reference: &Reference<'_>, label: String, metric: &
         label,
         skill,
         interval,
-        significant: matches!(Significance::of(difference), Significance::Significant { .. }),
-        baseline: row.baseline,
-        best: false,
-        reference: is_reference,
+        kind: if row.baseline { SkillKind::Baseline } else { SkillKind::Model },
+        standing: match Significance::of(difference) {
+            _ if is_reference => Standing::Reference,
+            Significance::Significant { .. } => Standing::Significant,
+            _ => Standing::NotSignificant,
+        },
         value,
         details: format!("{metric} {}", mean_spread(row.test)),
     }
@@ -137,7 +139,8 @@ fn intervals(board: &Board, reference: &Reference<'_>, metric: &str) -> String {
     } else if untested > 0 {
         sentences.push("A dot without a p-value could not be compared window by window.".to_string());
     }
-    sentences.iter().map(|sentence| format!(" {sentence}")).collect()
+    let sentences = sentences.join(" ");
+    if sentences.is_empty() { sentences } else { format!(" {sentences}") }
 }
 
 #[cfg(test)]

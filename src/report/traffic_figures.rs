@@ -62,14 +62,14 @@ pub fn draw_load(
     let origin = origin_of(saved);
     let panels: Vec<BandPanel> = loads
         .iter()
-        .map(|load| band_panel(format!("the next {}", duration(load.length_s)), "tokens", origin, load))
+        .map(|load| band_panel(format!("the next {}", length_text(load)), "tokens", origin, load))
         .collect();
     let coverages: Vec<String> = loads
         .iter()
         .filter(|load| load.coverage_80().windows > 0)
         .map(|load| {
             let Coverage { within, windows } = load.coverage_80();
-            format!("{within} of {windows} over {}", duration(load.length_s))
+            format!("{within} of {windows} over {}", length_text(load))
         })
         .collect();
     let within = if coverages.is_empty() {
@@ -89,6 +89,11 @@ pub fn draw_load(
     if let Some(planned) = loads.iter().min_by(|a, b| distance(a).total_cmp(&distance(b))) {
         draw_resources(&report.resources, label, origin, planned, figures);
     }
+}
+
+/// The length of the stretches of a load, without decimals that say nothing.
+fn length_text(load: &LoadForecast) -> String {
+    duration(load.length_s).replace(".0 s", " s")
 }
 
 fn band_panel(title: String, quantity: &str, origin: TimeOrigin, load: &LoadForecast) -> BandPanel {
@@ -126,7 +131,7 @@ fn draw_resources(
          {} bytes of KV cache a token, kept for {} s; replicas of {} GPUs with {} GiB each, of which {} % may be used; {} \
          GiB of weights a replica; {} tokens a second a replica. The GPUs are those of the replicas that the cache and the \
          tokens of a second need. For another model or GPU the figures differ.",
-        duration(load.length_s),
+        length_text(load),
         grouped(resources.kv_bytes_per_token as usize),
         resources.seconds_in_cache,
         resources.gpus_per_replica,

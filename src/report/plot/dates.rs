@@ -94,10 +94,9 @@ fn times_of_day(span_s: Extent, step_s: f64, within_a_day: bool) -> Vec<Tick> {
     let label = |(index, time_s): (usize, f64)| {
         let day = CalendarDay::of(time_s).day_and_month();
         let label = match (within_a_day, time_s.rem_euclid(DAY_S) == 0.0) {
-            (true, _) => time_of_day(time_s, step_s),
             (false, true) => day,
             (false, false) if index == 0 => format!("{day} {}", time_of_day(time_s, step_s)),
-            (false, false) => time_of_day(time_s, step_s),
+            _ => time_of_day(time_s, step_s),
         };
         Tick { value: time_s, label }
     };

@@ -48,7 +48,7 @@ pub use learning_curves::{Curve, learning_curves};
 pub use parallel::{PlacedAxis, PlacedTrial, parallel_coordinates};
 pub use profile::{ProfileAxis, ProfilePanel, ProfileParts, profile_panels};
 pub use residuals::{Residuals, residual_histogram};
-pub use skill::{MOST_SKILL_ROWS, SkillRow, skill_plot};
+pub use skill::{SkillKind, SkillRow, Standing, skill_plot};
 pub use square::{SquarePanel, qq_plot};
 pub use step_errors::{StepErrorLine, StepErrors, step_errors};
 pub use time::TimeOrigin;

@@ -13,7 +13,7 @@ use super::theme::{GREY_LINE, INK, LABEL_SIZE, MARGIN, MUTED, WIDTH, lighter, se
 use super::{AxisKind, Chart, ChartAxis, ChartMarks, ChartPanel, ChartSeries, Figure, Plot};
 
 /// Rows that are drawn; more would be taller than a screen.
-pub const MOST_SKILL_ROWS: usize = 20;
+const MOST_ROWS: usize = 20;
 /// Names wider than this continue on a second line.
 const WIDEST_NAME: f64 = 250.0;
 const LINE_HEIGHT: f64 = 16.0;
@@ -25,6 +25,28 @@ const REACH_BELOW: f64 = 3.0;
 /// What the axis reaches on either side at least, in percent.
 const LEAST_REACH: f64 = 2.0;
 
+/// What a row is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SkillKind {
+    /// The best model.
+    Best,
+    /// Another model.
+    Model,
+    /// A naive baseline.
+    Baseline,
+}
+
+/// What is known of a row's difference to the reference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// It is the reference.
+    Reference,
+    /// It differs significantly.
+    Significant,
+    /// It does not, or was not tested.
+    NotSignificant,
+}
+
 /// One model.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SkillRow {
@@ -34,14 +56,10 @@ pub struct SkillRow {
     pub skill: f64,
     /// The ends of the interval around it; `None` where there is none.
     pub interval: Option<(f64, f64)>,
-    /// Whether the difference is significant.
-    pub significant: bool,
-    /// Whether it is a baseline.
-    pub baseline: bool,
-    /// Whether it is the best model.
-    pub best: bool,
-    /// Whether it is what the others are compared with.
-    pub reference: bool,
+    /// What it is.
+    pub kind: SkillKind,
+    /// What is known of the difference.
+    pub standing: Standing,
     /// What stands at the row's end, such as `+10.7 %, p = 0.002`.
     pub value: String,
     /// What a tooltip adds.
@@ -50,23 +68,23 @@ pub struct SkillRow {
 
 impl SkillRow {
     fn colour(&self) -> RGBColor {
-        match (self.best, self.baseline) {
-            (true, _) => series_colour(0),
-            (false, true) => GREY_LINE,
-            (false, false) => lighter(series_colour(0), 0.5),
+        match self.kind {
+            SkillKind::Best => series_colour(0),
+            SkillKind::Model => lighter(series_colour(0), 0.5),
+            SkillKind::Baseline => GREY_LINE,
         }
     }
 
     fn weight(&self) -> Weight {
-        if self.best { Weight::SemiBold } else { Weight::Regular }
+        if self.kind == SkillKind::Best { Weight::SemiBold } else { Weight::Regular }
     }
 
     /// What it is called in the legend.
-    fn kind(&self) -> &'static str {
-        match (self.best, self.baseline) {
-            (true, _) => "best",
-            (false, true) => "baseline",
-            (false, false) => "model",
+    fn name_of_kind(&self) -> &'static str {
+        match self.kind {
+            SkillKind::Best => "best",
+            SkillKind::Model => "model",
+            SkillKind::Baseline => "baseline",
         }
     }
 
@@ -99,7 +117,7 @@ struct PlacedRow<'a> {
 fn figure(title: &str, quantity: &str, reference: &str, rows: &[SkillRow]) -> Result<Figure> {
     let finite: Vec<&SkillRow> = rows.iter().filter(|row| is_drawable(row.skill)).collect();
     ensure!(!finite.is_empty(), "no model has a finite skill to draw");
-    let shown = &finite[..finite.len().min(MOST_SKILL_ROWS)];
+    let shown = &finite[..finite.len().min(MOST_ROWS)];
     let span = span(shown);
     let mut scene = Scene::default();
     let top = frame::header(&mut scene, title, &legend(shown)) + 34.0;
@@ -165,15 +183,15 @@ fn span(shown: &[&SkillRow]) -> Extent {
 }
 
 fn legend(shown: &[&SkillRow]) -> Vec<LegendEntry> {
-    let kinds = ["best", "model", "baseline"].into_iter().filter_map(|kind| {
-        let row = shown.iter().find(|row| row.kind() == kind)?;
-        Some(LegendEntry::new(LegendKey::Dot(row.colour()), kind))
+    let kinds = [SkillKind::Best, SkillKind::Model, SkillKind::Baseline].into_iter().filter_map(|kind| {
+        let row = shown.iter().find(|row| row.kind == kind)?;
+        Some(LegendEntry::new(LegendKey::Dot(row.colour()), row.name_of_kind()))
     });
     let mut entries: Vec<LegendEntry> = kinds.collect();
-    if shown.iter().any(|row| row.significant && !row.reference) {
+    if shown.iter().any(|row| row.standing == Standing::Significant) {
         entries.push(LegendEntry::new(LegendKey::Dot(MUTED), "filled: significant"));
     }
-    if shown.iter().any(|row| !row.significant && !row.reference) {
+    if shown.iter().any(|row| row.standing == Standing::NotSignificant) {
         entries.push(LegendEntry::new(LegendKey::Ring(MUTED), "hollow: not significant"));
     }
     entries
@@ -216,7 +234,7 @@ fn draw_row(
     if !span.contains(row.skill) {
         let direction = if row.skill < span.lo { -1.0 } else { 1.0 };
         scene.arrow((x + direction * 4.0, y), (direction, 0.0), colour);
-    } else if row.significant || row.reference {
+    } else if row.standing != Standing::NotSignificant {
         scene.disc((x, y), DOT, colour);
     } else {
         scene.ring((x, y), DOT, colour);
@@ -250,11 +268,12 @@ fn chart(quantity: &str, shown: &[&SkillRow], span: Extent) -> Chart {
     let within = |value: f64| shortened(value.clamp(span.lo, span.hi));
     let names = shown.iter().map(|row| row.label.clone()).collect();
     let mut series = vec![ChartSeries::new("reference", INK, ChartMarks::Rule { x: Some(0.0), y: None })];
-    for kind in ["baseline", "model", "best"] {
+    for kind in [SkillKind::Baseline, SkillKind::Model, SkillKind::Best] {
         for significant in [false, true] {
-            let of_kind = |row: &&SkillRow| row.kind() == kind && row.significant == significant;
+            let is_own =
+                |row: &SkillRow| row.kind == kind && (row.standing == Standing::Significant) == significant;
             let own: Vec<(usize, &&SkillRow)> =
-                shown.iter().enumerate().filter(|(_, row)| of_kind(row)).collect();
+                shown.iter().enumerate().filter(|(_, row)| is_own(row)).collect();
             let Some((_, first)) = own.first() else { continue };
             let point = |(at, row): &(usize, &&SkillRow)| {
                 let [lower, upper] = row.ends();
@@ -265,7 +284,7 @@ fn chart(quantity: &str, shown: &[&SkillRow], span: Extent) -> Chart {
                 points: own.iter().map(point).collect(),
                 labels: own.iter().map(|(_, row)| row.tip()).collect(),
             };
-            series.push(ChartSeries::new(format!("{kind}{note}"), first.colour(), marks));
+            series.push(ChartSeries::new(format!("{}{note}", first.name_of_kind()), first.colour(), marks));
         }
     }
     Chart::of(vec![ChartPanel {
@@ -286,10 +305,8 @@ mod tests {
             label: label.to_owned(),
             skill,
             interval: Some((skill - 2.0, skill + 1.5)),
-            significant,
-            baseline: false,
-            best: false,
-            reference: false,
+            kind: SkillKind::Model,
+            standing: if significant { Standing::Significant } else { Standing::NotSignificant },
             value: format!("{skill:+.1} %, p = 0.002"),
             details: "mse 1.2".to_owned(),
         }
@@ -305,9 +322,14 @@ mod tests {
     #[test]
     fn each_row_has_its_name_and_its_value_and_nothing_overlaps() {
         let rows = [
-            SkillRow { best: true, ..row("lstm hidden=16", 10.7, true) },
+            SkillRow { kind: SkillKind::Best, ..row("lstm hidden=16", 10.7, true) },
             row("nlinear", 1.0, false),
-            SkillRow { baseline: true, interval: None, ..row("persistence", 0.0, false) },
+            SkillRow {
+                kind: SkillKind::Baseline,
+                standing: Standing::Reference,
+                interval: None,
+                ..row("persistence", 0.0, false)
+            },
         ];
         let figure = drawn(&rows);
         check::is_sound(

@@ -41,8 +41,8 @@ impl ValueRange {
             && all.hi < 1e100
             && observed_bulk.lo > 0.0
             && observed_bulk.hi / observed_bulk.lo > LOG_FROM_RATIO;
-        let (size, back): (fn(f64) -> f64, fn(f64) -> f64) =
-            if log { (f64::ln, f64::exp) } else { (|value| value, |value| value) };
+        let size = |value: f64| if log { value.ln() } else { value };
+        let back = |value: f64| if log { value.exp() } else { value };
         let sized = |span: Extent| Extent { lo: size(span.lo), hi: size(span.hi) };
         let reach = if observed.len() < FEWEST { 1.0 } else { REACH };
         let limit = sized(observed_bulk).widened(if log { LOG_REACH } else { reach });
