@@ -64,7 +64,7 @@ fn figure(plot: &Plot) -> Markup {
 
 fn request_plots(statistics: &RequestStatistics) -> anyhow::Result<Vec<Plot>> {
     let mut plots = Vec::new();
-    if let Some(traffic) = &statistics.traffic {
+    if let Some(traffic) = statistics.traffic.as_ref().filter(|traffic| traffic.over_time.len() > 1) {
         plots.push(binned_bars(&over_time(traffic, origin(statistics.starts_at_s)))?);
     }
     if let Some(arrivals) = &statistics.arrivals {
@@ -77,7 +77,8 @@ fn request_plots(statistics: &RequestStatistics) -> anyhow::Result<Vec<Plot>> {
     for (what, tokens) in
         [("Request", &statistics.request_tokens_counts), ("Response", &statistics.response_tokens_counts)]
     {
-        if !tokens.counts.is_empty() {
+        // One bar says no more than the table of quantities.
+        if tokens.counts.iter().filter(|count| **count > 0).count() > 1 {
             plots.push(binned_bars(&token_histogram(what, tokens, statistics.rows))?);
         }
     }

@@ -187,7 +187,7 @@ pub(super) fn finish(scene: &mut Scene, mut y: f64, caption: &[String]) {
     scene.height = (y + 18.0).ceil();
 }
 
-/// Breaks text at spaces into lines of at most `max_width`; a longer word is cut.
+/// Breaks text at spaces into lines of at most `max_width`, and words that are longer than a line where they must be.
 pub(super) fn wrapped(text: &str, size: f64, weight: Weight, max_width: f64) -> Vec<String> {
     let fits = |line: &str| font::width(line, size, weight) <= max_width;
     let mut lines: Vec<String> = Vec::new();
@@ -197,7 +197,15 @@ pub(super) fn wrapped(text: &str, size: f64, weight: Weight, max_width: f64) -> 
                 line.push(' ');
                 line.push_str(word);
             }
-            _ => lines.push(font::fit(word, size, weight, max_width)),
+            _ => lines.push(String::new()),
+        }
+        if lines.last().is_some_and(String::is_empty) {
+            for letter in word.chars() {
+                match lines.last_mut() {
+                    Some(line) if line.is_empty() || fits(&format!("{line}{letter}")) => line.push(letter),
+                    _ => lines.push(letter.to_string()),
+                }
+            }
         }
     }
     lines
@@ -248,6 +256,16 @@ mod tests {
         check::texts_are_apart_and_inside(&scene);
         let labels = texts(&scene).len();
         assert!(labels >= 2 && labels < axis.ticks.len(), "{labels}");
+    }
+
+    #[test]
+    fn words_are_broken_only_where_they_are_longer_than_a_line() {
+        let lines = |text: &str, width: f64| wrapped(text, 13.0, Weight::Regular, width);
+        assert_eq!(lines("lstm hidden=32 lookback=20", 120.0), ["lstm hidden=32", "lookback=20"]);
+        let broken = lines(&format!("x {}", "ab".repeat(40)), 120.0);
+        assert!(broken.len() > 3 && broken[0] == "x", "{broken:?}");
+        assert_eq!(broken[1..].concat(), "ab".repeat(40));
+        assert!(lines("", 10.0).is_empty());
     }
 
     #[test]
