@@ -1,5 +1,5 @@
 //! What a comparison says and a report shows, on an excerpt of the real Azure trace: folds, the runner-up, intervals,
-//! breakdowns, loads and resources.
+//! breakdowns, and resources.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -14,8 +14,12 @@ const MODELS: &str = "[task.next_request]\nlookback = 8\n[training]\nepochs = 2\
     [[models]]\n[models.mean]\n[[models]]\n[models.persistence]\n[[models]]\n[models.linear]\n\
     [[models]]\n[models.lstm]\nhidden = 4\n[search]\nseeds = [1, 2]\n";
 
-/// A longer test part: two thousand requests last six minutes, and a load is drawn of several windows.
+/// A longer test part: two thousand requests last six minutes.
 const LONG_TEST: &str = "[split]\ntrain = 0.3\nvalid = 0.2\ntest = 0.5\n";
+
+/// The load of windows of three seconds.
+const WINDOWS: &str = "[task.window_load]\nwindow = \"3s\"\nlookback = 4\n[[models]]\n[models.mean]\n\
+    [[models]]\n[models.persistence]\n[split]\ntrain = 0.4\nvalid = 0.3\ntest = 0.3\n";
 
 /// The target steps of a part that a verdict names.
 fn steps(verdict: &str, part: &str) -> Range<usize> {
@@ -84,7 +88,7 @@ fn compare_judges_the_winner_against_the_baseline_and_the_runner_up() {
 }
 
 #[test]
-fn the_report_shows_intervals_errors_loads_and_resources() {
+fn the_report_shows_intervals_and_errors() {
     let lab = Lab::new();
     lab.run(&lab.azure("shown", &format!("{MODELS}{LONG_TEST}")), &[]);
     let folder = lab.results().join("shown");
@@ -101,25 +105,22 @@ fn the_report_shows_intervals_errors_loads_and_resources() {
         assert!(page.contains(text) && markdown.contains(text), "{text}");
     }
     assert!(page.contains("80 % interval of"), "the forecast plots carry a band");
-    for plot in
-        ["calibration", "qq", "burst-pattern", "load", "resources", "forecast-gap-s", "residuals-gap-s"]
-    {
+    for plot in ["leaderboard", "calibration", "qq", "burst-pattern", "forecast-gap-s", "residuals-gap-s"] {
         for kind in ["svg", "png"] {
             let path = folder.join("plots").join(format!("{plot}.{kind}"));
             assert!(path.is_file(), "{}", path.display());
         }
         assert!(markdown.contains(&format!("plots/{plot}.png")), "{plot}");
     }
-    // No window of five minutes lies within the test part, and the report says so.
-    assert!(page.contains("windows of 5 min is not drawn"), "what is missing is said");
-    assert!(page.contains("327,680 bytes of KV cache a token"));
 }
 
 #[test]
 fn what_a_report_assumes_changes_no_run() {
     let lab = Lab::new();
-    let file = lab.azure("assumed", &format!("{MODELS}{LONG_TEST}"));
+    let file = lab.azure("assumed", WINDOWS);
     lab.run(&file, &[]);
+    let page = std::fs::read_to_string(lab.results().join("assumed/report.html")).unwrap();
+    assert!(page.contains("327,680 bytes of KV cache a token"));
     let again = lab.run(&file, &["--set", "report.resources.kv_bytes_per_token=4096"]);
     assert!(again.stderr.contains("nothing to run"), "{}", again.stderr);
     let page = std::fs::read_to_string(lab.results().join("assumed/report.html")).unwrap();
@@ -127,13 +128,11 @@ fn what_a_report_assumes_changes_no_run() {
 }
 
 #[test]
-fn loads_in_windows_are_summed_to_longer_ones() {
+fn the_load_of_the_next_window_is_drawn_and_its_traffic_is_steady() {
     let lab = Lab::new();
-    let text = "[task.window_load]\nwindow = \"3s\"\nlookback = 4\n[[models]]\n[models.mean]\n\
-                [[models]]\n[models.persistence]\n[split]\ntrain = 0.4\nvalid = 0.3\ntest = 0.3\n";
-    lab.run(&lab.azure("loads", text), &[]);
+    lab.run(&lab.azure("loads", WINDOWS), &[]);
     let page = std::fs::read_to_string(lab.results().join("loads/report.html")).unwrap();
-    assert!(page.contains("windows of 30 s: tokens"));
+    assert!(page.contains("the next 3 s, tokens"));
     let states =
         lab.query("select distinct bucket from breakdowns where dimension = 'burst_state' order by 1");
     assert_eq!(states.len(), 1, "{states:?}");

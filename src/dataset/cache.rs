@@ -37,7 +37,7 @@ pub(super) const SMALLEST_SOURCE: u64 = 4 << 20;
 const FORGOTTEN_AFTER: Duration = Duration::from_hours(14 * 24);
 
 /// Raised whenever the preparation gives other numbers, or an entry another form.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// The first bytes of an entry. Read as numbers on a machine of the other byte order, nothing behind them would fit.
 const MAGIC: &[u8; 8] = b"burstlab";
@@ -61,6 +61,7 @@ struct Header {
     scaler: Scaler,
     removed: Removed,
     clock_s: f64,
+    is_dated: bool,
     arrivals: Option<ArrivalPattern>,
     clock: Option<SeriesClock>,
     /// Bytes and checksum of the steps' times, their values, the inputs and the targets.
@@ -152,6 +153,7 @@ fn write(prepared: &Prepared, file: &mut impl Write) -> anyhow::Result<()> {
         scaler: prepared.scaler.clone(),
         removed: prepared.removed,
         clock_s: prepared.clock_s,
+        is_dated: prepared.is_dated,
         arrivals: prepared.arrivals.clone(),
         clock: prepared.clock.clone(),
         blocks: blocks.map(Block::of),
@@ -204,10 +206,11 @@ fn read(file: &Arc<MappedFile>, spec: &RunSpec, fold: usize) -> anyhow::Result<P
     let scaled =
         ScaledSteps { inputs, targets, channels: header.channels.len(), target_count: header.targets };
     let steps = Steps { channels: header.channels, targets: header.targets, time_s, values };
-    let Header { scaler, removed, clock_s, arrivals, clock, .. } = header;
+    let Header { scaler, removed, clock_s, is_dated, arrivals, clock, .. } = header;
     let time_zone = spec.dataset.columns.as_ref().and_then(|columns| columns.time_zone.as_deref());
     let zone = Zone::named(time_zone).map_err(|error| anyhow::anyhow!(error.message))?;
-    Ok(Prepared::whole(steps, scaler, scaled, Kept { removed, clock_s, arrivals, clock, zone }, (spec, fold)))
+    let kept = Kept { removed, clock_s, is_dated, arrivals, clock, zone };
+    Ok(Prepared::whole(steps, scaler, scaled, kept, (spec, fold)))
 }
 
 fn numbers<T: Pod>(file: &Arc<MappedFile>, bytes: Range<usize>) -> anyhow::Result<Values<T>> {

@@ -83,6 +83,14 @@ pub(super) fn since_monday(nanoseconds_since_1970: i128) -> Option<i64> {
     possible.contains(&nanoseconds).then_some(nanoseconds as i64)
 }
 
+/// Seconds from 1970-01-01, 0:00 UTC, to the first row of a trace, which is at `clock_s` of the clock; `None` where that clock
+/// knows no date. Numbers that begin in 1970 count from the start of their trace.
+pub(super) fn starts_at_s(is_dated: bool, clock_s: f64) -> Option<f64> {
+    const YEAR_S: f64 = 365.0 * 86_400.0;
+    let start_s = is_dated.then_some(clock_s + MONDAY_SINCE_1970 as f64 * 86_400.0);
+    start_s.filter(|start_s| !(0.0..YEAR_S).contains(start_s))
+}
+
 /// The text of nanoseconds since Monday, 1 January 2018, that [`parse_nanoseconds`] reads back.
 pub fn date_text(nanoseconds: i64) -> String {
     let time = MONDAY.saturating_add(SignedDuration::from_nanos(nanoseconds));
@@ -142,6 +150,14 @@ mod tests {
         for ticks in [-25_568, 84_006, i64::MIN, i64::MAX] {
             assert_eq!(since_1970(ticks, 86_400_000_000_000), None, "{ticks}");
         }
+    }
+
+    #[test]
+    fn a_trace_starts_at_a_date_only_where_one_is_known() {
+        assert_eq!(starts_at_s(true, 0.0), Some(1_514_764_800.0));
+        assert_eq!(starts_at_s(false, 0.0), None);
+        let of_1970 = -(MONDAY_SINCE_1970 as f64) * 86_400.0;
+        assert_eq!(starts_at_s(true, of_1970 + 5.0), None, "it counts from its own start");
     }
 
     #[test]

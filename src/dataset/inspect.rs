@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::clock::starts_at_s;
 use super::pattern::ArrivalPattern;
 use super::profile::ColumnProfile;
 use super::series_clock::SeriesClock;
@@ -23,6 +24,9 @@ pub enum Inspection {
 pub struct RequestStatistics {
     /// Number of requests.
     pub rows: usize,
+    /// Seconds from 1970-01-01, 0:00 UTC, to the first of them; `None` where no date is known.
+    #[serde(skip)]
+    pub starts_at_s: Option<f64>,
     /// Seconds from the first to the last request.
     pub span_s: f64,
     /// Requests without a response token.
@@ -103,6 +107,9 @@ impl TokenCounts {
 pub struct SeriesStatistics {
     /// Number of rows.
     pub rows: usize,
+    /// Seconds from 1970-01-01, 0:00 UTC, to the first of them; `None` where no date is known.
+    #[serde(skip)]
+    pub starts_at_s: Option<f64>,
     /// Seconds from the first to the last row.
     pub span_s: f64,
     /// Seconds between one row and the next.
@@ -181,6 +188,7 @@ fn inspect_requests(trace: &RequestTrace) -> RequestStatistics {
     let zero = |row: usize| trace.request_tokens[row] == 0.0 || trace.response_tokens[row] == 0.0;
     RequestStatistics {
         rows: trace.len(),
+        starts_at_s: starts_at_s(trace.is_dated, trace.clock_s),
         span_s: trace.arrival_s.last().copied().unwrap_or(0.0),
         failed: trace.response_tokens.iter().filter(|&&tokens| tokens == 0.0).count(),
         zero_tokens: (0..trace.len()).filter(|&row| zero(row)).count(),
@@ -207,6 +215,7 @@ fn inspect_series(trace: &SeriesTrace) -> SeriesStatistics {
     let step_s = Distribution::of(&differences(&trace.time_s));
     SeriesStatistics {
         rows: trace.time_s.len(),
+        starts_at_s: starts_at_s(trace.is_dated, trace.clock_s),
         span_s: trace.time_s.last().copied().unwrap_or(0.0),
         profiles: ColumnProfile::of_each(trace, step_s.p50),
         step_s,

@@ -50,6 +50,11 @@ impl TimeColumn {
         }
     }
 
+    /// Whether it says the date of a row.
+    pub fn is_dated(self) -> bool {
+        self.is_epoch || self.unit == TimestampUnit::DateTime
+    }
+
     /// The clock time of so many seconds of a column of numbers.
     pub fn clock_s(self, seconds: f64) -> f64 {
         if self.is_epoch { seconds - MONDAY_SINCE_1970_S } else { seconds }
@@ -390,6 +395,7 @@ impl Layout {
                     llm,
                     log_type,
                     clock_s,
+                    is_dated: timestamp.is_dated(),
                 }))
             }
             Layout::Series { time, columns } => {
@@ -403,7 +409,12 @@ impl Layout {
                     return Ok(Trace::Series(SeriesTrace::counted(rows, names, values(&mut table))));
                 };
                 let times = times(&mut table, *time)?;
-                Ok(Trace::Series(SeriesTrace::timed(times, time.zone, names, values(&mut table))))
+                Ok(Trace::Series(SeriesTrace::timed(
+                    times,
+                    (time.is_dated(), time.zone),
+                    names,
+                    values(&mut table),
+                )))
             }
         }
     }

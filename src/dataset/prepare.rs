@@ -10,6 +10,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::cache::{Cache, SMALLEST_SOURCE, open};
+use super::clock::starts_at_s;
 use super::frequency::Frequency;
 use super::pattern::ArrivalPattern;
 use super::prepare_error::PrepareError;
@@ -44,6 +45,8 @@ pub struct Prepared {
     pub removed: Removed,
     /// Clock time that the steps' times count from, in seconds since a midnight.
     pub clock_s: f64,
+    /// Whether that clock knows the date.
+    pub is_dated: bool,
     /// How the requests of the slice follow one another; `None` for a numeric table.
     pub arrivals: Option<ArrivalPattern>,
     /// How the rows of a numeric table follow one another before they are cleaned; `None` for requests.
@@ -57,6 +60,7 @@ pub struct Prepared {
 pub(super) struct Kept {
     pub removed: Removed,
     pub clock_s: f64,
+    pub is_dated: bool,
     pub arrivals: Option<ArrivalPattern>,
     pub clock: Option<SeriesClock>,
     pub zone: Zone,
@@ -83,16 +87,17 @@ impl Prepared {
             },
         );
         let steps = steps.map_err(PrepareError::Task)?;
-        let (clock_s, clock, zone) = match &*trace {
-            Trace::Requests(trace) => (trace.clock_s, None, Zone::default()),
-            Trace::Series(trace) => (trace.clock_s, Some(trace.clock.clone()), trace.zone),
+        let (clock_s, is_dated, clock, zone) = match &*trace {
+            Trace::Requests(trace) => (trace.clock_s, trace.is_dated, None, Zone::default()),
+            Trace::Series(trace) => (trace.clock_s, trace.is_dated, Some(trace.clock.clone()), trace.zone),
         };
         // The scaled steps may take the memory of the slice.
         drop(trace);
         let train = split_of(&steps, spec, fold).steps(Part::Train);
         let scaler = Scaler::fit(&steps, train, spec.dataset.cleaning.clip_quantile);
         let scaled = scale_steps(&steps, &scaler);
-        Ok(Self::whole(steps, scaler, scaled, Kept { removed, clock_s, arrivals, clock, zone }, (spec, fold)))
+        let kept = Kept { removed, clock_s, is_dated, arrivals, clock, zone };
+        Ok(Self::whole(steps, scaler, scaled, kept, (spec, fold)))
     }
 
     /// Puts together what was prepared, now or before.
@@ -104,7 +109,7 @@ impl Prepared {
         (spec, fold): (&RunSpec, usize),
     ) -> Self {
         let split = split_of(&steps, spec, fold);
-        let Kept { removed, clock_s, arrivals, clock, zone } = kept;
+        let Kept { removed, clock_s, is_dated, arrivals, clock, zone } = kept;
         Self {
             steps,
             scaler,
@@ -112,6 +117,7 @@ impl Prepared {
             split,
             removed,
             clock_s,
+            is_dated,
             arrivals,
             clock,
             zone,
@@ -164,6 +170,11 @@ impl Prepared {
         horizon: usize,
     ) -> Result<LeakVerdict, PrepareError> {
         self.split.prove(&self.scaler.fitted, calibrated, lookback, horizon).map_err(PrepareError::Leak)
+    }
+
+    /// Seconds from 1970-01-01, 0:00 UTC, to the time that the steps' times count from; `None` where no date is known.
+    pub fn starts_at_s(&self) -> Option<f64> {
+        starts_at_s(self.is_dated, self.clock_s)
     }
 
     /// The calendar that the rows of a series follow, where their steps differ in length.

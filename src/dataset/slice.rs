@@ -152,8 +152,8 @@ fn slice_series(trace: &SeriesTrace, spec: &DatasetSpec) -> Result<(SeriesTrace,
     let columns = trace.columns.iter().map(pick).collect();
     let clock_s = trace.clock_s + trace.time_s[first];
     let clock = SeriesClock::against(trace.clock.frequency, &time_s, (clock_s, first), trace.zone);
-    let mut sliced =
-        SeriesTrace { time_s, names: trace.names.clone(), columns, clock_s, zone: trace.zone, clock };
+    let (names, is_dated, zone) = (trace.names.clone(), trace.is_dated, trace.zone);
+    let mut sliced = SeriesTrace { time_s, names, columns, clock_s, is_dated, zone, clock };
     if series_rule(spec).is_some() {
         let mut cleaner =
             RowCleaner::new(&spec.cleaning, trace.clock.frequency, (clock_s, first), trace.zone);
@@ -290,6 +290,7 @@ mod tests {
     #[test]
     fn a_name_that_no_row_carries_is_named_with_its_nearest() {
         let trace = RequestTrace {
+            is_dated: false,
             arrival_s: vec![0.0, 1.0],
             request_tokens: vec![1.0; 2],
             response_tokens: vec![1.0; 2],

@@ -41,6 +41,8 @@ pub struct RequestTrace {
     pub log_type: Labels,
     /// Clock time of the first request, in seconds since a midnight (a Monday's, where the date is known).
     pub clock_s: f64,
+    /// Whether the dates of the requests are known.
+    pub is_dated: bool,
 }
 
 impl RequestTrace {
@@ -65,7 +67,8 @@ impl RequestTrace {
             || (pick(&self.response_tokens), (self.llm.select(rows), self.log_type.select(rows))),
         );
         let clock_s = self.clock_s + first_s;
-        Self { arrival_s, request_tokens, response_tokens, llm, log_type, clock_s }
+        let is_dated = self.is_dated;
+        Self { arrival_s, request_tokens, response_tokens, llm, log_type, clock_s, is_dated }
     }
 }
 
@@ -201,6 +204,8 @@ pub struct SeriesTrace {
     pub columns: Vec<Vec<f64>>,
     /// Clock time of the first row, in seconds since a midnight (a Monday's, where the date is known).
     pub clock_s: f64,
+    /// Whether the dates of the rows are known.
+    pub is_dated: bool,
     /// The time zone whose days and months the rows follow.
     pub zone: Zone,
     /// How far apart the rows are meant to be, found from the whole file, and which of these rows are not.
@@ -211,18 +216,19 @@ impl SeriesTrace {
     /// A table of rows at these seconds after the first, which is at `clock_s` of the clock.
     pub fn timed(
         (time_s, clock_s): (Vec<f64>, f64),
-        zone: Zone,
+        (is_dated, zone): (bool, Zone),
         names: Vec<String>,
         columns: Vec<Vec<f64>>,
     ) -> Self {
         let clock = SeriesClock::of(&time_s, clock_s, zone);
-        Self { time_s, names, columns, clock_s, zone, clock }
+        Self { time_s, names, columns, clock_s, is_dated, zone, clock }
     }
 
     /// A table of rows that carry no time and are counted.
     pub fn counted(rows: usize, names: Vec<String>, columns: Vec<Vec<f64>>) -> Self {
         let time_s = (0..rows).map(|row| row as f64).collect();
-        Self { time_s, names, columns, clock_s: 0.0, zone: Zone::UTC, clock: SeriesClock::counted() }
+        let clock = SeriesClock::counted();
+        Self { time_s, names, columns, clock_s: 0.0, is_dated: false, zone: Zone::UTC, clock }
     }
 
     /// The same rows held against a frequency that is known from elsewhere.

@@ -125,6 +125,7 @@ pub fn execute(
         removed: prepared.removed,
         arrivals: prepared.arrivals.clone(),
         clock: prepared.clock.clone(),
+        starts_at_s: prepared.starts_at_s(),
         calibration_windows: calibration.as_ref().map(|calibration| calibration.windows),
         predictions_stride: table.stride,
         leak_verdict,

@@ -3,18 +3,24 @@
 use std::path::Path;
 
 use super::PlotSet;
+use super::error_figures::{draw_qq, draw_residuals, draw_step_errors};
 use super::forecast_figures::draw_forecasts;
-use super::plot::{Bar, Curve, Plot, leaderboard_bars, learning_curves};
+use super::labels::ModelLabels;
+use super::plot::{Curve, Plot, learning_curves};
 use super::search_figures::draw_searches;
+use super::shown_models::shown_models;
+use super::skill_figures::draw_skill;
 use super::traffic_figures::{draw_gaps, draw_load};
-use super::uncertainty::{draw_uncertainty, shown_models};
+use super::uncertainty::draw_calibration;
 use crate::compare::{Board, BoardRow, Comparison, distinct};
 use crate::files::{TakenNames, file_stem};
 use crate::store::RunRow;
 use crate::text::causes;
 
-/// Targets whose forecasts are drawn; more would be too many plots to look at.
+/// Targets that have tables of their own; more would be too many to look at.
 pub const MOST_TARGETS: usize = 3;
+/// Targets that are drawn.
+pub const DRAWN_TARGETS: usize = 6;
 
 /// The part of a report that a plot belongs to, in the order of the page.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -154,48 +160,24 @@ fn draw_board(comparison: &Comparison, index: usize, results: &Path, plots: Plot
     if board.rows.is_empty() {
         return figures;
     }
-    draw_leaderboard(comparison, board, &mut figures);
+    let labels = ModelLabels::of(board);
+    draw_skill(comparison, board, &labels, &mut figures);
+    let shown = shown_models(comparison, board, &labels, results, &mut figures);
+    draw_forecasts(comparison, board, &shown, &mut figures);
+    draw_residuals(comparison, board, &shown, &mut figures);
     if plots == PlotSet::Simple {
-        draw_forecasts(comparison, board, results, &mut figures);
         return figures;
     }
-    draw_curves(comparison, board, &mut figures);
-    draw_forecasts(comparison, board, results, &mut figures);
-    let shown = shown_models(comparison, board, results);
-    draw_uncertainty(board, &shown, &mut figures);
+    draw_step_errors(comparison, board, &labels, results, &shown, &mut figures);
+    draw_qq(board, &shown, &mut figures);
+    draw_calibration(board, &shown, &mut figures);
+    draw_curves(comparison, board, &labels, &mut figures);
     draw_gaps(board, &mut figures);
     if let Some(best) = shown.first() {
-        draw_load(comparison, board, &best.row.label, &best.predictions, &mut figures);
+        draw_load(comparison, board, &best.label, &best.predictions, &mut figures);
     }
     draw_searches(comparison, index, &mut figures);
     figures
-}
-
-fn draw_leaderboard(comparison: &Comparison, board: &Board, figures: &mut BoardFigures) {
-    let bars: Vec<Bar> = board
-        .rows
-        .iter()
-        .enumerate()
-        .map(|(index, row)| Bar {
-            label: row.label.clone(),
-            value: row.test.mean,
-            spread: row.test.spread,
-            highlight: index == 0,
-            baseline: row.baseline,
-        })
-        .collect();
-    let reference = board.best_baseline().map(|row| (row.label.clone(), row.test.mean));
-    let metric = format!("test {}", comparison.objective_title());
-    let caption = "Error on the test part, lower is better. Whiskers are the standard deviation over seeds; \
-                   the dashed line is the best naive baseline."
-        .to_string();
-    figures.add(
-        FigureSection::Skill,
-        "leaderboard",
-        "leaderboard".to_string(),
-        leaderboard_bars(&metric, &bars, reference),
-        caption,
-    );
 }
 
 /// The run whose forecasts are shown for a model: the lowest seed in the last fold.
@@ -219,7 +201,7 @@ pub fn which_run(runs: &[&RunRow], folds: bool) -> String {
     seed.into_iter().chain(fold).collect::<Vec<_>>().join(", ")
 }
 
-fn draw_curves(comparison: &Comparison, board: &Board, figures: &mut BoardFigures) {
+fn draw_curves(comparison: &Comparison, board: &Board, labels: &ModelLabels, figures: &mut BoardFigures) {
     let mut curves = Vec::new();
     let mut runs = Vec::new();
     for row in &board.rows {
@@ -234,13 +216,14 @@ fn draw_curves(comparison: &Comparison, board: &Board, figures: &mut BoardFigure
             epochs.iter().map(|epoch| (epoch.epoch as f64, loss(epoch))).collect()
         };
         curves.push(Curve {
-            label: row.label.clone(),
+            label: labels.short(row),
             train: points(|epoch| epoch.train_loss),
             valid: points(|epoch| epoch.valid_loss),
         });
         runs.push(run);
     }
-    if curves.is_empty() {
+    // A curve of one epoch is a point, which says nothing about the training.
+    if curves.iter().all(|curve| curve.train.len() < 2) {
         return;
     }
     let several_folds = comparison.scored.iter().any(|run| run.fold > 0);

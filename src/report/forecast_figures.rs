@@ -1,183 +1,192 @@
-//! The plots of forecasts beside the observed values, and of their residuals.
+//! The plots of forecasts beside the observed values, for each target and for several steps ahead.
 
 use std::ops::Range;
-use std::path::Path;
 
-use anyhow::Context;
-
-use super::figures::{BoardFigures, FigureSection, MOST_TARGETS, shown_rows, shown_run, which_run};
-use super::plot::{
-    Band, ForecastTrack, Residuals, actual_and_forecast, actual_and_forecast_by_request, residual_histogram,
-};
+use super::figures::{BoardFigures, Choice, DRAWN_TARGETS, FigureSection, which_run};
+use super::plot::{Along, Band, ForecastPlot, ForecastTrack, TimeOrigin, actual_and_forecast};
+use super::shown_models::ShownModel;
 use super::tables;
-use crate::compare::{Board, BoardRow, Comparison, Target, predictions_of_run};
+use crate::compare::{Board, Comparison, Target};
+use crate::dataset::Frequency;
 use crate::files::file_stem;
 use crate::store::{RunRow, SavedRun};
 use crate::text::{counted, grouped};
 
-/// Steps of one plot; more cannot be told apart.
-const MOST_STEPS: usize = 300;
+/// Steps of one picture; more cannot be told apart.
+const MOST_STEPS: usize = 168;
+/// Steps of one chart that a reader can zoom.
+const MOST_CHART_STEPS: usize = 2_000;
+/// Points of all charts of a board, for each of their lines.
+const MOST_CHART_POINTS: usize = 16_000;
+/// Steps ahead that are drawn where there are more.
+const DRAWN_STEPS: usize = 4;
 /// Positions of the ends of the interval at 80 % among the quantiles.
 const LOWER_80: usize = 1;
 const UPPER_80: usize = 5;
 
-/// The forecasts of one model on the test part, one step ahead.
-struct TestForecasts<'a> {
-    label: &'a str,
-    run: &'a RunRow,
-    time_s: Vec<f64>,
-    /// For each drawn target.
-    targets: Vec<TargetForecasts>,
+/// What the times of a run's steps count from.
+pub fn origin_of(saved: &SavedRun) -> TimeOrigin {
+    let counts_rows = saved.clock.as_ref().is_some_and(|clock| clock.frequency == Some(Frequency::Rows));
+    match saved.starts_at_s {
+        Some(start_s) => TimeOrigin::Date(start_s),
+        None if counts_rows => TimeOrigin::FirstRow,
+        None => TimeOrigin::TraceStart,
+    }
 }
 
-/// The forecasts of one target.
-struct TargetForecasts {
-    actual: Vec<f64>,
-    forecast: Vec<f64>,
-    /// The interval at 80 %; `None` where the run has no intervals.
-    band: Option<Band>,
-}
-
-/// Adds a forecast plot and a residual plot for each of the first targets of a board.
-pub fn draw_forecasts(comparison: &Comparison, board: &Board, results: &Path, figures: &mut BoardFigures) {
-    let targets = tables::targets(board);
-    let (drawn, rest) = targets.split_at(targets.len().min(MOST_TARGETS));
-    let mut models: Vec<TestForecasts> = Vec::new();
-    for row in shown_rows(board) {
-        match read_forecasts(comparison, row, drawn, results) {
-            Ok(model) if models.first().is_none_or(|first| first.time_s == model.time_s) => {
-                models.push(model);
-            }
-            Ok(_) => figures.missing.push(format!(
-                "The forecasts of {} are not drawn, since they are of other windows.",
-                row.label
-            )),
-            Err(_) => figures.missing.push(format!(
-                "The forecasts of {} are not drawn, since its predictions are gone.",
-                row.label
-            )),
-        }
-    }
-    if models.is_empty() {
-        return;
-    }
+/// Which run of each model is shown, in brackets; empty where there is no choice.
+pub fn which_runs(comparison: &Comparison, models: &[ShownModel<'_>]) -> String {
     let several_folds = comparison.scored.iter().any(|run| run.fold > 0);
     let runs: Vec<&RunRow> = models.iter().map(|model| model.run).collect();
-    let which = Some(which_run(&runs, several_folds)).filter(|which| !which.is_empty());
-    let which = which.map_or(String::new(), |which| format!(" ({which})"));
-    let drawing = Drawing { saved: board.saved_run.as_ref(), models, which };
-    for (index, target) in drawn.iter().enumerate() {
-        let rest = if index + 1 == drawn.len() { rest } else { &[] };
-        drawing.add_forecasts(index, target, rest, figures);
-        drawing.add_residuals(index, target, figures);
+    let which = which_run(&runs, several_folds);
+    if which.is_empty() { which } else { format!(" ({which})") }
+}
+
+/// The steps ahead that are drawn of a horizon: all of a few, else the first, the last and some in between.
+fn drawn_steps(horizon: usize) -> Vec<usize> {
+    if horizon <= DRAWN_STEPS {
+        return (1..=horizon).collect();
+    }
+    vec![1, (horizon / 4).max(2), (horizon / 2).max(3), horizon]
+}
+
+/// Adds a plot for each of the first targets of a board and for each of several steps ahead.
+pub fn draw_forecasts(
+    comparison: &Comparison,
+    board: &Board,
+    models: &[ShownModel<'_>],
+    figures: &mut BoardFigures,
+) {
+    let Some(first) = models.first() else { return };
+    let targets = tables::targets(board);
+    let (drawn, rest) = targets.split_at(targets.len().min(DRAWN_TARGETS));
+    let horizon = first.predictions.ahead.iter().max().map_or(1, |ahead| *ahead as usize);
+    let steps = drawn_steps(horizon);
+    let which = which_runs(comparison, models);
+    let plots = drawn.len() * steps.len();
+    let chart_steps = (MOST_CHART_POINTS / plots.max(1)).clamp(MOST_STEPS, MOST_CHART_STEPS);
+    let drawing = Drawing { saved: board.saved_run.as_ref(), models, horizon, which, chart_steps };
+    let not_drawn = not_drawn(&steps, horizon, rest);
+    for target in drawn {
+        for &ahead in &steps {
+            let mut picks = Vec::new();
+            if drawn.len() > 1 {
+                picks.push(("target", target.name.clone()));
+            }
+            if steps.len() > 1 {
+                picks.push(("step ahead", ahead.to_string()));
+            }
+            let choice = (!picks.is_empty()).then(|| Choice { group: "forecast".to_string(), picks });
+            drawing.add(target, ahead, choice, &not_drawn, figures);
+        }
     }
 }
 
-fn read_forecasts<'a>(
-    comparison: &'a Comparison,
-    row: &'a BoardRow,
-    targets: &[Target],
-    results: &Path,
-) -> anyhow::Result<TestForecasts<'a>> {
-    let run = shown_run(comparison, row).context("its run is not in the store any more")?;
-    let predictions = predictions_of_run(results, &run.run_id)?;
-    let rows: Vec<usize> = predictions.test_rows_one_ahead().collect();
-    let pick = |values: &[f64]| -> Vec<f64> { rows.iter().map(|&row| values[row]).collect() };
-    let targets = targets
-        .iter()
-        .map(|target| {
-            let index = predictions.targets.iter().position(|name| *name == target.name)?;
-            let band = predictions.quantiles.get(index).map(|quantiles| Band {
-                lower: pick(&quantiles[LOWER_80]),
-                upper: pick(&quantiles[UPPER_80]),
-            });
-            let (actual, forecast) = (&predictions.actual[index], &predictions.forecast[index]);
-            Some(TargetForecasts { actual: pick(actual), forecast: pick(forecast), band })
-        })
-        .collect::<Option<Vec<_>>>()
-        .context("its predictions have other targets")?;
-    Ok(TestForecasts { label: &row.label, run, time_s: pick(&predictions.time_s), targets })
+/// A sentence about the steps and the targets that are not drawn; empty where all are.
+fn not_drawn(steps: &[usize], horizon: usize, rest: &[Target]) -> String {
+    let mut sentence = String::new();
+    if steps.len() < horizon {
+        let steps: Vec<String> = steps.iter().map(|step| grouped(*step)).collect();
+        sentence = format!(" Of {} steps ahead, {} are drawn.", grouped(horizon), steps.join(", "));
+    }
+    if !rest.is_empty() {
+        let names: Vec<&str> = rest.iter().map(|target| target.name.as_str()).collect();
+        let further = counted(rest.len(), "further target");
+        sentence = format!("{sentence} Not drawn: {further} ({}).", names.join(", "));
+    }
+    sentence
 }
 
 /// The models that are drawn, and what their captions share.
 struct Drawing<'a> {
     saved: Option<&'a SavedRun>,
     /// At least one.
-    models: Vec<TestForecasts<'a>>,
+    models: &'a [ShownModel<'a>],
+    horizon: usize,
     /// Which run of each model is shown, in brackets; empty where there is no choice.
     which: String,
+    /// Steps of one chart.
+    chart_steps: usize,
 }
 
 impl Drawing<'_> {
-    /// Adds the forecasts of one target; `rest` are the targets that are not drawn.
-    fn add_forecasts(&self, index: usize, target: &Target, rest: &[Target], figures: &mut BoardFigures) {
+    fn add(
+        &self,
+        target: &Target,
+        ahead: usize,
+        choice: Option<Choice>,
+        not_drawn: &str,
+        figures: &mut BoardFigures,
+    ) {
         let Target { name, unit } = target;
-        let first_model = &self.models[0];
-        let total = first_model.time_s.len();
+        let table = &self.models[0].predictions;
+        let Some(index) = self.models[0].target(name) else { return };
+        let rows: Vec<usize> = table.test_rows().filter(|&row| table.ahead[row] as usize == ahead).collect();
         // The middle of the test part is as far from the training steps as from the end of the data.
-        let start = total.saturating_sub(MOST_STEPS) / 2;
-        let window = start..(start + MOST_STEPS).min(total);
-        let part = |values: &[f64]| values[window.clone()].to_vec();
-        let tracks: Vec<ForecastTrack> = self
-            .models
-            .iter()
-            .map(|model| {
-                let TargetForecasts { forecast, band, .. } = &model.targets[index];
-                let band =
-                    band.as_ref().map(|band| Band { lower: part(&band.lower), upper: part(&band.upper) });
-                ForecastTrack { label: model.label.to_string(), forecast: part(forecast), band }
-            })
-            .collect();
-        let actual = part(&first_model.targets[index].actual);
-        let per_request = self.saved.map(|saved| saved.spec.task.kind()) == Some("next_request");
-        let drawn = if per_request {
-            actual_and_forecast_by_request(name, unit, window.start + 1, &actual, &tracks)
-        } else {
-            actual_and_forecast(name, unit, &part(&first_model.time_s), &actual, &tracks)
+        let kept = middle(rows.len(), self.chart_steps);
+        let rows = &rows[kept.clone()];
+        let shown = middle(rows.len(), MOST_STEPS);
+        let pick = |values: &[f64]| -> Vec<f64> { rows.iter().map(|&row| values[row]).collect() };
+        let tracks = self.models.iter().map(|model| {
+            let table = &model.predictions;
+            let band = table.quantiles.get(index).map(|quantiles| Band {
+                lower: pick(&quantiles[LOWER_80]),
+                upper: pick(&quantiles[UPPER_80]),
+            });
+            ForecastTrack { label: model.label.clone(), forecast: pick(&table.forecast[index]), band }
+        });
+        let origin = self.saved.map_or(TimeOrigin::TraceStart, origin_of);
+        let time_s = pick(&table.time_s);
+        let dates = match (time_s.get(shown.start), time_s.get(shown.end.saturating_sub(1))) {
+            (Some(&from_s), Some(&to_s)) => origin.stretch(from_s, to_s),
+            _ => String::new(),
         };
-        let mut caption = format!("One step ahead{}, {}.", self.which, excerpt(&window, total, self.saved));
-        if !rest.is_empty() {
-            let names: Vec<&str> = rest.iter().map(|target| target.name.as_str()).collect();
-            let further = counted(rest.len(), "further target");
-            caption = format!("{caption} Not drawn: {further} ({}).", names.join(", "));
-        }
-        figures.add(
-            FigureSection::Forecasts,
-            &format!("forecast of {name}"),
-            file_stem(&["forecast", name]),
-            drawn,
-            caption,
-        );
-    }
-
-    fn add_residuals(&self, index: usize, target: &Target, figures: &mut BoardFigures) {
-        let Target { name, unit } = target;
-        let residuals: Vec<Residuals> = self
-            .models
-            .iter()
-            .map(|model| {
-                let TargetForecasts { actual, forecast, .. } = &model.targets[index];
-                Residuals {
-                    label: model.label.to_string(),
-                    values: forecast.iter().zip(actual).map(|(forecast, actual)| forecast - actual).collect(),
-                }
-            })
-            .collect();
+        let total = table.test_rows().filter(|&row| table.ahead[row] as usize == ahead).count();
+        let window = kept.start + shown.start..kept.start + shown.end;
         let caption = format!(
-            "A residual is forecast minus observed: right of zero, the forecast was too high. One step ahead{}, all {} of \
-             the test part.",
+            "{}{}, {}{}.{not_drawn}",
+            capitalised(&super::plot::steps_ahead(ahead)),
             self.which,
-            counted(self.models[0].time_s.len(), "window")
+            excerpt(&window, total, self.saved),
+            if dates.is_empty() { dates } else { format!(", {dates}") }
         );
-        let drawn = residual_histogram(name, unit, &residuals);
-        figures.add(
-            FigureSection::Errors,
-            &format!("residuals of {name}"),
-            file_stem(&["residuals", name]),
-            drawn,
+        let per_request = self.saved.map(|saved| saved.spec.task.kind()) == Some("next_request");
+        let along = if per_request { Along::Requests(kept.start + 1) } else { Along::Time(origin, time_s) };
+        let plot = ForecastPlot {
+            target: name.clone(),
+            unit: unit.clone(),
+            ahead: (self.horizon > 1).then_some(ahead),
+            along,
+            actual: pick(&table.actual[index]),
+            tracks: tracks.collect(),
+            shown,
+        };
+        let what = format!("forecast of {name} {}", super::plot::steps_ahead(ahead));
+        let stem = if ahead == 1 {
+            file_stem(&["forecast", name])
+        } else {
+            file_stem(&["forecast", name, &format!("step-{ahead}")])
+        };
+        figures.add_choice(
+            FigureSection::Forecasts,
+            choice,
+            &what,
+            stem,
+            actual_and_forecast(&plot),
             caption,
         );
     }
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
+}
+
+/// The middle of so many steps, at most `most` of them.
+fn middle(count: usize, most: usize) -> Range<usize> {
+    let start = count.saturating_sub(most) / 2;
+    start..(start + most).min(count)
 }
 
 /// The stretch of the test part that a plot shows, as part of a sentence.
@@ -198,4 +207,34 @@ fn excerpt(window: &Range<usize>, total: usize, saved: Option<&SavedRun>) -> Str
         grouped(window.end),
         grouped(total)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_and_the_last_step_are_always_drawn() {
+        assert_eq!(drawn_steps(1), [1]);
+        assert_eq!(drawn_steps(4), [1, 2, 3, 4]);
+        assert_eq!(drawn_steps(5), [1, 2, 3, 5]);
+        assert_eq!(drawn_steps(12), [1, 3, 6, 12]);
+        assert_eq!(drawn_steps(720), [1, 180, 360, 720]);
+    }
+
+    #[test]
+    fn what_is_not_drawn_is_told() {
+        let target = |name: &str| Target { name: name.to_string(), unit: String::new() };
+        assert_eq!(not_drawn(&[1, 2], 2, &[]), "");
+        assert_eq!(
+            not_drawn(&[1, 3, 6, 12], 12, &[target("OT")]),
+            " Of 12 steps ahead, 1, 3, 6, 12 are drawn. Not drawn: 1 further target (OT)."
+        );
+    }
+
+    #[test]
+    fn the_middle_is_as_far_from_either_end() {
+        assert_eq!(middle(1_000, 200), 400..600);
+        assert_eq!(middle(150, 200), 0..150);
+    }
 }

@@ -5,12 +5,13 @@ use maud::{Markup, PreEscaped, html};
 use super::inspection_summary::{QuantityTable, findings, quantities};
 use super::page::page;
 use super::plot::{
-    Band, BinnedBars, Plot, ProfileAxis, ProfilePanel, bar_panels, binned_bars, gap_pattern, profile_panels,
+    Band, BinAxis, BinnedBars, Plot, ProfileAxis, ProfilePanel, ProfileParts, TimeOrigin, bar_panels,
+    binned_bars, gap_pattern, profile_panels,
 };
 use super::traffic_figures::gaps_of;
 use crate::dataset::{
-    ColumnProfile, Inspection, ProfileBin, RequestStatistics, SeriesStatistics, TokenCounts, TrafficProfile,
-    is_profile,
+    ColumnProfile, Frequency, Inspection, ProfileBin, RequestStatistics, SeriesStatistics, TokenCounts,
+    TrafficProfile, is_profile,
 };
 
 /// Renders the page; `file` is its title.
@@ -63,8 +64,8 @@ fn figure(plot: &Plot) -> Markup {
 
 fn request_plots(statistics: &RequestStatistics) -> anyhow::Result<Vec<Plot>> {
     let mut plots = Vec::new();
-    if let Some(traffic) = &statistics.traffic {
-        plots.push(binned_bars(&over_time(traffic))?);
+    if let Some(traffic) = statistics.traffic.as_ref().filter(|traffic| traffic.over_time.len() > 1) {
+        plots.push(binned_bars(&over_time(traffic, origin(statistics.starts_at_s)))?);
     }
     if let Some(arrivals) = &statistics.arrivals {
         let note = format!(
@@ -76,27 +77,54 @@ fn request_plots(statistics: &RequestStatistics) -> anyhow::Result<Vec<Plot>> {
     for (what, tokens) in
         [("Request", &statistics.request_tokens_counts), ("Response", &statistics.response_tokens_counts)]
     {
-        if !tokens.counts.is_empty() {
+        // One bar says no more than the table of quantities.
+        if tokens.counts.iter().filter(|count| **count > 0).count() > 1 {
             plots.push(binned_bars(&token_histogram(what, tokens, statistics.rows))?);
         }
     }
     if let Some(traffic) = &statistics.traffic {
         if is_profile(&traffic.by_hour) {
             let hours = known(&traffic.by_hour);
-            plots.push(binned_bars(&profile("hour of the day", "hour", "requests an hour", hours))?);
+            let by_hour = profile("hour of the day", "hour", "requests an hour", hours, hour_names());
+            plots.push(binned_bars(&by_hour)?);
         }
         if is_profile(&traffic.by_weekday) {
-            let note = "day of the week, from the first day on (a Monday where the date is known)";
             let days = known(&traffic.by_weekday);
-            plots.push(binned_bars(&profile("day of the week", note, "requests a day", days))?);
+            let names = day_names(statistics.starts_at_s.is_some());
+            plots.push(binned_bars(&profile("day of the week", "day", "requests a day", days, names))?);
         }
         for (what, values) in
             [("requests", &traffic.requests_autocorrelation), ("tokens", &traffic.tokens_autocorrelation)]
         {
-            plots.push(binned_bars(&autocorrelation(what, values))?);
+            if values.len() > 1 {
+                plots.push(binned_bars(&autocorrelation(what, values))?);
+            }
         }
     }
     Ok(plots)
+}
+
+fn origin(starts_at_s: Option<f64>) -> TimeOrigin {
+    starts_at_s.map_or(TimeOrigin::TraceStart, TimeOrigin::Date)
+}
+
+fn table_origin(statistics: &SeriesStatistics) -> TimeOrigin {
+    if statistics.clock.frequency == Some(Frequency::Rows) {
+        return TimeOrigin::FirstRow;
+    }
+    origin(statistics.starts_at_s)
+}
+
+fn hour_names() -> Vec<String> {
+    (0..24).map(|hour| hour.to_string()).collect()
+}
+
+/// The days of the week, or their numbers from the first day on where no date is known.
+fn day_names(is_dated: bool) -> Vec<String> {
+    let names = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+    let name =
+        |(index, name): (usize, &&str)| if is_dated { (*name).to_string() } else { (index + 1).to_string() };
+    names.iter().enumerate().map(name).collect()
 }
 
 /// The values of a profile, with 0 for bins that the trace does not cover.
@@ -104,15 +132,15 @@ fn known(values: &[Option<f64>]) -> Vec<f64> {
     values.iter().map(|value| value.unwrap_or(0.0)).collect()
 }
 
-fn over_time(traffic: &TrafficProfile) -> BinnedBars {
-    let part_h = traffic.part_minutes as f64 / 60.0;
+fn over_time(traffic: &TrafficProfile, origin: TimeOrigin) -> BinnedBars {
+    let part_s = traffic.part_minutes as f64 * 60.0;
     BinnedBars {
         title: "Load over time".to_string(),
-        x_title: "time since the first request, h".to_string(),
+        x_title: "time".to_string(),
         y_title: "requests a minute".to_string(),
-        edges: (0..=traffic.over_time.len()).map(|edge| edge as f64 * part_h).collect(),
+        edges: (0..=traffic.over_time.len()).map(|edge| edge as f64 * part_s).collect(),
         values: traffic.over_time.clone(),
-        log: false,
+        axis: BinAxis::Times(origin),
         note: format!("Each bar is the mean over {} min.", traffic.part_minutes),
     }
 }
@@ -125,19 +153,19 @@ fn token_histogram(what: &str, tokens: &TokenCounts, rows: usize) -> BinnedBars 
         y_title: "share of requests in a bin, %".to_string(),
         edges: tokens.edges(),
         values: tokens.counts.iter().map(|count| percent(*count)).collect(),
-        log: true,
+        axis: BinAxis::Logarithmic,
         note: format!("{:.2} % of the requests have none.", percent(tokens.zero)),
     }
 }
 
-fn profile(by: &str, x_title: &str, y_title: &str, values: Vec<f64>) -> BinnedBars {
+fn profile(by: &str, x_title: &str, y_title: &str, values: Vec<f64>, names: Vec<String>) -> BinnedBars {
     BinnedBars {
         title: format!("Requests by {by}"),
         x_title: x_title.to_string(),
         y_title: y_title.to_string(),
         edges: (0..=values.len()).map(|edge| edge as f64).collect(),
         values,
-        log: false,
+        axis: BinAxis::Names(names),
         note: "Mean over the whole trace; hours and days that it does not cover are empty.".to_string(),
     }
 }
@@ -149,7 +177,7 @@ fn autocorrelation(what: &str, values: &[f64]) -> BinnedBars {
         y_title: "autocorrelation".to_string(),
         edges: (0..=values.len()).map(|edge| edge as f64 + 0.5).collect(),
         values: values.to_vec(),
-        log: false,
+        axis: BinAxis::Counts,
         note: "Values far from zero mean that the last minutes say much about the next.".to_string(),
     }
 }
@@ -168,9 +196,9 @@ fn series_plots(statistics: &SeriesStatistics) -> anyhow::Result<Vec<Plot>> {
         return Ok(plots);
     };
     let axis = ProfileAxis {
-        title: "time since the first row".to_string(),
+        title: "time".to_string(),
         edges: (0..=parts).map(|edge| statistics.span_s * edge as f64 / parts as f64).collect(),
-        is_time: true,
+        parts: ProfileParts::Times(table_origin(statistics)),
     };
     let band = |bin: &ProfileBin| Ends { lower: bin.min, upper: bin.max };
     let note = format!(
@@ -178,20 +206,17 @@ fn series_plots(statistics: &SeriesStatistics) -> anyhow::Result<Vec<Plot>> {
     );
     let panels = panels(profiles, |profile| &profile.over_time, band);
     plots.push(profile_panels("Columns over time", "lowest to highest", &axis, &panels, &note)?);
-    for (choose, title, x_title) in [
-        (by_hour as ProfileOf, "Columns by hour of the day", "hour"),
-        (
-            by_weekday,
-            "Columns by day of the week",
-            "day, from the first day on (a Monday where the date is known)",
-        ),
+    let days = day_names(statistics.starts_at_s.is_some());
+    for (choose, title, x_title, names) in [
+        (by_hour as ProfileOf, "Columns by hour of the day", "hour", hour_names()),
+        (by_weekday, "Columns by day of the week", "day", days),
     ] {
         let count = choose(&profiles[0]).len();
         if choose(&profiles[0]).iter().filter(|bin| bin.rows > 0).count() < 2 {
             continue;
         }
         let edges = (0..=count).map(|edge| edge as f64).collect();
-        let axis = ProfileAxis { title: x_title.to_string(), edges, is_time: false };
+        let axis = ProfileAxis { title: x_title.to_string(), edges, parts: ProfileParts::Names(names) };
         let band = |bin: &ProfileBin| Ends { lower: bin.mean - bin.std, upper: bin.mean + bin.std };
         let note = "Mean over the whole table; the band is one standard deviation wide on either side.";
         let panels = self::panels(profiles, choose, band);
@@ -201,19 +226,23 @@ fn series_plots(statistics: &SeriesStatistics) -> anyhow::Result<Vec<Plot>> {
         // Lags are counted in rows, which translate to time only where all rows are equally long.
         let step_s = statistics.step_s;
         let is_time = step_s.p50 > 0.0 && step_s.std < 0.01 * step_s.p50;
-        let (x_title, width) = if is_time { ("lag", step_s.p50) } else { ("lag, rows", 1.0) };
+        let (x_title, width, axis) = if is_time {
+            ("lag", step_s.p50, BinAxis::Durations)
+        } else {
+            ("lag, rows", 1.0, BinAxis::Counts)
+        };
         let panels = profiles.iter().map(|profile| BinnedBars {
             title: profile.name.clone(),
             x_title: x_title.to_string(),
             y_title: "autocorrelation".to_string(),
             edges: (0..=profile.autocorrelation.len()).map(|edge| (edge as f64 + 0.5) * width).collect(),
             values: profile.autocorrelation.clone(),
-            log: false,
+            axis: axis.clone(),
             note: String::new(),
         });
         let note = "How much each row says about a later one: a peak away from the left is a period, a slow decline is a drift.";
         let panels: Vec<BinnedBars> = panels.collect();
-        plots.push(bar_panels("Autocorrelation of the columns", &panels, is_time, note)?);
+        plots.push(bar_panels("Autocorrelation of the columns", &panels, note)?);
     }
     Ok(plots)
 }

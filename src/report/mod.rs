@@ -5,6 +5,7 @@ mod cells;
 mod chooser;
 pub mod claims;
 mod data_card;
+mod error_figures;
 mod figure_markup;
 mod figures;
 mod first_screen;
@@ -15,6 +16,7 @@ mod hyperparameters;
 mod inspection_page;
 mod inspection_summary;
 mod inspection_text;
+mod labels;
 mod markdown;
 mod markup;
 mod notes;
@@ -24,7 +26,9 @@ mod plot_files;
 mod reproduction;
 mod resources;
 mod search_figures;
+mod shown_models;
 mod side_by_side;
+mod skill_figures;
 mod table_sections;
 mod tables;
 mod terminal;
@@ -53,7 +57,7 @@ pub use terminal::terminal_text;
 /// Which plots a report has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum PlotSet {
-    /// The leaderboard, the forecasts beside the observed values, and their residuals.
+    /// The skill of the models, the forecasts beside the observed values, and their residuals.
     Simple,
     /// All plots.
     #[default]

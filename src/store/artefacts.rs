@@ -71,6 +71,10 @@ pub struct SavedRun {
     /// How the rows of a numeric table follow one another; missing for requests, and in files of older versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub clock: Option<SeriesClock>,
+    /// Seconds from 1970-01-01, 0:00 UTC, to the time that the steps' times count from; missing where the trace has no dates,
+    /// and in files of older versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub starts_at_s: Option<f64>,
     /// Windows that the intervals were calibrated on; missing where there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub calibration_windows: Option<usize>,

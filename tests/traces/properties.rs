@@ -134,6 +134,7 @@ proptest! {
             llm: rows.iter().map(|row| row.1.as_str()).collect(),
             log_type: rows.iter().map(|row| row.4.as_str()).collect(),
             clock_s: start_s,
+            is_dated: false,
         };
         prop_assert_eq!(requests(&text), expected);
     }

@@ -2,7 +2,7 @@
 
 use super::number;
 use super::scale::{Extent, PixelScale, log_ticks, multiples, round_step};
-use super::time;
+use super::{dates, time};
 
 /// A labelled position on an axis.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,7 +28,15 @@ impl PlotAxis {
 
     /// Like [`PlotAxis::linear`], for what is counted in whole numbers.
     pub(super) fn whole(title: impl Into<String>, span: Extent, max_ticks: usize) -> Self {
-        Self::stepped(title, span, round_step(span.width() / max_ticks as f64).max(1.0))
+        Self::multiples_of(title, span, 1.0, max_ticks)
+    }
+
+    /// At most about `max_ticks` ticks, all at multiples of a whole number, for what is counted in these.
+    pub(super) fn multiples_of(title: impl Into<String>, span: Extent, unit: f64, max_ticks: usize) -> Self {
+        let step = unit * round_step((span.width() / unit / max_ticks as f64).max(1.0));
+        let ticks =
+            multiples(span, step).into_iter().map(|value| Tick { value, label: number::whole(value) });
+        Self { title: title.into(), ticks: ticks.collect(), span, log: false }
     }
 
     fn stepped(title: impl Into<String>, span: Extent, step: f64) -> Self {
@@ -54,6 +62,25 @@ impl PlotAxis {
         Self { title: format!("{title}, {format}"), ticks, span: span_s, log: false }
     }
 
+    /// An axis of seconds since 1970-01-01, 0:00 UTC, labelled with dates; its title says what these share.
+    pub(super) fn dates(span_s: Extent, max_ticks: usize) -> Self {
+        let (ticks, shared) = dates::ticks(span_s, max_ticks);
+        let title = if shared.is_empty() { "time (UTC)".to_owned() } else { format!("time (UTC), {shared}") };
+        Self { title, ticks, span: span_s, log: false }
+    }
+
+    /// The same range with ticks at these values, as far as they lie in it.
+    pub(super) fn with_ticks(mut self, ticks: impl IntoIterator<Item = Tick>) -> Self {
+        self.ticks = ticks.into_iter().filter(|tick| self.span.contains(tick.value)).collect();
+        self
+    }
+
+    /// The same range with only the ticks within `span`.
+    pub(super) fn within(mut self, span: Extent) -> Self {
+        self.ticks.retain(|tick| span.contains(tick.value));
+        self
+    }
+
     /// The map from this axis to the pixels between two positions.
     pub(super) fn scale(&self, from_px: f64, to_px: f64) -> PixelScale {
         PixelScale::new(self.span, self.log, from_px, to_px)
@@ -71,6 +98,10 @@ mod tests {
     #[test]
     fn whole_numbers_are_never_split() {
         assert_eq!(labels(&PlotAxis::whole("epoch", Extent { lo: 0.0, hi: 2.0 }, 8)), ["0", "1", "2"]);
+        let requests = PlotAxis::whole("request", Extent { lo: 1_390.0, hi: 1_510.0 }, 4);
+        assert_eq!(labels(&requests), ["1,400", "1,450", "1,500"]);
+        let gpus = PlotAxis::multiples_of("GPUs", Extent { lo: 0.0, hi: 9.0 }, 4.0, 4);
+        assert_eq!(labels(&gpus), ["0", "4", "8"]);
     }
 
     #[test]

@@ -3,15 +3,20 @@
 use anyhow::{Context, Result, ensure};
 
 use super::axis::PlotAxis;
+use super::chart::shortened;
 use super::frame::{self, LegendEntry, LegendKey, Panel};
+use super::number;
 use super::scale::{Extent, PanelScales, is_drawable};
 use super::scene::{Scene, ScenePoint};
-use super::theme::{GREY_LINE, lighter, series_colour};
-use super::{Chart, Figure, Plot};
+use super::theme::{MUTED, lighter, series_colour};
+use super::time::TimeOrigin;
+use super::{AxisKind, Chart, ChartAxis, ChartMarks, ChartPanel, ChartSeries, Figure, Plot, with_unit};
 
 const PANEL_HEIGHT: f64 = 150.0;
 const PANEL_GAP: f64 = 64.0;
-const BAND_SHADES: [f64; 2] = [0.85, 0.68];
+const BAND_SHADES: [f64; 2] = [0.75, 0.5];
+/// Panels with more windows than this have tooltips at every n-th of them.
+const MOST_TIPS: usize = 100;
 
 /// Lower and upper ends of an interval for each value of a series.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -29,6 +34,10 @@ pub struct BandPanel {
     pub title: String,
     /// Quantity and unit of the vertical axis.
     pub quantity: String,
+    /// What all values are whole multiples of, such as the GPUs of a replica; `None` for any number.
+    pub multiples_of: Option<f64>,
+    /// What times count from.
+    pub origin: TimeOrigin,
     /// Start of each window, in seconds.
     pub time_s: Vec<f64>,
     /// The observed value of each window.
@@ -60,10 +69,10 @@ fn figure(name: &str, title: &str, model: &str, levels: [u32; 2], panels: &[Band
     let colour = series_colour(0);
     let mut scene = Scene::default();
     let legend = [
-        LegendEntry::new(LegendKey::Line(GREY_LINE), "observed"),
+        LegendEntry::new(LegendKey::Line(MUTED), "observed"),
         LegendEntry::new(LegendKey::Line(colour), format!("forecast by {model}")),
-        LegendEntry::new(LegendKey::Swatch(lighter(colour, BAND_SHADES[1])), format!("{} % band", levels[1])),
-        LegendEntry::new(LegendKey::Swatch(lighter(colour, BAND_SHADES[0])), format!("{} % band", levels[0])),
+        LegendEntry::new(LegendKey::Swatch(lighter(colour, BAND_SHADES[1])), band_name(levels[1], model)),
+        LegendEntry::new(LegendKey::Swatch(lighter(colour, BAND_SHADES[0])), band_name(levels[0], model)),
     ];
     let mut y = frame::header(&mut scene, title, &legend);
     for data in panels {
@@ -77,7 +86,38 @@ fn figure(name: &str, title: &str, model: &str, levels: [u32; 2], panels: &[Band
         levels[1],
         levels[0]
     );
-    Ok(Figure { name: name.to_owned(), title: title.to_owned(), alt, scene, chart: Chart::default() })
+    let chart = Chart::of(panels.iter().map(|data| chart_panel(data, model, levels)).collect());
+    Ok(Figure { name: name.to_owned(), title: title.to_owned(), alt, scene, chart })
+}
+
+fn band_name(level: u32, model: &str) -> String {
+    format!("{level} % interval of {model}")
+}
+
+/// One panel as data: a point in the middle of each window.
+fn chart_panel(data: &BandPanel, model: &str, levels: [u32; 2]) -> ChartPanel {
+    let ends = data.time_s.iter().flat_map(|time_s| [*time_s, time_s + data.step_s]);
+    let (x, unit) = data.origin.chart_axis(Extent::of(ends).unwrap_or(Extent { lo: 0.0, hi: 0.0 }));
+    let at = |index: usize| {
+        let middle = data.origin.at(data.time_s[index] + data.step_s / 2.0);
+        (middle / unit * 1e3).round() / 1e3
+    };
+    let line = |values: &[f64]| ChartMarks::Line {
+        points: values.iter().enumerate().map(|(index, value)| [at(index), shortened(*value)]).collect(),
+        dashed: false,
+    };
+    let colour = series_colour(0);
+    let bands = data.bands.iter().zip(levels).zip(BAND_SHADES).map(|((band, level), shade)| {
+        let ends = band.lower.iter().zip(&band.upper).enumerate();
+        let points = ends.map(|(index, (lower, upper))| [at(index), shortened(*lower), shortened(*upper)]);
+        let marks = ChartMarks::Band { points: points.collect() };
+        ChartSeries::new(band_name(level, model), lighter(colour, shade), marks)
+    });
+    let mut series: Vec<ChartSeries> = bands.collect();
+    series.push(ChartSeries::new("observed", MUTED, line(&data.actual)));
+    series.push(ChartSeries::new(format!("forecast by {model}"), colour, line(&data.forecast)));
+    let y = ChartAxis::new(with_unit(&data.title, &data.quantity), AxisKind::Value);
+    ChartPanel { title: data.title.clone(), x, y, series }
 }
 
 /// Draws one panel below `y` and returns where it ends.
@@ -89,11 +129,16 @@ fn panel(scene: &mut Scene, y: f64, data: &BandPanel) -> Result<f64> {
     }
     let all = data.actual.iter().chain(&data.forecast).chain(ends.flatten()).copied();
     let span = Extent::of(all).with_context(|| format!("{} has no finite value to draw", data.title))?;
+    // A load of nothing at all is drawn, too.
     let span = span.including(0.0).widened_up_to_zero(0.05).widened(0.0);
     let times = Extent::of(data.time_s.iter().flat_map(|time_s| [*time_s, time_s + data.step_s]));
-    let times = times.context("no time is finite")?.widened(0.0);
-    let y_axis = PlotAxis::linear(format!("{}: {}", data.title, data.quantity), span, 4);
-    let x_axis = PlotAxis::time("time since the start of the trace", times, 8);
+    let times = times.context("no time is finite")?;
+    let title = with_unit(&data.title, &data.quantity);
+    let y_axis = match data.multiples_of {
+        Some(unit) => PlotAxis::multiples_of(title, span, unit, 4),
+        None => PlotAxis::linear(title, span, 4),
+    };
+    let x_axis = data.origin.axis(times, 8);
     let panel = Panel::below(scene, y, &y_axis, PANEL_HEIGHT, 48.0);
     let scales = panel.scales(&x_axis, &y_axis);
     frame::x_grid(scene, &panel, &x_axis);
@@ -103,10 +148,19 @@ fn panel(scene: &mut Scene, y: f64, data: &BandPanel) -> Result<f64> {
     }
     frame::y_grid(scene, &panel, &y_axis);
     for run in steps(data, &data.actual, scales) {
-        scene.path(run, 1.6, GREY_LINE);
+        scene.path(run, 1.6, MUTED);
     }
     for run in steps(data, &data.forecast, scales) {
         scene.path(run, 1.6, series_colour(0));
+    }
+    for index in (0..count).step_by(count.div_ceil(MOST_TIPS).max(1)) {
+        let (actual, forecast) = (data.actual[index], data.forecast[index]);
+        if is_drawable(actual) {
+            let when = data.origin.moment(data.time_s[index]);
+            let [actual_text, forecast_text] = [actual, forecast].map(|value| number::significant(value, 4));
+            let at = scales.at(data.origin.at(data.time_s[index] + data.step_s / 2.0), actual);
+            scene.tip(at, format!("{when}observed: {actual_text}\nforecast: {forecast_text}"));
+        }
     }
     frame::x_axis(scene, &panel, &x_axis);
     Ok(panel.bottom + PANEL_GAP)
@@ -121,7 +175,8 @@ fn steps(data: &BandPanel, values: &[f64], scales: PanelScales) -> Vec<Vec<Scene
             last_end = f64::NAN;
             continue;
         }
-        let own = [scales.at(time_s, value), scales.at(time_s + data.step_s, value)];
+        let [from, to] = [time_s, time_s + data.step_s].map(|time_s| data.origin.at(time_s));
+        let own = [scales.at(from, value), scales.at(to, value)];
         match pieces.last_mut() {
             Some(piece) if (time_s - last_end).abs() < 1e-6 * data.step_s.max(1.0) => piece.extend(own),
             _ => pieces.push(own.to_vec()),
@@ -143,6 +198,8 @@ mod tests {
         BandPanel {
             title: "1 min".to_owned(),
             quantity: "tokens".to_owned(),
+            multiples_of: None,
+            origin: TimeOrigin::TraceStart,
             time_s: (0..count).map(|index| 60.0 * index as f64).collect(),
             actual: moved(17.0),
             forecast: values.clone(),
@@ -159,8 +216,12 @@ mod tests {
         check::texts_are_apart_and_inside(&figure.scene);
         check::is_sound(
             &figure.render().unwrap(),
-            &["observed", "forecast by lstm", "80 % band", "5 min: tokens"],
+            &["observed", "forecast by lstm", "80 % interval of lstm", "5 min, tokens"],
         );
+        let dated = panels.map(|panel| BandPanel { origin: TimeOrigin::Date(1.7e9), ..panel });
+        let plot = band_panels("load", "Token load", "lstm", [95, 80], &dated).unwrap();
+        check::is_sound(&plot, &["time (UTC), 14 Nov 2023"]);
+        assert_eq!(plot.chart.panels[1].series.len(), 4);
     }
 
     #[test]

@@ -98,6 +98,17 @@ impl ChartSeries {
     }
 }
 
+/// A value to six significant digits: a page needs no more, and a long number is most of its bytes.
+pub(super) fn shortened(value: f64) -> f64 {
+    if !value.is_finite() || value.abs() < 1e-290 {
+        return value;
+    }
+    let unit = 10f64.powf(value.abs().log10().floor() - 5.0);
+    let short = (value / unit).round() * unit;
+    // The text of the rounded number has no digits that its product would add.
+    format!("{short:.5e}").parse().unwrap_or(value)
+}
+
 /// What is drawn for a series.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase", tag = "marks")]

@@ -93,14 +93,19 @@ fn legend(scene: &mut Scene, entries: &[LegendEntry], mut y: f64) -> f64 {
     for entry in entries {
         let key_width = key_width(entry.key);
         let room = WIDTH - 2.0 * MARGIN - key_width - KEY_GAP;
-        let label = font::fit(&entry.label, LABEL_SIZE, Weight::Regular, room);
-        let width = key_width + KEY_GAP + font::width(&label, LABEL_SIZE, Weight::Regular);
+        // A label wider than the plot continues below.
+        let lines = wrapped(&entry.label, LABEL_SIZE, Weight::Regular, room);
+        let widest = lines.iter().map(|line| font::width(line, LABEL_SIZE, Weight::Regular));
+        let width = key_width + KEY_GAP + widest.fold(0.0, f64::max);
         if x > MARGIN && x + width > WIDTH - MARGIN {
             x = MARGIN;
             y += ROW_HEIGHT;
         }
         key(scene, entry.key, (x, y));
-        scene.text((x + key_width + KEY_GAP, y), &label, TextStyle::default());
+        for (index, line) in lines.iter().enumerate() {
+            y += if index == 0 { 0.0 } else { ROW_HEIGHT };
+            scene.text((x + key_width + KEY_GAP, y), line, TextStyle::default());
+        }
         x += width + ENTRY_GAP;
     }
     y + ROW_HEIGHT / 2.0
@@ -116,7 +121,7 @@ fn key(scene: &mut Scene, key: LegendKey, (x, y): ScenePoint) {
         LegendKey::Line(colour) => scene.line(from, to, 2.5, colour),
         LegendKey::Dashed(colour) => scene.dashed(&[from, to], DASH, 2.0, colour),
         LegendKey::Dot(colour) => scene.disc((x + KEY_WIDTH / 2.0, y), 4.0, colour),
-        LegendKey::Ring(colour) => scene.ring((x + KEY_WIDTH / 2.0, y), 4.0, colour),
+        LegendKey::Ring(colour) => scene.ring((x + KEY_WIDTH / 2.0, y), 4.5, colour),
         LegendKey::Swatch(colour) => scene.rect((x, y - 6.0), (x + KEY_WIDTH, y + 6.0), colour),
         LegendKey::Tick(colour) => {
             scene.line((x + KEY_WIDTH / 2.0, y - 5.0), (x + KEY_WIDTH / 2.0, y + 5.0), 1.8, colour);
@@ -181,25 +186,30 @@ pub(super) fn x_axis(scene: &mut Scene, panel: &Panel, axis: &PlotAxis) {
             labelled_up_to = right - overhang;
         }
     }
-    let title = font::fit(&axis.title, LABEL_SIZE, Weight::Regular, panel.right - panel.left);
+    // A title wider than its panel has the whole plot where nothing stands beside the panel.
+    let is_alone = panel.right >= WIDTH - MARGIN - 1e-9 || panel.right - panel.left > WIDTH / 3.0;
+    let room = if is_alone { WIDTH - 2.0 * MARGIN } else { panel.right - panel.left };
+    let title = font::fit(&axis.title, LABEL_SIZE, Weight::Regular, room);
+    let half = font::width(&title, LABEL_SIZE, Weight::Regular) / 2.0;
     let style = TextStyle { colour: MUTED, align: Align::Center, ..TextStyle::default() };
-    scene.text((f64::midpoint(panel.left, panel.right), panel.bottom + 40.0), &title, style);
+    let middle = f64::midpoint(panel.left, panel.right).max(MARGIN + half).min(WIDTH - MARGIN - half);
+    scene.text((middle, panel.bottom + 40.0), &title, style);
 }
 
 /// Ends the scene at `y`, with the sentences of a caption below if there are any; long captions take several
 /// lines.
 pub(super) fn finish(scene: &mut Scene, mut y: f64, caption: &[String]) {
     let style = TextStyle { size: CAPTION_SIZE, colour: MUTED, ..TextStyle::default() };
-    for line in wrapped(&caption.join(" "), CAPTION_SIZE, WIDTH - 2.0 * MARGIN) {
+    for line in wrapped(&caption.join(" "), CAPTION_SIZE, Weight::Regular, WIDTH - 2.0 * MARGIN) {
         y += 18.0;
         scene.text((MARGIN, y), &line, style);
     }
     scene.height = (y + 18.0).ceil();
 }
 
-/// Breaks text at spaces into lines of at most `max_width`; a longer word is cut.
-pub(super) fn wrapped(text: &str, size: f64, max_width: f64) -> Vec<String> {
-    let fits = |line: &str| font::width(line, size, Weight::Regular) <= max_width;
+/// Breaks text at spaces into lines of at most `max_width`, and words that are longer than a line where they must be.
+pub(super) fn wrapped(text: &str, size: f64, weight: Weight, max_width: f64) -> Vec<String> {
+    let fits = |line: &str| font::width(line, size, weight) <= max_width;
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut() {
@@ -207,7 +217,15 @@ pub(super) fn wrapped(text: &str, size: f64, max_width: f64) -> Vec<String> {
                 line.push(' ');
                 line.push_str(word);
             }
-            _ => lines.push(font::fit(word, size, Weight::Regular, max_width)),
+            _ => lines.push(String::new()),
+        }
+        if lines.last().is_some_and(String::is_empty) {
+            for letter in word.chars() {
+                match lines.last_mut() {
+                    Some(line) if line.is_empty() || fits(&format!("{line}{letter}")) => line.push(letter),
+                    _ => lines.push(letter.to_string()),
+                }
+            }
         }
     }
     lines
@@ -258,6 +276,16 @@ mod tests {
         check::texts_are_apart_and_inside(&scene);
         let labels = texts(&scene).len();
         assert!(labels >= 2 && labels < axis.ticks.len(), "{labels}");
+    }
+
+    #[test]
+    fn words_are_broken_only_where_they_are_longer_than_a_line() {
+        let lines = |text: &str, width: f64| wrapped(text, 13.0, Weight::Regular, width);
+        assert_eq!(lines("lstm hidden=32 lookback=20", 120.0), ["lstm hidden=32", "lookback=20"]);
+        let broken = lines(&format!("x {}", "ab".repeat(40)), 120.0);
+        assert!(broken.len() > 3 && broken[0] == "x", "{broken:?}");
+        assert_eq!(broken[1..].concat(), "ab".repeat(40));
+        assert!(lines("", 10.0).is_empty());
     }
 
     #[test]

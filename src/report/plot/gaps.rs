@@ -4,13 +4,14 @@
 use anyhow::{Result, ensure};
 
 use super::axis::PlotAxis;
+use super::chart::shortened;
 use super::font::{self, Weight};
 use super::frame::{self, LegendEntry, LegendKey, Panel};
 use super::number;
 use super::scale::{Extent, PanelScales};
 use super::scene::{Align, Scene, TextStyle};
 use super::theme::{CAPTION_SIZE, INK, LABEL_SIZE, MARGIN, MUTED, WIDTH, lighter, series_colour};
-use super::{Chart, Figure, Plot};
+use super::{AxisKind, Chart, ChartAxis, ChartMarks, ChartPanel, ChartSeries, Figure, Plot};
 
 const PANEL_HEIGHT: f64 = 220.0;
 const BAR_HEIGHT: f64 = 26.0;
@@ -68,9 +69,7 @@ fn figure(gaps: &Gaps) -> Result<Figure> {
     frame::y_grid(&mut scene, &panel, &y_axis);
     let PanelScales { x, y } = panel.scales(&x_axis, &y_axis);
     for bin in (first..=last).filter(|bin| gaps.counts[*bin] > 0) {
-        // A bin belongs to the state of its middle.
-        let middle = (gaps.edges_s[bin] * gaps.edges_s[bin + 1]).sqrt();
-        let state = gaps.borders_s.iter().filter(|border| middle > **border).count();
+        let state = state(gaps, bin);
         let corner = (x.at(gaps.edges_s[bin]) + 0.5, y.at(share(bin)));
         let other = (x.at(gaps.edges_s[bin + 1]) - 0.5, panel.bottom);
         scene.rect(corner, other, lighter(series_colour(state), 0.35));
@@ -88,8 +87,39 @@ fn figure(gaps: &Gaps) -> Result<Figure> {
         title: title.to_owned(),
         alt,
         scene,
-        chart: Chart::default(),
+        chart: chart(gaps, total),
     })
+}
+
+/// The middle of a bin on a logarithmic axis.
+fn middle(gaps: &Gaps, bin: usize) -> f64 {
+    (gaps.edges_s[bin] * gaps.edges_s[bin + 1]).sqrt()
+}
+
+/// The state of a bin: that of its middle.
+fn state(gaps: &Gaps, bin: usize) -> usize {
+    gaps.borders_s.iter().filter(|border| middle(gaps, bin) > **border).count()
+}
+
+/// The histogram as data, a series for each state: columns would have another width in each place of a logarithmic axis, so
+/// each bin is a category.
+fn chart(gaps: &Gaps, total: usize) -> Chart {
+    let kept: Vec<usize> = (0..gaps.counts.len()).filter(|bin| gaps.counts[*bin] > 0).collect();
+    let (first, last) = (kept.first().copied().unwrap_or(0), kept.last().copied().unwrap_or(0));
+    let names = (first..=last).map(|bin| crate::text::duration(middle(gaps, bin))).collect();
+    let of_state = |(index, (name, _)): (usize, &(String, f64))| {
+        let own = kept.iter().filter(|bin| state(gaps, **bin) == index);
+        let share = |bin: &usize| 100.0 * gaps.counts[*bin] as f64 / total as f64;
+        let points = own.map(|bin| [(bin - first) as f64, shortened(share(bin))]).collect();
+        let marks = ChartMarks::Bars { points, width: 1.0 };
+        ChartSeries::new(name.clone(), lighter(series_colour(index), 0.35), marks)
+    };
+    Chart::of(vec![ChartPanel {
+        title: String::new(),
+        x: ChartAxis::of_categories("gap to the previous request", names),
+        y: ChartAxis::new("share of gaps in a bin, %", AxisKind::Value),
+        series: gaps.shares.iter().enumerate().map(of_state).collect(),
+    }])
 }
 
 /// One bar of the whole width, divided by the shares; a share with room for it carries its number.

@@ -3,12 +3,13 @@
 use anyhow::{Context, Result};
 
 use super::axis::PlotAxis;
+use super::chart::shortened;
 use super::frame::{self, DASH, LegendEntry, LegendKey, Panel};
 use super::number;
 use super::scale::{Extent, PanelScales, is_drawable};
 use super::scene::{Scene, ScenePoint};
 use super::theme::{MUTED, SERIES_COLOURS, lighter, series_colour};
-use super::{Chart, Figure, Plot};
+use super::{AxisKind, Chart, ChartAxis, ChartMarks, ChartPanel, ChartSeries, Figure, Plot};
 
 const PANEL_HEIGHT: f64 = 320.0;
 
@@ -70,14 +71,9 @@ fn figure(curves: &[Curve]) -> Result<Figure> {
     draw_curves(&mut scene, &shown, scales);
     tips(&mut scene, &shown, scales);
     let caption = caption(curves.len(), shown.len());
+    let chart = chart(&shown, losses);
     frame::finish(&mut scene, panel.bottom + frame::X_AXIS_HEIGHT - 8.0, &caption);
-    Ok(Figure {
-        name: "learning-curves".to_owned(),
-        title,
-        alt: description(&shown),
-        scene,
-        chart: Chart::default(),
-    })
+    Ok(Figure { name: "learning-curves".to_owned(), title, alt: description(&shown), scene, chart })
 }
 
 /// The drawable curves, or if they are more than `most`, those with the lowest validation loss, in the given
@@ -92,8 +88,39 @@ fn lowest(curves: &[Curve], most: usize) -> Vec<&Curve> {
     order.into_iter().map(|index| &curves[index]).collect()
 }
 
+/// Whether the losses are drawn on a logarithmic axis.
+fn is_log(losses: Extent) -> bool {
+    losses.lo > 1e-100 && losses.hi < 1e100 && losses.hi / losses.lo > 10.0
+}
+
+/// The curves as data: those of one model have one name, so that they are shown and hidden together.
+fn chart(shown: &[&Curve], losses: Extent) -> Chart {
+    let line = |points: &[(f64, f64)], dashed| ChartMarks::Line {
+        points: points.iter().filter(|point| drawable(point)).map(|(x, y)| [*x, shortened(*y)]).collect(),
+        dashed,
+    };
+    let mut series = Vec::new();
+    for (index, curve) in shown.iter().enumerate() {
+        let colour = series_colour(index);
+        series.push(ChartSeries::new(curve.label.clone(), lighter(colour, 0.35), line(&curve.train, true)));
+        series.push(ChartSeries::new(curve.label.clone(), colour, line(&curve.valid, false)));
+        if let Some((epoch, loss)) = curve.best() {
+            let labels = vec![format!("{}: lowest validation loss, in epoch {epoch}", curve.label)];
+            let marks = ChartMarks::Dots { points: vec![[epoch, shortened(loss)]], labels };
+            series.push(ChartSeries::new(curve.label.clone(), colour, marks));
+        }
+    }
+    let kind = if is_log(losses) { AxisKind::Log } else { AxisKind::Value };
+    Chart::of(vec![ChartPanel {
+        title: String::new(),
+        x: ChartAxis::new("epoch", AxisKind::Value),
+        y: ChartAxis::new("loss (training dashed)", kind),
+        series,
+    }])
+}
+
 fn loss_axis(losses: Extent) -> PlotAxis {
-    if losses.lo > 1e-100 && losses.hi < 1e100 && losses.hi / losses.lo > 10.0 {
+    if is_log(losses) {
         // The bounds keep the quotient and the padding finite.
         let pad = (losses.hi / losses.lo).powf(0.04);
         PlotAxis::log("loss (log scale)", Extent { lo: losses.lo / pad, hi: losses.hi * pad })

@@ -1,5 +1,7 @@
 //! Numbers as plots print them: compact, with the sign and exponent set in proper typography.
 
+use crate::text::with_decimals;
+
 /// A power of ten and the suffix that stands for it.
 struct Magnitude {
     factor: f64,
@@ -68,21 +70,17 @@ pub(super) fn as_written(value: f64) -> String {
     }
 }
 
-/// A value to `digits` significant digits, such as `1.235k` or `0.0123`.
-pub(super) fn significant(value: f64, digits: usize) -> String {
-    Unit::of(value, digits).text(value)
+/// A whole number with its thousands separated; a very large one is compact.
+pub(super) fn whole(value: f64) -> String {
+    if value.abs() < 1e6 { with_minus(&with_decimals(value, 0)) } else { tick(value, value, value.abs()) }
 }
 
-/// Formats that print the values of a column to `digits` significant digits, but with no more decimals than
-/// all others of the same magnitude have, so that they line up.
-pub(super) fn column(values: impl Iterator<Item = f64> + Clone, digits: usize) -> Vec<Unit> {
-    let units: Vec<Unit> = values.map(|value| Unit::of(value, digits)).collect();
-    let fewest =
-        |suffix: &str| units.iter().filter(|unit| unit.suffix == suffix).map(|unit| unit.decimals).min();
-    units
-        .iter()
-        .map(|unit| Unit { decimals: fewest(&unit.suffix).unwrap_or(unit.decimals), ..unit.clone() })
-        .collect()
+/// A value to `digits` significant digits, such as `1.235k` or `0.0123`.
+pub(super) fn significant(value: f64, digits: usize) -> String {
+    if value == 0.0 {
+        return "0".to_owned();
+    }
+    Unit::of(value, digits).text(value)
 }
 
 /// A number that is not negative, rounded to `digits` significant digits, so that 999.99 counts as a
@@ -106,7 +104,7 @@ pub(super) fn percent(share: f64) -> String {
 
 /// The magnitude and the decimals that suit one value and the numbers printed beside it.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Unit {
+struct Unit {
     factor: f64,
     suffix: String,
     decimals: usize,
@@ -120,15 +118,8 @@ impl Unit {
         Self { factor, suffix, decimals: (digits as f64 - 1.0 - leading).clamp(0.0, 12.0) as usize }
     }
 
-    pub(super) fn text(&self, value: f64) -> String {
+    fn text(&self, value: f64) -> String {
         format!("{}{}", fixed(value / self.factor, self.decimals), self.suffix)
-    }
-
-    /// `value ± spread`; a spread of another order altogether has a magnitude of its own.
-    pub(super) fn text_with_spread(&self, value: f64, spread: f64) -> String {
-        let comparable = spread / self.factor < 1e5;
-        let spread = if comparable { self.text(spread) } else { significant(spread, 3) };
-        format!("{} ± {spread}", self.text(value))
     }
 }
 
@@ -168,25 +159,10 @@ mod tests {
         assert_eq!(significant(-12.345, 3), "−12.3");
         assert_eq!(significant(1e12, 3), "1.00T");
         assert_eq!(significant(4.2e-9, 2), "4.2e−9");
-        assert_eq!(significant(0.0, 3), "0.00");
+        assert_eq!(significant(0.0, 3), "0");
         assert_eq!(significant(999.999, 4), "1.000k");
         assert_eq!(significant(9.9996, 4), "10.00");
         assert_eq!(significant(5e-324, 3), "0.00");
-    }
-
-    #[test]
-    fn values_in_a_column_of_one_magnitude_have_the_same_decimals() {
-        let values = [0.412_34, 1.25, 1234.0, 12_345.0, 5e7];
-        let column = column(values.into_iter(), 4);
-        let texts: Vec<String> = column.iter().zip(values).map(|(unit, value)| unit.text(value)).collect();
-        assert_eq!(texts, ["0.412", "1.250", "1.23k", "12.35k", "50.00M"]);
-    }
-
-    #[test]
-    fn a_spread_is_printed_in_the_unit_of_its_value_unless_it_dwarfs_it() {
-        let unit = Unit::of(1234.0, 3);
-        assert_eq!(unit.text_with_spread(1234.0, 56.0), "1.23k ± 0.06k");
-        assert_eq!(unit.text_with_spread(1234.0, 5.6e12), "1.23k ± 5.60T");
     }
 
     #[test]

@@ -2,13 +2,15 @@
 
 use anyhow::{Context, Result, ensure};
 
-use super::axis::PlotAxis;
+use super::axis::{PlotAxis, Tick};
 use super::bands::Band;
+use super::chart::shortened;
 use super::frame::{self, LegendEntry, LegendKey, Panel};
 use super::scale::{Extent, PanelScales, is_drawable};
 use super::scene::{Scene, ScenePoint};
 use super::theme::{lighter, series_colour};
-use super::{Chart, Figure, Plot};
+use super::time::TimeOrigin;
+use super::{AxisKind, Chart, ChartAxis, ChartMarks, ChartPanel, ChartSeries, Figure, Plot};
 use crate::files::file_stem;
 
 const PANEL_HEIGHT: f64 = 110.0;
@@ -28,12 +30,57 @@ pub struct ProfilePanel {
 /// The axis that the columns share.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ProfileAxis {
-    /// Its quantity, with the unit unless it is time.
+    /// Its quantity; times have a title of their own.
     pub title: String,
     /// Edges of its parts, one more than there are parts.
     pub edges: Vec<f64>,
-    /// Whether it counts seconds, which are labelled as time.
-    pub is_time: bool,
+    /// What its parts are.
+    pub parts: ProfileParts,
+}
+
+/// What the parts of the axis are.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ProfileParts {
+    /// Stretches of time, in seconds.
+    Times(TimeOrigin),
+    /// Names, each in the middle of its part.
+    Names(Vec<String>),
+}
+
+impl ProfileAxis {
+    fn plot_axis(&self) -> Result<PlotAxis> {
+        let span = Extent::of(self.edges.iter().copied()).context("no edge is finite")?;
+        Ok(match &self.parts {
+            ProfileParts::Times(origin) => origin.axis(span, 8),
+            ProfileParts::Names(names) => {
+                let middles = self.edges.windows(2).map(|edges| f64::midpoint(edges[0], edges[1]));
+                let ticks = middles.zip(names).map(|(value, name)| Tick { value, label: name.clone() });
+                PlotAxis::linear(self.title.as_str(), span.widened(0.0), 12).with_ticks(ticks)
+            }
+        })
+    }
+
+    /// Where an edge lies on the axis.
+    fn placed(&self, edge: f64) -> f64 {
+        if let ProfileParts::Times(origin) = self.parts { origin.at(edge) } else { edge }
+    }
+
+    /// The axis for a page's script, and the middle of each part on it.
+    fn chart_axis(&self) -> (ChartAxis, Vec<f64>) {
+        match &self.parts {
+            ProfileParts::Times(origin) => {
+                let span = Extent::of(self.edges.iter().copied()).unwrap_or(Extent { lo: 0.0, hi: 0.0 });
+                let (axis, unit) = origin.chart_axis(span);
+                let middle =
+                    |edges: &[f64]| f64::midpoint(self.placed(edges[0]), self.placed(edges[1])) / unit;
+                (axis, self.edges.windows(2).map(middle).collect())
+            }
+            ProfileParts::Names(names) => {
+                let axis = ChartAxis::of_categories(self.title.as_str(), names.clone());
+                (axis, (0..names.len()).map(|index| index as f64).collect())
+            }
+        }
+    }
 }
 
 /// Draws the columns under one title. `band` names the band in the legend; `note` is the sentence below the panels.
@@ -78,8 +125,27 @@ fn figure(
         title: title.to_owned(),
         alt,
         scene,
-        chart: Chart::default(),
+        chart: Chart::of(panels.iter().map(|data| chart_panel(axis, band, data)).collect()),
     })
+}
+
+/// One column as data: a point in the middle of each part.
+fn chart_panel(axis: &ProfileAxis, band: &str, data: &ProfilePanel) -> ChartPanel {
+    let (x, middles) = axis.chart_axis();
+    let ends = data.band.lower.iter().zip(&data.band.upper);
+    let ends =
+        middles.iter().zip(ends).map(|(at, (lower, upper))| [*at, shortened(*lower), shortened(*upper)]);
+    let mean = middles.iter().zip(&data.mean).map(|(at, mean)| [*at, shortened(*mean)]);
+    let colour = series_colour(0);
+    ChartPanel {
+        title: data.title.clone(),
+        x,
+        y: ChartAxis::new(data.title.as_str(), AxisKind::Value),
+        series: vec![
+            ChartSeries::new(band, lighter(colour, 0.75), ChartMarks::Band { points: ends.collect() }),
+            ChartSeries::new("mean", colour, ChartMarks::Line { points: mean.collect(), dashed: false }),
+        ],
+    }
 }
 
 /// Draws one column below `y` and returns where its panel ends.
@@ -90,12 +156,7 @@ fn panel(scene: &mut Scene, y: f64, axis: &ProfileAxis, data: &ProfilePanel) -> 
     let all = data.mean.iter().chain(&data.band.lower).chain(&data.band.upper).copied();
     let span = Extent::of(all).with_context(|| format!("{} has no finite value to draw", data.title))?;
     let y_axis = PlotAxis::linear(data.title.as_str(), span.widened(0.05), 4);
-    let x_span = Extent::of(axis.edges.iter().copied()).context("no edge is finite")?.widened(0.0);
-    let x_axis = if axis.is_time {
-        PlotAxis::time(&axis.title, x_span, 8)
-    } else {
-        PlotAxis::whole(axis.title.as_str(), x_span, 12)
-    };
+    let x_axis = axis.plot_axis()?;
     let panel = Panel::below(scene, y, &y_axis, PANEL_HEIGHT, 48.0);
     let scales = panel.scales(&x_axis, &y_axis);
     frame::x_grid(scene, &panel, &x_axis);
@@ -116,7 +177,7 @@ fn steps(axis: &ProfileAxis, values: &[f64], scales: PanelScales) -> Vec<Vec<Sce
         if !is_drawable(value) {
             pieces.push(Vec::new());
         } else if let Some(piece) = pieces.last_mut() {
-            piece.extend([scales.at(edges[0], value), scales.at(edges[1], value)]);
+            piece.extend([0, 1].map(|end| scales.at(axis.placed(edges[end]), value)));
         }
     }
     pieces.retain(|piece| !piece.is_empty());
@@ -141,7 +202,10 @@ mod tests {
 
     fn axis(count: usize, is_time: bool) -> ProfileAxis {
         let edges = (0..=count).map(|edge| edge as f64 * if is_time { 90_000.0 } else { 1.0 }).collect();
-        ProfileAxis { title: "time".to_owned(), edges, is_time }
+        let names = (0..count).map(|part| part.to_string()).collect();
+        let parts =
+            if is_time { ProfileParts::Times(TimeOrigin::Date(1.7e9)) } else { ProfileParts::Names(names) };
+        ProfileAxis { title: "time".to_owned(), edges, parts }
     }
 
     #[test]

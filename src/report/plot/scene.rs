@@ -139,10 +139,18 @@ impl Scene {
         self.marks.push(Mark::Disc { center, radius, colour });
     }
 
-    /// A hollow dot.
+    /// A circle that is filled with the background.
     pub(super) fn ring(&mut self, center: ScenePoint, radius: f64, colour: RGBColor) {
         self.disc(center, radius, colour);
-        self.disc(center, radius - 1.3, BACKGROUND);
+        self.disc(center, radius - 1.8, BACKGROUND);
+    }
+
+    /// A small triangle that points to what lies beyond an edge: to the left or to the right, or up or down.
+    pub(super) fn arrow(&mut self, (x, y): ScenePoint, (right, down): (f64, f64), colour: RGBColor) {
+        let (length, half) = (7.0, 4.0);
+        let back = (x - right * length, y - down * length);
+        let corner = |side: f64| (back.0 + down * half * side, back.1 + right * half * side);
+        self.polygon(vec![(x, y), corner(1.0), corner(-1.0)], colour);
     }
 
     /// What a page shows when the pointer is near a point.

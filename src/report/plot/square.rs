@@ -1,20 +1,27 @@
-//! Square panels beside each other in which the ideal lies on the diagonal: calibration and Q–Q plots.
+//! Square panels beside each other with a diagonal: Q–Q plots.
 
 use anyhow::{Result, ensure};
 
 use super::axis::PlotAxis;
+use super::chart::shortened;
 use super::frame::{self, DASH, LegendEntry, LegendKey, Panel};
 use super::scale::{Extent, is_drawable};
 use super::scene::Scene;
 use super::theme::{INK, MARGIN, WIDTH, series_colour};
-use super::{Chart, Figure, Plot};
+use super::{AxisKind, Chart, ChartAxis, ChartMarks, ChartPanel, ChartSeries, Figure, Plot};
 
-/// More panels than this do not fit beside each other.
-const MOST_PANELS: usize = 3;
+/// Panels beside each other.
+const COLUMNS: usize = 3;
 /// More models than this cannot be told apart.
 const MOST_MODELS: usize = 3;
 const LABELS: f64 = 42.0;
 const GAP: f64 = 22.0;
+const ROW_GAP: f64 = 92.0;
+/// Points beyond this are drawn at the edge.
+const REACH: f64 = 4.0;
+const TITLE: &str = "Q–Q plot: residuals against the normal distribution";
+const X_TITLE: &str = "normal quantile";
+const Y_TITLE: &str = "residual in scaled units, standardised";
 
 /// One target, with the points of each model.
 #[derive(Debug, Clone, PartialEq)]
@@ -25,90 +32,44 @@ pub struct SquarePanel {
     pub models: Vec<Vec<(f64, f64)>>,
 }
 
-/// Draws for each target which share of the values lay below each forecast quantile. `models` names the models; the
-/// points of a panel are `(level, share)`, both from 0 to 1.
-///
-/// # Errors
-/// If there is no point to draw.
-pub fn calibration_curves(models: &[String], panels: &[SquarePanel]) -> Result<Plot> {
-    let percent: Vec<SquarePanel> = panels
-        .iter()
-        .map(|panel| SquarePanel {
-            title: panel.title.clone(),
-            models: panel
-                .models
-                .iter()
-                .map(|points| points.iter().map(|(level, share)| (100.0 * level, 100.0 * share)).collect())
-                .collect(),
-        })
-        .collect();
-    let look = Look {
-        name: "calibration",
-        title: "Calibration: share of observed values below each forecast quantile",
-        x: "nominal, %",
-        y: "observed, %",
-        span: Extent { lo: 0.0, hi: 100.0 },
-        reference: "perfectly calibrated",
-        joined: true,
-        alt: "Observed against nominal share of values below the forecast quantiles",
-    };
-    figure(&look, models, &percent)?.render()
-}
-
 /// Draws for each target the standardised residuals of the models against the quantiles of the normal distribution.
 ///
 /// # Errors
 /// If there is no point to draw.
 pub fn qq_plot(models: &[String], panels: &[SquarePanel]) -> Result<Plot> {
-    let look = Look {
-        name: "qq",
-        title: "Q–Q plot: residuals against the normal distribution",
-        x: "normal quantile",
-        y: "residual in scaled units, standardised",
-        span: Extent { lo: -5.0, hi: 5.0 },
-        reference: "normal",
-        joined: false,
-        alt: "Quantiles of the standardised residuals against those of the normal distribution",
-    };
-    figure(&look, models, panels)?.render()
+    figure(models, panels)?.render()
 }
 
-/// The differences between the two plots.
-struct Look {
-    name: &'static str,
-    title: &'static str,
-    x: &'static str,
-    y: &'static str,
-    span: Extent,
-    /// Legend of the diagonal.
-    reference: &'static str,
-    /// Whether the points of a model are joined by a line.
-    joined: bool,
-    alt: &'static str,
+fn drawable(points: &[(f64, f64)]) -> impl Iterator<Item = (f64, f64)> {
+    points.iter().copied().filter(|(x, y)| is_drawable(*x) && is_drawable(*y))
 }
 
-fn figure(look: &Look, models: &[String], panels: &[SquarePanel]) -> Result<Figure> {
-    let drawable =
-        |panel: &&SquarePanel| panel.models.iter().flatten().any(|(x, y)| is_drawable(*x) && is_drawable(*y));
-    let shown: Vec<&SquarePanel> = panels.iter().filter(drawable).take(MOST_PANELS).collect();
+fn figure(models: &[String], panels: &[SquarePanel]) -> Result<Figure> {
+    let has_points =
+        |panel: &&SquarePanel| panel.models.iter().any(|points| drawable(points).next().is_some());
+    let shown: Vec<&SquarePanel> = panels.iter().filter(has_points).collect();
     ensure!(!shown.is_empty(), "there is no point to draw");
+    let models = &models[..models.len().min(MOST_MODELS)];
     let mut scene = Scene::default();
     let mut legend: Vec<LegendEntry> = models
         .iter()
-        .take(MOST_MODELS)
         .enumerate()
-        .map(|(index, model)| LegendEntry::new(LegendKey::Dot(series_colour(index)), model.as_str()))
+        .map(|(index, model)| LegendEntry::new(LegendKey::Line(series_colour(index)), model.as_str()))
         .collect();
-    legend.push(LegendEntry::new(LegendKey::Dashed(INK), look.reference));
-    let header_end = frame::header(&mut scene, look.title, &legend);
-    let x_axis = PlotAxis::linear(look.x, look.span, 5);
-    let y_axis = PlotAxis::linear(look.y, look.span, 5);
+    legend.push(LegendEntry::new(LegendKey::Dashed(INK), "normal"));
+    let header_end = frame::header(&mut scene, TITLE, &legend);
+    let span = Extent { lo: -REACH, hi: REACH };
+    let x_axis = PlotAxis::linear(X_TITLE, span, 5);
+    let y_axis = PlotAxis::linear(Y_TITLE, span, 5);
     frame::y_title(&mut scene, header_end, &y_axis);
-    let side = (WIDTH - 2.0 * MARGIN - MOST_PANELS as f64 * LABELS - (MOST_PANELS - 1) as f64 * GAP)
-        / MOST_PANELS as f64;
-    let top = header_end + frame::Y_TITLE_HEIGHT + 26.0;
+    let side = (WIDTH - 2.0 * MARGIN - COLUMNS as f64 * LABELS - (COLUMNS - 1) as f64 * GAP) / COLUMNS as f64;
+    let mut top = header_end + frame::Y_TITLE_HEIGHT + 26.0;
     for (index, data) in shown.iter().enumerate() {
-        let left = MARGIN + LABELS + index as f64 * (side + LABELS + GAP);
+        let column = index % COLUMNS;
+        if index > 0 && column == 0 {
+            top += side + ROW_GAP;
+        }
+        let left = MARGIN + LABELS + column as f64 * (side + LABELS + GAP);
         let panel = Panel { left, top, right: left + side, bottom: top + side };
         frame::panel_title(&mut scene, (left, top - 14.0), &data.title, side);
         frame::x_grid(&mut scene, &panel, &x_axis);
@@ -116,33 +77,37 @@ fn figure(look: &Look, models: &[String], panels: &[SquarePanel]) -> Result<Figu
         let scales = panel.scales(&x_axis, &y_axis);
         scene.dashed(&[(panel.left, panel.bottom), (panel.right, panel.top)], DASH, 1.2, INK);
         // The first model is drawn last, so that the others do not cover it.
-        for (model, points) in data.models.iter().take(MOST_MODELS).enumerate().rev() {
-            let points: Vec<_> = points
-                .iter()
-                .filter(|(from, to)| is_drawable(*from) && is_drawable(*to))
-                .map(|(from, to)| scales.at(*from, *to))
-                .collect();
-            for point in &points {
-                // Models that agree lie on one another: those behind stand out as rings.
-                let radius = if look.joined { 3.5 } else { 1.6 };
-                scene.disc(*point, radius * (1.0 + 0.3 * model as f64), series_colour(model));
-            }
-            if look.joined {
-                scene.path(points, 1.5, series_colour(model));
-            }
+        for (model, points) in data.models.iter().take(models.len()).enumerate().rev() {
+            let line = drawable(points).map(|(x, y)| scales.at(x, y)).collect();
+            scene.path(line, 1.8, series_colour(model));
         }
         frame::x_axis(&mut scene, &panel, &x_axis);
     }
     frame::finish(&mut scene, top + side + frame::X_AXIS_HEIGHT - 4.0, &[]);
     let targets: Vec<&str> = shown.iter().map(|panel| panel.title.as_str()).collect();
-    let alt = format!("{} of {}, for {}.", look.alt, targets.join(", "), models.join(", "));
-    Ok(Figure {
-        name: look.name.to_owned(),
-        title: look.title.to_owned(),
-        alt,
-        scene,
-        chart: Chart::default(),
-    })
+    let alt = format!(
+        "Quantiles of the standardised residuals against those of the normal distribution of {}, for {}.",
+        targets.join(", "),
+        models.join(", ")
+    );
+    let chart = Chart::of(shown.iter().map(|data| chart_panel(data, models)).collect());
+    Ok(Figure { name: "qq".to_owned(), title: TITLE.to_owned(), alt, scene, chart })
+}
+
+fn chart_panel(data: &SquarePanel, models: &[String]) -> ChartPanel {
+    let diagonal = ChartMarks::Line { points: vec![[-REACH, -REACH], [REACH, REACH]], dashed: true };
+    let mut series = vec![ChartSeries::new("normal", INK, diagonal)];
+    for (index, (model, points)) in models.iter().zip(&data.models).enumerate().rev() {
+        let points = drawable(points).map(|(x, y)| [shortened(x), shortened(y)]).collect();
+        let marks = ChartMarks::Line { points, dashed: false };
+        series.push(ChartSeries::new(model.clone(), series_colour(index), marks));
+    }
+    ChartPanel {
+        title: data.title.clone(),
+        x: ChartAxis::new(X_TITLE, AxisKind::Value),
+        y: ChartAxis::new(Y_TITLE, AxisKind::Value),
+        series,
+    }
 }
 
 #[cfg(test)]
@@ -152,7 +117,7 @@ mod tests {
 
     fn panels(count: usize) -> Vec<SquarePanel> {
         let points = |bend: f64| {
-            (1..=7).map(|index| (f64::from(index) / 8.0, f64::from(index) / 8.0 * bend)).collect()
+            (-9..=9).map(|index| (f64::from(index) / 4.0, f64::from(index) / 4.0 * bend)).collect()
         };
         (0..count)
             .map(|index| SquarePanel {
@@ -163,24 +128,15 @@ mod tests {
     }
 
     #[test]
-    fn the_plots_hold_their_labels_and_nothing_overlaps() {
-        let models = ["lstm hidden=32".to_owned(), "moving_average (baseline)".to_owned()];
-        for count in 1..=3 {
-            let plot = calibration_curves(&models, &panels(count)).unwrap();
-            check::is_sound(&plot, &["target 0", "lstm hidden=32", "nominal, %", "perfectly calibrated"]);
+    fn the_plot_holds_its_labels_and_nothing_overlaps() {
+        let models = ["lstm hidden=32".to_owned(), "moving_average".to_owned()];
+        for count in 1..=6 {
+            let figure = figure(&models, &panels(count)).unwrap();
+            check::texts_are_apart_and_inside(&figure.scene);
+            let plot = figure.render().unwrap();
+            check::is_sound(&plot, &["normal quantile", "target 0", "lstm hidden=32"]);
+            assert_eq!(plot.chart.panels.len(), count);
         }
-        let look = Look {
-            name: "x",
-            title: "x",
-            x: "nominal, %",
-            y: "observed, %",
-            span: Extent { lo: -5.0, hi: 5.0 },
-            reference: "x",
-            joined: false,
-            alt: "x",
-        };
-        check::texts_are_apart_and_inside(&figure(&look, &models, &panels(3)).unwrap().scene);
-        check::is_sound(&qq_plot(&models, &panels(3)).unwrap(), &["normal quantile", "target 2"]);
     }
 
     #[test]

@@ -1,14 +1,15 @@
-//! Ticks of a time axis, in the steps and the format that people count time in.
+//! Time axes: what times count from, and ticks in the steps and the format that people count time in.
 
-use super::axis::Tick;
-use super::number;
+use super::axis::{PlotAxis, Tick};
+use super::chart::{AxisKind, ChartAxis};
 use super::scale::{Extent, multiples, round_step};
+use super::{dates, number};
 
 const MINUTE_S: f64 = 60.0;
 const HOUR_S: f64 = 3600.0;
-const DAY_S: f64 = 86_400.0;
+pub(super) const DAY_S: f64 = 86_400.0;
 /// Steps between ticks that divide the next larger unit of time evenly.
-const STEPS_S: [f64; 17] = [
+pub(super) const STEPS_S: [f64; 17] = [
     1.0,
     2.0,
     5.0,
@@ -27,6 +28,72 @@ const STEPS_S: [f64; 17] = [
     6.0 * HOUR_S,
     12.0 * HOUR_S,
 ];
+
+/// Longer spans are drawn in hours by a page's script.
+const LONG_S: f64 = 2.0 * HOUR_S;
+
+/// What the times of a plot count from.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum TimeOrigin {
+    /// The start of a trace, so many seconds after 1970-01-01, 0:00 UTC.
+    Date(f64),
+    /// The start of a trace whose dates are not known.
+    TraceStart,
+    /// The rows of a trace without times: a time is the number of a row.
+    FirstRow,
+}
+
+impl TimeOrigin {
+    /// The axis of a span of times.
+    pub(super) fn axis(self, span_s: Extent, max_ticks: usize) -> PlotAxis {
+        let span_s = span_s.widened(0.0);
+        match self {
+            Self::Date(zero_s) => {
+                PlotAxis::dates(Extent { lo: span_s.lo + zero_s, hi: span_s.hi + zero_s }, max_ticks)
+            }
+            Self::TraceStart => PlotAxis::time("time since the start of the trace", span_s, max_ticks),
+            Self::FirstRow => PlotAxis::whole("row", span_s, max_ticks),
+        }
+    }
+
+    /// Where a time lies on that axis.
+    pub(super) fn at(self, time_s: f64) -> f64 {
+        if let Self::Date(zero_s) = self { time_s + zero_s } else { time_s }
+    }
+
+    /// The axis for a page's script, with what its values are divided by.
+    pub(super) fn chart_axis(self, span_s: Extent) -> (ChartAxis, f64) {
+        match self {
+            Self::Date(_) => (ChartAxis::new("time (UTC)", AxisKind::Time), 1.0),
+            Self::TraceStart if span_s.largest() > LONG_S => {
+                (ChartAxis::new("time since the start of the trace, h", AxisKind::Value), HOUR_S)
+            }
+            Self::TraceStart => {
+                (ChartAxis::new("time since the start of the trace, s", AxisKind::Value), 1.0)
+            }
+            Self::FirstRow => (ChartAxis::new("row", AxisKind::Value), 1.0),
+        }
+    }
+
+    /// A time as the first line of a tooltip; empty without a date.
+    pub(super) fn moment(self, time_s: f64) -> String {
+        if let Self::Date(zero_s) = self {
+            format!("{}\n", dates::moment(time_s + zero_s))
+        } else {
+            String::new()
+        }
+    }
+
+    /// A stretch of time in words; empty where only rows are counted.
+    pub fn stretch(self, from_s: f64, to_s: f64) -> String {
+        match self {
+            Self::Date(zero_s) => {
+                format!("{} to {} UTC", dates::moment(from_s + zero_s), dates::moment(to_s + zero_s))
+            }
+            Self::TraceStart | Self::FirstRow => String::new(),
+        }
+    }
+}
 
 /// Ticks for a span in seconds, at most `max_ticks` of them and one more, with the name of their format for
 /// the axis title: seconds for less than some seconds, `h:mm:ss` or `h:mm` for up to two days, and days with
