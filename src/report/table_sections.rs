@@ -175,11 +175,11 @@ fn data_section(comparison: &Comparison) -> Markup {
 fn reproduce_section(comparison: &Comparison) -> Markup {
     let experiment = &comparison.experiment;
     html! {
-        pre { code { (experiment.command) } }
+        pre tabindex="0" { code { (experiment.command) } }
         (card(&reproduction(comparison)))
         details {
             summary { "The experiment file" }
-            pre { code { (experiment.text) } }
+            pre tabindex="0" { code { (experiment.text) } }
         }
     }
 }
