@@ -89,8 +89,8 @@ fn place(hyperparameter: &SearchedHyperparameter, trials: &[&SearchTrial]) -> Op
         (scale_of_numbers(&hyperparameter.ranges, different), numbers)
     } else {
         let names = names_of(&values);
-        let index = |value: &Option<&Value>| names.iter().position(|name| *name == name_of(*value));
-        let placed = values.iter().map(|value| index(value).map(|at| at as f64)).collect();
+        let index = |value: Option<&Value>| names.iter().position(|name| *name == name_of(value));
+        let placed = values.iter().map(|value| index(*value).map(|at| at as f64)).collect();
         if names.len() < 2 {
             return None;
         }

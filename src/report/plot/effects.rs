@@ -24,8 +24,6 @@ const LABELS_HEIGHT: f64 = 34.0;
 const GAP: f64 = 26.0;
 /// Stretches of an axis whose medians are joined by a line.
 const BINS: usize = 8;
-/// Tooltips of one plot; of more trials, the best have one.
-const MOST_TIPS: usize = 2400;
 
 /// Draws the importance of the hyperparameters, or the sentence why it is unknown, and a panel for each of them: a mark for
 /// each trial, and a line through the medians of the finished ones.
@@ -87,7 +85,9 @@ fn cell_width(columns: usize) -> f64 {
 
 /// As many columns as there are cells and as let all names of values be read.
 fn columns(axes: &[HyperparameterAxis], labels: f64) -> usize {
-    let most = (axes.len() + 1).min(MOST_COLUMNS);
+    let cells = axes.len() + 1;
+    // Four cells fill two rows of two.
+    let most = if cells == 4 { 2 } else { cells.min(MOST_COLUMNS) };
     let has_room = |columns: &usize| axes.iter().all(|axis| axis.has_room(cell_width(*columns) - labels));
     (1..=most).rev().find(has_room).unwrap_or(1)
 }
@@ -114,7 +114,7 @@ fn draw_panel(
     frame::x_axis(scene, panel, &x_axis);
     let scales = panel.scales(&x_axis, &scale.axis);
     let drawn = placed(picture.drawn(), axis);
-    let first_tip = drawn.len().saturating_sub(MOST_TIPS / picture.axes.len());
+    let first_tip = SearchPicture::first_tip(drawn.len(), picture.axes.len());
     for (index, (value, trial)) in drawn.iter().enumerate() {
         let colour = state_colour(trial, scale);
         let at = mark(scene, panel, (scales.x.at(*value), scales.y), scale.highest, trial, colour);

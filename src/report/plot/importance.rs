@@ -9,7 +9,7 @@ use super::theme::{CAPTION_SIZE, GREY_FILL, LABEL_SIZE, MUTED, series_colour};
 /// Bars that have room in a cell; what is left is summed up.
 const MOST_BARS: usize = 7;
 const TITLE: &str = "importance";
-const BAR_HEIGHT: f64 = 9.0;
+const BAR_HEIGHT: f64 = 8.0;
 
 /// The importance of the hyperparameters of a model.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,7 +58,7 @@ pub(super) fn draw_importance(scene: &mut Scene, cell: &Panel, importance: Resul
         let name = font::fit(name, LABEL_SIZE, Weight::Regular, room);
         scene.text((cell.left, top + 6.0), &name, TextStyle::default());
         scene.text((cell.right, top + 6.0), &percent, right);
-        let bar = (top + 15.0, (top + 15.0 + BAR_HEIGHT).min(top + step - 1.0));
+        let bar = (top + 16.0, (top + 16.0 + BAR_HEIGHT).min(top + step - 1.0));
         scene.rect((cell.left, bar.0), (cell.right, bar.1), GREY_FILL);
         let end = cell.left + (width * share.clamp(0.0, 1.0)).max(1.0);
         scene.rect((cell.left, bar.0), (end, bar.1), series_colour(0));

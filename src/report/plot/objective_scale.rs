@@ -22,11 +22,12 @@ const COLOURS: [RGBColor; 9] = [
     RGBColor(0x44, 0xbf, 0x70),
     RGBColor(0x7a, 0xd1, 0x51),
 ];
-/// The axis ends at this many times the distance from the best trial to the median: trials that diverged would leave no room
-/// for the others.
-const LONGEST_MEDIANS: f64 = 6.0;
-/// Share of the finished trials that the colours tell apart; the poorest have the last one.
+/// The axis ends at this many times the distance from the best trial to the last of the better three quarters: trials that
+/// diverged would leave no room for the others.
+const LONGEST: f64 = 6.0;
+/// Share of the finished trials that the colours tell apart; the poorest have the last one. Few are all told apart.
 const COLOURED_SHARE: f64 = 0.75;
+const FEW_TRIALS: usize = 12;
 /// Objectives that span more than this factor are drawn on a logarithmic axis.
 const LOG_FROM_RATIO: f64 = 10.0;
 
@@ -41,6 +42,7 @@ pub(super) struct ObjectiveScale {
     metric: String,
     log: bool,
     coloured: Extent,
+    highest_done: f64,
 }
 
 impl ObjectiveScale {
@@ -48,7 +50,7 @@ impl ObjectiveScale {
     pub(super) fn of(metric: &str, trials: &[PlottedTrial]) -> Result<Self> {
         let known = sorted(trials.iter().filter(|trial| trial.state != PlottedState::Failed));
         let all = Extent::of(known.iter().copied()).context("no trial has a finite objective to draw")?;
-        let limit = all.lo + LONGEST_MEDIANS * (middle(&known, all.lo) - all.lo);
+        let limit = all.lo + LONGEST * (upper_quartile(&known, all.lo) - all.lo);
         let highest = known.iter().copied().filter(|value| *value <= limit).fold(all.lo, f64::max);
         let span = Extent { lo: all.lo, hi: highest };
         let log = span.lo > 1e-100 && span.hi < 1e100 && span.hi / span.lo > LOG_FROM_RATIO;
@@ -60,10 +62,12 @@ impl ObjectiveScale {
         };
         let done = sorted(trials.iter().filter(|trial| trial.state == PlottedState::Done));
         let done = if done.is_empty() { known.clone() } else { done };
-        let poorest = done[((done.len() - 1) as f64 * COLOURED_SHARE).round() as usize];
+        let share = if done.len() < FEW_TRIALS { 1.0 } else { COLOURED_SHARE };
+        let poorest = done[((done.len() - 1) as f64 * share).round() as usize];
         let coloured = Extent { lo: done[0], hi: poorest.min(highest) };
         let above = known.iter().filter(|value| **value > highest).count();
-        Ok(Self { axis, highest, above, metric: metric.to_owned(), log, coloured })
+        let highest_done = done[done.len() - 1];
+        Ok(Self { axis, highest, above, metric: metric.to_owned(), log, coloured, highest_done })
     }
 
     /// The colour of a finished trial.
@@ -77,10 +81,12 @@ impl ObjectiveScale {
     /// The entry of the legend.
     pub(super) fn legend(&self) -> LegendEntry {
         let Extent { lo, hi } = self.coloured;
-        let label = if lo < hi {
-            format!("{} {} to {} and above", self.metric, number(lo), number(hi))
-        } else {
-            format!("{} {}", self.metric, number(lo))
+        let label = match self.highest_done {
+            highest if lo < hi && hi < highest => {
+                format!("{} {} to {} and above", self.metric, number(lo), number(hi))
+            }
+            _ if lo < hi => format!("{} {} to {}", self.metric, number(lo), number(hi)),
+            _ => format!("{} {}", self.metric, number(lo)),
         };
         LegendEntry::new(LegendKey::Ramp(&COLOURS), label)
     }
@@ -108,10 +114,10 @@ fn sorted<'a>(trials: impl Iterator<Item = &'a PlottedTrial>) -> Vec<f64> {
     values
 }
 
-/// The median; where half of the trials are as good as the best, a value further up that is not.
-fn middle(sorted: &[f64], lowest: f64) -> f64 {
+/// The upper quartile; where three quarters of the trials are as good as the best, a value further up that is not.
+fn upper_quartile(sorted: &[f64], lowest: f64) -> f64 {
     let last = sorted.len() - 1;
-    let at = [0.5, 0.75, 0.9, 1.0].map(|share| sorted[(last as f64 * share).round() as usize]);
+    let at = [0.75, 0.9, 1.0].map(|share| sorted[(last as f64 * share).round() as usize]);
     let differs = |value: &f64| value - lowest > 1e-9 * lowest.abs();
     at.into_iter().find(differs).unwrap_or(sorted[last])
 }
@@ -144,7 +150,7 @@ mod tests {
 
     #[test]
     fn what_diverged_leaves_room_for_the_others() {
-        let scale = ObjectiveScale::of("mse", &trials(&[1.0, 1.1, 1.2, 1.3, 1e9])).unwrap();
+        let scale = ObjectiveScale::of("mse", &trials(&[1.0, 1.1, 1.2, 1.3, 1.3, 1.3, 1e9])).unwrap();
         assert_eq!((scale.highest, scale.above), (1.3, 1));
         assert_eq!(
             scale.sentence_about_those_above().unwrap(),

@@ -6,6 +6,7 @@ use super::axis::{PlotAxis, Tick};
 use super::chart::{ParallelChart, ParallelLine};
 use super::font::{self, Weight};
 use super::frame::{self, DASH, LegendEntry, LegendKey};
+use super::hyperparameter_axis::HyperparameterAxis;
 use super::objective_scale::ObjectiveScale;
 use super::scale::{PixelScale, is_drawable};
 use super::scene::{Align, Scene, ScenePoint, TextStyle, text_extent};
@@ -50,7 +51,7 @@ fn figure(picture: &SearchPicture) -> Result<Figure> {
     let header_end = frame::header(&mut scene, &title, &entries);
 
     let spacing = (WIDTH - 2.0 * MARGIN) / (axes.len() + 1) as f64;
-    let names: Vec<String> = axes.iter().map(|axis| axis.title()).chain([metric.clone()]).collect();
+    let names: Vec<String> = axes.iter().map(HyperparameterAxis::title).chain([metric.clone()]).collect();
     // Long names stand in two rows, so that each has the room of two.
     let is_wide = |name: &String| font::width(name, LABEL_SIZE, Weight::SemiBold) > spacing - 12.0;
     let rows = if names.iter().any(is_wide) { 2 } else { 1 };
@@ -111,12 +112,13 @@ fn draw_lines(
 ) {
     let drawn = picture.drawn();
     let width = if drawn.len() > MANY_LINES { 1.0 } else { 1.5 };
-    for trial in drawn {
+    let first_tip = SearchPicture::first_tip(drawn.len(), 1);
+    for (index, trial) in drawn.into_iter().enumerate() {
         let points: Vec<ScenePoint> = values(trial, uprights.len())
             .zip(uprights)
             .filter_map(|(value, upright)| Some((upright.x, upright.scale.at(value?))))
             .collect();
-        if let Some(last) = points.last() {
+        if let Some(last) = points.last().filter(|_| index >= first_tip) {
             scene.tip(*last, trial.label.clone());
         }
         match trial.state {
@@ -163,7 +165,8 @@ fn draw_ticks(scene: &mut Scene, upright: &Upright, spacing: f64) {
 }
 
 fn chart(picture: &SearchPicture, scale: &ObjectiveScale) -> Chart {
-    let axes: Vec<_> = picture.axes.iter().map(|axis| axis.of_chart()).chain([scale.of_chart()]).collect();
+    let axes: Vec<_> =
+        picture.axes.iter().map(HyperparameterAxis::of_chart).chain([scale.of_chart()]).collect();
     let line = |trial: &&PlottedTrial| ParallelLine {
         label: trial.label.clone(),
         values: values(trial, axes.len()).collect(),
@@ -176,7 +179,7 @@ fn chart(picture: &SearchPicture, scale: &ObjectiveScale) -> Chart {
 #[cfg(test)]
 mod tests {
     use super::super::check::{is_sound, texts_are_apart_and_inside};
-    use super::super::hyperparameter_axis::{HyperparameterAxis, HyperparameterScale};
+    use super::super::hyperparameter_axis::HyperparameterScale;
     use super::super::trials::fixtures;
     use super::*;
 

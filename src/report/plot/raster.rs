@@ -22,6 +22,9 @@ type PixelPoint = (f64, f64);
 
 /// Cosine of the turn between two segments, of about fifteen degrees, up to which their gap cannot be seen.
 const SMOOTH_TURN_COSINE: f64 = 0.965;
+/// A line whose bounding box has more pixels than this for each pixel of its length is drawn along its length: filling would
+/// look at every pixel of the box, which takes seconds for a few thousand lines across a plot.
+const SPARSE_BOX: f64 = 64.0;
 
 /// An RGB image to draw on. Text is always set horizontally.
 pub(super) struct Raster {
@@ -29,12 +32,15 @@ pub(super) struct Raster {
     height_px: usize,
     px_per_unit: f64,
     rgb: Vec<u8>,
+    /// Coverage of each pixel by the stroke that is being drawn; zero between strokes.
+    coverage: Vec<f32>,
 }
 
 impl Raster {
     /// A white image, on which one unit of a drawing coordinate is `px_per_unit` wide.
     pub(super) fn new(width_px: usize, height_px: usize, px_per_unit: f64) -> Self {
-        Self { width_px, height_px, px_per_unit, rgb: vec![255; width_px * height_px * 3] }
+        let pixels = width_px * height_px;
+        Self { width_px, height_px, px_per_unit, rgb: vec![255; pixels * 3], coverage: vec![0.0; pixels] }
     }
 
     /// Rows of pixels from the top, three bytes (red, green, blue) to a pixel.
@@ -59,6 +65,55 @@ impl Raster {
         for (channel, target) in self.rgb[start..start + 3].iter_mut().zip([red, green, blue]) {
             let old = f64::from(*channel);
             *channel = (old + (f64::from(target) - old) * weight).round() as u8;
+        }
+    }
+
+    /// Draws a line through points pixel by pixel along its length.
+    fn stroke_along(&mut self, points: &[PixelPoint], radius: f64, colour: BackendColor) {
+        let mut touched = Vec::new();
+        for pair in points.windows(2) {
+            self.cover_segment(pair[0], pair[1], radius, &mut touched);
+        }
+        for (x, y) in touched {
+            let share = std::mem::take(&mut self.coverage[y * self.width_px + x]);
+            if share > 0.0 {
+                self.blend(x as i32, y as i32, colour, f64::from(share));
+            }
+        }
+    }
+
+    /// Notes the coverage of the pixels around one segment, by the distance of their middles from it.
+    fn cover_segment(
+        &mut self,
+        from: PixelPoint,
+        to: PixelPoint,
+        radius: f64,
+        touched: &mut Vec<(usize, usize)>,
+    ) {
+        let (dx, dy) = (to.0 - from.0, to.1 - from.1);
+        let length = dx.hypot(dy);
+        // Along the longer side there are few pixels across.
+        let is_flat = dx.abs() >= dy.abs();
+        let turned = |(x, y): PixelPoint| if is_flat { (x, y) } else { (y, x) };
+        let ((start, across), (end, _)) = (turned(from), turned(to));
+        let slope = if is_flat { dy / dx } else { dx / dy };
+        let reach = (radius + 1.0) * length / dx.abs().max(dy.abs());
+        let (along_px, across_px) =
+            if is_flat { (self.width_px, self.height_px) } else { (self.height_px, self.width_px) };
+        for at in pixels(start.min(end) - radius - 1.0, start.max(end) + radius + 1.0, along_px) {
+            let middle = across + (at as f64 + 0.5 - start) * slope;
+            for beside in pixels(middle - reach, middle + reach, across_px) {
+                let (x, y) = if is_flat { (at, beside) } else { (beside, at) };
+                let (px, py) = (x as f64 + 0.5 - from.0, y as f64 + 0.5 - from.1);
+                let share = ((px * dx + py * dy) / (length * length)).clamp(0.0, 1.0);
+                let distance = (px - share * dx).hypot(py - share * dy);
+                let coverage = (radius + 0.5 - distance).clamp(0.0, (2.0 * radius).min(1.0)) as f32;
+                let known = &mut self.coverage[y * self.width_px + x];
+                if coverage > *known {
+                    *known = coverage;
+                    touched.push((x, y));
+                }
+            }
         }
     }
 
@@ -96,6 +151,23 @@ impl Raster {
             }
         });
     }
+}
+
+/// Whether the bounding box of a line is large for its length.
+fn is_sparse(points: &[PixelPoint], radius: f64) -> bool {
+    let length: f64 =
+        points.windows(2).map(|pair| (pair[1].0 - pair[0].0).hypot(pair[1].1 - pair[0].1)).sum();
+    let extent = |side: fn(&PixelPoint) -> f64| {
+        let values = || points.iter().map(side);
+        values().fold(f64::MIN, f64::max) - values().fold(f64::MAX, f64::min)
+    };
+    points.len() > 1 && extent(|at| at.0) * extent(|at| at.1) > SPARSE_BOX * length * radius.max(1.0)
+}
+
+/// The pixels of a row that lie between two positions.
+fn pixels(from: f64, to: f64, count: usize) -> std::ops::Range<usize> {
+    let (from, to) = (from.floor().max(0.0) as usize, to.ceil().max(0.0) as usize);
+    from.min(count)..to.min(count)
 }
 
 /// A regular polygon that is close enough to a circle of a few pixels.
@@ -176,6 +248,10 @@ impl DrawingBackend for Raster {
         let mut points: Vec<PixelPoint> = path.into_iter().map(|at| self.to_px(at)).collect();
         points.dedup();
         let radius = f64::from(style.stroke_width()) * self.px_per_unit / 2.0;
+        if is_sparse(&points, radius) {
+            self.stroke_along(&points, radius, style.color());
+            return Ok(());
+        }
         let joins = caps_and_bends(&points).map(|at| circle(at, radius));
         let segments = points.windows(2).map(|pair| stroke_segment(pair[0], pair[1], radius));
         self.fill(&joins.chain(segments).collect::<Vec<_>>(), style.color());
@@ -267,6 +343,24 @@ mod tests {
         raster.draw_path(points, &ShapeStyle::from(BLACK).stroke_width(3)).unwrap();
         let top_row = &grey_levels(&raster)[4..18];
         assert!(top_row.iter().all(|level| *level == top_row[0]), "{top_row:?}");
+    }
+
+    #[test]
+    fn a_long_slanted_line_is_as_dark_along_its_length_as_a_filled_one() {
+        let pen = ShapeStyle::from(BLACK).stroke_width(2);
+        let points = [(10, 10), (390, 290), (790, 20)];
+        let mut along = Raster::new(800, 300, 1.0);
+        along.draw_path(points, &pen).unwrap();
+        let px = points.map(|(x, y)| (f64::from(x), f64::from(y)));
+        assert!(is_sparse(&px, 1.0));
+        let mut filled = Raster::new(800, 300, 1.0);
+        let segments = px.windows(2).map(|pair| stroke_segment(pair[0], pair[1], 1.0));
+        filled.fill(&segments.collect::<Vec<_>>(), BLACK.to_backend_color());
+        let ink = |raster: &Raster| -> f64 {
+            grey_levels(raster).into_iter().map(|level| f64::from(255 - level)).sum()
+        };
+        assert!((ink(&along) / ink(&filled) - 1.0).abs() < 0.03, "{} {}", ink(&along), ink(&filled));
+        assert!(along.coverage.iter().all(|coverage| *coverage == 0.0));
     }
 
     #[test]

@@ -8,14 +8,16 @@ use super::chart::{AxisKind, ChartAxis, ChartMarks, ChartPanel, ChartSeries};
 use super::frame::{self, LegendEntry, LegendKey, Panel};
 use super::objective_scale::ObjectiveScale;
 use super::scale::Extent;
-use super::scene::Scene;
-use super::theme::{GREY_LINE, INK, lighter, series_colour};
+use super::scene::{Scene, TextStyle, text_extent};
+use super::theme::{AXIS, GREY_LINE, INK, MARGIN, MUTED, WIDTH, lighter, series_colour};
 use super::trials::{PlottedState, PlottedTrial, SearchPicture, chart_dots, failed_colour, mark};
 use super::{Chart, Figure, Plot};
 
 const PANEL_HEIGHT: f64 = 260.0;
 /// With more epochs after which trials were pruned, the legend does not name them.
 const MOST_NAMED_EPOCHS: usize = 4;
+/// Least distance of two texts in a row.
+const ENTRY_GAP: f64 = 20.0;
 
 /// Draws a mark for each trial, and a line of steps for the best finished trial so far.
 ///
@@ -33,14 +35,21 @@ fn figure(picture: &SearchPicture) -> Result<Figure> {
     let mut scene = Scene::default();
     let header_end = frame::header(&mut scene, &title, &legend(picture));
     let panel = Panel::below(&mut scene, header_end, &scale.axis, PANEL_HEIGHT, 48.0);
-    let x_axis = PlotAxis::whole("trial, in the order of the search", Extent { lo: 0.0, hi: last + 1.0 }, 10);
+    let x_axis = PlotAxis::whole("trial, in the order of the search", Extent { lo: 0.2, hi: last + 0.8 }, 10);
     frame::y_grid(&mut scene, &panel, &scale.axis);
     frame::x_axis(&mut scene, &panel, &x_axis);
     let scales = panel.scales(&x_axis, &scale.axis);
-    for trial in picture.drawn() {
+    if let Some(border) = first_learned(trials) {
+        draw_border(&mut scene, &panel, scales.x.at(border), picture);
+    }
+    let drawn = picture.drawn();
+    let first_tip = SearchPicture::first_tip(drawn.len(), 1);
+    for (index, trial) in drawn.into_iter().enumerate() {
         let x = scales.x.at(trial.number as f64);
         let at = mark(&mut scene, &panel, (x, scales.y), scale.highest, trial, colour(trial));
-        scene.tip(at, trial.label.clone());
+        if index >= first_tip {
+            scene.tip(at, trial.label.clone());
+        }
     }
     let best = best_so_far(trials);
     scene.path(best.iter().map(|[number, value]| scales.at(*number, *value)).collect(), 2.0, INK);
@@ -56,6 +65,29 @@ fn figure(picture: &SearchPicture) -> Result<Figure> {
     );
     let chart = chart(picture, &scale, best);
     Ok(Figure { name: "search-history".to_owned(), title, alt, scene, chart })
+}
+
+/// Where the trials begin that learned from others, if there are both.
+fn first_learned(trials: &[PlottedTrial]) -> Option<f64> {
+    let last = trials.iter().rfind(|trial| trial.is_start)?;
+    let is_learned = |trial: &PlottedTrial| !trial.is_start;
+    trials.iter().any(is_learned).then_some(last.number as f64 + 0.5)
+}
+
+/// A line where the trials begin that learned from others, with its name in the row of the axis' title.
+fn draw_border(scene: &mut Scene, panel: &Panel, x: f64, picture: &SearchPicture) {
+    scene.dashed(&[(x, panel.top), (x, panel.bottom)], (3.0, 3.0), 1.0, AXIS);
+    let style = TextStyle { colour: MUTED, ..TextStyle::default() };
+    let name = learned_name(picture);
+    let (left, right) = text_extent(x, &name, &style);
+    let title_end = text_extent(MARGIN, &picture.metric, &style).1 + ENTRY_GAP;
+    if left >= title_end && right <= WIDTH - MARGIN {
+        scene.text((x, panel.top - frame::Y_TITLE_HEIGHT + 12.0), &name, style);
+    }
+}
+
+fn learned_name(picture: &SearchPicture) -> String {
+    format!("{} learns from here on", picture.strategy)
 }
 
 /// Trials that learned from others are in full colour.
@@ -138,6 +170,11 @@ fn chart(picture: &SearchPicture, scale: &ObjectiveScale, best: Vec<[f64; 2]>) -
             chart_dots(&name, colour, &placed, scale.highest, |trial| trial.label.clone())
         })
         .collect();
+    let border = first_learned(&picture.trials);
+    series.extend(border.map(|x| {
+        let rule = ChartMarks::Rule { x: Some(x), y: None };
+        ChartSeries::new(learned_name(picture), AXIS, rule)
+    }));
     series.push(ChartSeries::new("best so far", INK, ChartMarks::Line { points: best, dashed: false }));
     Chart::of(vec![ChartPanel {
         title: String::new(),
@@ -174,7 +211,15 @@ mod tests {
             figure.chart.panels[0].series.iter().map(|series| series.name.as_str()).collect();
         assert_eq!(
             names,
-            ["failed", "pruned after epoch 1", "pruned after epoch 3", "tpe", "start of tpe", "best so far"]
+            [
+                "failed",
+                "pruned after epoch 1",
+                "pruned after epoch 3",
+                "tpe",
+                "start of tpe",
+                "tpe learns from here on",
+                "best so far"
+            ]
         );
         let labels = ["start of tpe", "failed (8)", "pruned after epoch 1 (", "best so far", "trial 60"];
         is_sound(&figure.render().unwrap(), &labels);

@@ -14,6 +14,8 @@ use super::theme::{GREY_LINE, series_colour};
 const MOST_DRAWN: usize = 2000;
 /// Best trials that are always drawn.
 const BEST_DRAWN: usize = 500;
+/// Tooltips in a picture; of more trials, the best have one.
+const MOST_TIPS: usize = 600;
 const DOT_RADIUS: f64 = 3.0;
 
 /// The search of one model.
@@ -95,6 +97,11 @@ impl SearchPicture {
             trials = trials.into_iter().step_by(stride).chain(best).collect();
         }
         trials
+    }
+
+    /// The first of so many drawn trials that has a tooltip, in a picture that shows each of them in so many panels.
+    pub(super) fn first_tip(drawn: usize, panels: usize) -> usize {
+        drawn.saturating_sub(MOST_TIPS / panels.max(1))
     }
 
     /// What a picture says about trials that it does not show.
