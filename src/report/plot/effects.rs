@@ -8,7 +8,7 @@ use super::hyperparameter_axis::HyperparameterAxis;
 use super::importance::{self, ImportanceBars, draw_importance};
 use super::objective_scale::ObjectiveScale;
 use super::scale::is_drawable;
-use super::scene::{Scene, ScenePoint};
+use super::scene::Scene;
 use super::theme::{GREY_LINE, INK, MARGIN, WIDTH};
 use super::trials::{
     PlottedState, PlottedTrial, SearchPicture, chart_dots, failed_colour, mark, state_colour,
@@ -117,16 +117,21 @@ fn draw_panel(
     let first_tip = SearchPicture::first_tip(drawn.len(), picture.axes.len());
     for (index, (value, trial)) in drawn.iter().enumerate() {
         let colour = state_colour(trial, scale);
-        let at = mark(scene, panel, (scales.x.at(*value), scales.y), scale.highest, trial, colour);
+        let at = mark(
+            scene,
+            panel,
+            (scales.x.at(*value), scales.y),
+            (scale.highest, picture.dot_radius()),
+            trial,
+            colour,
+        );
         if index >= first_tip {
             scene.tip(at, trial.label.clone());
         }
     }
-    let line: Vec<ScenePoint> =
-        medians(&placed(&picture.trials, axis), |value| x_axis.scale(0.0, 1.0).at(value))
-            .iter()
-            .map(|[value, objective]| scales.at(*value, *objective))
-            .collect();
+    let place = x_axis.scale(0.0, 1.0);
+    let medians = medians(&placed(&picture.trials, axis), |value| place.at(value));
+    let line = medians.iter().map(|[value, objective]| scales.at(*value, *objective)).collect();
     scene.path(line, 2.0, INK);
 }
 
@@ -174,9 +179,8 @@ fn chart(picture: &SearchPicture, scale: &ObjectiveScale, importance: Option<&Im
         let dots = groups.into_iter().filter_map(|((name, _), trials)| {
             chart_dots(name, colour(trials[0].1), &trials, scale.highest, label)
         });
-        let points = medians(&placed(&picture.trials, index), |value| {
-            axis.horizontal(cell_width(MOST_COLUMNS)).scale(0.0, 1.0).at(value)
-        });
+        let place = axis.horizontal(cell_width(MOST_COLUMNS)).scale(0.0, 1.0);
+        let points = medians(&placed(&picture.trials, index), |value| place.at(value));
         let median =
             ChartSeries::new("median of finished trials", INK, ChartMarks::Line { points, dashed: false });
         ChartPanel {

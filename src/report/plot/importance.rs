@@ -111,13 +111,9 @@ mod tests {
     }
 
     fn texts(scene: &Scene) -> Vec<&str> {
-        let text = |mark: &'_ Mark| matches!(mark, Mark::Text { .. });
-        let marks = scene.marks.iter().filter(|mark| text(mark));
-        marks
-            .filter_map(
-                |mark| if let Mark::Text { content, .. } = mark { Some(content.as_str()) } else { None },
-            )
-            .collect()
+        let text =
+            |mark| if let &Mark::Text { ref content, .. } = mark { Some(content.as_str()) } else { None };
+        scene.marks.iter().filter_map(text).collect()
     }
 
     #[test]

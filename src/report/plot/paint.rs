@@ -113,6 +113,10 @@ fn paint<DB: DrawingBackend>(scene: &Scene, backend: &mut DB) -> Result<(), Draw
                 let pen = ShapeStyle::from(colour).stroke_width(units(*width).max(1) as u32);
                 backend.draw_path(points.iter().copied().map(at), &pen)?;
             }
+            Mark::Veil { points, width, colour, opacity } => {
+                let pen = ShapeStyle::from(colour.mix(*opacity)).stroke_width(units(*width).max(1) as u32);
+                backend.draw_path(points.iter().copied().map(at), &pen)?;
+            }
             Mark::Polygon { points, colour } => {
                 backend.fill_polygon(points.iter().copied().map(at), &colour.filled())?;
             }

@@ -18,8 +18,10 @@ const HEIGHT: f64 = 300.0;
 const NAME_HEIGHT: f64 = 20.0;
 /// Dashes of more lines could not be told apart, and would make a large file.
 const MOST_DASHED: usize = 40;
-/// With more lines, each is thinner.
+/// More lines are thinner and let through what lies below them, all but those of the best trials.
 const MANY_LINES: usize = 150;
+const CLEAR_LINES: usize = 20;
+const FAINTEST: f64 = 0.1;
 
 /// Draws a line for each trial through the axes to its objective, whose colour it has. Pruned trials are thin and grey; failed
 /// ones are dashed and end before the objective.
@@ -111,7 +113,9 @@ fn draw_lines(
     may_dash: bool,
 ) {
     let drawn = picture.drawn();
-    let width = if drawn.len() > MANY_LINES { 1.0 } else { 1.5 };
+    let count = drawn.len();
+    let faint = (MANY_LINES as f64 / count as f64).clamp(FAINTEST, 1.0);
+    let width = if count > MANY_LINES { 1.0 } else { 1.5 };
     let first_tip = SearchPicture::first_tip(drawn.len(), 1);
     for (index, trial) in drawn.into_iter().enumerate() {
         let points: Vec<ScenePoint> = values(trial, uprights.len())
@@ -123,9 +127,12 @@ fn draw_lines(
         }
         match trial.state {
             PlottedState::Failed if may_dash => scene.dashed(&points, DASH, 1.0, failed_colour()),
-            PlottedState::Failed => scene.path(points, 0.7, failed_colour()),
-            PlottedState::Pruned(_) => scene.path(points, 0.8, pruned_colour()),
-            PlottedState::Done => scene.path(points, width, state_colour(trial, scale)),
+            PlottedState::Failed => scene.veil(points, 0.8, failed_colour(), faint),
+            PlottedState::Pruned(_) => scene.veil(points, 0.8, pruned_colour(), faint),
+            PlottedState::Done if index + CLEAR_LINES >= count => {
+                scene.path(points, 1.5, state_colour(trial, scale));
+            }
+            PlottedState::Done => scene.veil(points, width, state_colour(trial, scale), faint),
         }
     }
 }

@@ -91,13 +91,14 @@ impl Raster {
         touched: &mut Vec<(usize, usize)>,
     ) {
         let (dx, dy) = (to.0 - from.0, to.1 - from.1);
-        let length = dx.hypot(dy);
+        let square = dx * dx + dy * dy;
+        let length = square.sqrt();
         // Along the longer side there are few pixels across.
         let is_flat = dx.abs() >= dy.abs();
         let turned = |(x, y): PixelPoint| if is_flat { (x, y) } else { (y, x) };
         let ((start, across), (end, _)) = (turned(from), turned(to));
         let slope = if is_flat { dy / dx } else { dx / dy };
-        let reach = (radius + 1.0) * length / dx.abs().max(dy.abs());
+        let reach = (radius + 0.5) * length / dx.abs().max(dy.abs());
         let (along_px, across_px) =
             if is_flat { (self.width_px, self.height_px) } else { (self.height_px, self.width_px) };
         for at in pixels(start.min(end) - radius - 1.0, start.max(end) + radius + 1.0, along_px) {
@@ -105,8 +106,9 @@ impl Raster {
             for beside in pixels(middle - reach, middle + reach, across_px) {
                 let (x, y) = if is_flat { (at, beside) } else { (beside, at) };
                 let (px, py) = (x as f64 + 0.5 - from.0, y as f64 + 0.5 - from.1);
-                let share = ((px * dx + py * dy) / (length * length)).clamp(0.0, 1.0);
-                let distance = (px - share * dx).hypot(py - share * dy);
+                let share = ((px * dx + py * dy) / square).clamp(0.0, 1.0);
+                let (away_x, away_y) = (px - share * dx, py - share * dy);
+                let distance = (away_x * away_x + away_y * away_y).sqrt();
                 let coverage = (radius + 0.5 - distance).clamp(0.0, (2.0 * radius).min(1.0)) as f32;
                 let known = &mut self.coverage[y * self.width_px + x];
                 if coverage > *known {

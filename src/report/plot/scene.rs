@@ -34,10 +34,32 @@ impl Default for TextStyle {
 /// One thing to paint; later marks cover earlier ones.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Mark {
-    Path { points: Vec<ScenePoint>, width: f64, colour: RGBColor },
-    Polygon { points: Vec<ScenePoint>, colour: RGBColor },
-    Disc { center: ScenePoint, radius: f64, colour: RGBColor },
-    Text { at: ScenePoint, content: String, style: TextStyle },
+    Path {
+        points: Vec<ScenePoint>,
+        width: f64,
+        colour: RGBColor,
+    },
+    /// A line that lets through what lies below it: `opacity` is between 0 and 1.
+    Veil {
+        points: Vec<ScenePoint>,
+        width: f64,
+        colour: RGBColor,
+        opacity: f64,
+    },
+    Polygon {
+        points: Vec<ScenePoint>,
+        colour: RGBColor,
+    },
+    Disc {
+        center: ScenePoint,
+        radius: f64,
+        colour: RGBColor,
+    },
+    Text {
+        at: ScenePoint,
+        content: String,
+        style: TextStyle,
+    },
 }
 
 /// A drawing of the common width, whose height grows as it is laid out.
@@ -56,6 +78,15 @@ impl Scene {
             [] => {}
             [center] => self.disc(*center, width.max(1.0) * 1.5, colour),
             _ => self.marks.push(Mark::Path { points, width, colour }),
+        }
+    }
+
+    /// A line that lets through what lies below it, for lines so many that they would hide each other.
+    pub(super) fn veil(&mut self, points: Vec<ScenePoint>, width: f64, colour: RGBColor, opacity: f64) {
+        if opacity >= 1.0 || points.len() < 2 {
+            self.path(points, width, colour);
+        } else {
+            self.marks.push(Mark::Veil { points, width, colour, opacity });
         }
     }
 

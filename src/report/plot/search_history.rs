@@ -42,17 +42,24 @@ fn figure(picture: &SearchPicture) -> Result<Figure> {
     if let Some(border) = first_learned(trials) {
         draw_border(&mut scene, &panel, scales.x.at(border), picture);
     }
+    let best = best_so_far(trials);
+    scene.path(best.iter().map(|[number, value]| scales.at(*number, *value)).collect(), 2.0, INK);
     let drawn = picture.drawn();
     let first_tip = SearchPicture::first_tip(drawn.len(), 1);
     for (index, trial) in drawn.into_iter().enumerate() {
         let x = scales.x.at(trial.number as f64);
-        let at = mark(&mut scene, &panel, (x, scales.y), scale.highest, trial, colour(trial));
+        let at = mark(
+            &mut scene,
+            &panel,
+            (x, scales.y),
+            (scale.highest, picture.dot_radius()),
+            trial,
+            colour(trial),
+        );
         if index >= first_tip {
             scene.tip(at, trial.label.clone());
         }
     }
-    let best = best_so_far(trials);
-    scene.path(best.iter().map(|[number, value]| scales.at(*number, *value)).collect(), 2.0, INK);
     let sentences: Vec<String> = scale
         .sentence_about_those_above()
         .into_iter()

@@ -17,6 +17,9 @@ const BEST_DRAWN: usize = 500;
 /// Tooltips in a picture; of more trials, the best have one.
 const MOST_TIPS: usize = 600;
 const DOT_RADIUS: f64 = 3.0;
+/// More trials have smaller dots.
+const MANY_DOTS: usize = 400;
+const SMALL_DOT_RADIUS: f64 = 2.0;
 
 /// The search of one model.
 #[derive(Debug, Clone, PartialEq)]
@@ -99,6 +102,11 @@ impl SearchPicture {
         trials
     }
 
+    /// The radius of its dots.
+    pub(super) fn dot_radius(&self) -> f64 {
+        if self.trials.len() > MANY_DOTS { SMALL_DOT_RADIUS } else { DOT_RADIUS }
+    }
+
     /// The first of so many drawn trials that has a tooltip, in a picture that shows each of them in so many panels.
     pub(super) fn first_tip(drawn: usize, panels: usize) -> usize {
         drawn.saturating_sub(MOST_TIPS / panels.max(1))
@@ -137,13 +145,13 @@ pub(super) fn failed_colour() -> RGBColor {
     series_colour(1)
 }
 
-/// Marks a trial above `x`: a dot, a ring if it was pruned, a triangle at the upper edge if its objective lies above the axis,
+/// Marks a trial above `x`: a dot of a radius, a ring if it was pruned, a triangle at the upper edge if its objective lies above the axis,
 /// and a tick there if it has none. Returns where the mark stands.
 pub(super) fn mark(
     scene: &mut Scene,
     panel: &Panel,
     (x, y): (f64, PixelScale),
-    highest: f64,
+    (highest, radius): (f64, f64),
     trial: &PlottedTrial,
     colour: RGBColor,
 ) -> ScenePoint {
@@ -160,9 +168,9 @@ pub(super) fn mark(
         Some(objective) => {
             let at = (x, y.at(objective));
             if trial.state == PlottedState::Done {
-                scene.disc(at, DOT_RADIUS, colour);
+                scene.disc(at, radius, colour);
             } else {
-                scene.ring(at, DOT_RADIUS, colour);
+                scene.ring(at, radius, colour);
             }
             at
         }
