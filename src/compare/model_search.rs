@@ -94,12 +94,13 @@ impl ModelSearch {
         self.outline.as_ref().as_ref().ok().map(|outline| outline.search.strategy)
     }
 
-    /// How many trials `tpe` drew before it learned from any: whole batches of its start.
+    /// How many trials `tpe` drew before it learned from any: whole batches of its start, of each entry of this kind.
     pub fn startup_trials(&self) -> usize {
         match self.outline.as_ref() {
             Ok(outline) if outline.search.strategy == Strategy::Tpe => {
                 let batch = outline.search.batch.max(1);
-                STARTUP_TRIALS.div_ceil(batch) * batch
+                let entries = outline.models.iter().filter(|kind| **kind == self.model).count();
+                STARTUP_TRIALS.div_ceil(batch) * batch * entries
             }
             _ => 0,
         }

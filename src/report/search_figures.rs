@@ -133,7 +133,6 @@ impl<'a> DrawnSearch<'a> {
     /// Where pruned and failed trials stand.
     fn about_others(&self) -> Vec<String> {
         let trials = &self.picture.trials;
-        let is_any = |wanted: fn(&PlottedState) -> bool| trials.iter().any(|trial| wanted(&trial.state));
         let mut pruned = trials.iter().filter(|trial| matches!(trial.state, PlottedState::Pruned(_)));
         let mut sentences = Vec::new();
         if let Some(first) = pruned.next() {
@@ -147,7 +146,7 @@ impl<'a> DrawnSearch<'a> {
                 .to_string(),
             );
         }
-        if is_any(|state| *state == PlottedState::Failed) {
+        if trials.iter().any(|trial| trial.state == PlottedState::Failed) {
             sentences.push("Failed trials are marked at the upper edge.".to_string());
         }
         sentences

@@ -4,6 +4,7 @@ use super::axis::{Axis, find_axes};
 use super::document::ExperimentDocument;
 use super::file::SearchSpec;
 use super::problem::{ExperimentError, Problem};
+use super::tree::TomlNode;
 use crate::search::Dimension;
 
 /// The search of an experiment file: how trials are chosen, and from which values. A file of many thousand trials is read as
@@ -14,6 +15,8 @@ pub struct SearchOutline {
     pub search: SearchSpec,
     /// The axes, in file order.
     pub axes: Vec<SearchAxis>,
+    /// Kinds of the `[[models]]` entries, in file order.
+    pub models: Vec<String>,
 }
 
 /// An axis of the file, for whoever analyses what came of a search.
@@ -39,7 +42,10 @@ impl SearchOutline {
 
     fn of(document: &ExperimentDocument) -> Result<Self, Problem> {
         let axes = find_axes(document)?.into_iter().map(|axis| SearchAxis::of(&axis)).collect();
-        Ok(Self { search: document.typed_key("search")?.unwrap_or_default(), axes })
+        let entries = document.get(&["models"]).and_then(TomlNode::array).unwrap_or_default();
+        let kind = |entry: &TomlNode| Some(entry.table()?.entries.first()?.key.clone());
+        let models = entries.iter().filter_map(kind).collect();
+        Ok(Self { search: document.typed_key("search")?.unwrap_or_default(), axes, models })
     }
 
     /// The ranges that values of an axis were drawn from for a model; several where entries of one kind differ, and none
@@ -77,6 +83,7 @@ mod tests {
         assert_eq!(outline.ranges("training.learning_rate", "gru"), [Dimension::LogUniform(1e-4, 1e-2)]);
         assert_eq!(outline.ranges("model.hidden", "lstm"), [Dimension::Int(4, 24)]);
         assert_eq!(outline.ranges("model.hidden", "gru"), []);
+        assert_eq!(outline.models, ["lstm", "gru"]);
         let overridden =
             SearchOutline::parse("e.toml", text.to_string(), &["search.strategy=\"tpe\"".to_string()])
                 .unwrap();

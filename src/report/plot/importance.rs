@@ -111,9 +111,13 @@ mod tests {
     }
 
     fn texts(scene: &Scene) -> Vec<&str> {
-        let text =
-            |mark| if let &Mark::Text { ref content, .. } = mark { Some(content.as_str()) } else { None };
-        scene.marks.iter().filter_map(text).collect()
+        let mut texts = Vec::new();
+        for mark in &scene.marks {
+            if let Mark::Text { content, .. } = mark {
+                texts.push(content.as_str());
+            }
+        }
+        texts
     }
 
     #[test]

@@ -145,8 +145,8 @@ pub(super) fn failed_colour() -> RGBColor {
     series_colour(1)
 }
 
-/// Marks a trial above `x`: a dot of a radius, a ring if it was pruned, a triangle at the upper edge if its objective lies above the axis,
-/// and a tick there if it has none. Returns where the mark stands.
+/// Marks a trial above `x`: a dot of a radius, a ring if it was pruned, a triangle at the upper edge if its objective lies
+/// above the `highest` that has a place, and a tick there if it has none. Returns where the mark stands.
 pub(super) fn mark(
     scene: &mut Scene,
     panel: &Panel,
