@@ -69,7 +69,8 @@ fn any_names_of_columns_give_a_report_with_a_file_for_each_plot() {
         }
         let whole: BTreeSet<String> = names.iter().map(|name| name.to_lowercase()).collect();
         assert_eq!(whole.len(), names.len(), "they differ even where case does not count");
-        assert_eq!(names.iter().filter(|name| name.starts_with("forecast")).count(), 6, "{names:?}");
+        // Three targets, two steps ahead, as SVG and as PNG.
+        assert_eq!(names.iter().filter(|name| name.starts_with("forecast")).count(), 12, "{names:?}");
         assert!(names.iter().all(|name| name.len() < 150), "{names:?}");
         let page = std::fs::read_to_string(lab.results().join("named/report.html")).unwrap();
         assert!(!page.contains("could not be"), "every plot is there");

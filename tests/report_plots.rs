@@ -81,7 +81,7 @@ fn rows_that_carry_no_time_are_counted() {
     std::fs::write(&table, lines.join("\n")).unwrap();
     lab.run(&file, &[]);
     let svg = svg(&lab.results().join("counted"), "forecast-north");
-    assert!(svg.contains(">row<") && !svg.contains("UTC"), "rows are counted");
+    assert!(svg.contains("\nrow<") && !svg.contains("UTC"), "rows are counted");
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn requests_are_numbered_and_their_load_is_not_pretended_to_be_known() {
     let folder = lab.results().join("requests");
     for target in ["gap-s", "request-tokens", "response-tokens"] {
         for step in [1, HORIZON] {
-            assert!(svg(&folder, &stem(target, step)).contains(">request<"), "{target} {step}");
+            assert!(svg(&folder, &stem(target, step)).contains("\nrequest<"), "{target} {step}");
         }
     }
     assert!(!folder.join("plots/load.svg").exists() && !folder.join("plots/resources.svg").exists());

@@ -157,9 +157,14 @@ fn panel(scene: &mut Scene, y: f64, data: &BandPanel) -> Result<f64> {
         let (actual, forecast) = (data.actual[index], data.forecast[index]);
         if is_drawable(actual) {
             let when = data.origin.moment(data.time_s[index]);
-            let [actual_text, forecast_text] = [actual, forecast].map(|value| number::significant(value, 4));
+            let observed = number::significant(actual, 4);
+            let forecast = if is_drawable(forecast) {
+                format!("\nforecast: {}", number::significant(forecast, 4))
+            } else {
+                String::new()
+            };
             let at = scales.at(data.origin.at(data.time_s[index] + data.step_s / 2.0), actual);
-            scene.tip(at, format!("{when}observed: {actual_text}\nforecast: {forecast_text}"));
+            scene.tip(at, format!("{when}observed: {observed}{forecast}"));
         }
     }
     frame::x_axis(scene, &panel, &x_axis);

@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn months_and_years_are_ticks_of_long_spans() {
-        let (labels, shared) = labels((2016, 7, 1), 700.0 * DAY_S);
+        let (labels, shared) = labels((2016, 7, 1), 600.0 * DAY_S);
         assert_eq!(labels[..4], ["Jul 2016", "Oct", "Jan 2017", "Apr"]);
         assert_eq!(shared, "");
         assert_eq!(self::labels((1990, 5, 1), 9_000.0 * DAY_S).0[..2], ["1995", "2000"]);

@@ -258,6 +258,7 @@ fn tips(scene: &mut Scene, plot: &ForecastPlot, tracks: &[&ForecastTrack], scale
         }
         let forecasts: Vec<String> = tracks
             .iter()
+            .filter(|track| is_drawable(track.forecast[index]))
             .map(|track| format!("{}: {}", track.label, number::significant(track.forecast[index], 4)))
             .collect();
         let when = match &plot.along {

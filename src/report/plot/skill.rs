@@ -372,7 +372,7 @@ mod tests {
         let rows: Vec<SkillRow> =
             (0..25).map(|index| row(&format!("m{index}"), 25.0 - f64::from(index), false)).collect();
         let svg = drawn(&rows).render().unwrap().svg;
-        assert!(svg.contains(">m19</text>") && !svg.contains(">m20</text>"));
+        assert!(svg.contains("\nm19<") && !svg.contains("\nm20<"));
         assert!(svg.contains("Not shown: 5 more"));
     }
 

@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn steps_are_whole_and_begin_at_one() {
         let plot = step_errors(&StepErrors { baseline: None, ..data(4) }).unwrap();
-        for label in [">1</text>", ">2</text>", ">3</text>", ">4</text>"] {
+        for label in ["\n1<", "\n2<", "\n3<", "\n4<"] {
             assert!(plot.svg.contains(label), "{label}");
         }
         assert!(!plot.svg.contains("below the error"));
