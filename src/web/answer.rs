@@ -64,7 +64,10 @@ impl Answer {
     /// The response; `version` is that of the store which the page shows.
     pub fn into_response(self, version: &str) -> Response {
         match self {
-            Answer::Page(page) => html_response(StatusCode::OK, &page, version),
+            Answer::Page(page) => {
+                let status = if page.is_refusal() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+                html_response(status, &page, version)
+            }
             Answer::File { name, kind, bytes } => {
                 // Only letters, digits, dots and dashes of the name are sent: no name can end the header early.
                 let plain = |c: char| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '_' };

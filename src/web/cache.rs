@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 /// While a sweep changes the store again and again, a result is computed anew only when it is this many times as old as it
 /// took: pages then take a tenth of one core at most.
-const SHARE: u32 = 10;
+pub const SHARE: u32 = 10;
 /// A result is never older than this.
-const OLDEST: Duration = Duration::from_secs(30);
+pub const OLDEST: Duration = Duration::from_secs(30);
 
 /// Results by key, each computed by one thread at a time.
 pub struct Cache<K, S, V> {

@@ -228,7 +228,7 @@ impl Dashboard {
 
 /// One request for a page.
 pub struct Visit<'a> {
-    dashboard: &'a Dashboard,
+    dashboard: &'a Arc<Dashboard>,
     address: &'a Address,
     /// The state of the store before the page was made.
     stamp: Option<StoreStamp>,
@@ -330,7 +330,7 @@ fn form(write: WriteForm) -> MethodRouter<Arc<Dashboard>> {
 /// Does the work of a request on a thread of its own, if there are not too many.
 async fn in_turn(
     dashboard: Arc<Dashboard>,
-    work: impl FnOnce(&Dashboard) -> Result<Response, Fault> + Send + 'static,
+    work: impl FnOnce(&Arc<Dashboard>) -> Result<Response, Fault> + Send + 'static,
 ) -> Response {
     let Ok(permit) = dashboard.requests.clone().try_acquire_owned() else { return dashboard.busy() };
     let answer = move || {

@@ -326,7 +326,7 @@ fn run_table(store: &mut Store, sheet: &Sheet) -> Result<Markup, Fault> {
                     @for (name, _) in &metrics { th.n scope="col" { (name) } }
                 } }
                 tbody { @for run in &rows { tr {
-                    th scope="row" { a href=(run_link(&run.run_id)) { code { (run.run_id.get(..10).unwrap_or(&run.run_id)) } } }
+                    th scope="row" { a href=(run_link(&run.run_id)) { code { (run.run_id) } } }
                     td { a href=(experiment_link(&run.experiment)) { (run.experiment) } }
                     td { (run.model) }
                     td.n { (run.seed.map_or("-".to_string(), |seed| seed.to_string())) }

@@ -16,18 +16,19 @@ pub mod trials;
 
 use std::sync::Arc;
 
-use super::Dashboard;
+use axum::http::Uri;
+
+use super::address::Address;
 use super::cache::Cache;
-use crate::compare::{RevisionStanding, Trials};
+use super::{Dashboard, Visit};
+use crate::compare::Trials;
 use crate::report::ReportBody;
-use crate::store::{RevisionId, RevisionRow, StoreStamp};
+use crate::store::{RevisionId, StoreStamp};
 
 /// Pages of experiments that are kept.
 const MOST_BODIES: usize = 24;
 /// Orders of lists that are kept; each takes a few bytes for each run.
 const MOST_LISTS: usize = 24;
-/// Revisions whose standing is kept.
-const MOST_STANDINGS: usize = 2_000;
 /// Inspections of traces that are kept.
 const MOST_INSPECTIONS: usize = 8;
 /// Pages of experiments that are made before anybody asks.
@@ -35,8 +36,7 @@ const WARM_BODIES: usize = 8;
 
 /// What was computed for pages.
 pub struct Kept {
-    overview: Cache<(), Option<StoreStamp>, Vec<overview::Entry>>,
-    standings: Cache<RevisionId, String, RevisionStanding>,
+    standings: overview::Standings,
     bodies: Cache<RevisionId, String, ReportBody>,
     trials: Cache<RevisionId, String, Trials>,
     lists: Cache<String, Option<StoreStamp>, runs::RunList>,
@@ -48,8 +48,7 @@ pub struct Kept {
 impl Default for Kept {
     fn default() -> Self {
         Self {
-            overview: Cache::new(1),
-            standings: Cache::new(MOST_STANDINGS),
+            standings: overview::Standings::default(),
             bodies: Cache::new(MOST_BODIES),
             trials: Cache::new(MOST_BODIES),
             lists: Cache::new(MOST_LISTS),
@@ -63,7 +62,6 @@ impl Default for Kept {
 impl Kept {
     /// Forgets all but what does not depend on the store.
     pub fn clear(&self) {
-        self.overview.clear();
         self.standings.clear();
         self.bodies.clear();
         self.trials.clear();
@@ -74,14 +72,17 @@ impl Kept {
 }
 
 /// Computes what the first pages show before anybody asks.
-pub fn warm(dashboard: &Dashboard) {
-    // Whatever is wrong with the store, the page itself says it.
-    let Ok(found) = overview::read(dashboard, dashboard.stamp()) else { return };
-    let latest: Vec<&Arc<RevisionRow>> =
-        found.value.iter().map(|entry| &entry.revision).take(WARM_BODIES).collect();
-    for revision in latest {
+pub fn warm(dashboard: &Arc<Dashboard>) {
+    // Whatever is wrong with the store, the pages themselves say it.
+    let Ok((entries, _)) = overview::read(dashboard, dashboard.stamp()) else { return };
+    let usual = Address::read(&Uri::from_static("/runs"), Vec::new()).unwrap_or_default();
+    let visit = Visit { dashboard, address: &usual, stamp: dashboard.stamp() };
+    if runs::page(&visit).is_err() {
+        return;
+    }
+    for entry in entries.iter().take(WARM_BODIES) {
         let Ok(mut store) = dashboard.open_store() else { return };
-        if experiment::body(dashboard, &mut store, revision).is_err() {
+        if experiment::body(dashboard, &mut store, &entry.revision).is_err() {
             return;
         }
     }

@@ -13,7 +13,7 @@ use super::super::widgets::{choice, field, kept_fields, page_number, pager, stat
 use super::super::{Dashboard, Visit};
 use crate::listing::{
     COLUMN_NAMES, Condition, RunColumn, RunConditions, SortKey, parse_moment, path_among, paths,
-    require_model, require_status, unknown,
+    require_model, require_status, telling_paths, unknown,
 };
 use crate::spec::ModelSpec;
 use crate::store::{ListOrder, RunFilter, RunQuery, RunRow, Store, StoreStamp};
@@ -251,6 +251,7 @@ fn columns(
 }
 
 fn table(visit: &Visit<'_>, asked: &Asked, columns: &[RunColumn], rows: &[RunRow]) -> Markup {
+    let telling = telling_paths(rows);
     html! {
         div.rows tabindex="0" role="group" aria-label="Runs" {
             table {
@@ -260,7 +261,7 @@ fn table(visit: &Visit<'_>, asked: &Asked, columns: &[RunColumn], rows: &[RunRow
                 } }
                 tbody { @for run in rows { tr {
                     td { input type="checkbox" name="of" value=(run.run_id) aria-label={ "Select run " (run.run_id) }; }
-                    @for column in columns { (cell(column, run, rows)) }
+                    @for column in columns { (cell(column, run, &telling)) }
                 } } }
             }
         }
@@ -286,15 +287,15 @@ fn head(visit: &Visit<'_>, asked: &Asked, column: &RunColumn) -> Markup {
     }
 }
 
-fn cell(column: &RunColumn, run: &RunRow, rows: &[RunRow]) -> Markup {
+fn cell(column: &RunColumn, run: &RunRow, telling: &[String]) -> Markup {
     html! {
         td.n[column.is_numeric()] {
             @match column {
-                RunColumn::Named("run_id") => { a href=(run_link(&run.run_id)) { code { (run.run_id.get(..10).unwrap_or(&run.run_id)) } } }
+                RunColumn::Named("run_id") => { a href=(run_link(&run.run_id)) { code { (run.run_id) } } }
                 RunColumn::Named("experiment") => { a href=(experiment_link(&run.experiment)) { (run.experiment) } }
                 RunColumn::Named("status") => { (status(run.status)) }
                 RunColumn::Named("tags") => { (tags(run.tags.as_deref())) }
-                _ => { (column.shown(run, rows)) }
+                _ => { (column.shown(run, telling)) }
             }
         }
     }

@@ -90,7 +90,8 @@ pub fn page(visit: &Visit<'_>) -> Result<Answer, Fault> {
             a href=(link("/sql", [("q", "select name, type, sql from sqlite_schema where name not like 'sqlite_%' order by type, name")])) { "all tables" } "."
         }
     };
-    Ok(Answer::Page(Page::new(Tab::Sql, "SQL", header, main)))
+    let is_refusal = matches!(result, Some(Err(_)));
+    Ok(Answer::Page(Page::new(Tab::Sql, "SQL", header, main).refusal(is_refusal)))
 }
 
 /// The answer, or what is wrong with the question.

@@ -237,7 +237,7 @@ fn table(
                     td.n { (trial.epochs.map_or("-".to_string(), |(least, most)| if least == most { most.to_string() } else { format!("{least}-{most}") })) }
                     td { (trial.outcome()) }
                     td { (trial.proposed_by.unwrap_or("-")) }
-                    td { @if let Some(run) = &trial.best_run { a href=(run_link(run)) { code { (run.get(..10).unwrap_or(run)) } } } @else { "-" } }
+                    td { @if let Some(run) = &trial.best_run { a href=(run_link(run)) { code { (run) } } } @else { "-" } }
                 } } }
             }
         }
