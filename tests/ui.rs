@@ -89,6 +89,18 @@ impl Dashboard {
         answer.body
     }
 
+    /// A page, loaded again until it holds a text, as its script would.
+    fn page_with(&self, path: &str, text: &str) -> String {
+        let end = Instant::now() + Duration::from_secs(30);
+        loop {
+            let page = self.page(path);
+            if page.contains(text) || Instant::now() > end {
+                return page;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+
     fn post(&self, path: &str, fields: &str, headers: &str) -> Answer {
         let kind = "Content-Type: application/x-www-form-urlencoded\r\n";
         let length = fields.len();
@@ -148,7 +160,7 @@ fn every_page_answers() {
     let lab = lab_with_a_sweep();
     let run = run_of(&lab);
     let ui = Dashboard::start(&lab, &[]);
-    let overview = ui.page("/");
+    let overview = ui.page_with("/", "class=\"spark\"");
     assert!(
         overview.contains("sweep@1") && overview.contains("finished") && overview.contains("class=\"spark\"")
     );

@@ -50,21 +50,6 @@ pub struct ListedRun {
     pub time: Option<String>,
 }
 
-/// How many runs stand where.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct RunProgress {
-    /// Runs that are planned, whatever became of them.
-    pub total: i64,
-    /// Runs that are done, pruned, failed or timed out.
-    pub ended: i64,
-    /// Runs that are running.
-    pub running: i64,
-    /// Changes whenever a run changes its state.
-    pub mark: f64,
-}
-
-from_row!(RunProgress { total, ended, running, mark });
-
 /// The columns of a list that the tables have as they are; the others come from the attempt that the status comes from.
 const RECORD_COLUMNS: [(&str, &str); 8] = [
     ("run_id", "r.run_id"),
@@ -88,13 +73,6 @@ const TAGS: &str = "(SELECT group_concat(tag, ',') FROM run_tags t WHERE t.run_i
 const ATTEMPT: &str = " LEFT JOIN attempts a ON a.attempt_id = coalesce((SELECT max(b.attempt_id) FROM attempts b \
      WHERE b.run_id = r.run_id AND b.status = r.status), \
      (SELECT max(b.attempt_id) FROM attempts b WHERE b.run_id = r.run_id))";
-
-/// Numbers of the states, so that a sum over runs changes when two of them change places.
-const STATE_MARK: &str = "total(r.run * CASE r.status WHEN 'planned' THEN 0 WHEN 'running' THEN 1 WHEN 'done' THEN 2 \
-     WHEN 'pruned' THEN 3 WHEN 'failed' THEN 4 WHEN 'timed_out' THEN 5 ELSE 6 END) AS mark";
-const STATE_COUNTS: &str = "SELECT count(*) AS total, \
-     coalesce(sum(r.status IN ('done', 'pruned', 'failed', 'timed_out')), 0) AS ended, \
-     coalesce(sum(r.status = 'running'), 0) AS running, ";
 
 struct BoardRun {
     run_id: String,
@@ -411,76 +389,6 @@ impl Store {
                 .fetch_all(&mut self.connection),
             )
             .context("cannot read the experiments from the store")
-    }
-
-    /// How many runs of a revision, or of the whole store, stand where.
-    ///
-    /// # Errors
-    /// A store that cannot be read.
-    pub fn progress(&mut self, revision: Option<&RevisionId>) -> anyhow::Result<RunProgress> {
-        let mut query = QueryBuilder::<Sqlite>::new(STATE_COUNTS);
-        query.push(STATE_MARK);
-        match revision {
-            None => query.push(" FROM run_records r"),
-            Some(RevisionId { experiment, revision }) => query
-                .push(" FROM revision_runs h JOIN run_records r USING (run_id) WHERE h.experiment = ")
-                .push_bind(experiment.clone())
-                .push(" AND h.revision = ")
-                .push_bind(*revision)
-                .push(" AND (h.position IS NOT NULL OR r.status <> 'planned')"),
-        };
-        self.runtime
-            .block_on(query.build_query_as().fetch_one(&mut self.connection))
-            .context("cannot read the runs from the store")
-    }
-
-    /// A text that changes with everything that the page of a revision shows: its runs, their attempts, and its own row.
-    ///
-    /// # Errors
-    /// A store that cannot be read.
-    pub fn revision_mark(&mut self, revision: &RevisionId) -> anyhow::Result<String> {
-        let RunProgress { total, mark, .. } = self.progress(Some(revision))?;
-        let (attempts, row): (f64, String) = self
-            .runtime
-            .block_on(
-                sqlx::query_as(
-                    "SELECT (SELECT total(a.attempt_id) FROM revision_runs h JOIN attempts a USING (run_id) \
-                     WHERE h.experiment = v.experiment AND h.revision = v.revision), \
-                     json_array(v.updated_at, v.finished_at, v.outcome, v.note, v.archived, v.unproposed, v.path, \
-                     v.command, (SELECT revision FROM experiments e WHERE e.name = v.experiment), \
-                     (SELECT group_concat(tag, ',') FROM revision_tags t WHERE t.experiment = v.experiment \
-                      AND t.revision = v.revision), \
-                     (SELECT max(judged_at) FROM claims c WHERE c.experiment = v.experiment AND c.revision = v.revision)) \
-                     FROM revisions v WHERE v.experiment = ? AND v.revision = ?",
-                )
-                .bind(&revision.experiment)
-                .bind(revision.revision)
-                .fetch_one(&mut self.connection),
-            )
-            .context("cannot read the experiments from the store")?;
-        Ok(format!("{total} {mark} {attempts} {row}"))
-    }
-
-    /// How often a run was tried, where it stands, and how many epochs it has: what changes while it is watched.
-    ///
-    /// # Errors
-    /// A store that cannot be read, or a run that is not in it.
-    pub fn run_mark(&mut self, run_id: &str) -> anyhow::Result<(RunProgress, i64)> {
-        let (status, attempts, epochs): (String, i64, i64) = self
-            .runtime
-            .block_on(
-                sqlx::query_as(
-                    "SELECT r.status, (SELECT count(*) FROM attempts a WHERE a.run_id = r.run_id), \
-                     (SELECT count(*) FROM epoch_values e WHERE e.run = r.run) FROM run_records r WHERE r.run_id = ?",
-                )
-                .bind(run_id)
-                .fetch_one(&mut self.connection),
-            )
-            .with_context(|| format!("cannot read run {run_id} from the store"))?;
-        let ended = ["done", "pruned", "failed", "timed_out"].contains(&status.as_str());
-        let running = status == "running";
-        let mark = attempts as f64 + if running { 0.5 } else { 0.0 };
-        Ok((RunProgress { total: 1, ended: ended.into(), running: running.into(), mark }, epochs))
     }
 }
 

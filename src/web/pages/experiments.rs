@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::super::Visit;
 use super::super::address::{experiment_link, link};
-use super::super::answer::{Answer, Fault};
+use super::super::answer::{PageAnswer, PageFault};
 use super::super::frame::{Live, Page, Tab};
 use super::super::widgets::{field, progress, sparkline, tags};
 use super::overview::{self, Entry};
@@ -14,7 +14,7 @@ use crate::store::{RevisionCounts, RevisionRow};
 use crate::text::{counted, minute, percent};
 
 /// Makes the page.
-pub fn page(visit: &Visit<'_>) -> Result<Answer, Fault> {
+pub fn page(visit: &Visit<'_>) -> Result<PageAnswer, PageFault> {
     let address = visit.address;
     let since = address.value("since").map(|text| parse_moment("since", text)).transpose()?;
     let (entries, stale) = overview::read(visit.dashboard, visit.stamp())?;
@@ -66,7 +66,9 @@ pub fn page(visit: &Visit<'_>) -> Result<Answer, Fault> {
             (table(&rows))
         }
     };
-    Ok(Answer::Page(Page::new(Tab::Experiments, "Experiments", header, main).live(Live::Store).stale(stale)))
+    Ok(PageAnswer::Page(
+        Page::new(Tab::Experiments, "Experiments", header, main).live(Live::Store).stale(stale),
+    ))
 }
 
 fn table(rows: &[(&Entry, Vec<&Entry>)]) -> Markup {

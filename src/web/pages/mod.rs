@@ -19,7 +19,7 @@ use std::sync::Arc;
 use axum::http::Uri;
 
 use super::address::Address;
-use super::cache::Cache;
+use super::cache::PageCache;
 use super::{Dashboard, Visit};
 use crate::compare::Trials;
 use crate::report::ReportBody;
@@ -35,31 +35,31 @@ const MOST_INSPECTIONS: usize = 8;
 const WARM_BODIES: usize = 8;
 
 /// What was computed for pages.
-pub struct Kept {
-    standings: overview::Standings,
-    bodies: Cache<RevisionId, String, ReportBody>,
-    trials: Cache<RevisionId, String, Trials>,
-    lists: Cache<String, Option<StoreStamp>, runs::RunList>,
-    names: Cache<String, Option<StoreStamp>, Vec<String>>,
-    comparisons: Cache<Vec<String>, Option<StoreStamp>, compare::Sheet>,
-    inspections: Cache<String, Option<inspect::FileStamp>, inspect::Inspected>,
+pub struct KeptPages {
+    standings: overview::RevisionStandings,
+    bodies: PageCache<RevisionId, String, ReportBody>,
+    trials: PageCache<RevisionId, String, Trials>,
+    lists: PageCache<String, Option<StoreStamp>, runs::RunList>,
+    names: PageCache<String, Option<StoreStamp>, Vec<String>>,
+    comparisons: PageCache<Vec<String>, Option<StoreStamp>, compare::Sheet>,
+    inspections: PageCache<String, Option<inspect::TraceStamp>, inspect::Inspected>,
 }
 
-impl Default for Kept {
+impl Default for KeptPages {
     fn default() -> Self {
         Self {
-            standings: overview::Standings::default(),
-            bodies: Cache::new(MOST_BODIES),
-            trials: Cache::new(MOST_BODIES),
-            lists: Cache::new(MOST_LISTS),
-            names: Cache::new(MOST_LISTS),
-            comparisons: Cache::new(MOST_BODIES),
-            inspections: Cache::new(MOST_INSPECTIONS),
+            standings: overview::RevisionStandings::default(),
+            bodies: PageCache::new(MOST_BODIES),
+            trials: PageCache::new(MOST_BODIES),
+            lists: PageCache::new(MOST_LISTS),
+            names: PageCache::new(MOST_LISTS),
+            comparisons: PageCache::new(MOST_BODIES),
+            inspections: PageCache::new(MOST_INSPECTIONS),
         }
     }
 }
 
-impl Kept {
+impl KeptPages {
     /// Forgets all but what does not depend on the store.
     pub fn clear(&self) {
         self.standings.clear();

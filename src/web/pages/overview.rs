@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::super::Dashboard;
-use super::super::answer::Fault;
+use super::super::answer::PageFault;
 use super::super::cache::{OLDEST, SHARE};
 use crate::compare::RevisionStanding;
 use crate::store::{RevisionId, RevisionRow, StoreStamp};
@@ -26,19 +26,27 @@ pub struct Entry {
 
 /// The standings of all revisions.
 #[derive(Default)]
-pub struct Standings {
-    state: Mutex<State>,
+pub struct RevisionStandings {
+    state: Mutex<StandingsState>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct State {
+struct StandingsState {
     known: HashMap<RevisionId, Known>,
-    /// Of the store that all of them were computed from.
-    stamp: Option<StoreStamp>,
+    /// What all of them were computed from.
+    seen: Option<Seen>,
     is_computing: bool,
     /// Not before then they are computed again.
     next: Option<Instant>,
+}
+
+/// What standings depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    stamp: Option<StoreStamp>,
+    /// Whether any supervisor is at work on the store.
+    is_supervised: bool,
 }
 
 struct Known {
@@ -46,11 +54,11 @@ struct Known {
     standing: Arc<RevisionStanding>,
 }
 
-impl Standings {
+impl RevisionStandings {
     /// Computes everything at the next question.
     pub fn clear(&self) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.stamp = None;
+        state.seen = None;
         state.next = None;
     }
 
@@ -64,12 +72,26 @@ impl Standings {
         state.known.insert(id, Known { mark, standing: Arc::new(standing) });
     }
 
-    fn end(&self, stamp: Option<StoreStamp>, took: Duration) {
+    fn end(&self, seen: Option<Seen>, took: Duration) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.is_computing = false;
-        state.stamp = stamp;
+        state.seen = seen;
         state.next = Some(Instant::now() + (took * SHARE).min(OLDEST));
         self.changed.notify_all();
+    }
+}
+
+/// Tells those who wait that the computation is over, however it ends.
+struct Computation<'a> {
+    standings: &'a RevisionStandings,
+    started: Instant,
+    /// What was seen, once everything is computed from it.
+    seen: Option<Seen>,
+}
+
+impl Drop for Computation<'_> {
+    fn drop(&mut self) {
+        self.standings.end(self.seen, self.started.elapsed());
     }
 }
 
@@ -78,21 +100,25 @@ impl Standings {
 pub fn read(
     dashboard: &Arc<Dashboard>,
     stamp: Option<StoreStamp>,
-) -> Result<(Vec<Entry>, Option<Duration>), Fault> {
-    let revisions = dashboard.open()?.all_revisions()?;
+) -> Result<(Vec<Entry>, Option<Duration>), PageFault> {
+    let mut store = dashboard.open()?;
+    let revisions = store.all_revisions()?;
+    // A supervisor that was killed leaves the store as it is.
+    let seen = Seen { stamp, is_supervised: store.is_supervised()? };
     let standings = &dashboard.kept.standings;
     let mut state = standings.state.lock().unwrap_or_else(PoisonError::into_inner);
-    if state.stamp != stamp && !state.is_computing && state.next.is_none_or(|next| next <= Instant::now()) {
+    let is_new = state.seen != Some(seen);
+    if is_new && !state.is_computing && state.next.is_none_or(|next| next <= Instant::now()) {
         let own = dashboard.clone();
         let thread = std::thread::Builder::new().name("standings".to_string());
         // Without a thread the page shows what is known, and says when to ask again.
-        state.is_computing = thread.spawn(move || compute(&own, stamp)).is_ok();
+        state.is_computing = thread.spawn(move || compute(&own, seen)).is_ok();
     }
     if state.is_computing {
         let waited = standings.changed.wait_timeout_while(state, PATIENCE, |state| state.is_computing);
         state = waited.unwrap_or_else(PoisonError::into_inner).0;
     }
-    let stale = (state.stamp != stamp).then(|| match state.next {
+    let stale = (state.seen != Some(seen)).then(|| match state.next {
         Some(next) if !state.is_computing => next.saturating_duration_since(Instant::now()).max(AGAIN),
         _ => AGAIN,
     });
@@ -104,23 +130,23 @@ pub fn read(
 }
 
 /// Computes the standings that have changed, those of the experiments that ran last first.
-pub fn compute(dashboard: &Dashboard, stamp: Option<StoreStamp>) {
-    let started = Instant::now();
-    let computed = try_compute(dashboard);
+fn compute(dashboard: &Dashboard, seen: Seen) {
+    let standings = &dashboard.kept.standings;
+    let mut computation = Computation { standings, started: Instant::now(), seen: None };
     // What is wrong with the store is for the pages to tell, which read it themselves.
-    dashboard.kept.standings.end(computed.is_ok().then_some(stamp).flatten(), started.elapsed());
+    if try_compute(dashboard, seen.is_supervised).is_ok() {
+        computation.seen = Some(seen);
+    }
 }
 
-fn try_compute(dashboard: &Dashboard) -> anyhow::Result<()> {
+fn try_compute(dashboard: &Dashboard, is_supervised: bool) -> anyhow::Result<()> {
     let mut store = dashboard.open_store()?;
     let revisions = store.all_revisions()?;
     let standings = &dashboard.kept.standings;
     for revision in &revisions {
         let id = revision.id();
         let mut mark = store.revision_mark(&id)?;
-        // A supervisor that was killed leaves the store as it is.
-        let is_alive = revision.finished_at.is_none() && store.is_supervised()?;
-        mark.push_str(if is_alive { " alive" } else { "" });
+        mark.push_str(if is_supervised && revision.finished_at.is_none() { " alive" } else { "" });
         if standings.mark_of(&id).as_ref() != Some(&mark) {
             let standing = RevisionStanding::read(&mut store, revision)?;
             standings.put(id, mark, standing);
