@@ -67,7 +67,13 @@ impl Guard {
             names.extend(host_name());
         }
         Self {
-            hosts: names.iter().map(|name| authority(name, port)).collect(),
+            hosts: names
+                .iter()
+                .map(|name| authority(name, port))
+                // A browser leaves out the port that it takes anyhow.
+                .flat_map(|host| [host.strip_suffix(":80").map(str::to_string), Some(host)])
+                .flatten()
+                .collect(),
             any_address: is_everywhere.then_some(port),
             token: token.map(|token| [digest(token), digest(&cookie_of(token))]),
         }
