@@ -190,7 +190,11 @@ fn over_runs(visit: &Visit<'_>, store: &mut Store, sheet: &Sheet) -> Result<Mark
                 .collect();
             path_among(x, &all)?.ok_or_else(|| unknown(x, &all))?
         }
-        None => names.first().cloned().unwrap_or_default(),
+        // What only some models have would leave the other runs out.
+        None => {
+            let is_of_all = |path: &&String| done.iter().all(|run| lookup(&run.params, path).is_some());
+            differing.iter().find(is_of_all).cloned().unwrap_or("model".to_string())
+        }
     };
     let kept = address.without(&["x", "y"]);
     let metrics: Vec<String> = ["train", "valid", "test"]

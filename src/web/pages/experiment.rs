@@ -60,7 +60,7 @@ fn links(revision: &RevisionRow, reference: &str, others: &[RevisionRow]) -> Mar
         nav.trail aria-label="This experiment" {
             a href=(link("/runs", [("experiment", reference)])) { "Runs" }
             a href={ "/trials/" (encoded(reference)) } { "Trials" }
-            a href={ (experiment_link(reference)) "/file" } download { "Its file" }
+            a href={ (experiment_link(reference)) "/file" } download { "Experiment file" }
             a href="#annotations" { "Tags and note" }
             @if others.len() > 1 {
                 span { "Revisions:" }

@@ -49,7 +49,7 @@ pub fn page(visit: &Visit<'_>) -> Result<PageAnswer, PageFault> {
     let result = sql.map(|sql| ask(visit, sql)).transpose()?;
     if let (Some(format), Some(Ok(Limited { table, .. }))) = (address.value("format"), &result) {
         return match format {
-            "csv" => Ok(file("result.csv", "text/csv; charset=utf-8", table.to_csv())),
+            "csv" => Ok(file("result.csv", "text/csv; charset=utf-8", table.to_csv() + "\n")),
             "json" => {
                 let text = table.to_json().map_err(|error| PageFault::Broken(error.into()))?;
                 Ok(file("result.json", "application/json", text))
