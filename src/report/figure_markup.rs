@@ -5,6 +5,7 @@ use maud::{Markup, PreEscaped, html};
 use super::chooser::{ChooserItem, chooser};
 use super::figures::{BoardFigures, Captioned, Choice, FigureSection};
 use super::html::{PageHost, PageSection};
+use super::served_figure::served_figure;
 use crate::compare::{Board, group_by};
 use crate::files::file_stem;
 
@@ -63,19 +64,17 @@ fn group(plots: Vec<(&Board, &Captioned)>, several: bool, host: PageHost) -> Mar
 /// One plot with its caption.
 pub fn figure(captioned: &Captioned, host: PageHost) -> Markup {
     let Captioned { plot, caption, .. } = captioned;
-    let chart = (host == PageHost::Server && !plot.chart.is_empty()).then_some(&plot.chart);
-    // Numbers and texts in maps with text keys: there is nothing that JSON cannot hold.
-    let chart = chart.and_then(|chart| serde_json::to_string(chart).ok());
+    if host == PageHost::Server {
+        return served_figure(plot, caption);
+    }
     html! {
-        figure id={ "plot-" (plot.name) } data-chart=[chart] {
+        figure {
             div.scroll tabindex="0" role="group" aria-label=(plot.title) { (PreEscaped(&plot.svg)) }
             figcaption {
                 (caption) " "
-                @if host == PageHost::File {
-                    span.files {
-                        a href={ "plots/" (plot.name) ".png" } { "PNG" } " "
-                        a href={ "plots/" (plot.name) ".svg" } { "SVG" }
-                    }
+                span.files {
+                    a href={ "plots/" (plot.name) ".png" } { "PNG" } " "
+                    a href={ "plots/" (plot.name) ".svg" } { "SVG" }
                 }
             }
         }

@@ -184,7 +184,7 @@ fn capitalised(text: &str) -> String {
 }
 
 /// The middle of so many steps, at most `most` of them.
-fn middle(count: usize, most: usize) -> Range<usize> {
+pub fn middle(count: usize, most: usize) -> Range<usize> {
     let start = count.saturating_sub(most) / 2;
     start..(start + most).min(count)
 }

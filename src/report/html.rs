@@ -2,15 +2,13 @@
 
 use maud::{Markup, html};
 
+use super::SCRIPT;
 use super::figure_markup::figure_sections;
 use super::figures::BoardFigures;
 use super::first_screen::first_screen;
 use super::page::page;
 use super::table_sections::table_sections;
 use crate::compare::Comparison;
-
-/// What the pages do where a script may run: tables that sort and filter, choosers, tooltips of plots, light and dark.
-pub const SCRIPT: &str = include_str!("report.js");
 
 /// Where a page is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -25,7 +25,9 @@ pub mod plot;
 mod plot_files;
 mod reproduction;
 mod resources;
+mod run_figures;
 mod search_figures;
+mod served_figure;
 mod shown_models;
 mod side_by_side;
 mod skill_figures;
@@ -46,13 +48,19 @@ use crate::compare::Comparison;
 use crate::store::report_folder;
 
 pub use headline::headline;
-pub use html::{PageHost, PageSection, ReportBody, SCRIPT};
-pub use inspection_page::inspection_page;
+pub use html::{PageHost, PageSection, ReportBody};
+pub use inspection_page::{inspection_body, inspection_page};
 pub use inspection_text::inspection_text;
-pub use page::STYLE;
+pub use run_figures::{RunFigures, run_figures};
+pub use served_figure::served_figure;
 pub use side_by_side::ComparisonSheet;
 pub use tables::{ReportTable, TableCell, TableRow};
 pub use terminal::terminal_text;
+
+/// The style of every page.
+pub const STYLE: &str = include_str!("report.css");
+/// The behaviour of a report: choosers, tables that sort and filter, tooltips in plots, light and dark.
+pub const SCRIPT: &str = include_str!("report.js");
 
 /// Which plots a report has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

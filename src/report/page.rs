@@ -2,8 +2,7 @@
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-/// The look of every page.
-pub const STYLE: &str = include_str!("report.css");
+use super::STYLE;
 
 /// A whole page. Only `script` can run, whatever the body contains.
 pub(super) fn page(title: &str, script: Option<&str>, body: &Markup) -> String {

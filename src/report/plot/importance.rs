@@ -41,7 +41,8 @@ pub(super) fn draw_importance(scene: &mut Scene, cell: &Panel, importance: Resul
     let importance = match importance {
         Ok(importance) => importance,
         Err(reason) => {
-            let lines = frame::wrapped(&format!("It is unknown: {reason}."), CAPTION_SIZE, Weight::Regular, width);
+            let lines =
+                frame::wrapped(&format!("It is unknown: {reason}."), CAPTION_SIZE, Weight::Regular, width);
             for (index, line) in lines.iter().enumerate() {
                 scene.text((cell.left, cell.top + 14.0 + 18.0 * index as f64), line, muted);
             }
