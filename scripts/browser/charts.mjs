@@ -139,7 +139,7 @@ try {
   });
   await step("lines over parallel axes are narrowed by a brush", async () => {
     const figure = of(page, "Parallel coordinates");
-    await figure.scrollIntoViewIfNeeded();
+    await figure.locator(".chart-canvas").scrollIntoViewIfNeeded();
     const axis = await figure.evaluate((one) => {
       const chart = window.echarts.getInstanceByDom(one.querySelector(".chart-canvas"));
       const layout = chart.getModel().getComponent("parallel").coordinateSystem.getAxisLayout("dim3");

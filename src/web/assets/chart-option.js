@@ -210,7 +210,7 @@
     const name = series.name || y.axis.name;
     if (series.marks === "band") { return `${name}: ${number(point[1])} to ${number(point[2])}`; }
     if (series.marks === "intervals") { return `${name}: ${number(point[0])} (${number(point[1])} to ${number(point[2])})`; }
-    return `${name}: ${y.label(y.place(point[1]))}`;
+    return `${name}: ${y.kind === "category" ? y.label(point[1]) : number(point[1])}`;
   };
   function tipRow(tip, text, series, theme) {
     const row = element("p", series ? "" : "head");
@@ -271,7 +271,7 @@
       backgroundColor: "transparent",
       textStyle: { ...font, color: theme.ink },
       useUTC: true,
-      tooltip: { confine: true, backgroundColor: theme.paper, borderColor: theme.muted, textStyle: { ...font, color: theme.ink } },
+      tooltip: { confine: true, transitionDuration: 0, backgroundColor: theme.paper, borderColor: theme.muted, textStyle: { ...font, color: theme.ink } },
       legend: { show: false },
     };
   }

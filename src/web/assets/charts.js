@@ -83,7 +83,7 @@
       this.json = figure.dataset.chart;
       this.data = options.read(JSON.parse(this.json));
       this.title = titleOf(figure);
-      this.state = kept.get(name) || { hidden: new Set(), zoom: null, open: false };
+      this.state = kept.get(name) || { hidden: new Set(), zoom: null, brushes: new Map(), open: false };
       kept.set(name, this.state);
       this.data.hidden = this.state.hidden;
       this.build();
@@ -136,7 +136,12 @@
       const buttons = element("div", "chart-zoom");
       buttons.setAttribute("role", "group");
       buttons.setAttribute("aria-label", "Zoom");
-      this.reset = button("Reset", "Show everything again", () => { this.state.zoom = null; this.draw(); this.in?.focus(); });
+      this.reset = button("Reset", "Show everything again", () => {
+        this.state.zoom = null;
+        this.state.brushes.clear();
+        this.draw();
+        this.in?.focus();
+      });
       if (!this.data.parallel) {
         const how = hasMouse ? " (or drag a box, or turn the wheel with Ctrl)" : "";
         this.in = button("+", `Zoom in${how}`, () => this.zoomBy(0.25, 0.75));
@@ -186,7 +191,10 @@
       } else {
         this.chart = echarts.init(this.canvas, null, { renderer: "canvas", width: this.width, height });
         this.chart.on("datazoom", () => this.zoomed());
-        this.chart.on("axisareaselected", () => this.showButtons(true));
+        this.chart.on("axisareaselected", ({ parallelAxisId, intervals }) => {
+          this.state.brushes.set(parallelAxisId, intervals);
+          this.showButtons([...this.state.brushes.values()].some((brushed) => brushed.length));
+        });
       }
       option.legend.selected = Object.fromEntries([...this.state.hidden].map((name) => [name, false]));
       option.legend.data = [...new Set(option.series.map((series) => series.name))];
@@ -195,6 +203,9 @@
       this.chart.setOption(option, { notMerge: true });
       this.fillLegend(theme);
       this.showButtons(false);
+      for (const [parallelAxisId, intervals] of this.state.brushes) {
+        this.chart.dispatchAction({ type: "axisAreaSelect", parallelAxisId, intervals });
+      }
       if (this.data.parallel) { return; }
       if (this.state.zoom) { this.chart.dispatchAction({ type: "dataZoom", batch: this.state.zoom }); }
       // A finger that moves over the chart scrolls the page.
