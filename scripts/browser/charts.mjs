@@ -113,19 +113,25 @@ try {
     await figure.getByRole("button", { name: /^Zoom in/ }).click();
     const before = await extent(figure);
     await figure.locator(".chart-values summary").click();
-    await page.evaluate(() => {
-      const old = document.querySelector("figure");
-      const made = document.createElement("figure");
-      made.dataset.chart = old.dataset.chart;
-      made.innerHTML = `<div class="scroll" tabindex="0" role="group" aria-label="Forecasts"><svg viewBox="0 0 9 9"></svg></div>`;
-      old.replaceWith(made);
-      window.burstlabCharts.refresh(made.parentElement);
-    });
-    await drawAll(page);
-    const after = await extent(of(page, "Forecasts"));
-    require(Math.abs(after[0] - before[0]) < 1 && Math.abs(after[1] - before[1]) < 1, `zoomed to ${before}, then ${after}`);
-    require(await of(page, "Forecasts").getByRole("button", { name: "persistence" }).getAttribute("aria-pressed") === "false", "shown again");
-    require(await page.evaluate(() => document.querySelectorAll("figure canvas").length) === Object.keys(charts).length, "a chart is left behind");
+    // First the same data, then one point more.
+    for (const more of [false, true]) {
+      await page.evaluate((grown) => {
+        const old = document.querySelector("figure");
+        const made = document.createElement("figure");
+        const chart = JSON.parse(old.dataset.chart);
+        if (grown) { chart.panels[0].series[3].points.push([1_700_000_000 + 300 * 305, 50]); }
+        made.dataset.chart = JSON.stringify(chart);
+        made.innerHTML = `<div class="scroll" tabindex="0" role="group" aria-label="Forecasts"><svg viewBox="0 0 9 9"></svg></div>`;
+        old.replaceWith(made);
+        window.burstlabCharts.refresh(made.parentElement);
+      }, more);
+      require(await of(page, "Forecasts").locator(".chart canvas").count() === 1, "the chart is not there at once");
+      await drawAll(page);
+      const after = await extent(of(page, "Forecasts"));
+      require(Math.abs(after[0] - before[0]) < 1 && Math.abs(after[1] - before[1]) < 1, `zoomed to ${before}, then ${after}`);
+      require(await of(page, "Forecasts").getByRole("button", { name: "persistence" }).getAttribute("aria-pressed") === "false", "shown again");
+      require(await page.evaluate(() => document.querySelectorAll("figure canvas").length) === Object.keys(charts).length, "a chart is left behind");
+    }
   });
   await step("values as a table", async () => {
     for (const title of Object.keys(charts)) {
@@ -181,6 +187,21 @@ try {
   await step("without a script the pictures stand", async () => {
     const one = await start({ script: false });
     require(await one.locator("figure svg:visible").count() === Object.keys(charts).length - 1, "a picture is missing");
+  });
+  await step("in print the pictures stand", async () => {
+    await page.emulateMedia({ media: "print" });
+    const [pictures, drawn] = [await page.locator("figure svg:visible").count(), await page.locator(".chart canvas:visible").count()];
+    require(pictures === Object.keys(charts).length && drawn === 0, `${pictures} pictures and ${drawn} charts`);
+  });
+  await step("the checks see what the policy refuses and what has no contrast", async () => {
+    const one = await open(browser, server.address, {});
+    await one.goto(server.address);
+    await one.evaluate(() => { document.querySelector("main").innerHTML = "<p style='color: red'>red</p>"; });
+    await one.waitForTimeout(100);
+    require(one.faults.some((fault) => /Content Security Policy/.test(fault)), "an inline style went unseen");
+    await one.evaluate(() => { document.querySelector("p").style.color = "#eee"; });
+    const seen = await accessible(one, "a pale page").then(() => "nothing", (error) => error.message);
+    require(/color-contrast/.test(seen), `axe-core sees ${seen}`);
   });
   await step("no error, no warning, no request elsewhere", () => pages.forEach(noFaults));
 } catch {

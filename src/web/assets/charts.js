@@ -79,14 +79,14 @@
   // ---- One chart.
   class View {
     constructor(figure, name) {
-      this.figure = figure;
+      this.name = name;
       this.json = figure.dataset.chart;
       this.data = options.read(JSON.parse(this.json));
       this.title = titleOf(figure);
       this.state = kept.get(name) || { hidden: new Set(), zoom: null, brushes: new Map(), open: false };
       kept.set(name, this.state);
       this.data.hidden = this.state.hidden;
-      this.build();
+      this.build(figure);
       this.draw();
       this.resizing = new ResizeObserver(() => {
         if (this.canvas.clientWidth && this.canvas.clientWidth !== this.width) { this.draw(); }
@@ -94,9 +94,8 @@
       this.resizing.observe(this.canvas);
     }
 
-    build() {
-      const svg = this.figure.querySelector("svg");
-      this.picture = svg && svg.parentElement !== this.figure ? svg.parentElement : svg;
+    build(figure) {
+      const svg = figure.querySelector("svg");
       this.box = element("div", "chart");
       if (this.title) { this.box.append(element("p", "chart-title", this.title)); }
       const bar = element("div", "chart-bar");
@@ -122,14 +121,22 @@
       table.addEventListener("toggle", fill);
       table.open = this.state.open;
       this.box.append(bar, frame, table);
-      // Before the caption, where the picture was.
+      this.stand(figure);
+    }
+
+    // Takes the place of the picture of a figure, before its caption.
+    stand(figure) {
+      this.figure = figure;
+      const svg = figure.querySelector("svg");
+      this.picture = svg && svg.parentElement !== figure ? svg.parentElement : svg;
       if (this.picture) {
         this.picture.dataset.picture = "";
         this.picture.after(this.box);
         this.picture.hidden = true;
       } else {
-        this.figure.prepend(this.box);
+        figure.prepend(this.box);
       }
+      views.set(figure, this);
     }
 
     zoomButtons() {
@@ -265,7 +272,6 @@
       this.chart.dispose();
       this.box.remove();
       if (this.picture) { this.picture.hidden = false; }
-      views.delete(this.figure);
     }
   }
 
@@ -279,19 +285,41 @@
     for (const { target, isIntersecting } of entries) {
       if (!isIntersecting || views.has(target)) { continue; }
       coming.unobserve(target);
-      views.set(target, new View(target, nameOf(target)));
+      new View(target, nameOf(target));
     }
   }, { rootMargin: "400px" });
+  function isNear(figure) {
+    const { top, bottom, height } = figure.getBoundingClientRect();
+    return height > 0 && bottom > -400 && top < window.innerHeight + 400;
+  }
+  // A live page has new figures: a chart of the same data moves into the new one, and one that was there is drawn at once, so
+  // that the picture does not flash up.
   function refresh(within) {
+    const gone = new Map();
     for (const [figure, view] of [...views]) {
-      if (!figure.isConnected || figure.dataset.chart !== view.json) { view.close(); }
+      if (figure.isConnected && figure.dataset.chart === view.json) { continue; }
+      views.delete(figure);
+      gone.set(view.name, view);
     }
-    for (const figure of (within || document).querySelectorAll("figure[data-chart]")) {
-      if (!views.has(figure)) { coming.observe(figure); }
-    }
+    const fresh = [...(within || document).querySelectorAll("figure[data-chart]")].filter((figure) => !views.has(figure));
+    const former = fresh.map((figure) => gone.get(nameOf(figure)));
+    fresh.forEach((figure, index) => {
+      if (former[index] && former[index].json === figure.dataset.chart && !figure.contains(former[index].box)) {
+        gone.delete(former[index].name);
+        former[index].stand(figure);
+      }
+    });
+    for (const view of gone.values()) { view.close(); }
+    fresh.forEach((figure, index) => {
+      if (views.has(figure)) { return; }
+      if (former[index] && isNear(figure)) { new View(figure, nameOf(figure)); } else { coming.observe(figure); }
+    });
   }
   function redraw() {
-    for (const view of views.values()) { if (view.canvas.clientWidth) { view.draw(); } else { view.width = 0; } }
+    for (const view of views.values()) {
+      // One that is hidden is drawn again when it is shown.
+      if (view.canvas.clientWidth) { view.draw(); } else { view.width = 0; }
+    }
   }
   new MutationObserver(redraw).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
