@@ -75,7 +75,7 @@ try:
         ("runs", "/runs"),
         ("runs, sorted by a metric", "/runs?" + urlencode({"sort": "test.mae"})),
         ("runs of an experiment", f"/runs?experiment={name}"),
-        ("runs, filtered by a metric", "/runs?" + urlencode({"where": "test.mae < 2"})),
+        ("runs, filtered by a parameter", "/runs?" + urlencode({"where": "learning_rate<0.005"})),
         ("trials", f"/trials/{name}"),
         ("two experiments compared", f"/compare?of={name}&of={other}"),
         ("data", "/data"),
