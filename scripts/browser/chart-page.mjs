@@ -68,7 +68,9 @@ function columns() {
       { title: "Arrivals by hour", x: axis("hour of the day"), y: axis("requests"), series: [{ name: "requests", colour: "#80b9d9", marks: "bars", points: hours, width }] },
       {
         title: "Coefficients", x: axis("", "category", ["request tokens", "response tokens", "inter-arrival time", "hour of the day", "day of the week", "lag 1", "lag 24"]),
-        y: axis("importance"), series: [{ name: "importance", colour: "#009e73", marks: "bars", points: [0.4, 0.2, 0.15, 0.1, 0.08, -0.05, 0.02].map((y, x) => [x, y]), width }],
+        y: axis("importance"),
+        series: [["importance", "#009e73", 1], ["without the search", "#d55e00", 0.7]].map(([name, colour, share]) => (
+          { name, colour, marks: "bars", points: [0.4, 0.2, 0.15, 0.1, 0.08, -0.05, 0.02].map((y, x) => [x, y * share]), width })),
       },
     ],
     parallel: null,

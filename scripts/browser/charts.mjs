@@ -1,7 +1,7 @@
 // Every kind of chart on a page with the dashboard's security policy: `node charts.mjs SCREENSHOT_FOLDER`.
 import { mkdir } from "node:fs/promises";
 import { charts, serve } from "./chart-page.mjs";
-import { accessible, drawAll, extent, fits, launch, noFaults, open, require, step } from "./harness.mjs";
+import { accessible, conclude, drawAll, extent, fits, launch, noFaults, open, require, step } from "./harness.mjs";
 
 const folder = process.argv[2];
 await mkdir(folder, { recursive: true });
@@ -204,9 +204,8 @@ try {
     require(/color-contrast/.test(seen), `axe-core sees ${seen}`);
   });
   await step("no error, no warning, no request elsewhere", () => pages.forEach(noFaults));
-} catch {
-  process.exitCode = 1;
 } finally {
+  conclude();
   await browser.close();
   server.close();
 }

@@ -22,6 +22,7 @@ export async function open(browser, origin, { width = 1280, scheme = "light", sc
     acceptDownloads: true,
   });
   const page = await context.newPage();
+  page.setDefaultTimeout(15_000);
   page.faults = [];
   page.allowed = [];
   const fault = (text) => { if (!page.allowed.some((pattern) => pattern.test(text))) { page.faults.push(`${page.url()} (${width} px, ${scheme}): ${text}`); } };
@@ -80,13 +81,20 @@ export const extent = (figure, panel = 0) => figure.evaluate((one, index) => {
   return chart.getModel().getComponent("xAxis", index).axis.scale.getExtent();
 }, panel);
 
+// Each step says how it went; one that fails does not keep the others from being tried.
+export const failed = [];
 export async function step(name, work) {
   const start = Date.now();
   try {
     const note = await work();
     console.log(`ok      ${name}${note ? `: ${note}` : ""} (${((Date.now() - start) / 1000).toFixed(1)} s)`);
   } catch (error) {
+    failed.push(name);
     console.log(`FAILED  ${name}\n${String(error.stack).replace(/^/gm, "        ")}`);
-    throw error;
   }
+}
+export function conclude() {
+  if (failed.length === 0) { return; }
+  console.log(`${failed.length} checks failed:\n  ${failed.join("\n  ")}`);
+  process.exitCode = 1;
 }

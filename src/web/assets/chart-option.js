@@ -162,12 +162,17 @@
       const data = series.points.map((point) => [x.place(point[0]), y.place(point[1])]);
       return { type: "scatter", data, symbolSize: data.length > 400 ? 4 : 7, itemStyle: { color: colour, opacity: data.length > 100 ? 0.6 : 0.9 } };
     },
-    bars(series, { x, y }, colour) {
-      const half = (x.kind === "category" ? 0.76 : 1) * series.width / 2;
+    bars(series, { x, y }, colour, panel) {
+      // Series that fill the same categories stand beside each other.
+      const beside = panel.series.filter((other) => other.marks === "bars" && other.width >= 1 && x.kind === "category");
+      const shared = Math.max(beside.length, 1);
+      const half = (x.kind === "category" ? 0.76 : 1) * series.width / 2 / shared;
+      const shift = beside.includes(series) ? (2 * beside.indexOf(series) + 1 - shared) * half : 0;
       const foot = y.kind === "log" ? y.low : 0;
       const renderItem = (params, api) => {
-        const [left, top] = api.coord([x.place(series.points[params.dataIndex][0] - half), api.value(1)]);
-        const [right, bottom] = api.coord([x.place(series.points[params.dataIndex][0] + half), foot]);
+        const middle = series.points[params.dataIndex][0] + shift;
+        const [left, top] = api.coord([x.place(middle - half), api.value(1)]);
+        const [right, bottom] = api.coord([x.place(middle + half), foot]);
         const gap = right - left > 5 && x.kind !== "category" ? 1 : 0;
         const shape = { x: left, y: Math.min(top, bottom), width: Math.max(right - left - gap, 1), height: Math.abs(bottom - top) };
         return { type: "rect", shape, style: { fill: colour, opacity: 0.85 } };
@@ -327,7 +332,7 @@
         const colour = onPaper(series.colour, theme);
         option.series.push({
           name: series.name || `\u0000${index} ${order}`, xAxisIndex: index, yAxisIndex: index, z: 2 + order, clip: true,
-          itemStyle: { color: colour }, emphasis: { disabled: true }, ...marks[series.marks](series, panel.scales, colour),
+          itemStyle: { color: colour }, emphasis: { disabled: true }, ...marks[series.marks](series, panel.scales, colour, panel),
         });
       });
       top += plot + below + (panel.x.name ? 24 : 8) + 10;
