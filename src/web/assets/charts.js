@@ -323,6 +323,8 @@
   }
   new MutationObserver(redraw).observe(document.documentElement, { attributes: true, attributeFilter: ["data-theme"] });
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  // app.js has replaced a part of the page.
+  document.addEventListener("burstlab:replaced", () => refresh(document));
   window.burstlabCharts = { refresh };
   refresh(document);
 })();
