@@ -38,11 +38,17 @@ pub mod engine;
 // 9. One comparison of what is remembered.
 pub mod compare;
 
-// 10. Saved models asked about traces.
+// 10. Lists of runs.
+pub mod listing;
+
+// 11. Saved models asked about traces.
 pub mod predict;
 
-// 11. The comparison as text, pages and plots (plotters).
+// 12. The comparison as text, pages and plots (plotters).
 pub mod report;
 
-// 12. The commands (clap), and the only place that prints.
+// 13. The dashboard (axum).
+pub mod web;
+
+// 14. The commands (clap), and the only place that prints.
 pub mod cli;

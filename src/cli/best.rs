@@ -9,10 +9,9 @@ use serde_json::{Value, json};
 
 use super::console::Console;
 use super::exit_code::Exit;
-use super::filter::moment;
-use super::runs::SortKey;
 use super::{OutputFormat, usage};
 use crate::compare::{BestTrial, MeanSpread, MetricKey, best_trials, metrics_over_seeds};
+use crate::listing::{SortKey, parse_moment};
 use crate::spec::{ObjectiveSpec, RunSpec, lookup};
 use crate::stats::{NAMES, lower_is_better};
 use crate::store::{RunRow, Store, has_files, results_folder, run_folder};
@@ -51,7 +50,7 @@ struct ShownTrial {
 
 pub(super) fn best(args: &BestArgs, console: Console) -> anyhow::Result<Exit> {
     let results = results_folder();
-    let since = args.since.as_deref().map(|text| moment("--since", text)).transpose()?;
+    let since = args.since.as_deref().map(|text| parse_moment("--since", text)).transpose()?;
     let given = args.metric.as_deref().map(metric_to_choose_by).transpose()?;
     let mut store = Store::open_read_only(&results)?;
     let reference = match (&args.experiment, &since) {

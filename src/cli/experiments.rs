@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 use super::TableFormat;
 use super::console::Console;
 use super::exit_code::Exit;
-use super::filter::moment;
-use crate::compare::leaderboards;
+use crate::compare::RevisionStanding;
+use crate::listing::{parse_moment, tag_list};
 use crate::store::{RevisionCounts, RevisionRow, Store, results_folder};
-use crate::text::{counted, csv, duration, percent, table};
+use crate::text::{counted, csv, duration, minute, percent, table};
 
 #[derive(Debug, Args)]
 pub(super) struct ExperimentsArgs {
@@ -29,18 +29,14 @@ pub(super) struct ExperimentsArgs {
     format: TableFormat,
 }
 
-/// A revision with what came of it.
-struct RevisionStanding {
+/// A revision as a row of the list.
+struct ListedRevision {
     revision: RevisionRow,
-    counts: RevisionCounts,
-    /// The model with the lowest test error in each setting, and its skill.
-    best: Vec<(String, Option<f64>)>,
-    /// Whether a supervisor is at it.
-    is_running: bool,
+    standing: RevisionStanding,
 }
 
 pub(super) fn experiments(args: &ExperimentsArgs, console: Console) -> anyhow::Result<Exit> {
-    let since = args.since.as_deref().map(|text| moment("--since", text)).transpose()?;
+    let since = args.since.as_deref().map(|text| parse_moment("--since", text)).transpose()?;
     let mut store = Store::open_read_only(&results_folder())?;
     let mut revisions = match &args.experiment {
         Some(reference) if reference.contains('@') => store.revisions(reference)?,
@@ -54,9 +50,9 @@ pub(super) fn experiments(args: &ExperimentsArgs, console: Console) -> anyhow::R
             && since.as_ref().is_none_or(|since| since.is_reached_at(&revision.updated_at))
             && args.tag.as_deref().is_none_or(|tag| has_tag(revision.tags.as_deref(), tag))
     });
-    let standings: Vec<RevisionStanding> = revisions
+    let standings: Vec<ListedRevision> = revisions
         .into_iter()
-        .map(|revision| RevisionStanding::read(&mut store, revision))
+        .map(|revision| ListedRevision::read(&mut store, revision))
         .collect::<anyhow::Result<_>>()?;
     match args.format {
         TableFormat::Table if standings.is_empty() => {
@@ -65,7 +61,7 @@ pub(super) fn experiments(args: &ExperimentsArgs, console: Console) -> anyhow::R
             console.note(&format!("no experiment to list{hidden}"));
         }
         TableFormat::Table => {
-            let rows: Vec<Vec<String>> = standings.iter().map(RevisionStanding::cells).collect();
+            let rows: Vec<Vec<String>> = standings.iter().map(ListedRevision::cells).collect();
             let headers = [
                 "experiment",
                 "started",
@@ -80,7 +76,7 @@ pub(super) fn experiments(args: &ExperimentsArgs, console: Console) -> anyhow::R
             console.page(&table(&headers, &rows, &[2, 5], console.width()));
         }
         TableFormat::Json => {
-            let list: Vec<Value> = standings.iter().map(RevisionStanding::to_json).collect();
+            let list: Vec<Value> = standings.iter().map(ListedRevision::to_json).collect();
             console.result(&Value::Array(list).to_string());
         }
         TableFormat::Csv => {
@@ -100,7 +96,7 @@ pub(super) fn experiments(args: &ExperimentsArgs, console: Console) -> anyhow::R
                 "tags",
                 "note",
             ];
-            let rows = standings.iter().map(RevisionStanding::csv_cells);
+            let rows = standings.iter().map(ListedRevision::csv_cells);
             console.result(&csv(&header.map(str::to_string), rows));
         }
     }
@@ -112,33 +108,13 @@ pub(super) fn has_tag(tags: Option<&str>, tag: &str) -> bool {
     tags.is_some_and(|tags| tags.split(',').any(|one| one == tag))
 }
 
-impl RevisionStanding {
+impl ListedRevision {
     fn read(store: &mut Store, revision: RevisionRow) -> anyhow::Result<Self> {
-        let counts = store.counts_of(&revision.id())?;
-        let boards = leaderboards(store, &revision)?;
-        let best = boards.iter().filter_map(|board| {
-            // What people want to know is how good their models are; the baselines are in the skill.
-            let row = board.rows.iter().find(|row| !row.baseline).or(board.rows.first())?;
-            let mark = if row.baseline { " (baseline)" } else { "" };
-            Some((format!("{}{mark}", row.label), row.skill))
-        });
-        let is_running = revision.finished_at.is_none()
-            && store.is_at_work(&revision.experiment, Some(revision.revision))?;
-        Ok(Self { best: best.collect(), revision, counts, is_running })
-    }
-
-    /// How its last execution ended.
-    fn ended(&self) -> String {
-        match (&self.revision.outcome, &self.revision.finished_at) {
-            (Some(outcome), _) => outcome.clone(),
-            (None, _) if self.is_running => "running".to_string(),
-            (None, Some(_)) => "not recorded".to_string(),
-            (None, None) => "killed, or never ended".to_string(),
-        }
+        Ok(Self { standing: RevisionStanding::read(store, &revision)?, revision })
     }
 
     fn runs(&self) -> String {
-        let RevisionCounts { planned, done, failed, pruned, running, .. } = self.counts;
+        let RevisionCounts { planned, done, failed, pruned, running, .. } = self.standing.counts;
         let mut parts = vec![format!("{done} of {planned} done")];
         for (count, what) in [(running, "running"), (pruned, "pruned"), (failed, "failed")] {
             if count > 0 {
@@ -149,15 +125,11 @@ impl RevisionStanding {
     }
 
     fn best(&self) -> String {
-        match self.best.as_slice() {
+        match self.standing.best.as_slice() {
             [] => "-".to_string(),
-            [(label, _)] => label.clone(),
-            [(label, _), others @ ..] => format!("{label} (+ {})", counted(others.len(), "setting")),
+            [best] => best.label.clone(),
+            [best, others @ ..] => format!("{} (+ {})", best.label, counted(others.len(), "setting")),
         }
-    }
-
-    fn skill(&self) -> Option<f64> {
-        self.best.first().and_then(|(_, skill)| *skill)
     }
 
     fn cells(&self) -> Vec<String> {
@@ -166,11 +138,11 @@ impl RevisionStanding {
         vec![
             format!("{}{archived}", revision.id()),
             minute(&revision.started_at),
-            self.counts.wall_s.map_or("-".to_string(), duration),
+            self.standing.counts.wall_s.map_or("-".to_string(), duration),
             self.runs(),
             self.best(),
-            self.skill().map_or("-".to_string(), percent),
-            self.ended(),
+            self.standing.skill().map_or("-".to_string(), percent),
+            self.standing.ended(revision),
             revision.tags.clone().unwrap_or_default().replace(',', ", "),
             revision.note.clone().unwrap_or_default(),
         ]
@@ -179,7 +151,7 @@ impl RevisionStanding {
     fn csv_cells(&self) -> Vec<String> {
         let RevisionRow { experiment, revision, started_at, finished_at, outcome, tags, note, .. } =
             &self.revision;
-        let RevisionCounts { planned, done, failed, pruned, wall_s, .. } = &self.counts;
+        let RevisionCounts { planned, done, failed, pruned, wall_s, .. } = &self.standing.counts;
         let text = |value: &Option<String>| value.clone().unwrap_or_default();
         let real = |value: Option<f64>| value.map_or(String::new(), |value| value.to_string());
         vec![
@@ -192,8 +164,8 @@ impl RevisionStanding {
             done.to_string(),
             failed.to_string(),
             pruned.to_string(),
-            self.best.first().map_or(String::new(), |(label, _)| label.clone()),
-            real(self.skill()),
+            self.standing.best.first().map_or(String::new(), |best| best.label.clone()),
+            real(self.standing.skill()),
             text(outcome),
             text(tags),
             text(note),
@@ -202,26 +174,20 @@ impl RevisionStanding {
 
     fn to_json(&self) -> Value {
         let row = &self.revision;
-        let best: Vec<Value> =
-            self.best.iter().map(|(label, skill)| json!({ "label": label, "skill": skill })).collect();
-        let RevisionCounts { planned, done, failed, pruned, running, wall_s } = &self.counts;
+        let best: Vec<Value> = self
+            .standing
+            .best
+            .iter()
+            .map(|best| json!({ "label": best.label, "skill": best.skill }))
+            .collect();
+        let RevisionCounts { planned, done, failed, pruned, running, wall_s } = &self.standing.counts;
         json!({
             "experiment": row.experiment, "revision": row.revision, "latest": row.is_latest, "path": row.path,
             "description": row.description, "command": row.command, "host": row.host, "device": row.device,
             "git_commit": row.git_commit, "started_at": row.started_at, "updated_at": row.updated_at,
-            "finished_at": row.finished_at, "outcome": row.outcome, "running": self.is_running, "wall_s": wall_s,
+            "finished_at": row.finished_at, "outcome": row.outcome, "running": self.standing.is_running, "wall_s": wall_s,
             "runs": { "planned": planned, "done": done, "failed": failed, "pruned": pruned, "running": running },
             "best": best, "tags": tag_list(row.tags.as_deref()), "note": row.note, "archived": row.archived,
         })
     }
-}
-
-/// A list with commas between its tags as JSON.
-pub(super) fn tag_list(tags: Option<&str>) -> Vec<&str> {
-    tags.map_or(Vec::new(), |tags| tags.split(',').collect())
-}
-
-/// A time of the store to the minute, such as `2026-11-01 08:30`.
-pub(super) fn minute(time: &str) -> String {
-    time.get(..16).unwrap_or(time).replace('T', " ")
 }

@@ -13,6 +13,7 @@ use super::usage;
 use crate::compare::distinct;
 use crate::dataset::{ColumnValues, NamedColumn, ParquetFile, TableFile, write_table};
 use crate::files::{Existing, OutputFile, begins_with};
+use crate::listing::paths;
 use crate::spec::lookup;
 use crate::store::{MetricRow, RunRow, Store, results_folder, store_files};
 use crate::text::counted;
@@ -39,7 +40,7 @@ pub(super) fn export(args: &ExportArgs, console: Console) -> anyhow::Result<Exit
     let output = output.map(|path| OutputFile::new(path, &store_files(&results), existing)).transpose()?;
     let mut store = Store::open_read_only(&results)?;
     let filter = store.run_filter(args.experiment.as_deref())?;
-    let runs = args.filter.runs(&mut store, &filter)?;
+    let runs = args.filter.conditions()?.runs(&mut store, &filter)?;
     let picked: Vec<String> = distinct(runs.iter().map(|run| run.run_id.clone()));
     let metrics = store.all_metrics_of_runs(&picked)?;
     let columns = columns(&runs, &metrics);
@@ -127,7 +128,7 @@ fn run_columns(runs: &[RunRow]) -> Vec<NamedColumn> {
 
 /// `params.model.hidden` and the like, each in the narrowest type that holds all its values.
 fn parameter_columns(runs: &[RunRow]) -> Vec<NamedColumn> {
-    let paths: BTreeSet<String> = runs.iter().flat_map(|run| super::filter::paths(&run.params)).collect();
+    let paths: BTreeSet<String> = runs.iter().flat_map(|run| paths(&run.params)).collect();
     paths
         .into_iter()
         .map(|path| {

@@ -28,7 +28,6 @@ mod query;
 mod report;
 mod rerun;
 mod run;
-mod run_columns;
 mod run_experiment;
 mod run_output;
 mod runs;
@@ -39,6 +38,7 @@ mod standings;
 mod sweep_progress;
 mod sweep_view;
 mod trials;
+mod ui;
 mod watch;
 
 use std::ffi::OsString;
@@ -49,6 +49,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::engine::local::serve;
 use crate::files::OutputRefusal;
+use crate::listing::ListingError;
 use crate::spec::ExperimentError;
 use crate::store::Refusal;
 use crate::system::device::Placement;
@@ -85,6 +86,8 @@ enum Command {
     Show(show::ShowArgs),
     /// Show the progress of a sweep until it ends
     Watch(watch::WatchArgs),
+    /// Serve the dashboard: all experiments, runs and traces in a browser
+    Ui(ui::UiArgs),
     /// Explain why a run ran, was skipped, retried or pruned, failed, or is waiting
     Explain(explain::ExplainArgs),
     /// Print the leaderboard of an experiment, compare revisions, models and runs, or show an experiment over time
@@ -181,6 +184,7 @@ pub fn call(arguments: impl IntoIterator<Item = impl Into<OsString>>) -> Exit {
             }
             if error.is::<ExperimentError>()
                 || error.is::<UsageError>()
+                || error.is::<ListingError>()
                 || error.is::<Refusal>()
                 || error.is::<OutputRefusal>()
             {
@@ -210,6 +214,7 @@ fn dispatch(command: Command, console: Console) -> anyhow::Result<Exit> {
         Command::Runs(args) => runs::runs(&args, console),
         Command::Show(args) => show::show(&args, console),
         Command::Watch(args) => watch::watch(&args, console),
+        Command::Ui(args) => ui::ui(&args, console),
         Command::Explain(args) => explain::explain(&args, console),
         Command::Experiments(args) => experiments::experiments(&args, console),
         Command::Compare(args) => compare::compare(&args, console),

@@ -1,20 +1,16 @@
 //! `burstlab runs`: lists runs.
 
-use std::collections::HashMap;
-
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use super::console::Console;
 use super::exit_code::Exit;
-use super::experiments::tag_list;
 use super::filter::FilterArgs;
-use super::run_columns::RunColumn;
 use super::usage;
 use crate::dataset::{ColumnValues, NamedColumn, TableFile, write_table};
-use crate::spec::ModelSpec;
-use crate::store::{RunFilter, RunRow, Status, Store, results_folder};
-use crate::text::{csv, nearest, table};
+use crate::listing::{RunColumn, SortKey, require_model, require_status, sort_runs, tag_list};
+use crate::store::{RunFilter, RunRow, Store, results_folder};
+use crate::text::{csv, table};
 
 /// More runs than these are read together with all others.
 const MOST_LOOKED_UP: usize = 1_000;
@@ -64,7 +60,8 @@ enum RunsFormat {
 }
 
 pub(super) fn runs(args: &RunsArgs, console: Console) -> anyhow::Result<Exit> {
-    require_known(args)?;
+    args.status.as_deref().map_or(Ok(()), require_status)?;
+    args.model.as_deref().map_or(Ok(()), require_model)?;
     let mut store = Store::open_read_only(&results_folder())?;
     let filter = RunFilter {
         model: args.model.clone(),
@@ -72,9 +69,9 @@ pub(super) fn runs(args: &RunsArgs, console: Console) -> anyhow::Result<Exit> {
         ..store.run_filter(args.experiment.as_deref())?
     };
     let filter = first_runs(args, &mut store, filter)?;
-    let mut runs = args.filter.runs(&mut store, &filter)?;
+    let mut runs = args.filter.conditions()?.runs(&mut store, &filter)?;
     let sort = RunColumn::parse(&args.sort, &mut store, &runs)?;
-    sort_by(&mut runs, &sort, args.reverse);
+    sort_runs(&mut runs, &sort, args.reverse);
     runs.truncate(args.limit.unwrap_or(usize::MAX));
     let metric = Some(sort).filter(|sort| matches!(sort, RunColumn::Metric(..)));
     let columns = match args.columns.as_slice() {
@@ -111,110 +108,18 @@ pub(super) fn runs(args: &RunsArgs, console: Console) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// Refuses a status or a model kind that does not exist: it must not look like an empty answer.
-fn require_known(args: &RunsArgs) -> anyhow::Result<()> {
-    if let Some(status) = &args.status
-        && Status::parse(status).is_none()
-    {
-        return Err(usage(format!(
-            "`{status}` is not a status; use planned, running, done, failed, timed_out, pruned or interrupted"
-        )));
-    }
-    let kinds = ModelSpec::KINDS;
-    if let Some(model) = &args.model
-        && !kinds.contains(&model.as_str())
-    {
-        let hint = nearest(model, kinds).map_or(String::new(), |near| format!("did you mean `{near}`? "));
-        return Err(usage(format!(
-            "`{model}` is not a model kind; {hint}the kinds are {}",
-            kinds.join(", ")
-        )));
-    }
-    Ok(())
-}
-
 /// Narrows a filter to the runs that the list can show. A store of 100,000 runs sorts a metric itself in a moment, while
 /// reading every run takes seconds.
 fn first_runs(args: &RunsArgs, store: &mut Store, filter: RunFilter) -> anyhow::Result<RunFilter> {
     let limit = args.limit.filter(|limit| *limit <= MOST_LOOKED_UP);
-    let (Some(limit), Ok(metric), true) = (limit, SortKey::parse(&args.sort), args.filter.picks_all()) else {
+    let (Some(limit), Ok(metric), true) =
+        (limit, SortKey::parse(&args.sort), args.filter.conditions()?.pick_all())
+    else {
         return Ok(filter);
     };
     let descending = metric.is_higher_better() != args.reverse;
     let run_ids = store.first_runs(&filter, metric.key(), descending, limit)?;
     Ok(RunFilter { run_ids: Some(run_ids), ..filter })
-}
-
-/// Sorts a list: by a metric the best run first, and runs without a value last.
-fn sort_by(runs: &mut [RunRow], column: &RunColumn, reverse: bool) {
-    if let RunColumn::Metric(metric, values) = column {
-        let sign = if metric.is_higher_better() == reverse { 1.0 } else { -1.0 };
-        runs.sort_by(|a, b| {
-            let value = |run: &RunRow| values.get(&run.run_id).map_or(f64::INFINITY, |value| sign * value);
-            value(a).total_cmp(&value(b))
-        });
-        return;
-    }
-    runs.sort_by(|a, b| {
-        let (a, b) = (column.exact(a), column.exact(b));
-        let order = match (a.as_f64(), b.as_f64()) {
-            (Some(a), Some(b)) => a.total_cmp(&b),
-            _ => a.is_null().cmp(&b.is_null()).then_with(|| a.as_str().cmp(&b.as_str())),
-        };
-        if reverse { order.reverse() } else { order }
-    });
-}
-
-/// The metric that the list is sorted by.
-pub(super) struct SortKey {
-    pub(super) part: String,
-    pub(super) name: String,
-    target: String,
-}
-
-impl SortKey {
-    pub(super) fn parse(text: &str) -> anyhow::Result<Self> {
-        let parts: Vec<&str> = text.splitn(3, '.').collect();
-        let (part, name, target) = match parts.as_slice() {
-            [name] => ("valid", *name, "all"),
-            [part, name] => (*part, *name, "all"),
-            [part, name, target] => (*part, *name, *target),
-            _ => ("", "", ""),
-        };
-        let known = [&crate::stats::NAMES[..], &crate::stats::INTERVAL_NAMES].concat();
-        if !["train", "valid", "test"].contains(&part) || !known.contains(&name) {
-            return Err(usage(format!(
-                "`{text}` is not a metric; write NAME, PART.NAME or PART.NAME.TARGET with a part of train, valid, test \
-                 and a name of {}",
-                known.join(", ")
-            )));
-        }
-        Ok(Self { part: part.into(), name: name.into(), target: target.into() })
-    }
-
-    pub(super) fn title(&self) -> String {
-        if self.target == "all" {
-            format!("{}.{}", self.part, self.name)
-        } else {
-            format!("{}.{}.{}", self.part, self.name, self.target)
-        }
-    }
-
-    /// Part, target, unit and name: scaled for `all`, in original units for one target.
-    fn key(&self) -> [&str; 4] {
-        let unit = if self.target == "all" { "scaled" } else { "original" };
-        [&self.part, &self.target, unit, &self.name]
-    }
-
-    fn is_higher_better(&self) -> bool {
-        !crate::stats::lower_is_better(&self.name)
-    }
-
-    /// The metric of each run.
-    pub(super) fn values(&self, store: &mut Store, runs: &[RunRow]) -> anyhow::Result<HashMap<String, f64>> {
-        let run_ids: Vec<&str> = runs.iter().map(|run| run.run_id.as_str()).collect();
-        store.metric_of(self.key(), &run_ids)
-    }
 }
 
 fn runs_table(runs: &[RunRow], columns: &[RunColumn], width: usize) -> String {

@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::OutputFormat;
 use super::console::Console;
 use super::exit_code::Exit;
-use super::experiments::tag_list;
 use super::show_revision::show_revision;
+use crate::listing::tag_list;
 use crate::store::{
     BreakdownRow, EventRow, MetricRow, Named, RunFilter, RunRow, Store, results_folder, run_folder,
 };

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::OutputFormat;
 use super::console::Console;
 use super::exit_code::Exit;
-use super::experiments::tag_list;
+use crate::listing::tag_list;
 use crate::store::{RevisionCounts, RevisionRow, Store};
 use crate::text::duration;
 

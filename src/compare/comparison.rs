@@ -161,18 +161,18 @@ pub(super) fn objective_of(revision: &RevisionRow) -> anyhow::Result<ObjectiveSp
     serde_json::from_str(&revision.objective).context("the store holds a damaged objective")
 }
 
-fn axes_of(revision: &RevisionRow) -> anyhow::Result<Vec<String>> {
+pub(super) fn axes_of(revision: &RevisionRow) -> anyhow::Result<Vec<String>> {
     serde_json::from_str(&revision.axes).context("the store holds damaged axes")
 }
 
 /// The runs of each setting that has a finished one.
-fn settings_of(runs: &[RunRow]) -> Vec<(String, Vec<&RunRow>)> {
+pub(super) fn settings_of(runs: &[RunRow]) -> Vec<(String, Vec<&RunRow>)> {
     let mut settings = group_by(runs, |run| setting_of(&run.params).to_string());
     settings.retain(|(_, runs)| runs.iter().any(|run| run.status == Status::Done));
     settings
 }
 
-fn boards(
+pub(super) fn boards(
     settings: &[(String, Vec<&RunRow>)],
     revision: &RevisionRow,
     objectives: &Objectives,

@@ -11,6 +11,7 @@ mod rank;
 mod repetition;
 mod side_by_side;
 mod significance;
+mod standing;
 #[cfg(test)]
 pub(crate) mod test_fixtures;
 mod trial_importance;
@@ -29,5 +30,6 @@ pub(crate) use rank::runs_of_best_trials;
 pub use repetition::{ChangedNumber, RunNumbers};
 pub use side_by_side::{ChangedSetting, Contender, Pair, PairVerdict, SideBySide};
 pub use significance::{Difference, FEWEST_BLOCKS, SIGNIFICANCE_LEVEL, Significance};
+pub use standing::{BestModel, RevisionStanding};
 pub use trial_importance::ModelImportance;
 pub use trials::{TrialRow, TrialSetting, Trials};

@@ -7,6 +7,7 @@ use super::page::page;
 use super::plot::{
     Band, BinnedBars, Plot, ProfileAxis, ProfilePanel, bar_panels, binned_bars, gap_pattern, profile_panels,
 };
+use super::served_figure::served_figure;
 use super::traffic_figures::gaps_of;
 use crate::dataset::{
     ColumnProfile, Inspection, ProfileBin, RequestStatistics, SeriesStatistics, TokenCounts, TrafficProfile,
@@ -18,41 +19,54 @@ use crate::dataset::{
 /// # Errors
 /// A plot that cannot be drawn, which would be a bug in this program.
 pub fn inspection_page(file: &str, inspection: &Inspection) -> anyhow::Result<String> {
+    let main = body(inspection, figure)?;
+    let body = html! {
+        header { p.kind { "burstlab trace" } h1 { (file) } }
+        main { (main) }
+        footer { "Written by burstlab " (env!("CARGO_PKG_VERSION")) "." }
+    };
+    Ok(page(&format!("{file} · burstlab"), None, &body))
+}
+
+/// The same without its frame, for the dashboard.
+///
+/// # Errors
+/// As [`inspection_page`].
+pub fn inspection_body(inspection: &Inspection) -> anyhow::Result<Markup> {
+    body(inspection, |plot| served_figure(plot, ""))
+}
+
+fn body(inspection: &Inspection, figure: impl Fn(&Plot) -> Markup) -> anyhow::Result<Markup> {
     let QuantityTable { headers, rows } = quantities(inspection);
     let findings = findings(inspection);
     let (plots, note) = match inspection {
         Inspection::Requests(statistics) => (request_plots(statistics)?, None),
         Inspection::Series(statistics) => (series_plots(statistics)?, left_out(statistics)),
     };
-    let body = html! {
-        header { p.kind { "burstlab trace" } h1 { (file) } }
-        main {
-            h2 { "Quantities" }
-            div.scroll tabindex="0" role="group" aria-label="Quantities" {
-                table {
-                    thead { tr { @for (index, header) in headers.iter().enumerate() { th.n[index > 0] scope="col" { (header) } } } }
-                    tbody {
-                        @for row in &rows {
-                            tr {
-                                @for (index, cell) in row.iter().enumerate() {
-                                    @if index == 0 { th scope="row" { (cell) } } @else { td.n { (cell) } }
-                                }
+    Ok(html! {
+        h2 { "Quantities" }
+        div.scroll tabindex="0" role="group" aria-label="Quantities" {
+            table {
+                thead { tr { @for (index, header) in headers.iter().enumerate() { th.n[index > 0] scope="col" { (header) } } } }
+                tbody {
+                    @for row in &rows {
+                        tr {
+                            @for (index, cell) in row.iter().enumerate() {
+                                @if index == 0 { th scope="row" { (cell) } } @else { td.n { (cell) } }
                             }
                         }
                     }
                 }
             }
-            @if !findings.is_empty() {
-                h2 { "Findings" }
-                table { tbody { @for finding in &findings { tr { th scope="row" { (finding.subject) } td { (finding.text) } } } } }
-            }
-            @if !plots.is_empty() { h2 { "Plots" } }
-            @if let Some(note) = &note { p { (note) } }
-            @for plot in &plots { (figure(plot)) }
         }
-        footer { "Written by burstlab " (env!("CARGO_PKG_VERSION")) "." }
-    };
-    Ok(page(&format!("{file} · burstlab"), None, &body))
+        @if !findings.is_empty() {
+            h2 { "Findings" }
+            table { tbody { @for finding in &findings { tr { th scope="row" { (finding.subject) } td { (finding.text) } } } } }
+        }
+        @if !plots.is_empty() { h2 { "Plots" } }
+        @if let Some(note) = &note { p { (note) } }
+        @for plot in &plots { (figure(plot)) }
+    })
 }
 
 fn figure(plot: &Plot) -> Markup {

@@ -19,6 +19,8 @@ pub mod plot;
 mod plot_files;
 mod reproduction;
 mod resources;
+mod run_figures;
+mod served_figure;
 mod side_by_side;
 mod tables;
 mod terminal;
@@ -36,11 +38,18 @@ use crate::store::report_folder;
 
 pub use headline::headline;
 pub use html::{PageHost, ReportBody};
-pub use inspection_page::inspection_page;
+pub use inspection_page::{inspection_body, inspection_page};
 pub use inspection_text::inspection_text;
+pub use run_figures::{RunFigures, run_figures};
+pub use served_figure::served_figure;
 pub use side_by_side::ComparisonSheet;
 pub use tables::{ReportTable, TableCell, TableRow};
 pub use terminal::terminal_text;
+
+/// The style of every page.
+pub const STYLE: &str = include_str!("report.css");
+/// The behaviour of a report: tables that sort and filter, tooltips in plots, light and dark.
+pub const SCRIPT: &str = include_str!("report.js");
 
 /// Which plots a report has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

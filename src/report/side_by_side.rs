@@ -6,8 +6,10 @@ use maud::{Markup, PreEscaped, html};
 use serde_json::Value;
 
 use super::cells::{or_dash, p_value_text};
+use super::html::ReportBody;
 use super::page::page;
 use super::plot::{HistoryLine, IntervalRow, Plot, differences, history};
+use super::served_figure::served_figure;
 use super::tables::{ReportTable, TableCell, TableRow};
 use crate::compare::{
     ChangedSetting, Contender, History, ModelHistory, Pair, PairVerdict, SideBySide, Significance,
@@ -88,6 +90,16 @@ impl ComparisonSheet {
             lines.push(super::markdown::table(table));
         }
         lines.join("\n\n") + "\n"
+    }
+
+    /// The parts of its page for the dashboard.
+    pub fn served_body(&self) -> ReportBody {
+        let header = html! { div.headline { @for sentence in &self.sentences { p { (sentence) } } } };
+        let main = html! {
+            @if let Some(plot) = &self.plot { (served_figure(plot, "")) }
+            @for section in &self.sections { h2 { (section.title) } (html_table(section)) }
+        };
+        ReportBody { header, main }
     }
 
     /// As one self-contained page.

@@ -34,11 +34,14 @@ pub fn remedy(error: &anyhow::Error, path: &Path) -> Option<String> {
             "the disk of {path} cannot be read or written, or is full: fix that and give the same command again; \
              what is recorded stays"
         )),
-        BUSY => {
-            Some(format!("another program has kept {path} locked for a minute: end it, or its transaction"))
-        }
+        BUSY => Some(format!("another program keeps {path} locked: end it, or its transaction")),
         _ => None,
     }
+}
+
+/// Whether an error came from the store itself, and not from what was asked of it.
+pub fn is_store_fault(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| cause.is::<sqlx::Error>())
 }
 
 /// Whether SQLite could not open a file because it cannot put its locks and its log beside it.

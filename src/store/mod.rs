@@ -11,13 +11,16 @@ mod moment;
 mod owner;
 mod plan;
 mod query;
+mod query_result;
 mod read;
 mod result;
 mod revision;
 mod row;
+mod run_list;
 mod run_state;
 mod script;
 mod snapshot;
+mod stamp;
 mod statement;
 mod trials;
 mod write;
@@ -43,21 +46,27 @@ pub use artefacts::{
 pub use attempt::{Attempt, Claim, ClaimRequest, Status};
 pub use claims::VerdictRecord;
 
-pub use fault::remedy;
+pub use fault::{is_store_fault, remedy};
 pub use history::{AttemptRow, PlanningRow, RecordRow};
 pub use live::{EndedAttempt, LeadingTrial, LiveRun, SettingLeader};
 pub use merge::Merged;
 pub use moment::Moment;
 pub use plan::{Execution, PlanRecord, RecordedRevision};
-pub use query::{Cell, Table};
+pub use query::{Limited, QueryLimits, TooSlow};
+pub use query_result::{Cell, Table};
 pub use read::{BreakdownRow, EpochRow, EventRow, MetricRow, RunFilter, RunRow};
 pub use result::{BreakdownValue, MetricValue, RunResult};
 pub use revision::{Named, RevisionCounts, RevisionId, RevisionRow};
+pub use run_list::{ListOrder, ListedRun, RunProgress, RunQuery};
 pub use run_state::RunState;
 pub use snapshot::store_at;
+pub use stamp::{StoreStamp, store_stamp};
 pub use statement::Refusal;
 pub use trials::RunOrigin;
 pub use write::{Ending, Event, Pruning, Record};
+
+/// How long a command waits for a store that another program keeps locked.
+const BUSY: Duration = Duration::from_mins(1);
 
 /// Folder of all results: `BURSTLAB_RESULTS`, or `results`.
 pub fn results_folder() -> PathBuf {
@@ -83,6 +92,14 @@ impl Store {
     /// # Errors
     /// A folder or file that cannot be written, that is no SQLite file, or that a newer burstlab made.
     pub fn open(results: &Path) -> anyhow::Result<Self> {
+        Self::open_within(results, BUSY)
+    }
+
+    /// As [`Self::open`], but waits no longer than this for a store that another program keeps locked.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and a store that is locked.
+    pub fn open_within(results: &Path, busy: Duration) -> anyhow::Result<Self> {
         std::fs::create_dir_all(results)
             .with_context(|| format!("cannot make the results folder {}", results.display()))?;
         let path = results.join("burstlab.db");
@@ -95,7 +112,7 @@ impl Store {
             .foreign_keys(true)
             // A checkpoint syncs the disk twice; with the default of 1,000 pages short runs would mostly wait for it.
             .pragma("wal_autocheckpoint", "4000")
-            .busy_timeout(Duration::from_mins(1))
+            .busy_timeout(busy)
             .disable_statement_logging();
         // SQLite has no lock for migrations: two supervisors that start together would both make the tables.
         let lock_path = results.join(".migration.lock");
@@ -119,6 +136,14 @@ impl Store {
     /// # Errors
     /// A store that is not there or cannot be read.
     pub fn open_read_only(results: &Path) -> anyhow::Result<Self> {
+        Self::open_read_only_within(results, BUSY)
+    }
+
+    /// As [`Self::open_read_only`], but waits no longer than this for a store that another program keeps locked.
+    ///
+    /// # Errors
+    /// A store that is not there, is locked, or cannot be read.
+    pub fn open_read_only_within(results: &Path, busy: Duration) -> anyhow::Result<Self> {
         let path = results.join("burstlab.db");
         if !path.is_file() {
             bail!(
@@ -130,7 +155,7 @@ impl Store {
             .filename(&path)
             .read_only(true)
             .pragma("query_only", "on")
-            .busy_timeout(Duration::from_mins(1))
+            .busy_timeout(busy)
             .disable_statement_logging();
         let mut store = Self::connect(&options, &path)?;
         let probe = store.runtime.block_on(migrations(&mut store.connection));

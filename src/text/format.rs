@@ -91,6 +91,11 @@ pub fn quantities<const N: usize>(values: [f64; N], unit: &str) -> [String; N] {
     longer.into_iter().find(differ).unwrap_or_else(|| values.map(|value| value.to_string()))
 }
 
+/// A time of the store to the minute, such as `2026-11-01 08:30`.
+pub fn minute(time: &str) -> String {
+    time.get(..16).unwrap_or(time).replace('T', " ")
+}
+
 /// A rate or share in percent, with its sign.
 pub fn percent(share: f64) -> String {
     format!("{:+.1} %", 100.0 * share)

@@ -4,16 +4,16 @@ use std::collections::HashMap;
 
 use serde_json::Value;
 
-use super::filter::{known_path, paths};
-use super::runs::SortKey;
-use super::{experiments, usage};
+use super::condition::{known_path, paths};
+use super::refusal;
+use super::sort_key::SortKey;
 use crate::compare::group_by;
 use crate::spec::{lookup, shown_value};
 use crate::store::{RunRow, Store};
-use crate::text::{duration, nearest, number};
+use crate::text::{duration, minute, nearest, number};
 
 /// Columns beside parameters and metrics.
-const NAMES: [&str; 14] = [
+pub const COLUMN_NAMES: [&str; 14] = [
     "run_id",
     "experiment",
     "revisions",
@@ -33,8 +33,8 @@ const NAMES: [&str; 14] = [
 const TELLING: [&str; 7] = ["experiment", "revisions", "seed", "fold", "status", "device", "note"];
 
 /// One column of a list of runs.
-pub(super) enum RunColumn {
-    /// One of [`NAMES`].
+pub enum RunColumn {
+    /// One of [`COLUMN_NAMES`].
     Named(&'static str),
     /// A parameter, by its whole path.
     Parameter(String),
@@ -44,8 +44,11 @@ pub(super) enum RunColumn {
 
 impl RunColumn {
     /// A column by its name: one of the list's own, a metric, or a parameter.
-    pub(super) fn parse(name: &str, store: &mut Store, runs: &[RunRow]) -> anyhow::Result<Self> {
-        if let Some(name) = NAMES.into_iter().find(|known| *known == name) {
+    ///
+    /// # Errors
+    /// A name that no column has, or a store that cannot be read.
+    pub fn parse(name: &str, store: &mut Store, runs: &[RunRow]) -> anyhow::Result<Self> {
+        if let Some(name) = COLUMN_NAMES.into_iter().find(|known| *known == name) {
             return Ok(Self::Named(name));
         }
         if let Ok(metric) = SortKey::parse(name) {
@@ -56,17 +59,17 @@ impl RunColumn {
             return Ok(Self::Parameter(path));
         }
         let known: Vec<String> = runs.iter().flat_map(|run| paths(&run.params)).collect();
-        let near = nearest(name, NAMES.into_iter().chain(known.iter().map(String::as_str)));
+        let near = nearest(name, COLUMN_NAMES.into_iter().chain(known.iter().map(String::as_str)));
         let hint = near.map_or(String::new(), |near| format!(" (did you mean `{near}`?)"));
-        Err(usage(format!(
+        Err(refusal(format!(
             "`{name}` is not a column{hint}; a column is one of {}, a metric such as test.mae.response_tokens, or a \
              parameter such as learning_rate",
-            NAMES.join(", ")
+            COLUMN_NAMES.join(", ")
         )))
     }
 
     /// The columns that tell the runs of a list apart, and the metric that it is sorted by.
-    pub(super) fn telling(runs: &[RunRow], metric: Option<Self>) -> Vec<Self> {
+    pub fn telling(runs: &[RunRow], metric: Option<Self>) -> Vec<Self> {
         let differs = |name: &str| runs.iter().any(|run| named(run, name) != named(&runs[0], name));
         let mut columns = vec![Self::Named("run_id")];
         columns.extend(TELLING[..2].iter().filter(|name| differs(name)).map(|name| Self::Named(name)));
@@ -84,7 +87,7 @@ impl RunColumn {
     }
 
     /// What all runs of a list have in common, of what it would show if they differed: `experiment sweep, device cpu`.
-    pub(super) fn common(runs: &[RunRow]) -> Option<String> {
+    pub fn common(runs: &[RunRow]) -> Option<String> {
         let first = runs.first().filter(|_| runs.len() > 1)?;
         let same = |name: &&&str| runs.iter().all(|run| named(run, name) == named(first, name));
         let shown = TELLING.iter().filter(same).filter_map(|name| {
@@ -95,7 +98,7 @@ impl RunColumn {
     }
 
     /// Its header.
-    pub(super) fn title(&self) -> String {
+    pub fn title(&self) -> String {
         match self {
             Self::Named(name) => (*name).to_string(),
             Self::Parameter(path) => path.rsplit('.').next().unwrap_or(path).to_string(),
@@ -104,7 +107,7 @@ impl RunColumn {
     }
 
     /// Whether it holds numbers.
-    pub(super) fn is_numeric(&self) -> bool {
+    pub fn is_numeric(&self) -> bool {
         match self {
             Self::Named(name) => ["seed", "fold", "wall_s"].contains(name),
             Self::Parameter(_) => false,
@@ -113,14 +116,10 @@ impl RunColumn {
     }
 
     /// Its cell for people.
-    pub(super) fn shown(&self, run: &RunRow, runs: &[RunRow]) -> String {
+    pub fn shown(&self, run: &RunRow, runs: &[RunRow]) -> String {
         match self {
-            Self::Named("started_at") => {
-                run.started_at.as_deref().map_or("-".to_string(), experiments::minute)
-            }
-            Self::Named("finished_at") => {
-                run.finished_at.as_deref().map_or("-".to_string(), experiments::minute)
-            }
+            Self::Named("started_at") => run.started_at.as_deref().map_or("-".to_string(), minute),
+            Self::Named("finished_at") => run.finished_at.as_deref().map_or("-".to_string(), minute),
             Self::Named("wall_s") => run.wall_s.map_or("-".to_string(), duration),
             Self::Named("parameters") => parameters(run, &telling_paths(runs)),
             Self::Named(name) => named(run, name),
@@ -132,7 +131,7 @@ impl RunColumn {
     }
 
     /// Its value for programs, exactly.
-    pub(super) fn exact(&self, run: &RunRow) -> Value {
+    pub fn exact(&self, run: &RunRow) -> Value {
         match self {
             Self::Named("seed") => run.seed.into(),
             Self::Named("fold") => run.fold.into(),
@@ -149,7 +148,7 @@ impl RunColumn {
     }
 }
 
-/// A column of [`NAMES`] as text.
+/// A column of [`COLUMN_NAMES`] as text.
 fn named(run: &RunRow, name: &str) -> String {
     match name {
         "run_id" => run.run_id.clone(),

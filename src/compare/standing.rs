@@ -1,0 +1,87 @@
+//! How a revision stands, for lists of experiments.
+
+use super::board::Board;
+use super::comparison::{Objectives, axes_of, boards, objective_of, settings_of};
+use super::grouping::group_by;
+use crate::spec::{BASELINES, ObjectiveSpec};
+use crate::store::{RevisionCounts, RevisionRow, RunFilter, RunRow, Status, Store};
+
+/// A revision with what came of it.
+#[derive(Debug, Clone)]
+pub struct RevisionStanding {
+    /// How many of its runs stand where.
+    pub counts: RevisionCounts,
+    /// The model with the lowest test error in each setting, and its skill.
+    pub best: Vec<BestModel>,
+    /// Whether a supervisor is at it.
+    pub is_running: bool,
+    /// The metric that its trials are chosen by.
+    pub objective: ObjectiveSpec,
+    /// The mean objective of each finished trial of a trained model, in the order of the plan; of all models where none is
+    /// trained.
+    pub course: Vec<f64>,
+}
+
+/// The best model of a setting.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BestModel {
+    /// The model with the axis values of its trial.
+    pub label: String,
+    /// How much lower its error is than that of the best naive baseline.
+    pub skill: Option<f64>,
+}
+
+impl RevisionStanding {
+    /// Reads how a revision stands, from what the store has alone.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn read(store: &mut Store, revision: &RevisionRow) -> anyhow::Result<Self> {
+        let id = revision.id();
+        let counts = store.counts_of(&id)?;
+        let objective = objective_of(revision)?;
+        let objectives = Objectives::read(store, &id, &objective)?;
+        let runs = store.runs(&RunFilter::of(&id))?;
+        let boards = boards(&settings_of(&runs), revision, &objectives, &axes_of(revision)?);
+        let is_running = revision.finished_at.is_none()
+            && store.is_at_work(&revision.experiment, Some(revision.revision))?;
+        let course = course(&runs, &objectives);
+        Ok(Self { counts, best: boards.iter().filter_map(best_of).collect(), is_running, objective, course })
+    }
+
+    /// The best model of the first setting.
+    pub fn skill(&self) -> Option<f64> {
+        self.best.first().and_then(|best| best.skill)
+    }
+
+    /// How the last execution of the revision ended.
+    pub fn ended(&self, revision: &RevisionRow) -> String {
+        match (&revision.outcome, &revision.finished_at) {
+            (Some(outcome), _) => outcome.clone(),
+            (None, _) if self.is_running => "running".to_string(),
+            (None, Some(_)) => "not recorded".to_string(),
+            (None, None) => "killed, or never ended".to_string(),
+        }
+    }
+}
+
+/// What people want to know is how good their models are; the baselines are in the skill.
+fn best_of(board: &Board) -> Option<BestModel> {
+    let row = board.rows.iter().find(|row| !row.baseline).or(board.rows.first())?;
+    let mark = if row.baseline { " (baseline)" } else { "" };
+    Some(BestModel { label: format!("{}{mark}", row.label), skill: row.skill })
+}
+
+fn course(runs: &[RunRow], objectives: &Objectives) -> Vec<f64> {
+    let of = |is_wanted: &dyn Fn(&RunRow) -> bool| -> Vec<f64> {
+        let done = runs.iter().filter(|run| run.status == Status::Done && is_wanted(run));
+        let scored = done.filter_map(|run| Some((run, *objectives.chosen.get(&run.run_id)?)));
+        let trials = group_by(scored, |(run, _)| run.params.to_string());
+        let means = trials
+            .into_iter()
+            .map(|(_, own)| own.iter().map(|(_, value)| value).sum::<f64>() / own.len() as f64);
+        means.filter(|mean| mean.is_finite()).collect()
+    };
+    let trained = of(&|run| !BASELINES.contains(&run.model.as_str()));
+    if trained.is_empty() { of(&|_| true) } else { trained }
+}

@@ -1,0 +1,91 @@
+//! The metric that a list of runs is sorted by, and its order.
+
+use std::collections::HashMap;
+
+use super::columns::RunColumn;
+use super::refusal;
+use crate::store::{RunRow, Store};
+
+/// Sorts a list: by a metric the best run first, and runs without a value last.
+pub fn sort_runs(runs: &mut [RunRow], column: &RunColumn, reverse: bool) {
+    if let RunColumn::Metric(metric, values) = column {
+        let sign = if metric.is_higher_better() == reverse { 1.0 } else { -1.0 };
+        runs.sort_by(|a, b| {
+            let value = |run: &RunRow| values.get(&run.run_id).map_or(f64::INFINITY, |value| sign * value);
+            value(a).total_cmp(&value(b))
+        });
+        return;
+    }
+    runs.sort_by(|a, b| {
+        let (a, b) = (column.exact(a), column.exact(b));
+        let order = match (a.as_f64(), b.as_f64()) {
+            (Some(a), Some(b)) => a.total_cmp(&b),
+            _ => a.is_null().cmp(&b.is_null()).then_with(|| a.as_str().cmp(&b.as_str())),
+        };
+        if reverse { order.reverse() } else { order }
+    });
+}
+
+/// The metric that the list is sorted by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SortKey {
+    /// `train`, `valid` or `test`.
+    pub part: String,
+    /// Name of the metric.
+    pub name: String,
+    target: String,
+}
+
+impl SortKey {
+    /// Reads `NAME`, `PART.NAME` or `PART.NAME.TARGET`.
+    ///
+    /// # Errors
+    /// A text that names no metric.
+    pub fn parse(text: &str) -> anyhow::Result<Self> {
+        let parts: Vec<&str> = text.splitn(3, '.').collect();
+        let (part, name, target) = match parts.as_slice() {
+            [name] => ("valid", *name, "all"),
+            [part, name] => (*part, *name, "all"),
+            [part, name, target] => (*part, *name, *target),
+            _ => ("", "", ""),
+        };
+        let known = [&crate::stats::NAMES[..], &crate::stats::INTERVAL_NAMES].concat();
+        if !["train", "valid", "test"].contains(&part) || !known.contains(&name) {
+            return Err(refusal(format!(
+                "`{text}` is not a metric; write NAME, PART.NAME or PART.NAME.TARGET with a part of train, valid, test \
+                 and a name of {}",
+                known.join(", ")
+            )));
+        }
+        Ok(Self { part: part.into(), name: name.into(), target: target.into() })
+    }
+
+    /// The header of its column.
+    pub fn title(&self) -> String {
+        if self.target == "all" {
+            format!("{}.{}", self.part, self.name)
+        } else {
+            format!("{}.{}.{}", self.part, self.name, self.target)
+        }
+    }
+
+    /// Part, target, unit and name: scaled for `all`, in original units for one target.
+    pub fn key(&self) -> [&str; 4] {
+        let unit = if self.target == "all" { "scaled" } else { "original" };
+        [&self.part, &self.target, unit, &self.name]
+    }
+
+    /// Whether the highest value is the best.
+    pub fn is_higher_better(&self) -> bool {
+        !crate::stats::lower_is_better(&self.name)
+    }
+
+    /// The metric of each run.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn values(&self, store: &mut Store, runs: &[RunRow]) -> anyhow::Result<HashMap<String, f64>> {
+        let run_ids: Vec<&str> = runs.iter().map(|run| run.run_id.as_str()).collect();
+        store.metric_of(self.key(), &run_ids)
+    }
+}

@@ -1,0 +1,106 @@
+//! The plots of a single run: its learning curves, and its forecasts beside the observed values.
+
+use std::path::Path;
+
+use super::figures::MOST_TARGETS;
+use super::plot::{
+    Band, Curve, ForecastTrack, Plot, actual_and_forecast, actual_and_forecast_by_request, learning_curves,
+};
+use crate::compare::predictions_of_run;
+use crate::store::{EpochRow, SavedRun};
+use crate::text::{causes, grouped};
+
+/// Steps of one plot; more cannot be told apart.
+const MOST_STEPS: usize = 300;
+/// Positions of the ends of the interval at 80 % among the quantiles.
+const LOWER_80: usize = 1;
+const UPPER_80: usize = 5;
+
+/// The plots of a run, with their captions.
+#[derive(Debug, Default)]
+pub struct RunFigures {
+    /// What could be drawn.
+    pub plots: Vec<(Plot, String)>,
+    /// Sentences about what could not.
+    pub missing: Vec<String>,
+}
+
+/// Draws the plots of a run from its epochs, and from its files below `results` if it has any.
+pub fn run_figures(
+    results: &Path,
+    run_id: &str,
+    label: &str,
+    epochs: &[EpochRow],
+    has_files: bool,
+) -> RunFigures {
+    let mut figures = RunFigures::default();
+    if !epochs.is_empty() {
+        let points = |loss: fn(&EpochRow) -> f64| {
+            epochs.iter().map(|epoch| (epoch.epoch as f64, loss(epoch))).collect()
+        };
+        let curve = Curve {
+            label: label.to_string(),
+            train: points(|epoch| epoch.train_loss),
+            valid: points(|epoch| epoch.valid_loss),
+        };
+        let caption = "Loss by epoch. The dot marks the epoch whose weights were tested.";
+        figures.add("learning curves", learning_curves(&[curve]), caption.to_string());
+    }
+    if has_files && let Err(error) = figures.add_forecasts(results, run_id, label) {
+        figures.missing.push(format!("The forecasts could not be drawn: {}.", causes(&error)));
+    }
+    figures
+}
+
+impl RunFigures {
+    fn add(&mut self, what: &str, drawn: anyhow::Result<Plot>, caption: String) {
+        match drawn {
+            Ok(plot) => self.plots.push((plot, caption)),
+            Err(error) => self.missing.push(format!("The {what} could not be drawn: {}.", causes(&error))),
+        }
+    }
+
+    fn add_forecasts(&mut self, results: &Path, run_id: &str, label: &str) -> anyhow::Result<()> {
+        let saved = SavedRun::read(results, run_id)?;
+        let predictions = predictions_of_run(results, run_id)?;
+        let rows: Vec<usize> = predictions.test_rows_one_ahead().collect();
+        // The middle of the test part is as far from the training steps as from the end of the data.
+        let start = rows.len().saturating_sub(MOST_STEPS) / 2;
+        let end = (start + MOST_STEPS).min(rows.len());
+        let part = |values: &[f64]| -> Vec<f64> { rows[start..end].iter().map(|&row| values[row]).collect() };
+        let is_next_request = saved.spec.task.kind() == "next_request";
+        for (index, target) in saved.targets().iter().enumerate().take(MOST_TARGETS) {
+            let (Some(actual), Some(forecast)) =
+                (predictions.actual.get(index), predictions.forecast.get(index))
+            else {
+                continue;
+            };
+            let band = predictions.quantiles.get(index).map(|quantiles| Band {
+                lower: part(&quantiles[LOWER_80]),
+                upper: part(&quantiles[UPPER_80]),
+            });
+            let has_band = band.is_some();
+            let track = ForecastTrack { label: label.to_string(), forecast: part(forecast), band };
+            let (name, unit) = (&target.name, &target.unit);
+            let drawn = if is_next_request {
+                actual_and_forecast_by_request(name, unit, start + 1, &part(actual), &[track])
+            } else {
+                actual_and_forecast(name, unit, &part(&predictions.time_s), &part(actual), &[track])
+            };
+            let kept = if predictions.stride > 1 {
+                format!(", of which one in {} is kept", predictions.stride)
+            } else {
+                String::new()
+            };
+            let covers = if has_band { " The band covers 80 %." } else { "" };
+            let caption = format!(
+                "One step ahead on the test part: steps {} to {} of {}{kept}.{covers}",
+                grouped(start + 1),
+                grouped(end),
+                grouped(rows.len())
+            );
+            self.add(&format!("forecast of {name}"), drawn, caption);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,127 @@
+//! What a page comes to: an answer, or a fault with what can be done about it.
+
+use axum::body::Body;
+use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use maud::html;
+
+use super::frame::{Page, Tab};
+use crate::listing::ListingError;
+use crate::store::{Refusal, TooSlow, is_store_fault};
+use crate::text::causes;
+
+/// What is sent for a page that could be made.
+pub enum Answer {
+    /// A page.
+    Page(Page),
+    /// A file to be saved.
+    File {
+        /// Its name.
+        name: String,
+        /// Its media type.
+        kind: &'static str,
+        /// Its content.
+        bytes: Vec<u8>,
+    },
+    /// The page to go to after something was written.
+    SeeOther(String),
+}
+
+/// Why a page could not be made.
+#[derive(Debug)]
+pub enum Fault {
+    /// There is nothing at this address.
+    Missing(String),
+    /// What was asked for cannot be done; the message says what to ask for instead.
+    Refused(String),
+    /// The store, or the folder of results, cannot be read.
+    Store(anyhow::Error),
+    /// A bug, or a file that is damaged.
+    Broken(anyhow::Error),
+}
+
+impl Fault {
+    /// The fault of something that was looked for by its name.
+    pub fn of_lookup(error: anyhow::Error) -> Self {
+        if is_store_fault(&error) { Self::Store(error) } else { Self::Missing(causes(&error)) }
+    }
+}
+
+impl From<anyhow::Error> for Fault {
+    fn from(error: anyhow::Error) -> Self {
+        if error.is::<ListingError>() || error.is::<Refusal>() || error.is::<TooSlow>() {
+            Self::Refused(causes(&error))
+        } else if is_store_fault(&error) {
+            Self::Store(error)
+        } else {
+            Self::Broken(error)
+        }
+    }
+}
+
+impl Answer {
+    /// The response; `version` is that of the store which the page shows.
+    pub fn into_response(self, version: &str) -> Response {
+        match self {
+            Answer::Page(page) => html_response(StatusCode::OK, &page, version),
+            Answer::File { name, kind, bytes } => {
+                // Only letters, digits, dots and dashes of the name are sent: no name can end the header early.
+                let plain = |c: char| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '_' };
+                let name: String = name.chars().map(plain).collect();
+                let headers = [
+                    (CONTENT_TYPE, kind.to_string()),
+                    (CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
+                    (CACHE_CONTROL, "no-store".to_string()),
+                ];
+                (headers, bytes).into_response()
+            }
+            Answer::SeeOther(place) => match HeaderValue::from_str(&place) {
+                Ok(place) => (StatusCode::SEE_OTHER, [(LOCATION, place)]).into_response(),
+                Err(_) => StatusCode::NO_CONTENT.into_response(),
+            },
+        }
+    }
+}
+
+impl Fault {
+    /// The page that tells of it. `remedy` is what can be done about a store.
+    pub fn into_response(self, remedy: Option<String>) -> Response {
+        match self {
+            Fault::Missing(told) => message(StatusCode::NOT_FOUND, "There is nothing here", &told, None),
+            Fault::Refused(told) => message(StatusCode::BAD_REQUEST, "This cannot be shown", &told, None),
+            Fault::Store(error) => {
+                let remedy = remedy.as_deref().unwrap_or("Load this page again when that has changed.");
+                let title = "The store cannot be read";
+                message(StatusCode::SERVICE_UNAVAILABLE, title, &causes(&error), Some(remedy))
+            }
+            Fault::Broken(error) => {
+                message(StatusCode::INTERNAL_SERVER_ERROR, "This page cannot be made", &causes(&error), None)
+            }
+        }
+    }
+}
+
+/// A page with a message.
+pub fn message(status: StatusCode, title: &str, told: &str, remedy: Option<&str>) -> Response {
+    let page = Page::new(
+        Tab::None,
+        title,
+        html! {
+            h1 { (title) }
+            p.caution role="alert" { (told) }
+            @if let Some(remedy) = remedy { p { (remedy) } }
+        },
+        html! { p { a href="/" { "All experiments" } } },
+    );
+    let mut response = html_response(status, &page, "");
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("2"));
+    }
+    response
+}
+
+fn html_response(status: StatusCode, page: &Page, version: &str) -> Response {
+    let headers = [(CONTENT_TYPE, "text/html; charset=utf-8"), (CACHE_CONTROL, "no-store")];
+    (status, headers, Body::from(page.to_html(version))).into_response()
+}

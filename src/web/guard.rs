@@ -1,0 +1,211 @@
+//! Who may ask: the headers that a browser cannot be made to lie about, and the token.
+//!
+//! A page of another site that a browser has open can send requests to this machine. Its name for the server gives it away
+//! (`Host`, also after the name was bound to this machine's address), and a browser tells where a request comes from
+//! (`Origin`, `Sec-Fetch-Site`).
+
+use std::net::{IpAddr, SocketAddr};
+
+use axum::extract::Request;
+use axum::http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
+use axum::response::Response;
+
+use super::address::link;
+use super::answer::message;
+use crate::system::process::host_name;
+use crate::text::hex;
+
+/// Name of the cookie that holds the proof that a browser knew the token.
+const COOKIE_NAME: &str = "burstlab_key";
+
+/// What a browser may do with the pages: load the server's own files, send forms to it, and nothing else.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+     form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+const HEADERS: [(&str, &str); 6] = [
+    ("content-security-policy", POLICY),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "no-referrer"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("x-frame-options", "DENY"),
+];
+
+/// Decides who may ask.
+#[derive(Debug, Clone)]
+pub struct Guard {
+    /// Names under which the server is asked, each with its port.
+    hosts: Vec<String>,
+    /// Any address of this machine will do, since the server listens at all of them.
+    any_address: Option<u16>,
+    /// Digests of the token and of the cookie.
+    token: Option<[[u8; 32]; 2]>,
+}
+
+/// What a request comes to before a page is made.
+pub enum Verdict {
+    /// A page may be made.
+    Pass,
+    /// This is answered instead.
+    Stop(Box<Response>),
+}
+
+impl Guard {
+    /// The guard of a server that listens at an address, which the user gave as `given`.
+    pub fn new(address: SocketAddr, given: Option<&str>, token: Option<&str>) -> Self {
+        let port = address.port();
+        let mut names = vec![
+            address.ip().to_string(),
+            "127.0.0.1".to_string(),
+            "localhost".to_string(),
+            "::1".to_string(),
+        ];
+        names.extend(given.map(str::to_string));
+        let is_everywhere = address.ip().is_unspecified();
+        if is_everywhere {
+            names.extend(host_name());
+        }
+        Self {
+            hosts: names.iter().map(|name| authority(name, port)).collect(),
+            any_address: is_everywhere.then_some(port),
+            token: token.map(|token| [digest(token), digest(&cookie_of(token))]),
+        }
+    }
+
+    /// Looks at a request.
+    pub fn judge(&self, request: &Request) -> Verdict {
+        let headers = request.headers();
+        let Some(host) = self.host(headers, request.uri()) else {
+            return stop(
+                StatusCode::FORBIDDEN,
+                &format!(
+                    "This server is asked under another name than its own. Open it at http://{}.",
+                    self.hosts.first().map_or("", String::as_str)
+                ),
+            );
+        };
+        if !is_own_site(request.method(), headers, &host) {
+            return stop(
+                StatusCode::FORBIDDEN,
+                "A page of another site sent this request. Open the page here and try again.",
+            );
+        }
+        self.judge_token(headers, request.uri())
+    }
+
+    /// The name that a request gives the server, if it is one of its own.
+    fn host(&self, headers: &HeaderMap, uri: &Uri) -> Option<String> {
+        let mut given = headers.get_all(HOST).iter();
+        let host = given.next()?.to_str().ok()?.to_ascii_lowercase();
+        let own = |host: &str| {
+            let is_address = || {
+                let port = self.any_address?;
+                let address: SocketAddr = host.parse().ok()?;
+                (address.port() == port).then_some(())
+            };
+            self.hosts.iter().any(|known| known == host) || is_address().is_some()
+        };
+        let is_whole = given.next().is_none()
+            && uri.authority().is_none_or(|authority| authority.as_str().eq_ignore_ascii_case(&host));
+        (is_whole && own(&host)).then_some(host)
+    }
+
+    fn judge_token(&self, headers: &HeaderMap, uri: &Uri) -> Verdict {
+        let Some([token, cookie]) = &self.token else { return Verdict::Pass };
+        let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        let bearer = text(AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
+        if bearer.is_some_and(|given| same(&digest(given), token)) {
+            return Verdict::Pass;
+        }
+        let cookies = headers
+            .get_all(COOKIE)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|all| all.split(';'));
+        let mut keys = cookies.filter_map(|one| one.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='));
+        if keys.any(|given| same(&digest(given), cookie)) {
+            return Verdict::Pass;
+        }
+        let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri);
+        let pairs = pairs.map_or(Vec::new(), |pairs| pairs.0);
+        match pairs.iter().find(|(name, _)| name == "token") {
+            Some((_, given)) if same(&digest(given), token) => {
+                let rest = pairs.iter().filter(|(name, _)| name != "token");
+                let place = link(uri.path(), rest.map(|(name, value)| (name.as_str(), value.as_str())));
+                Verdict::Stop(Box::new(welcome(given, &place)))
+            }
+            _ => stop(
+                StatusCode::UNAUTHORIZED,
+                "This server wants its token: add ?token=TOKEN to the address once, or send the header \
+                 \"Authorization: Bearer TOKEN\".",
+            ),
+        }
+    }
+}
+
+/// Adds what every answer has.
+pub fn protect(response: &mut Response) {
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+}
+
+/// Whether a request comes from a page of this server, or from nobody's page.
+fn is_own_site(method: &Method, headers: &HeaderMap, host: &str) -> bool {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let site = text("sec-fetch-site");
+    if matches!(*method, Method::GET | Method::HEAD) {
+        // A link on another page may lead here; a page that embeds or fetches what is here may not.
+        return site.is_none_or(|site| ["same-origin", "none"].contains(&site))
+            || text("sec-fetch-mode") == Some("navigate") && text("sec-fetch-dest") == Some("document");
+    }
+    match headers.get(ORIGIN) {
+        Some(origin) => {
+            origin.to_str().is_ok_and(|origin| origin.eq_ignore_ascii_case(&format!("http://{host}")))
+        }
+        None => site.is_some_and(|site| ["same-origin", "none"].contains(&site)),
+    }
+}
+
+/// The page that sets the cookie. The browser leaves it by itself: after a redirect from another site it would not send the
+/// cookie yet.
+fn welcome(token: &str, place: &str) -> Response {
+    let mut response = message(StatusCode::OK, "Welcome", "The token is right. One moment.", None);
+    let cookie = format!("{COOKIE_NAME}={}; Path=/; HttpOnly; SameSite=Strict", cookie_of(token));
+    for (name, value) in [(SET_COOKIE, cookie), (axum::http::header::REFRESH, format!("0; url={place}"))] {
+        if let Ok(value) = HeaderValue::from_str(&value) {
+            response.headers_mut().insert(name, value);
+        }
+    }
+    response
+}
+
+fn stop(status: StatusCode, told: &str) -> Verdict {
+    let title = if status == StatusCode::UNAUTHORIZED { "Who are you?" } else { "Not from here" };
+    Verdict::Stop(Box::new(message(status, title, told, None)))
+}
+
+/// `name:port`, with brackets around an address that has colons itself.
+fn authority(name: &str, port: u16) -> String {
+    let name = name.to_ascii_lowercase();
+    match name.parse() {
+        Ok(IpAddr::V6(address)) => format!("[{address}]:{port}"),
+        _ => format!("{name}:{port}"),
+    }
+}
+
+/// What the cookie holds: it proves the token and does not give it away.
+fn cookie_of(token: &str) -> String {
+    hex(&digest(&format!("burstlab cookie of {token}")))
+}
+
+fn digest(text: &str) -> [u8; 32] {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(text.as_bytes()).into()
+}
+
+/// Whether two digests are the same, in a time that does not tell where they differ.
+fn same(one: &[u8; 32], other: &[u8; 32]) -> bool {
+    one.iter().zip(other).fold(0, |differing, (a, b)| differing | (a ^ b)) == 0
+}

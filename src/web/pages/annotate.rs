@@ -1,0 +1,104 @@
+//! Tags and notes: all that can be written here.
+
+use maud::{Markup, html};
+
+use super::super::answer::{Answer, Fault};
+use super::super::{BUSY, Dashboard};
+use crate::listing::tag_list;
+use crate::store::{Named, Store};
+
+/// Characters of a tag.
+const MOST_TAG: usize = 100;
+
+/// Forms for the tags and the note of a run or a revision; `back` is the page to return to.
+pub fn annotation_form(of: &str, back: &str, tags: Option<&str>, note: Option<&str>) -> Markup {
+    html! {
+        form.write method="post" action="/tags" {
+            input type="hidden" name="of" value=(of);
+            input type="hidden" name="back" value=(back);
+            label { span { "Tags" } input name="tags" value=(tag_list(tags).join(" ")) placeholder="words, with spaces between them" autocomplete="off"; }
+            button { "Save tags" }
+        }
+        form.write method="post" action="/note" {
+            input type="hidden" name="of" value=(of);
+            input type="hidden" name="back" value=(back);
+            label { span { "Note" } textarea name="note" rows="3" { (note.unwrap_or_default()) } }
+            button { "Save note" }
+        }
+    }
+}
+
+/// Gives a run or a revision the tags of a form, and takes others away.
+pub fn tags(dashboard: &Dashboard, fields: &[(String, String)]) -> Result<Answer, Fault> {
+    let wanted: Vec<&str> =
+        value(fields, "tags").split([' ', ',', '\t', '\r', '\n']).filter(|tag| !tag.is_empty()).collect();
+    if let Some(tag) =
+        wanted.iter().find(|tag| tag.chars().count() > MOST_TAG || tag.contains(char::is_control))
+    {
+        return Err(Fault::Refused(format!(
+            "`{tag}` is not a tag: a tag is one word of at most {MOST_TAG} characters"
+        )));
+    }
+    write(dashboard, fields, |store, target| {
+        let present = tags_of(store, target)?;
+        for (tag, remove) in present
+            .iter()
+            .filter(|tag| !wanted.contains(&tag.as_str()))
+            .map(|tag| (tag.as_str(), true))
+            .chain(wanted.iter().map(|tag| (*tag, false)))
+        {
+            match target {
+                Named::Run(run) => store.tag_run(run, tag, remove)?,
+                Named::Revisions(revisions) => {
+                    for revision in revisions {
+                        store.tag_revision(&revision.id(), tag, remove)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Writes the note of a form.
+pub fn note(dashboard: &Dashboard, fields: &[(String, String)]) -> Result<Answer, Fault> {
+    let text = value(fields, "note").trim().replace("\r\n", "\n");
+    let text = Some(text.as_str()).filter(|text| !text.is_empty());
+    write(dashboard, fields, |store, target| match target {
+        Named::Run(run) => store.note_run(run, text),
+        Named::Revisions(revisions) => {
+            revisions.iter().try_for_each(|revision| store.note_revision(&revision.id(), text))
+        }
+    })
+}
+
+fn value<'a>(fields: &'a [(String, String)], name: &str) -> &'a str {
+    fields.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+}
+
+fn tags_of(store: &mut Store, target: &Named) -> anyhow::Result<Vec<String>> {
+    let lists: Vec<Option<String>> = match target {
+        Named::Run(run) => {
+            store.runs(&crate::store::RunFilter::one(run))?.into_iter().map(|run| run.tags).collect()
+        }
+        Named::Revisions(revisions) => revisions.iter().map(|revision| revision.tags.clone()).collect(),
+    };
+    Ok(lists.iter().flat_map(|list| tag_list(list.as_deref())).map(str::to_string).collect())
+}
+
+fn write(
+    dashboard: &Dashboard,
+    fields: &[(String, String)],
+    change: impl FnOnce(&mut Store, &Named) -> anyhow::Result<()>,
+) -> Result<Answer, Fault> {
+    // A store that is not there, or of another version, is told of, and neither made nor upgraded by a page.
+    let target = dashboard.open()?.find(value(fields, "of")).map_err(Fault::of_lookup)?;
+    let mut store = Store::open_within(&dashboard.results, BUSY).map_err(Fault::Store)?;
+    change(&mut store, &target).map_err(Fault::Store)?;
+    store.close().map_err(Fault::Store)?;
+    let back = value(fields, "back");
+    // Only a page of this server: `//host` and `/\host` are others to a browser.
+    let is_own =
+        back.starts_with('/') && !back[1..].starts_with(['/', '\\']) && !back.contains(char::is_control);
+    Ok(Answer::SeeOther(if is_own { back.to_string() } else { "/".to_string() }))
+}

@@ -1,0 +1,339 @@
+//! Several things beside each other: any revisions, models of them, and runs.
+
+use std::collections::HashSet;
+
+use maud::{Markup, html};
+
+use super::super::address::{experiment_link, link, run_link};
+use super::super::answer::{Answer, Fault};
+use super::super::frame::{Page, Tab};
+use super::super::widgets::{choice, kept_fields, plain_table};
+use super::super::{Dashboard, Visit};
+use super::scatter::{self, ScatterAxis};
+use crate::compare::{History, SideBySide};
+use crate::listing::{SortKey, path_among, paths, unknown};
+use crate::report::plot::{AxisKind, Chart, ChartAxis, ParallelChart, ParallelLine};
+use crate::report::{ComparisonSheet, ReportBody};
+use crate::spec::{lookup, shown_value};
+use crate::store::{Named, RunFilter, RunRow, Status, Store};
+use crate::text::{causes, counted, number};
+
+/// References at once.
+const MOST_REFERENCES: usize = 50;
+/// Runs that the plots show; those that ended last are left out.
+const MOST_RUNS: usize = 2_000;
+/// Runs whose configurations are shown beside each other.
+const MOST_COLUMNS: usize = 12;
+/// Axes of parallel coordinates beside the metric.
+const MOST_AXES: usize = 8;
+
+/// What several references come to.
+pub struct Sheet {
+    /// The comparison by reference; the reason where there is none.
+    body: Result<ReportBody, String>,
+    /// The runs of all references.
+    runs: Vec<RunRow>,
+    /// How many runs there are in all.
+    all: usize,
+}
+
+/// Makes the page.
+pub fn page(visit: &Visit<'_>) -> Result<Answer, Fault> {
+    let address = visit.address;
+    let mut references: Vec<String> = Vec::new();
+    for reference in address.values("of").flat_map(str::split_whitespace) {
+        if !references.iter().any(|known| known == reference) {
+            references.push(reference.to_string());
+        }
+    }
+    if references.len() > MOST_REFERENCES {
+        return Err(Fault::Refused(format!(
+            "at most {MOST_REFERENCES} things are compared at once; these are {}",
+            references.len()
+        )));
+    }
+    if references.is_empty() {
+        return Ok(Answer::Page(Page::new(
+            Tab::Compare,
+            "Compare",
+            header(visit, &references),
+            start(visit)?,
+        )));
+    }
+    let found = visit
+        .dashboard
+        .kept
+        .comparisons
+        .get(&references, visit.stamp(), || read(visit.dashboard, &references))?;
+    let sheet = &*found.value;
+    let mut store = visit.dashboard.open()?;
+    let main = html! {
+        @match &sheet.body {
+            Ok(body) => { (body.header) (body.main) }
+            Err(reason) => { p { (reason) } }
+        }
+        (over_runs(visit, &mut store, sheet)?)
+        (configurations(&sheet.runs))
+        (run_table(&mut store, sheet)?)
+    };
+    let page = Page::new(Tab::Compare, "Compare", header(visit, &references), main);
+    Ok(Answer::Page(page.stale(found.stale)))
+}
+
+fn read(dashboard: &Dashboard, references: &[String]) -> Result<Sheet, Fault> {
+    let mut store = dashboard.open()?;
+    let body = match references {
+        [one] if store.names_all_revisions(one).is_ok_and(|all| all) => {
+            let revisions = store.revisions(one).map_err(Fault::of_lookup)?;
+            Ok(ComparisonSheet::of_history(&History::read(&mut store, revisions)?)?.served_body())
+        }
+        [one] => Err(format!("Select something else to compare with {one}.")),
+        several => {
+            let compared =
+                SideBySide::read(&mut store, &dashboard.results, several).map_err(Fault::of_lookup)?;
+            ComparisonSheet::of(&compared).map(|sheet| sheet.served_body()).map_err(|error| causes(&error))
+        }
+    };
+    let mut runs: Vec<RunRow> = Vec::new();
+    let mut known = HashSet::new();
+    for reference in references {
+        for run in runs_of(&mut store, reference)? {
+            if known.insert(run.run_id.clone()) {
+                runs.push(run);
+            }
+        }
+    }
+    let all = runs.len();
+    runs.truncate(MOST_RUNS);
+    Ok(Sheet { body, runs, all })
+}
+
+/// The runs of a reference, which may name a model of a revision: `sweep@2:lstm`.
+fn runs_of(store: &mut Store, reference: &str) -> Result<Vec<RunRow>, Fault> {
+    let (named, model) = match store.find(reference) {
+        Ok(named) => (named, None),
+        Err(error) => match reference.rsplit_once(':') {
+            Some((revision, model)) => (store.find(revision).map_err(Fault::of_lookup)?, Some(model)),
+            None => return Err(Fault::of_lookup(error)),
+        },
+    };
+    let mut runs = match named {
+        Named::Run(run_id) => store.runs(&RunFilter::one(&run_id))?,
+        Named::Revisions(revisions) => {
+            let mut runs = Vec::new();
+            for revision in revisions {
+                runs.extend(store.runs(&RunFilter::of(&revision.id()))?);
+            }
+            runs
+        }
+    };
+    runs.retain(|run| model.is_none_or(|model| model.starts_with(run.model.as_str())));
+    Ok(runs)
+}
+
+fn header(visit: &Visit<'_>, references: &[String]) -> Markup {
+    html! {
+        h1 { "Compare" }
+        @if !references.is_empty() {
+            ul.selection aria-label="Selection" { @for reference in references {
+                @let others = references.iter().filter(|other| *other != reference).map(|other| ("of", other.as_str()));
+                li {
+                    (reference) " "
+                    a href=(link("/compare", others)) aria-label={ "Remove " (reference) } { "remove" }
+                }
+            } }
+        }
+        form.filters method="get" action="/compare" {
+            (kept_fields(&visit.address.without(&["add", "page"])))
+            label { span { "Add" } input name="of" placeholder="NAME, NAME@2, NAME@2:lstm or a run" autocomplete="off"; }
+            button { "Compare" }
+        }
+    }
+}
+
+/// What could be compared, where nothing is selected.
+fn start(visit: &Visit<'_>) -> Result<Markup, Fault> {
+    let revisions = visit.dashboard.open()?.all_revisions()?;
+    Ok(html! {
+        p { "Select revisions here, or runs on the page of " a href="/runs" { "runs" } ", or trials on that of an experiment." }
+        form method="get" action="/compare" {
+            ul.choices { @for revision in revisions.iter().filter(|revision| !revision.archived) {
+                @let reference = revision.id().to_string();
+                li { label.check { input type="checkbox" name="of" value=(reference); span { (reference) } } }
+            } }
+            p.actions { button { "Compare the selection" } }
+        }
+    })
+}
+
+/// Parallel coordinates, and a metric against a parameter.
+fn over_runs(visit: &Visit<'_>, store: &mut Store, sheet: &Sheet) -> Result<Markup, Fault> {
+    let done: Vec<&RunRow> = sheet.runs.iter().filter(|run| run.status == Status::Done).collect();
+    if done.len() < 2 {
+        return Ok(html! {});
+    }
+    let address = visit.address;
+    let metric = SortKey::parse(address.value("y").unwrap_or("test.mse"))?;
+    let rows: Vec<RunRow> = done.iter().map(|run| (*run).clone()).collect();
+    let values = metric.values(store, &rows)?;
+    let differing = differing_paths(&done);
+    let mut names: Vec<String> = differing.clone();
+    names.extend(["seed".to_string(), "model".to_string()]);
+    let x = match address.value("x") {
+        Some(x) if ["seed", "model"].contains(&x) => x.to_string(),
+        Some(x) => {
+            let all: Vec<String> = done
+                .iter()
+                .flat_map(|run| paths(&run.params))
+                .collect::<std::collections::BTreeSet<_>>()
+                .into_iter()
+                .collect();
+            path_among(x, &all)?.ok_or_else(|| unknown(x, &all))?
+        }
+        None => names.first().cloned().unwrap_or_default(),
+    };
+    let kept = address.without(&["x", "y"]);
+    let metrics: Vec<String> = ["train", "valid", "test"]
+        .iter()
+        .flat_map(|part| crate::stats::NAMES.iter().map(move |name| format!("{part}.{name}")))
+        .collect();
+    let points: Vec<(serde_json::Value, f64, String)> = done
+        .iter()
+        .filter_map(|run| {
+            let value = values.get(&run.run_id).copied().filter(|value| value.is_finite())?;
+            let at = match x.as_str() {
+                "seed" => run.seed.into(),
+                "model" => run.model.as_str().into(),
+                path => lookup(&run.params, path)?.clone(),
+            };
+            Some((at, value, format!("{} {}", run.model, run.run_id)))
+        })
+        .collect();
+    let axes = (ScatterAxis { name: x.clone() }, ScatterAxis { name: metric.title() });
+    Ok(html! {
+        h2 { "Runs" }
+        @if sheet.all > sheet.runs.len() { p { "The first " (counted(sheet.runs.len(), "run")) " of " (sheet.all) " are shown." } }
+        @if let Some(chart) = parallel(&done, &differing, &values, &metric) {
+            figure data-chart=(chart) {
+                figcaption { "Each line is a run, through the parameters in which the runs differ to " (metric.title()) ". Without a script the table below has the same values." }
+            }
+        }
+        form.filters method="get" action="/compare" {
+            (kept_fields(&kept))
+            (choice("Metric", "y", Some(&metric.title()), "", &metrics))
+            (choice("Against", "x", Some(&x), "", &names))
+            button { "Draw" }
+        }
+        (scatter::figure(&axes, &points))
+    })
+}
+
+/// The parameters in which runs differ.
+fn differing_paths(runs: &[&RunRow]) -> Vec<String> {
+    let mut all: Vec<String> = runs.iter().flat_map(|run| paths(&run.params)).collect();
+    all.sort();
+    all.dedup();
+    let differs = |path: &String| {
+        let first = runs.first().and_then(|run| lookup(&run.params, path));
+        runs.iter().any(|run| lookup(&run.params, path) != first)
+    };
+    all.retain(differs);
+    all
+}
+
+fn parallel(
+    runs: &[&RunRow],
+    differing: &[String],
+    values: &std::collections::HashMap<String, f64>,
+    metric: &SortKey,
+) -> Option<String> {
+    let drawn: Vec<&String> = differing.iter().take(MOST_AXES).collect();
+    if drawn.is_empty() {
+        return None;
+    }
+    let mut axes = Vec::new();
+    let mut places: Vec<Box<dyn Fn(&RunRow) -> Option<f64>>> = Vec::new();
+    for path in drawn {
+        let found: Vec<&serde_json::Value> =
+            runs.iter().filter_map(|run| lookup(&run.params, path)).collect();
+        let name = path.rsplit('.').next().unwrap_or(path);
+        if found.iter().all(|value| value.is_number()) {
+            axes.push(ChartAxis::new(name, AxisKind::Value));
+            let path = path.clone();
+            places.push(Box::new(move |run| lookup(&run.params, &path)?.as_f64()));
+        } else {
+            let mut categories: Vec<String> = found.iter().map(|value| shown_value(value)).collect();
+            categories.sort();
+            categories.dedup();
+            axes.push(ChartAxis::of_categories(name, categories.clone()));
+            let path = path.clone();
+            places.push(Box::new(move |run| {
+                let shown = shown_value(lookup(&run.params, &path)?);
+                categories.iter().position(|known| *known == shown).map(|index| index as f64)
+            }));
+        }
+    }
+    axes.push(ChartAxis::new(metric.title(), AxisKind::Value));
+    let lines = runs.iter().map(|run| ParallelLine {
+        label: format!("{} {}", run.model, run.run_id),
+        values: places.iter().map(|place| place(run)).chain([values.get(&run.run_id).copied()]).collect(),
+        state: run.status.as_str().to_string(),
+    });
+    let chart = Chart { panels: Vec::new(), parallel: Some(ParallelChart { axes, lines: lines.collect() }) };
+    serde_json::to_string(&chart).ok()
+}
+
+/// Where the configurations of a few runs differ.
+fn configurations(runs: &[RunRow]) -> Markup {
+    let shown: Vec<&RunRow> = runs.iter().take(MOST_COLUMNS).collect();
+    if shown.len() < 2 || runs.len() > MOST_COLUMNS {
+        return html! {};
+    }
+    let differing = differing_paths(&shown);
+    let headers: Vec<String> =
+        std::iter::once("parameter".to_string()).chain(shown.iter().map(|run| run.run_id.clone())).collect();
+    let columns = headers.len();
+    let rows = differing.iter().map(|path| {
+        let value = |run: &&RunRow| lookup(&run.params, path).map_or("-".to_string(), shown_value);
+        std::iter::once(path.clone()).chain(shown.iter().map(value)).collect()
+    });
+    html! {
+        h2 { "Configurations" }
+        @if differing.is_empty() { p { "These runs have the same configuration, but for their seeds and folds." } }
+        @else { (plain_table("Configurations", &headers, columns, rows)) }
+    }
+}
+
+/// The runs with what tells them apart; the same values as in the plots.
+fn run_table(store: &mut Store, sheet: &Sheet) -> Result<Markup, Fault> {
+    const MOST: usize = 200;
+    let rows: Vec<RunRow> = sheet.runs.iter().take(MOST).cloned().collect();
+    let shown: Vec<&RunRow> = rows.iter().collect();
+    let differing: Vec<String> = differing_paths(&shown).into_iter().take(MOST_AXES).collect();
+    let mut metrics = Vec::new();
+    for name in ["valid.mse", "test.mse"] {
+        let metric = SortKey::parse(name)?;
+        metrics.push((name, metric.values(store, &rows)?));
+    }
+    Ok(html! {
+        details open[sheet.runs.len() <= MOST_COLUMNS] {
+            summary { (counted(sheet.all, "run")) }
+            @if sheet.all > rows.len() { p { "The first " (rows.len()) " are listed." } }
+            div.scroll tabindex="0" role="group" aria-label="Runs" { table {
+                thead { tr {
+                    th scope="col" { "run" } th scope="col" { "experiment" } th scope="col" { "model" } th.n scope="col" { "seed" }
+                    @for path in &differing { th scope="col" { (path.rsplit('.').next().unwrap_or(path)) } }
+                    @for (name, _) in &metrics { th.n scope="col" { (name) } }
+                } }
+                tbody { @for run in &rows { tr {
+                    th scope="row" { a href=(run_link(&run.run_id)) { code { (run.run_id.get(..10).unwrap_or(&run.run_id)) } } }
+                    td { a href=(experiment_link(&run.experiment)) { (run.experiment) } }
+                    td { (run.model) }
+                    td.n { (run.seed.map_or("-".to_string(), |seed| seed.to_string())) }
+                    @for path in &differing { td { (lookup(&run.params, path).map_or("-".to_string(), shown_value)) } }
+                    @for (_, values) in &metrics { td.n { (values.get(&run.run_id).map_or("-".to_string(), |value| number(*value))) } }
+                } } }
+            } }
+        }
+    })
+}
