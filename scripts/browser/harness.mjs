@@ -72,7 +72,7 @@ export async function drawAll(page) {
     scrollTo({ top: 0, behavior: "instant" });
   });
   await page.waitForFunction(() => [...document.querySelectorAll("figure[data-chart]")]
-    .every((figure) => figure.offsetParent === null || figure.querySelector(".chart canvas")), undefined, { timeout: 15_000 });
+    .every((figure) => !figure.checkVisibility() || figure.querySelector(".chart canvas")), undefined, { timeout: 15_000 });
 }
 
 // The visible part of the horizontal axis of a panel, as ECharts has it.

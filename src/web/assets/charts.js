@@ -290,7 +290,7 @@
   }, { rootMargin: "400px" });
   function isNear(figure) {
     const { top, bottom, height } = figure.getBoundingClientRect();
-    return height > 0 && bottom > -400 && top < window.innerHeight + 400;
+    return height > 0 && figure.checkVisibility() && bottom > -400 && top < window.innerHeight + 400;
   }
   // A live page has new figures: a chart of the same data moves into the new one, and one that was there is drawn at once, so
   // that the picture does not flash up.
