@@ -62,6 +62,7 @@ fn help_names_every_command() {
       runs         List runs
       show         Show everything about one run, or about one revision with its file
       watch        Show the progress of a sweep until it ends
+      ui           Serve the dashboard: all experiments, runs and traces in a browser
       explain      Explain why a run ran, was skipped, retried or pruned, failed, or is waiting
       compare      Print the leaderboard of an experiment, compare revisions, models and runs, or show an experiment over time
       diff         Show how two revisions differ: their files and their results

@@ -8,7 +8,7 @@ use super::exit_code::Exit;
 use super::filter::FilterArgs;
 use super::usage;
 use crate::dataset::{ColumnValues, NamedColumn, TableFile, write_table};
-use crate::listing::{RunColumn, SortKey, require_model, require_status, sort_runs, tag_list};
+use crate::listing::{RunColumn, SortKey, require_model, require_status, sort_runs, tag_list, telling_paths};
 use crate::store::{RunFilter, RunRow, Store, results_folder};
 use crate::text::{csv, table};
 
@@ -125,8 +125,9 @@ fn first_runs(args: &RunsArgs, store: &mut Store, filter: RunFilter) -> anyhow::
 fn runs_table(runs: &[RunRow], columns: &[RunColumn], width: usize) -> String {
     let titles: Vec<String> = columns.iter().map(RunColumn::title).collect();
     let headers: Vec<&str> = titles.iter().map(String::as_str).collect();
+    let telling = telling_paths(runs);
     let rows: Vec<Vec<String>> =
-        runs.iter().map(|run| columns.iter().map(|column| column.shown(run, runs)).collect()).collect();
+        runs.iter().map(|run| columns.iter().map(|column| column.shown(run, &telling)).collect()).collect();
     let numeric: Vec<usize> = (0..columns.len()).filter(|&index| columns[index].is_numeric()).collect();
     let list = table(&headers, &rows, &numeric, width);
     match RunColumn::common(runs) {

@@ -152,7 +152,7 @@ impl Comparison {
 /// A store that cannot be read.
 pub fn leaderboards(store: &mut Store, revision: &RevisionRow) -> anyhow::Result<Vec<Board>> {
     let objectives = Objectives::read(store, &revision.id(), &objective_of(revision)?)?;
-    let runs = store.runs(&RunFilter::of(&revision.id()))?;
+    let runs = store.board_runs(&revision.id())?;
     Ok(boards(&settings_of(&runs), revision, &objectives, &axes_of(revision)?))
 }
 

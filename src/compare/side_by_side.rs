@@ -223,7 +223,7 @@ fn contenders(store: &mut Store, reference: &str) -> anyhow::Result<Vec<Contende
 fn of_revision(store: &mut Store, reference: &str, model: Option<&str>) -> anyhow::Result<Vec<Contender>> {
     let revision = store.revision(reference)?;
     let objective = objective_of(&revision)?;
-    let runs = store.runs(&RunFilter::of(&revision.id()))?;
+    let runs = store.board_runs(&revision.id())?;
     let by_id: HashMap<&str, &RunRow> = runs.iter().map(|run| (run.run_id.as_str(), run)).collect();
     let shown = model.map_or(reference.to_string(), |model| format!("{reference}:{model}"));
     let mut found = Vec::new();

@@ -4,7 +4,7 @@ use super::board::Board;
 use super::comparison::{Objectives, axes_of, boards, objective_of, settings_of};
 use super::grouping::group_by;
 use crate::spec::{BASELINES, ObjectiveSpec};
-use crate::store::{RevisionCounts, RevisionRow, RunFilter, RunRow, Status, Store};
+use crate::store::{RevisionCounts, RevisionRow, RunRow, Status, Store};
 
 /// A revision with what came of it.
 #[derive(Debug, Clone)]
@@ -41,7 +41,7 @@ impl RevisionStanding {
         let counts = store.counts_of(&id)?;
         let objective = objective_of(revision)?;
         let objectives = Objectives::read(store, &id, &objective)?;
-        let runs = store.runs(&RunFilter::of(&id))?;
+        let runs = store.board_runs(&id)?;
         let boards = boards(&settings_of(&runs), revision, &objectives, &axes_of(revision)?);
         let is_running = revision.finished_at.is_none()
             && store.is_at_work(&revision.experiment, Some(revision.revision))?;

@@ -115,13 +115,13 @@ impl RunColumn {
         }
     }
 
-    /// Its cell for people.
-    pub fn shown(&self, run: &RunRow, runs: &[RunRow]) -> String {
+    /// Its cell for people; `telling` are the parameters that tell the runs of the list apart.
+    pub fn shown(&self, run: &RunRow, telling: &[String]) -> String {
         match self {
             Self::Named("started_at") => run.started_at.as_deref().map_or("-".to_string(), minute),
             Self::Named("finished_at") => run.finished_at.as_deref().map_or("-".to_string(), minute),
             Self::Named("wall_s") => run.wall_s.map_or("-".to_string(), duration),
-            Self::Named("parameters") => parameters(run, &telling_paths(runs)),
+            Self::Named("parameters") => parameters(run, telling),
             Self::Named(name) => named(run, name),
             Self::Parameter(path) => lookup(&run.params, path).map_or("-".to_string(), shown_value),
             Self::Metric(_, values) => {
@@ -166,7 +166,7 @@ fn named(run: &RunRow, name: &str) -> String {
 }
 
 /// The parameters in which runs of the same model differ, and those of no model in which any runs do.
-fn telling_paths(runs: &[RunRow]) -> Vec<String> {
+pub fn telling_paths(runs: &[RunRow]) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     for (_, runs) in group_by(runs, |run| run.model.clone()) {
         let mut own: Vec<String> = runs.iter().flat_map(|run| paths(&run.params)).collect();

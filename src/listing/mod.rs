@@ -9,7 +9,7 @@ use crate::spec::ModelSpec;
 use crate::store::Status;
 use crate::text::nearest;
 
-pub use columns::{COLUMN_NAMES, RunColumn};
+pub use columns::{COLUMN_NAMES, RunColumn, telling_paths};
 pub use condition::{CONDITION_COLUMNS, Condition, RunConditions, parse_moment, path_among, paths, unknown};
 pub use sort_key::{SortKey, sort_runs};
 

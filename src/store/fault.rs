@@ -41,7 +41,7 @@ pub fn remedy(error: &anyhow::Error, path: &Path) -> Option<String> {
 
 /// Whether an error came from the store itself, and not from what was asked of it.
 pub fn is_store_fault(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| cause.is::<sqlx::Error>())
+    error.chain().any(<dyn std::error::Error>::is::<sqlx::Error>)
 }
 
 /// Whether SQLite could not open a file because it cannot put its locks and its log beside it.

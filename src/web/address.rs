@@ -66,10 +66,14 @@ pub fn encoded(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-_~.".contains(&byte) {
             encoded.push(byte as char);
         } else {
-            encoded.push_str(&format!("%{byte:02X}"));
+            encoded.extend(['%', hexadecimal(byte >> 4), hexadecimal(byte & 15)]);
         }
     }
     encoded
+}
+
+fn hexadecimal(digit: u8) -> char {
+    char::from_digit(digit.into(), 16).unwrap_or('0').to_ascii_uppercase()
 }
 
 /// The page of a revision, such as `sweep@2`.

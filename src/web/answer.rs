@@ -12,7 +12,7 @@ use crate::store::{Refusal, TooSlow, is_store_fault};
 use crate::text::causes;
 
 /// What is sent for a page that could be made.
-pub enum Answer {
+pub enum PageAnswer {
     /// A page.
     Page(Page),
     /// A file to be saved.
@@ -30,7 +30,7 @@ pub enum Answer {
 
 /// Why a page could not be made.
 #[derive(Debug)]
-pub enum Fault {
+pub enum PageFault {
     /// There is nothing at this address.
     Missing(String),
     /// What was asked for cannot be done; the message says what to ask for instead.
@@ -41,14 +41,14 @@ pub enum Fault {
     Broken(anyhow::Error),
 }
 
-impl Fault {
+impl PageFault {
     /// The fault of something that was looked for by its name.
     pub fn of_lookup(error: anyhow::Error) -> Self {
         if is_store_fault(&error) { Self::Store(error) } else { Self::Missing(causes(&error)) }
     }
 }
 
-impl From<anyhow::Error> for Fault {
+impl From<anyhow::Error> for PageFault {
     fn from(error: anyhow::Error) -> Self {
         if error.is::<ListingError>() || error.is::<Refusal>() || error.is::<TooSlow>() {
             Self::Refused(causes(&error))
@@ -60,12 +60,15 @@ impl From<anyhow::Error> for Fault {
     }
 }
 
-impl Answer {
+impl PageAnswer {
     /// The response; `version` is that of the store which the page shows.
     pub fn into_response(self, version: &str) -> Response {
         match self {
-            Answer::Page(page) => html_response(StatusCode::OK, &page, version),
-            Answer::File { name, kind, bytes } => {
+            PageAnswer::Page(page) => {
+                let status = if page.is_refusal() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+                html_response(status, &page, version)
+            }
+            PageAnswer::File { name, kind, bytes } => {
                 // Only letters, digits, dots and dashes of the name are sent: no name can end the header early.
                 let plain = |c: char| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '_' };
                 let name: String = name.chars().map(plain).collect();
@@ -76,7 +79,7 @@ impl Answer {
                 ];
                 (headers, bytes).into_response()
             }
-            Answer::SeeOther(place) => match HeaderValue::from_str(&place) {
+            PageAnswer::SeeOther(place) => match HeaderValue::from_str(&place) {
                 Ok(place) => (StatusCode::SEE_OTHER, [(LOCATION, place)]).into_response(),
                 Err(_) => StatusCode::NO_CONTENT.into_response(),
             },
@@ -84,18 +87,18 @@ impl Answer {
     }
 }
 
-impl Fault {
+impl PageFault {
     /// The page that tells of it. `remedy` is what can be done about a store.
-    pub fn into_response(self, remedy: Option<String>) -> Response {
+    pub fn into_response(self, remedy: Option<&str>) -> Response {
         match self {
-            Fault::Missing(told) => message(StatusCode::NOT_FOUND, "There is nothing here", &told, None),
-            Fault::Refused(told) => message(StatusCode::BAD_REQUEST, "This cannot be shown", &told, None),
-            Fault::Store(error) => {
-                let remedy = remedy.as_deref().unwrap_or("Load this page again when that has changed.");
+            PageFault::Missing(told) => message(StatusCode::NOT_FOUND, "There is nothing here", &told, None),
+            PageFault::Refused(told) => message(StatusCode::BAD_REQUEST, "This cannot be shown", &told, None),
+            PageFault::Store(error) => {
+                let remedy = remedy.unwrap_or("Load this page again when that has changed.");
                 let title = "The store cannot be read";
                 message(StatusCode::SERVICE_UNAVAILABLE, title, &causes(&error), Some(remedy))
             }
-            Fault::Broken(error) => {
+            PageFault::Broken(error) => {
                 message(StatusCode::INTERNAL_SERVER_ERROR, "This page cannot be made", &causes(&error), None)
             }
         }

@@ -50,7 +50,8 @@ static ASSETS: LazyLock<Vec<Asset>> =
 impl Asset {
     fn new(name: &'static str, bytes: &'static [u8]) -> Self {
         let version = short_hash(&String::from_utf8_lossy(bytes));
-        let kind = if name.ends_with(".css") { STYLE_KIND } else { SCRIPT_KIND };
+        let is_style = name.rsplit('.').next() == Some("css");
+        let kind = if is_style { STYLE_KIND } else { SCRIPT_KIND };
         // Without a packed form the plain one is sent.
         let packed = pack(bytes).unwrap_or_default();
         Self { name, kind, bytes, packed, address: format!("/static/{name}?v={version}"), version }

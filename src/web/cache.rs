@@ -7,25 +7,25 @@ use std::time::{Duration, Instant};
 
 /// While a sweep changes the store again and again, a result is computed anew only when it is this many times as old as it
 /// took: pages then take a tenth of one core at most.
-const SHARE: u32 = 10;
+pub const SHARE: u32 = 10;
 /// A result is never older than this.
-const OLDEST: Duration = Duration::from_secs(30);
+pub const OLDEST: Duration = Duration::from_secs(30);
 
 /// Results by key, each computed by one thread at a time.
-pub struct Cache<K, S, V> {
+pub struct PageCache<K, S, V> {
     most: usize,
-    slots: Mutex<Slots<K, S, V>>,
+    slots: Mutex<CacheSlots<K, S, V>>,
 }
 
-struct Slots<K, S, V> {
+struct CacheSlots<K, S, V> {
     /// Counts the uses, for the slot that was used longest ago.
     uses: u64,
-    by_key: HashMap<K, (u64, Slot<S, V>)>,
+    by_key: HashMap<K, (u64, CacheSlot<S, V>)>,
 }
 
-type Slot<S, V> = Arc<Mutex<Option<Kept<S, V>>>>;
+type CacheSlot<S, V> = Arc<Mutex<Option<CachedResult<S, V>>>>;
 
-struct Kept<S, V> {
+struct CachedResult<S, V> {
     stamp: S,
     value: Arc<V>,
     computed: Instant,
@@ -33,17 +33,17 @@ struct Kept<S, V> {
 }
 
 /// A result.
-pub struct Found<V> {
+pub struct Cached<V> {
     /// The result.
     pub value: Arc<V>,
     /// The store has changed since; when to ask again.
     pub stale: Option<Duration>,
 }
 
-impl<K: Eq + Hash + Clone, S: PartialEq, V> Cache<K, S, V> {
+impl<K: Eq + Hash + Clone, S: PartialEq, V> PageCache<K, S, V> {
     /// A cache of at most `most` results.
     pub fn new(most: usize) -> Self {
-        Self { most, slots: Mutex::new(Slots { uses: 0, by_key: HashMap::new() }) }
+        Self { most, slots: Mutex::new(CacheSlots { uses: 0, by_key: HashMap::new() }) }
     }
 
     /// Forgets everything.
@@ -55,24 +55,28 @@ impl<K: Eq + Hash + Clone, S: PartialEq, V> Cache<K, S, V> {
     ///
     /// # Errors
     /// Whatever computing it comes to; an error is not kept.
-    pub fn get<E>(&self, key: &K, stamp: S, compute: impl FnOnce() -> Result<V, E>) -> Result<Found<V>, E> {
+    pub fn get<E>(&self, key: &K, stamp: S, compute: impl FnOnce() -> Result<V, E>) -> Result<Cached<V>, E> {
         let slot = self.slot(key);
         let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(kept) = slot.as_ref() {
             let wait = (kept.took * SHARE).min(OLDEST).saturating_sub(kept.computed.elapsed());
             let is_current = kept.stamp == stamp;
             if is_current || !wait.is_zero() {
-                return Ok(Found { value: kept.value.clone(), stale: (!is_current).then_some(wait) });
+                return Ok(Cached { value: kept.value.clone(), stale: (!is_current).then_some(wait) });
             }
         }
         let computed = Instant::now();
         let value = Arc::new(compute()?);
-        *slot =
-            Some(Kept { stamp, value: value.clone(), computed: Instant::now(), took: computed.elapsed() });
-        Ok(Found { value, stale: None })
+        *slot = Some(CachedResult {
+            stamp,
+            value: value.clone(),
+            computed: Instant::now(),
+            took: computed.elapsed(),
+        });
+        Ok(Cached { value, stale: None })
     }
 
-    fn slot(&self, key: &K) -> Slot<S, V> {
+    fn slot(&self, key: &K) -> CacheSlot<S, V> {
         let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
         slots.uses += 1;
         let uses = slots.uses;
@@ -92,13 +96,13 @@ impl<K: Eq + Hash + Clone, S: PartialEq, V> Cache<K, S, V> {
 mod tests {
     use super::*;
 
-    fn get(cache: &Cache<&'static str, u32, u32>, key: &'static str, stamp: u32, value: u32) -> u32 {
+    fn get(cache: &PageCache<&'static str, u32, u32>, key: &'static str, stamp: u32, value: u32) -> u32 {
         *cache.get(&key, stamp, || Ok::<u32, ()>(value)).unwrap().value
     }
 
     #[test]
     fn a_result_is_kept_while_its_stamp_stays() {
-        let cache = Cache::new(2);
+        let cache = PageCache::new(2);
         assert_eq!(get(&cache, "a", 1, 10), 10);
         assert_eq!(get(&cache, "a", 1, 11), 10);
         std::thread::sleep(Duration::from_millis(2));
@@ -109,7 +113,7 @@ mod tests {
 
     #[test]
     fn the_result_that_was_used_longest_ago_goes_first() {
-        let cache = Cache::new(2);
+        let cache = PageCache::new(2);
         get(&cache, "a", 1, 10);
         get(&cache, "b", 1, 20);
         get(&cache, "a", 1, 11);
@@ -119,7 +123,7 @@ mod tests {
 
     #[test]
     fn what_took_long_is_not_computed_at_every_change() {
-        let cache = Cache::new(1);
+        let cache = PageCache::new(1);
         let slow = || {
             std::thread::sleep(Duration::from_millis(50));
             Ok::<u32, ()>(1)
@@ -131,7 +135,7 @@ mod tests {
 
     #[test]
     fn an_error_is_not_kept() {
-        let cache: Cache<&str, u32, u32> = Cache::new(1);
+        let cache: PageCache<&str, u32, u32> = PageCache::new(1);
         assert!(cache.get(&"a", 1, || Err("no")).is_err());
         assert_eq!(get(&cache, "a", 1, 5), 5);
     }

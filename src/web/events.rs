@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{RawPathParams, State};
+use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, Uri};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
@@ -17,9 +17,9 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::Dashboard;
 use super::address::Address;
-use super::answer::{Fault, message};
-use super::cache::Found;
-use crate::store::{RevisionId, RunProgress, Store};
+use super::answer::{PageFault, message};
+use super::cache::Cached;
+use crate::store::{RevisionId, StateCounts, Store};
 
 /// Time between two looks at the store.
 const LOOK: Duration = Duration::from_secs(1);
@@ -40,9 +40,9 @@ pub enum Subject {
 /// The state of a subject.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SubjectState {
-    progress: RunProgress,
-    /// Epochs of a run.
-    epochs: i64,
+    counts: StateCounts,
+    /// Changes with everything that pages show of the subject.
+    mark: String,
 }
 
 /// What was told last.
@@ -50,12 +50,12 @@ pub struct SubjectState {
 struct Told {
     state: SubjectState,
     is_supervised: bool,
-    /// Of the whole store, where that is what the page is about.
-    version: Option<String>,
+    /// Of the store that was looked at.
+    version: String,
 }
 
 /// One stream.
-struct Watch {
+struct EventStream {
     dashboard: Arc<Dashboard>,
     subject: Subject,
     told: Option<Told>,
@@ -65,12 +65,7 @@ struct Watch {
 }
 
 /// Answers with a stream of events.
-pub async fn events(
-    State(dashboard): State<Arc<Dashboard>>,
-    uri: Uri,
-    parameters: RawPathParams,
-) -> Response {
-    drop(parameters);
+pub async fn events(State(dashboard): State<Arc<Dashboard>>, uri: Uri) -> Response {
     let Some(address) = Address::read(&uri, Vec::new()) else {
         return message(
             StatusCode::BAD_REQUEST,
@@ -91,51 +86,55 @@ pub async fn events(
         Ok(Err(fault)) => return dashboard.fault(fault),
         Err(_) => return StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     };
-    let watch = Watch { dashboard, subject, told: None, fault: None, _permit: permit };
-    let stream = Sse::new(watch.into_stream()).keep_alive(KeepAlive::new().interval(SIGN_OF_LIFE));
+    let events = EventStream { dashboard, subject, told: None, fault: None, _permit: permit };
+    let stream = Sse::new(events.into_stream()).keep_alive(KeepAlive::new().interval(SIGN_OF_LIFE));
     let mut response = stream.into_response();
     response.headers_mut().insert("cache-control", HeaderValue::from_static("no-store"));
     response
 }
 
 /// What an address asks to be told of.
-fn subject(dashboard: &Dashboard, address: &Address) -> Result<Subject, Fault> {
+fn subject(dashboard: &Dashboard, address: &Address) -> Result<Subject, PageFault> {
     if let Some(reference) = address.value("experiment") {
-        let revision = dashboard.open()?.revision(reference).map_err(Fault::of_lookup)?;
+        let revision = dashboard.open()?.revision(reference).map_err(PageFault::of_lookup)?;
         return Ok(Subject::Revision(revision.id()));
     }
     match address.value("run") {
-        Some(run) => Ok(Subject::Run(dashboard.open()?.resolve_run(run).map_err(Fault::of_lookup)?)),
+        Some(run) => Ok(Subject::Run(dashboard.open()?.resolve_run(run).map_err(PageFault::of_lookup)?)),
         None => Ok(Subject::Store),
     }
 }
 
-impl Watch {
+impl EventStream {
     fn into_stream(self) -> impl Stream<Item = Result<Event, Infallible>> {
-        stream::unfold(self, |mut watch| async move {
+        stream::unfold(self, |mut stream| async move {
             loop {
-                if watch.told.is_some() || watch.fault.is_some() {
+                if stream.told.is_some() || stream.fault.is_some() {
                     tokio::time::sleep(LOOK).await;
                 }
                 let (dashboard, subject, told) =
-                    (watch.dashboard.clone(), watch.subject.clone(), watch.told.clone());
-                let looked = tokio::task::spawn_blocking(move || look(&dashboard, &subject, told)).await;
+                    (stream.dashboard.clone(), stream.subject.clone(), stream.told.clone());
+                let looked =
+                    tokio::task::spawn_blocking(move || look(&dashboard, &subject, told.as_ref())).await;
                 match looked {
-                    Ok(Ok(Some(news))) => {
-                        let event = news.event(&watch.dashboard);
-                        watch.told = Some(news);
-                        watch.fault = None;
-                        return Some((Ok(event), watch));
+                    Ok(Ok(Some(found))) => {
+                        let is_news = stream.told.as_ref().is_none_or(|told| !told.says(&found));
+                        stream.fault = None;
+                        let event = is_news.then(|| found.event(&stream.dashboard));
+                        stream.told = Some(found);
+                        if let Some(event) = event {
+                            return Some((Ok(event), stream));
+                        }
                     }
-                    Ok(Ok(None)) => watch.fault = None,
+                    Ok(Ok(None)) => stream.fault = None,
                     Ok(Err(fault)) => {
-                        if watch.fault.as_deref() != Some(&fault) {
+                        if stream.fault.as_deref() != Some(&fault) {
                             // When the store is there again, the page is loaded again.
-                            watch.told = None;
-                            watch.fault = Some(fault.clone());
+                            stream.told = None;
+                            stream.fault = Some(fault.clone());
                             let event =
                                 Event::default().event("fault").data(fault.replace(['\n', '\r'], " "));
-                            return Some((Ok(event), watch));
+                            return Some((Ok(event), stream));
                         }
                     }
                     Err(_) => return None,
@@ -145,42 +144,52 @@ impl Watch {
     }
 }
 
-/// The state of a subject, if it is another than was told.
-fn look(dashboard: &Dashboard, subject: &Subject, told: Option<Told>) -> Result<Option<Told>, String> {
+/// Looks at a subject; `None` if nothing can have changed.
+fn look(dashboard: &Dashboard, subject: &Subject, told: Option<&Told>) -> Result<Option<Told>, String> {
     let version = dashboard.version();
-    let is_told = told.as_ref().is_some_and(|told| told.state.progress.running == 0);
-    if is_told && told.as_ref().and_then(|told| told.version.as_ref()) == Some(&version) {
+    if told.is_some_and(|told| told.version == version && told.state.counts.running == 0) {
         return Ok(None);
     }
     let failed = |error: anyhow::Error| dashboard.told_of_store(&error);
     let mut store = dashboard.open_store().map_err(failed)?;
-    let Found { value, .. } = dashboard
+    let Cached { value, stale } = dashboard
         .subjects
         .get(subject, version.clone(), || SubjectState::read(&mut store, subject))
         .map_err(failed)?;
+    let state = (*value).clone();
     // Where a supervisor was killed the store does not change.
-    let is_supervised = value.progress.running > 0 && store.is_supervised().map_err(failed)?;
-    let version = matches!(subject, Subject::Store).then_some(version);
-    let news = Told { state: (*value).clone(), is_supervised, version };
-    Ok((told.as_ref() != Some(&news)).then_some(news))
+    let is_supervised = state.counts.running > 0 && store.is_supervised().map_err(failed)?;
+    // What is not new is looked at again.
+    let version = if stale.is_some() { String::new() } else { version };
+    Ok(Some(Told { state, is_supervised, version }))
 }
 
 impl SubjectState {
     fn read(store: &mut Store, subject: &Subject) -> anyhow::Result<Self> {
         Ok(match subject {
-            Subject::Store => Self { progress: store.progress(None)?, epochs: 0 },
-            Subject::Revision(revision) => Self { progress: store.progress(Some(revision))?, epochs: 0 },
+            Subject::Store => {
+                let counts = store.progress(None)?;
+                Self { counts, mark: store.latest_mark()? }
+            }
+            Subject::Revision(revision) => {
+                Self { counts: store.progress(Some(revision))?, mark: store.revision_mark(revision)? }
+            }
             Subject::Run(run_id) => {
-                let (progress, epochs) = store.run_mark(run_id)?;
-                Self { progress, epochs }
+                let (counts, mark) = store.run_mark(run_id)?;
+                Self { counts, mark }
             }
         })
     }
 }
 
 impl Told {
+    /// Whether it tells what another one does.
+    fn says(&self, other: &Told) -> bool {
+        (&self.state, self.is_supervised) == (&other.state, other.is_supervised)
+    }
+
     fn event(&self, dashboard: &Dashboard) -> Event {
-        let RunProgress { total, ended, running, .. } = self.state.progress;
+        let StateCounts { total, ended, running, .. } = self.state.counts;
         let running = if self.is_supervised { running } else { 0 };
         let told =
             json!({ "version": dashboard.version(), "running": running, "done": ended, "total": total });

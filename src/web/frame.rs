@@ -61,12 +61,13 @@ pub struct Page {
     main: Markup,
     live: Option<Live>,
     stale: Option<Duration>,
+    is_refusal: bool,
 }
 
 impl Page {
     /// A page with its first screen and the rest.
     pub fn new(tab: Tab, title: impl Into<String>, header: Markup, main: Markup) -> Self {
-        Self { tab, title: title.into(), header, main, live: None, stale: None }
+        Self { tab, title: title.into(), header, main, live: None, stale: None, is_refusal: false }
     }
 
     /// The page shows changes while it is open.
@@ -79,6 +80,17 @@ impl Page {
     #[must_use]
     pub fn stale(self, stale: Option<Duration>) -> Self {
         Self { stale, ..self }
+    }
+
+    /// The page says why what was asked for was not done.
+    #[must_use]
+    pub fn refusal(self, is_refusal: bool) -> Self {
+        Self { is_refusal, ..self }
+    }
+
+    /// Whether the page says why what was asked for was not done.
+    pub fn is_refusal(&self) -> bool {
+        self.is_refusal
     }
 
     /// The whole page; `version` is that of the store which it shows.

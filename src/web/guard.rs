@@ -67,7 +67,13 @@ impl Guard {
             names.extend(host_name());
         }
         Self {
-            hosts: names.iter().map(|name| authority(name, port)).collect(),
+            hosts: names
+                .iter()
+                .map(|name| authority(name, port))
+                // A browser leaves out the port that it takes anyhow.
+                .flat_map(|host| [host.strip_suffix(":80").map(str::to_string), Some(host)])
+                .flatten()
+                .collect(),
             any_address: is_everywhere.then_some(port),
             token: token.map(|token| [digest(token), digest(&cookie_of(token))]),
         }
@@ -208,4 +214,54 @@ fn digest(text: &str) -> [u8; 32] {
 /// Whether two digests are the same, in a time that does not tell where they differ.
 fn same(one: &[u8; 32], other: &[u8; 32]) -> bool {
     one.iter().zip(other).fold(0, |differing, (a, b)| differing | (a ^ b)) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    fn passes(guard: &Guard, host: &str, more: &[(&str, &str)]) -> bool {
+        let mut request = Request::builder().uri("/runs").header(HOST, host);
+        for (name, value) in more {
+            request = request.header(*name, *value);
+        }
+        matches!(guard.judge(&request.body(Body::empty()).unwrap()), Verdict::Pass)
+    }
+
+    #[test]
+    fn a_server_answers_to_its_own_names_alone() {
+        let guard = Guard::new("127.0.0.1:7117".parse().unwrap(), None, None);
+        for host in ["127.0.0.1:7117", "localhost:7117", "[::1]:7117", "LocalHost:7117"] {
+            assert!(passes(&guard, host, &[]), "{host}");
+        }
+        for host in
+            ["192.168.0.5:7117", "localhost", "localhost:80", "localhost.evil:7117", "127.0.0.1:71170", ""]
+        {
+            assert!(!passes(&guard, host, &[]), "{host}");
+        }
+        let everywhere = Guard::new("0.0.0.0:7117".parse().unwrap(), Some("0.0.0.0"), None);
+        assert!(passes(&everywhere, "192.168.0.5:7117", &[]) && passes(&everywhere, "[fe80::1]:7117", &[]));
+        assert!(
+            !passes(&everywhere, "192.168.0.5:7118", &[]) && !passes(&everywhere, "evil.example:7117", &[])
+        );
+        let usual = Guard::new("127.0.0.1:80".parse().unwrap(), Some("lab.local"), None);
+        assert!(passes(&usual, "lab.local", &[]) && passes(&usual, "lab.local:80", &[]));
+    }
+
+    #[test]
+    fn the_cookie_proves_the_token_and_is_another_text() {
+        let token = "0123456789abcdef";
+        let guard = Guard::new("127.0.0.1:7117".parse().unwrap(), None, Some(token));
+        let host = "127.0.0.1:7117";
+        assert!(!passes(&guard, host, &[]));
+        assert!(passes(&guard, host, &[("authorization", "Bearer 0123456789abcdef")]));
+        assert!(!passes(&guard, host, &[("authorization", "Bearer 0123456789abcdeF")]));
+        assert!(!passes(&guard, host, &[("authorization", "0123456789abcdef")]));
+        let cookie = |value: &str| format!("a=b; {COOKIE_NAME}={value}");
+        assert!(passes(&guard, host, &[("cookie", &cookie(&cookie_of(token)))]));
+        assert!(!passes(&guard, host, &[("cookie", &cookie(token))]));
+        assert!(!cookie_of(token).contains(token));
+    }
 }

@@ -18,7 +18,7 @@ use tokio::time::{Instant, Sleep, sleep};
 const MOST_CONNECTIONS: usize = 256;
 /// A connection ends if no part of an answer was sent for so long: its client asks nothing, sends its question byte by byte,
 /// or does not read the answer. No page takes as long, and a stream of events sends a sign of life more often.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 /// Pause after an error of the system, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(200);
 

@@ -32,8 +32,8 @@ use futures_util::future::{Either, select};
 use tokio::sync::Semaphore;
 
 use address::Address;
-use answer::{Answer, Fault, message};
-use cache::Cache;
+use answer::{PageAnswer, PageFault, message};
+use cache::PageCache;
 use guard::{Guard, Verdict};
 use listener::BoundedListener;
 
@@ -155,8 +155,8 @@ pub struct Dashboard {
     query: QueryLimits,
     requests: Arc<Semaphore>,
     streams: Arc<Semaphore>,
-    subjects: Cache<events::Subject, String, events::SubjectState>,
-    kept: pages::Kept,
+    subjects: PageCache<events::Subject, String, events::SubjectState>,
+    kept: pages::KeptPages,
 }
 
 impl Dashboard {
@@ -166,8 +166,8 @@ impl Dashboard {
             query: QueryLimits { time: settings.query_time, rows: MOST_ROWS },
             requests: Arc::new(Semaphore::new(MOST_REQUESTS)),
             streams: Arc::new(Semaphore::new(MOST_STREAMS)),
-            subjects: Cache::new(MOST_STREAMS),
-            kept: pages::Kept::default(),
+            subjects: PageCache::new(MOST_STREAMS),
+            kept: pages::KeptPages::default(),
         }
     }
 
@@ -176,8 +176,8 @@ impl Dashboard {
         Store::open_read_only_within(&self.results, BUSY)
     }
 
-    fn open(&self) -> Result<Store, Fault> {
-        self.open_store().map_err(Fault::Store)
+    fn open(&self) -> Result<Store, PageFault> {
+        self.open_store().map_err(PageFault::Store)
     }
 
     /// The state of the store's files.
@@ -201,12 +201,12 @@ impl Dashboard {
         remedy(error, &self.results.join("burstlab.db"))
     }
 
-    fn fault(&self, fault: Fault) -> Response {
+    fn fault(&self, fault: PageFault) -> Response {
         let remedy = match &fault {
-            Fault::Store(error) => self.remedy(error),
+            PageFault::Store(error) => self.remedy(error),
             _ => None,
         };
-        fault.into_response(remedy)
+        fault.into_response(remedy.as_deref())
     }
 
     fn busy(&self) -> Response {
@@ -228,7 +228,7 @@ impl Dashboard {
 
 /// One request for a page.
 pub struct Visit<'a> {
-    dashboard: &'a Dashboard,
+    dashboard: &'a Arc<Dashboard>,
     address: &'a Address,
     /// The state of the store before the page was made.
     stamp: Option<StoreStamp>,
@@ -246,9 +246,9 @@ impl Visit<'_> {
 }
 
 /// Makes a page.
-type MakePage = fn(&Visit<'_>) -> Result<Answer, Fault>;
+type MakePage = fn(&Visit<'_>) -> Result<PageAnswer, PageFault>;
 /// Writes what a form holds, and says where to go on.
-type WriteForm = fn(&Dashboard, &[(String, String)]) -> Result<Answer, Fault>;
+type WriteForm = fn(&Dashboard, &[(String, String)]) -> Result<PageAnswer, PageFault>;
 
 fn router(dashboard: Arc<Dashboard>, guard: Guard) -> Router {
     Router::new()
@@ -330,7 +330,7 @@ fn form(write: WriteForm) -> MethodRouter<Arc<Dashboard>> {
 /// Does the work of a request on a thread of its own, if there are not too many.
 async fn in_turn(
     dashboard: Arc<Dashboard>,
-    work: impl FnOnce(&Dashboard) -> Result<Response, Fault> + Send + 'static,
+    work: impl FnOnce(&Arc<Dashboard>) -> Result<Response, PageFault> + Send + 'static,
 ) -> Response {
     let Ok(permit) = dashboard.requests.clone().try_acquire_owned() else { return dashboard.busy() };
     let answer = move || {

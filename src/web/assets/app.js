@@ -108,17 +108,32 @@
     clearTimeout(timer);
     if (page.dataset.staleMs) { timer = setTimeout(load, Number(page.dataset.staleMs)); }
   }
+  // A browser opens few connections to one server: a page that nobody looks at gives its own back, and is told what it has
+  // missed when somebody does again.
   function listen(address) {
-    var stream = new EventSource(address);
-    stream.addEventListener("message", function (event) {
-      var news = JSON.parse(event.data);
-      tell(news.running > 0 ? news.done + " of " + news.total + " runs, " + news.running + " running" : "", false);
-      if (news.version !== version) { load(); }
+    var stream = null;
+    function open() {
+      if (stream || document.hidden) { return; }
+      stream = new EventSource(address);
+      stream.addEventListener("message", function (event) {
+        var news = JSON.parse(event.data);
+        tell(news.running > 0 ? news.done + " of " + news.total + " runs, " + news.running + " running" : "", false);
+        if (news.version !== version) { load(); }
+      });
+      stream.addEventListener("fault", function (event) { tell(event.data, true); });
+      stream.addEventListener("error", function () { tell("The dashboard does not answer; trying again.", true); });
+      stream.addEventListener("open", function () { tell("", false); });
+    }
+    function close() {
+      if (stream) { stream.close(); }
+      stream = null;
+    }
+    document.addEventListener("visibilitychange", function () {
+      if (document.hidden) { close(); } else { open(); }
     });
-    stream.addEventListener("fault", function (event) { tell(event.data, true); });
-    stream.addEventListener("error", function () { tell("The dashboard does not answer; trying again.", true); });
-    stream.addEventListener("open", function () { tell("", false); });
-    window.addEventListener("pagehide", function () { stream.close(); });
+    window.addEventListener("pagehide", close);
+    window.addEventListener("pageshow", open);
+    open();
   }
   document.addEventListener("DOMContentLoaded", function () {
     addToggle();

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::super::answer::{Answer, Fault};
+use super::super::answer::{PageAnswer, PageFault};
 use super::super::{BUSY, Dashboard};
 use crate::listing::tag_list;
 use crate::store::{Named, Store};
@@ -29,13 +29,13 @@ pub fn annotation_form(of: &str, back: &str, tags: Option<&str>, note: Option<&s
 }
 
 /// Gives a run or a revision the tags of a form, and takes others away.
-pub fn tags(dashboard: &Dashboard, fields: &[(String, String)]) -> Result<Answer, Fault> {
+pub fn tags(dashboard: &Dashboard, fields: &[(String, String)]) -> Result<PageAnswer, PageFault> {
     let wanted: Vec<&str> =
         value(fields, "tags").split([' ', ',', '\t', '\r', '\n']).filter(|tag| !tag.is_empty()).collect();
     if let Some(tag) =
         wanted.iter().find(|tag| tag.chars().count() > MOST_TAG || tag.contains(char::is_control))
     {
-        return Err(Fault::Refused(format!(
+        return Err(PageFault::Refused(format!(
             "`{tag}` is not a tag: a tag is one word of at most {MOST_TAG} characters"
         )));
     }
@@ -61,7 +61,7 @@ pub fn tags(dashboard: &Dashboard, fields: &[(String, String)]) -> Result<Answer
 }
 
 /// Writes the note of a form.
-pub fn note(dashboard: &Dashboard, fields: &[(String, String)]) -> Result<Answer, Fault> {
+pub fn note(dashboard: &Dashboard, fields: &[(String, String)]) -> Result<PageAnswer, PageFault> {
     let text = value(fields, "note").trim().replace("\r\n", "\n");
     let text = Some(text.as_str()).filter(|text| !text.is_empty());
     write(dashboard, fields, |store, target| match target {
@@ -90,15 +90,15 @@ fn write(
     dashboard: &Dashboard,
     fields: &[(String, String)],
     change: impl FnOnce(&mut Store, &Named) -> anyhow::Result<()>,
-) -> Result<Answer, Fault> {
+) -> Result<PageAnswer, PageFault> {
     // A store that is not there, or of another version, is told of, and neither made nor upgraded by a page.
-    let target = dashboard.open()?.find(value(fields, "of")).map_err(Fault::of_lookup)?;
-    let mut store = Store::open_within(&dashboard.results, BUSY).map_err(Fault::Store)?;
-    change(&mut store, &target).map_err(Fault::Store)?;
-    store.close().map_err(Fault::Store)?;
+    let target = dashboard.open()?.find(value(fields, "of")).map_err(PageFault::of_lookup)?;
+    let mut store = Store::open_within(&dashboard.results, BUSY).map_err(PageFault::Store)?;
+    change(&mut store, &target).map_err(PageFault::Store)?;
+    store.close().map_err(PageFault::Store)?;
     let back = value(fields, "back");
     // Only a page of this server: `//host` and `/\host` are others to a browser.
     let is_own =
         back.starts_with('/') && !back[1..].starts_with(['/', '\\']) && !back.contains(char::is_control);
-    Ok(Answer::SeeOther(if is_own { back.to_string() } else { "/".to_string() }))
+    Ok(PageAnswer::SeeOther(if is_own { back.to_string() } else { "/".to_string() }))
 }

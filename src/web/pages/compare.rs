@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use maud::{Markup, html};
 
 use super::super::address::{experiment_link, link, run_link};
-use super::super::answer::{Answer, Fault};
+use super::super::answer::{PageAnswer, PageFault};
 use super::super::frame::{Page, Tab};
 use super::super::widgets::{choice, kept_fields, plain_table};
 use super::super::{Dashboard, Visit};
@@ -20,7 +20,7 @@ use crate::text::{causes, counted, number};
 
 /// References at once.
 const MOST_REFERENCES: usize = 50;
-/// Runs that the plots show; those that ended last are left out.
+/// Runs that the plots show, of all references together.
 const MOST_RUNS: usize = 2_000;
 /// Runs whose configurations are shown beside each other.
 const MOST_COLUMNS: usize = 12;
@@ -38,7 +38,7 @@ pub struct Sheet {
 }
 
 /// Makes the page.
-pub fn page(visit: &Visit<'_>) -> Result<Answer, Fault> {
+pub fn page(visit: &Visit<'_>) -> Result<PageAnswer, PageFault> {
     let address = visit.address;
     let mut references: Vec<String> = Vec::new();
     for reference in address.values("of").flat_map(str::split_whitespace) {
@@ -47,13 +47,13 @@ pub fn page(visit: &Visit<'_>) -> Result<Answer, Fault> {
         }
     }
     if references.len() > MOST_REFERENCES {
-        return Err(Fault::Refused(format!(
+        return Err(PageFault::Refused(format!(
             "at most {MOST_REFERENCES} things are compared at once; these are {}",
             references.len()
         )));
     }
     if references.is_empty() {
-        return Ok(Answer::Page(Page::new(
+        return Ok(PageAnswer::Page(Page::new(
             Tab::Compare,
             "Compare",
             header(visit, &references),
@@ -77,44 +77,44 @@ pub fn page(visit: &Visit<'_>) -> Result<Answer, Fault> {
         (run_table(&mut store, sheet)?)
     };
     let page = Page::new(Tab::Compare, "Compare", header(visit, &references), main);
-    Ok(Answer::Page(page.stale(found.stale)))
+    Ok(PageAnswer::Page(page.stale(found.stale)))
 }
 
-fn read(dashboard: &Dashboard, references: &[String]) -> Result<Sheet, Fault> {
+fn read(dashboard: &Dashboard, references: &[String]) -> Result<Sheet, PageFault> {
     let mut store = dashboard.open()?;
     let body = match references {
         [one] if store.names_all_revisions(one).is_ok_and(|all| all) => {
-            let revisions = store.revisions(one).map_err(Fault::of_lookup)?;
+            let revisions = store.revisions(one).map_err(PageFault::of_lookup)?;
             Ok(ComparisonSheet::of_history(&History::read(&mut store, revisions)?)?.served_body())
         }
         [one] => Err(format!("Select something else to compare with {one}.")),
         several => {
             let compared =
-                SideBySide::read(&mut store, &dashboard.results, several).map_err(Fault::of_lookup)?;
+                SideBySide::read(&mut store, &dashboard.results, several).map_err(PageFault::of_lookup)?;
             ComparisonSheet::of(&compared).map(|sheet| sheet.served_body()).map_err(|error| causes(&error))
         }
     };
     let mut runs: Vec<RunRow> = Vec::new();
     let mut known = HashSet::new();
+    let mut all = 0;
     for reference in references {
-        for run in runs_of(&mut store, reference)? {
-            if known.insert(run.run_id.clone()) {
-                runs.push(run);
-            }
-        }
+        let mut own = runs_of(&mut store, reference)?;
+        own.retain(|run| known.insert(run.run_id.clone()));
+        all += own.len();
+        // Each of them is seen, however many runs another one has.
+        own.truncate(MOST_RUNS / references.len());
+        runs.extend(own);
     }
-    let all = runs.len();
-    runs.truncate(MOST_RUNS);
     Ok(Sheet { body, runs, all })
 }
 
 /// The runs of a reference, which may name a model of a revision: `sweep@2:lstm`.
-fn runs_of(store: &mut Store, reference: &str) -> Result<Vec<RunRow>, Fault> {
+fn runs_of(store: &mut Store, reference: &str) -> Result<Vec<RunRow>, PageFault> {
     let (named, model) = match store.find(reference) {
         Ok(named) => (named, None),
         Err(error) => match reference.rsplit_once(':') {
-            Some((revision, model)) => (store.find(revision).map_err(Fault::of_lookup)?, Some(model)),
-            None => return Err(Fault::of_lookup(error)),
+            Some((revision, model)) => (store.find(revision).map_err(PageFault::of_lookup)?, Some(model)),
+            None => return Err(PageFault::of_lookup(error)),
         },
     };
     let mut runs = match named {
@@ -122,7 +122,7 @@ fn runs_of(store: &mut Store, reference: &str) -> Result<Vec<RunRow>, Fault> {
         Named::Revisions(revisions) => {
             let mut runs = Vec::new();
             for revision in revisions {
-                runs.extend(store.runs(&RunFilter::of(&revision.id()))?);
+                runs.extend(store.board_runs(&revision.id())?);
             }
             runs
         }
@@ -152,7 +152,7 @@ fn header(visit: &Visit<'_>, references: &[String]) -> Markup {
 }
 
 /// What could be compared, where nothing is selected.
-fn start(visit: &Visit<'_>) -> Result<Markup, Fault> {
+fn start(visit: &Visit<'_>) -> Result<Markup, PageFault> {
     let revisions = visit.dashboard.open()?.all_revisions()?;
     Ok(html! {
         p { "Select revisions here, or runs on the page of " a href="/runs" { "runs" } ", or trials on that of an experiment." }
@@ -167,7 +167,7 @@ fn start(visit: &Visit<'_>) -> Result<Markup, Fault> {
 }
 
 /// Parallel coordinates, and a metric against a parameter.
-fn over_runs(visit: &Visit<'_>, store: &mut Store, sheet: &Sheet) -> Result<Markup, Fault> {
+fn over_runs(visit: &Visit<'_>, store: &mut Store, sheet: &Sheet) -> Result<Markup, PageFault> {
     let done: Vec<&RunRow> = sheet.runs.iter().filter(|run| run.status == Status::Done).collect();
     if done.len() < 2 {
         return Ok(html! {});
@@ -190,7 +190,11 @@ fn over_runs(visit: &Visit<'_>, store: &mut Store, sheet: &Sheet) -> Result<Mark
                 .collect();
             path_among(x, &all)?.ok_or_else(|| unknown(x, &all))?
         }
-        None => names.first().cloned().unwrap_or_default(),
+        // What only some models have would leave the other runs out.
+        None => {
+            let is_of_all = |path: &&String| done.iter().all(|run| lookup(&run.params, path).is_some());
+            differing.iter().find(is_of_all).cloned().unwrap_or("model".to_string())
+        }
     };
     let kept = address.without(&["x", "y"]);
     let metrics: Vec<String> = ["train", "valid", "test"]
@@ -212,7 +216,7 @@ fn over_runs(visit: &Visit<'_>, store: &mut Store, sheet: &Sheet) -> Result<Mark
     let axes = (ScatterAxis { name: x.clone() }, ScatterAxis { name: metric.title() });
     Ok(html! {
         h2 { "Runs" }
-        @if sheet.all > sheet.runs.len() { p { "The first " (counted(sheet.runs.len(), "run")) " of " (sheet.all) " are shown." } }
+        @if sheet.all > sheet.runs.len() { p { (counted(sheet.runs.len(), "run")) " of " (sheet.all) " are shown: the first of each selection." } }
         @if let Some(chart) = parallel(&done, &differing, &values, &metric) {
             figure data-chart=(chart) {
                 figcaption { "Each line is a run, through the parameters in which the runs differ to " (metric.title()) ". Without a script the table below has the same values." }
@@ -241,6 +245,9 @@ fn differing_paths(runs: &[&RunRow]) -> Vec<String> {
     all
 }
 
+/// The position of a run on an axis.
+type PlaceOnAxis = Box<dyn Fn(&RunRow) -> Option<f64>>;
+
 fn parallel(
     runs: &[&RunRow],
     differing: &[String],
@@ -252,7 +259,7 @@ fn parallel(
         return None;
     }
     let mut axes = Vec::new();
-    let mut places: Vec<Box<dyn Fn(&RunRow) -> Option<f64>>> = Vec::new();
+    let mut places: Vec<PlaceOnAxis> = Vec::new();
     for path in drawn {
         let found: Vec<&serde_json::Value> =
             runs.iter().filter_map(|run| lookup(&run.params, path)).collect();
@@ -305,7 +312,7 @@ fn configurations(runs: &[RunRow]) -> Markup {
 }
 
 /// The runs with what tells them apart; the same values as in the plots.
-fn run_table(store: &mut Store, sheet: &Sheet) -> Result<Markup, Fault> {
+fn run_table(store: &mut Store, sheet: &Sheet) -> Result<Markup, PageFault> {
     const MOST: usize = 200;
     let rows: Vec<RunRow> = sheet.runs.iter().take(MOST).cloned().collect();
     let shown: Vec<&RunRow> = rows.iter().collect();
@@ -326,7 +333,7 @@ fn run_table(store: &mut Store, sheet: &Sheet) -> Result<Markup, Fault> {
                     @for (name, _) in &metrics { th.n scope="col" { (name) } }
                 } }
                 tbody { @for run in &rows { tr {
-                    th scope="row" { a href=(run_link(&run.run_id)) { code { (run.run_id.get(..10).unwrap_or(&run.run_id)) } } }
+                    th scope="row" { a href=(run_link(&run.run_id)) { code { (run.run_id) } } }
                     td { a href=(experiment_link(&run.experiment)) { (run.experiment) } }
                     td { (run.model) }
                     td.n { (run.seed.map_or("-".to_string(), |seed| seed.to_string())) }

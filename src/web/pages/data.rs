@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::super::Visit;
 use super::super::address::{experiment_link, link};
-use super::super::answer::{Answer, Fault};
+use super::super::answer::{PageAnswer, PageFault};
 use super::super::frame::{Page, Tab};
 use crate::dataset::{CatalogEntry, SYNTHETIC, TraceSource, catalog, dataset_folder, find_source};
 use crate::spec::{ColumnsSpec, Experiment};
@@ -25,7 +25,7 @@ pub struct NamedTrace {
 }
 
 /// Makes the page.
-pub fn page(visit: &Visit<'_>) -> Result<Answer, Fault> {
+pub fn page(visit: &Visit<'_>) -> Result<PageAnswer, PageFault> {
     let mut store = visit.dashboard.open()?;
     let named = named_traces(&mut store)?;
     let entries = catalog()?;
@@ -40,11 +40,11 @@ pub fn page(visit: &Visit<'_>) -> Result<Answer, Fault> {
         h2 { "Catalog" }
         (catalog_table(&entries, &folder))
     };
-    Ok(Answer::Page(Page::new(Tab::Data, "Data", header, main)))
+    Ok(PageAnswer::Page(Page::new(Tab::Data, "Data", header, main)))
 }
 
 /// The traces that the experiments of a store name, but for those of the catalog.
-pub fn named_traces(store: &mut Store) -> Result<Vec<NamedTrace>, Fault> {
+pub fn named_traces(store: &mut Store) -> Result<Vec<NamedTrace>, PageFault> {
     let mut named: Vec<NamedTrace> = Vec::new();
     let entries = catalog()?;
     for revision in store.all_revisions()? {

@@ -4,19 +4,20 @@ use maud::{Markup, html};
 
 use super::super::Visit;
 use super::super::address::{experiment_link, link};
-use super::super::answer::{Answer, Fault};
+use super::super::answer::{PageAnswer, PageFault};
 use super::super::frame::{Live, Page, Tab};
 use super::super::widgets::{field, progress, sparkline, tags};
 use super::overview::{self, Entry};
+use crate::compare::RevisionStanding;
 use crate::listing::{parse_moment, tag_list};
-use crate::store::RevisionCounts;
+use crate::store::{RevisionCounts, RevisionRow};
 use crate::text::{counted, minute, percent};
 
 /// Makes the page.
-pub fn page(visit: &Visit<'_>) -> Result<Answer, Fault> {
+pub fn page(visit: &Visit<'_>) -> Result<PageAnswer, PageFault> {
     let address = visit.address;
     let since = address.value("since").map(|text| parse_moment("since", text)).transpose()?;
-    let found = overview::read(visit.dashboard, visit.stamp())?;
+    let (entries, stale) = overview::read(visit.dashboard, visit.stamp())?;
     let words = address.value("q").map(str::to_lowercase);
     let is_shown = |entry: &&Entry| {
         let row = &entry.revision;
@@ -27,7 +28,7 @@ pub fn page(visit: &Visit<'_>) -> Result<Answer, Fault> {
             && address.value("tag").is_none_or(|tag| tag_list(row.tags.as_deref()).contains(&tag))
             && words.as_ref().is_none_or(|words| words.split_whitespace().all(|word| text.contains(word)))
     };
-    let shown: Vec<&Entry> = found.value.iter().filter(is_shown).collect();
+    let shown: Vec<&Entry> = entries.iter().filter(is_shown).collect();
     // The revision that ran last stands for its experiment, or the last of those that pass the filter.
     let mut rows: Vec<(&Entry, Vec<&Entry>)> = Vec::new();
     for entry in shown {
@@ -40,8 +41,8 @@ pub fn page(visit: &Visit<'_>) -> Result<Answer, Fault> {
             None => rows.push((entry, Vec::new())),
         }
     }
-    rows.sort_by_key(|(entry, _)| !entry.standing.is_running);
-    let running = rows.iter().filter(|(entry, _)| entry.standing.is_running).count();
+    rows.sort_by_key(|(entry, _)| !is_running(entry));
+    let running = rows.iter().filter(|(entry, _)| is_running(entry)).count();
     let header = html! {
         h1 { "Experiments" }
         p.lead {
@@ -57,7 +58,7 @@ pub fn page(visit: &Visit<'_>) -> Result<Answer, Fault> {
         }
     };
     let main = html! {
-        @if found.value.is_empty() {
+        @if entries.is_empty() {
             p { "The store has no experiment yet. " code { "burstlab run experiments/quickstart.toml" } " makes the first one." }
         } @else if rows.is_empty() {
             p { "No experiment passes the filter. " a href="/" { "Show all" } }
@@ -65,8 +66,8 @@ pub fn page(visit: &Visit<'_>) -> Result<Answer, Fault> {
             (table(&rows))
         }
     };
-    Ok(Answer::Page(
-        Page::new(Tab::Experiments, "Experiments", header, main).live(Live::Store).stale(found.stale),
+    Ok(PageAnswer::Page(
+        Page::new(Tab::Experiments, "Experiments", header, main).live(Live::Store).stale(stale),
     ))
 }
 
@@ -88,18 +89,16 @@ fn table(rows: &[(&Entry, Vec<&Entry>)]) -> Markup {
     }
 }
 
+fn is_running(entry: &Entry) -> bool {
+    entry.standing.as_ref().is_some_and(|standing| standing.is_running)
+}
+
 fn row(entry: &Entry, others: &[&Entry]) -> Markup {
     let Entry { revision, standing } = entry;
     let reference = revision.id().to_string();
-    let objective = &standing.objective;
-    let course = format!(
-        "{} {} over {}",
-        objective.part.as_str(),
-        objective.metric.as_str(),
-        counted(standing.course.len(), "trial")
-    );
+    let ended = revision.finished_at.as_ref().unwrap_or(&revision.updated_at);
     html! {
-        tr.running[standing.is_running] {
+        tr.running[is_running(entry)] {
             th scope="row" {
                 a href=(experiment_link(&reference)) { (reference) }
                 @if revision.archived { " " span.mark { "archived" } }
@@ -116,27 +115,43 @@ fn row(entry: &Entry, others: &[&Entry]) -> Markup {
                     }
                 }
             }
-            td data-label="State" { (state(entry)) }
-            td data-label="Best model" {
-                @match standing.best.as_slice() {
-                    [] => { "-" }
-                    [best] => { (best.label) }
-                    [best, others @ ..] => { (best.label) " " span.note { "+ " (counted(others.len(), "setting")) } }
+            @match standing {
+                Some(standing) => {
+                    td data-label="State" { (state(revision, standing)) }
+                    td data-label="Best model" { (best(standing)) }
+                    td.n data-label="Skill" { (standing.skill().map_or("-".to_string(), percent)) }
+                    td data-label="Objective" { (course(standing)) }
+                }
+                None => {
+                    td data-label="State" { span.note { "being computed" } }
+                    td data-label="Best model" { "-" }
+                    td.n data-label="Skill" { "-" }
+                    td data-label="Objective" { "-" }
                 }
             }
-            td.n data-label="Skill" { (standing.skill().map_or("-".to_string(), percent)) }
-            td data-label="Objective" { (sparkline(&standing.course, &course)) }
-            td data-label="Last activity" {
-                time datetime=(revision.finished_at.as_ref().unwrap_or(&revision.updated_at)) {
-                    (minute(revision.finished_at.as_ref().unwrap_or(&revision.updated_at)))
-                }
-            }
+            td data-label="Last activity" { time datetime=(ended) { (minute(ended)) } }
         }
     }
 }
 
-fn state(entry: &Entry) -> Markup {
-    let Entry { revision, standing } = entry;
+fn best(standing: &RevisionStanding) -> Markup {
+    html! {
+        @match standing.best.as_slice() {
+            [] => { "-" }
+            [best] => { (best.label) }
+            [best, others @ ..] => { (best.label) " " span.note { "+ " (counted(others.len(), "setting")) } }
+        }
+    }
+}
+
+fn course(standing: &RevisionStanding) -> Markup {
+    let objective = &standing.objective;
+    let trials = counted(standing.course.len(), "trial");
+    let label = format!("{} {} over {trials}", objective.part.as_str(), objective.metric.as_str());
+    sparkline(&standing.course, &label)
+}
+
+fn state(revision: &RevisionRow, standing: &RevisionStanding) -> Markup {
     let RevisionCounts { planned, done, failed, pruned, running, .. } = standing.counts;
     let class = match standing.ended(revision).as_str() {
         "running" => "running",

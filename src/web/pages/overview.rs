@@ -1,36 +1,158 @@
-//! All revisions with their standings, computed once for each state of the store.
+//! All revisions with their standings, which a thread of its own computes while pages go on: in a store of 100,000 runs that
+//! takes seconds, and nobody waits for it.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::super::Dashboard;
-use super::super::answer::Fault;
-use super::super::cache::Found;
+use super::super::answer::PageFault;
+use super::super::cache::{OLDEST, SHARE};
 use crate::compare::RevisionStanding;
-use crate::store::{RevisionRow, StoreStamp};
+use crate::store::{RevisionId, RevisionRow, StoreStamp};
+
+/// How long a page waits for standings that are being computed.
+const PATIENCE: Duration = Duration::from_millis(150);
+/// When a page asks again for those that were not there in time.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// A revision with its standing.
 pub struct Entry {
     /// The revision.
-    pub revision: Arc<RevisionRow>,
-    /// How it stands.
-    pub standing: Arc<RevisionStanding>,
+    pub revision: RevisionRow,
+    /// How it stands; `None` while that is computed for the first time.
+    pub standing: Option<Arc<RevisionStanding>>,
 }
 
-/// Every revision of every experiment: the experiment that ran last first, its revisions by number.
-pub fn read(dashboard: &Dashboard, stamp: Option<StoreStamp>) -> Result<Found<Vec<Entry>>, Fault> {
-    dashboard.kept.overview.get(&(), stamp, || {
-        let mut store = dashboard.open()?;
-        let mut entries = Vec::new();
-        for revision in store.all_revisions()? {
-            let id = revision.id();
-            let mut mark = store.revision_mark(&id)?;
-            // A supervisor that was killed leaves the store as it is.
-            let is_alive = revision.finished_at.is_none() && store.is_supervised()?;
-            mark.push_str(if is_alive { " alive" } else { "" });
-            let standing =
-                dashboard.kept.standings.get(&id, mark, || RevisionStanding::read(&mut store, &revision))?;
-            entries.push(Entry { revision: Arc::new(revision), standing: standing.value });
+/// The standings of all revisions.
+#[derive(Default)]
+pub struct RevisionStandings {
+    state: Mutex<StandingsState>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct StandingsState {
+    known: HashMap<RevisionId, Known>,
+    /// What all of them were computed from.
+    seen: Option<Seen>,
+    is_computing: bool,
+    /// Not before then they are computed again.
+    next: Option<Instant>,
+}
+
+/// What standings depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Seen {
+    stamp: Option<StoreStamp>,
+    /// Whether any supervisor is at work on the store.
+    is_supervised: bool,
+}
+
+struct Known {
+    mark: String,
+    standing: Arc<RevisionStanding>,
+}
+
+impl RevisionStandings {
+    /// Computes everything at the next question.
+    pub fn clear(&self) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.seen = None;
+        state.next = None;
+    }
+
+    fn mark_of(&self, id: &RevisionId) -> Option<String> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.known.get(id).map(|known| known.mark.clone())
+    }
+
+    fn put(&self, id: RevisionId, mark: String, standing: RevisionStanding) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.known.insert(id, Known { mark, standing: Arc::new(standing) });
+    }
+
+    fn end(&self, seen: Option<Seen>, took: Duration) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.is_computing = false;
+        state.seen = seen;
+        state.next = Some(Instant::now() + (took * SHARE).min(OLDEST));
+        self.changed.notify_all();
+    }
+}
+
+/// Tells those who wait that the computation is over, however it ends.
+struct Computation<'a> {
+    standings: &'a RevisionStandings,
+    started: Instant,
+    /// What was seen, once everything is computed from it.
+    seen: Option<Seen>,
+}
+
+impl Drop for Computation<'_> {
+    fn drop(&mut self) {
+        self.standings.end(self.seen, self.started.elapsed());
+    }
+}
+
+/// Every revision of every experiment: the experiment that ran last first, its revisions by number. The time is that after
+/// which some of them will be newer.
+pub fn read(
+    dashboard: &Arc<Dashboard>,
+    stamp: Option<StoreStamp>,
+) -> Result<(Vec<Entry>, Option<Duration>), PageFault> {
+    let mut store = dashboard.open()?;
+    let revisions = store.all_revisions()?;
+    // A supervisor that was killed leaves the store as it is.
+    let seen = Seen { stamp, is_supervised: store.is_supervised()? };
+    let standings = &dashboard.kept.standings;
+    let mut state = standings.state.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_new = state.seen != Some(seen);
+    if is_new && !state.is_computing && state.next.is_none_or(|next| next <= Instant::now()) {
+        let own = dashboard.clone();
+        let thread = std::thread::Builder::new().name("standings".to_string());
+        // Without a thread the page shows what is known, and says when to ask again.
+        state.is_computing = thread.spawn(move || compute(&own, seen)).is_ok();
+    }
+    if state.is_computing {
+        let waited = standings.changed.wait_timeout_while(state, PATIENCE, |state| state.is_computing);
+        state = waited.unwrap_or_else(PoisonError::into_inner).0;
+    }
+    let stale = (state.seen != Some(seen)).then(|| match state.next {
+        Some(next) if !state.is_computing => next.saturating_duration_since(Instant::now()).max(AGAIN),
+        _ => AGAIN,
+    });
+    let entries = revisions.into_iter().map(|revision| Entry {
+        standing: state.known.get(&revision.id()).map(|known| known.standing.clone()),
+        revision,
+    });
+    Ok((entries.collect(), stale))
+}
+
+/// Computes the standings that have changed, those of the experiments that ran last first.
+fn compute(dashboard: &Dashboard, seen: Seen) {
+    let standings = &dashboard.kept.standings;
+    let mut computation = Computation { standings, started: Instant::now(), seen: None };
+    // What is wrong with the store is for the pages to tell, which read it themselves.
+    if try_compute(dashboard, seen.is_supervised).is_ok() {
+        computation.seen = Some(seen);
+    }
+}
+
+fn try_compute(dashboard: &Dashboard, is_supervised: bool) -> anyhow::Result<()> {
+    let mut store = dashboard.open_store()?;
+    let revisions = store.all_revisions()?;
+    let standings = &dashboard.kept.standings;
+    for revision in &revisions {
+        let id = revision.id();
+        let mut mark = store.revision_mark(&id)?;
+        mark.push_str(if is_supervised && revision.finished_at.is_none() { " alive" } else { "" });
+        if standings.mark_of(&id).as_ref() != Some(&mark) {
+            let standing = RevisionStanding::read(&mut store, revision)?;
+            standings.put(id, mark, standing);
         }
-        Ok(entries)
-    })
+    }
+    let mut state = standings.state.lock().unwrap_or_else(PoisonError::into_inner);
+    state.known.retain(|id, _| revisions.iter().any(|revision| revision.id() == *id));
+    Ok(())
 }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::super::Visit;
 use super::super::address::{experiment_link, link, run_link};
-use super::super::answer::{Answer, Fault};
+use super::super::answer::{PageAnswer, PageFault};
 use super::super::frame::{Live, Page, Tab};
 use super::super::widgets::{card, plain_table, status, tags};
 use super::annotate::annotation_form;
@@ -20,12 +20,12 @@ use crate::text::{duration, minute, number};
 const MOST_EVENTS: usize = 500;
 
 /// Makes the page.
-pub fn page(visit: &Visit<'_>) -> Result<Answer, Fault> {
+pub fn page(visit: &Visit<'_>) -> Result<PageAnswer, PageFault> {
     let mut store = visit.dashboard.open()?;
-    let run_id = store.resolve_run(visit.address.capture("id")).map_err(Fault::of_lookup)?;
+    let run_id = store.resolve_run(visit.address.capture("id")).map_err(PageFault::of_lookup)?;
     let plannings = store.runs(&RunFilter::one(&run_id))?;
     let Some(run) = plannings.first() else {
-        return Err(Fault::Missing(format!("run {run_id} was never planned by an experiment")));
+        return Err(PageFault::Missing(format!("run {run_id} was never planned by an experiment")));
     };
     let epochs = store.epochs_of_runs(std::slice::from_ref(&run_id))?;
     let names: Vec<String> = paths(&run.params)
@@ -68,7 +68,7 @@ pub fn page(visit: &Visit<'_>) -> Result<Answer, Fault> {
         (annotation_form(&run_id, &place, run.tags.as_deref(), run.note.as_deref()))
     };
     let page = Page::new(Tab::Runs, format!("Run {run_id}"), header, main);
-    Ok(Answer::Page(page.live(Live::Run(run_id))))
+    Ok(PageAnswer::Page(page.live(Live::Run(run_id))))
 }
 
 fn facts(run: &RunRow) -> Markup {
@@ -199,7 +199,7 @@ fn attempts(attempts: &[AttemptRow]) -> Markup {
     }
 }
 
-fn events(store: &mut Store, run_id: &str) -> Result<Markup, Fault> {
+fn events(store: &mut Store, run_id: &str) -> Result<Markup, PageFault> {
     let events: Vec<EventRow> = store.events_of_run(run_id)?;
     let skipped = events.len().saturating_sub(MOST_EVENTS);
     let headers = ["at", "event", "particulars"].map(str::to_string);

@@ -8,7 +8,7 @@ use walkdir::WalkDir;
 
 use super::super::Visit;
 use super::super::address::{encoded, run_link};
-use super::super::answer::{Answer, Fault};
+use super::super::answer::{PageAnswer, PageFault};
 use crate::store::run_folder;
 use crate::text::grouped;
 
@@ -58,16 +58,16 @@ pub fn list(results: &Path, run_id: &str) -> Vec<RunFile> {
 }
 
 /// Sends a file.
-pub fn page(visit: &Visit<'_>) -> Result<Answer, Fault> {
+pub fn page(visit: &Visit<'_>) -> Result<PageAnswer, PageFault> {
     let mut store = visit.dashboard.open()?;
-    let run_id = store.resolve_run(visit.address.capture("id")).map_err(Fault::of_lookup)?;
+    let run_id = store.resolve_run(visit.address.capture("id")).map_err(PageFault::of_lookup)?;
     let asked = visit.address.capture("file");
-    let missing = || Fault::Missing(format!("run {run_id} has no file `{asked}`"));
+    let missing = || PageFault::Missing(format!("run {run_id} has no file `{asked}`"));
     let folder = run_folder(visit.results(), &run_id);
     let file = open_within(&folder, asked).ok_or_else(missing)?;
     let metadata = file.metadata().map_err(|_| missing())?;
     if metadata.len() > MOST_BYTES {
-        return Err(Fault::Refused(format!(
+        return Err(PageFault::Refused(format!(
             "`{asked}` is larger than what is sent from here; it lies in {}",
             folder.display()
         )));
@@ -75,7 +75,7 @@ pub fn page(visit: &Visit<'_>) -> Result<Answer, Fault> {
     let mut bytes = Vec::new();
     file.take(MOST_BYTES).read_to_end(&mut bytes).map_err(|_| missing())?;
     let name = Path::new(asked).file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned());
-    Ok(Answer::File { name: format!("{run_id}-{name}"), kind: "application/octet-stream", bytes })
+    Ok(PageAnswer::File { name: format!("{run_id}-{name}"), kind: "application/octet-stream", bytes })
 }
 
 /// Opens a file below a folder; `None` for anything that is not one, or that lies elsewhere, as a link may.

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use maud::{Markup, html};
 
 use super::super::address::{experiment_link, link, run_link};
-use super::super::answer::{Answer, Fault};
-use super::super::cache::Found;
+use super::super::answer::{PageAnswer, PageFault};
+use super::super::cache::Cached;
 use super::super::frame::{Live, Page, Tab};
 use super::super::widgets::{choice, field, kept_fields, page_number, pager, status, tags};
 use super::super::{Dashboard, Visit};
 use crate::listing::{
     COLUMN_NAMES, Condition, RunColumn, RunConditions, SortKey, parse_moment, path_among, paths,
-    require_model, require_status, unknown,
+    require_model, require_status, telling_paths, unknown,
 };
 use crate::spec::ModelSpec;
 use crate::store::{ListOrder, RunFilter, RunQuery, RunRow, Store, StoreStamp};
@@ -56,7 +56,7 @@ impl RunList {
 }
 
 /// What an address asks for.
-struct Asked {
+struct AskedRuns {
     filter: RunFilter,
     conditions: RunConditions,
     sort: Option<String>,
@@ -64,13 +64,13 @@ struct Asked {
 }
 
 /// Makes the page.
-pub fn page(visit: &Visit<'_>) -> Result<Answer, Fault> {
+pub fn page(visit: &Visit<'_>) -> Result<PageAnswer, PageFault> {
     let address = visit.address;
     let mut store = visit.dashboard.open()?;
-    let asked = Asked::read(visit, &mut store)?;
+    let asked = AskedRuns::read(visit, &mut store)?;
     let names = parameter_names(visit.dashboard, &mut store, &asked.filter, visit.stamp())?;
     let order = order_of(asked.sort.as_deref(), &names)?;
-    let Found { value: list, stale } = visit
+    let Cached { value: list, stale } = visit
         .dashboard
         .kept
         .lists
@@ -95,13 +95,13 @@ pub fn page(visit: &Visit<'_>) -> Result<Answer, Fault> {
         }
     };
     let page = Page::new(Tab::Runs, "Runs", header, main);
-    Ok(Answer::Page(page.live(asked.live()).stale(stale)))
+    Ok(PageAnswer::Page(page.live(asked.live()).stale(stale)))
 }
 
-impl Asked {
-    fn read(visit: &Visit<'_>, store: &mut Store) -> Result<Self, Fault> {
+impl AskedRuns {
+    fn read(visit: &Visit<'_>, store: &mut Store) -> Result<Self, PageFault> {
         let address = visit.address;
-        let filter = store.run_filter(address.value("experiment")).map_err(Fault::of_lookup)?;
+        let filter = store.run_filter(address.value("experiment")).map_err(PageFault::of_lookup)?;
         address.value("status").map_or(Ok(()), require_status)?;
         address.value("model").map_or(Ok(()), require_model)?;
         let moment = |name: &str| address.value(name).map(|text| parse_moment(name, text)).transpose();
@@ -141,7 +141,7 @@ fn key(visit: &Visit<'_>) -> String {
 }
 
 /// What a list is sorted by.
-fn order_of(sort: Option<&str>, names: &[String]) -> Result<ListOrder, Fault> {
+fn order_of(sort: Option<&str>, names: &[String]) -> Result<ListOrder, PageFault> {
     let Some(sort) = sort else { return Ok(ListOrder::Latest) };
     if let Some(column) = COLUMN_NAMES.into_iter().find(|known| *known == sort && *known != "parameters") {
         return Ok(ListOrder::Column(column));
@@ -157,25 +157,21 @@ fn order_of(sort: Option<&str>, names: &[String]) -> Result<ListOrder, Fault> {
 
 fn list_runs(
     store: &mut Store,
-    asked: &Asked,
+    asked: &AskedRuns,
     order: &ListOrder,
     names: &[String],
-) -> Result<RunList, Fault> {
+) -> Result<RunList, PageFault> {
     let mut conditions = asked.conditions.conditions.clone();
     for condition in &mut conditions {
-        match path_among(&condition.path, names)? {
-            Some(path) => condition.path = path,
-            None => {
-                // What only few runs have is not among the names; all runs know better.
-                let all = store.parameter_samples(&asked.filter, usize::MAX)?;
-                let all: BTreeSet<String> = all.iter().flat_map(paths).collect();
-                let all: Vec<String> = all.into_iter().collect();
-                match path_among(&condition.path, &all)? {
-                    Some(path) => condition.path = path,
-                    None => return Err(unknown(&condition.path, &all).into()),
-                }
-            }
+        if let Some(path) = path_among(&condition.path, names)? {
+            condition.path = path;
+            continue;
         }
+        // What only few runs have is not among the names; all runs know better.
+        let all = store.parameter_samples(&asked.filter, usize::MAX)?;
+        let all: BTreeSet<String> = all.iter().flat_map(paths).collect();
+        let all: Vec<String> = all.into_iter().collect();
+        condition.path = path_among(&condition.path, &all)?.ok_or_else(|| unknown(&condition.path, &all))?;
     }
     let is_timed = asked.conditions.since.is_some() || asked.conditions.until.is_some();
     let query = RunQuery {
@@ -201,7 +197,7 @@ pub fn parameter_names(
     store: &mut Store,
     filter: &RunFilter,
     stamp: Option<StoreStamp>,
-) -> Result<Arc<Vec<String>>, Fault> {
+) -> Result<Arc<Vec<String>>, PageFault> {
     let scope = match (&filter.revision, &filter.experiment) {
         (Some(revision), _) => revision.to_string(),
         (None, Some(experiment)) => format!("{experiment}@all"),
@@ -211,7 +207,7 @@ pub fn parameter_names(
         let samples = store.parameter_samples(filter, SAMPLES)?;
         let mut names: BTreeSet<String> = samples.iter().flat_map(paths).collect();
         names.extend(store.axes_of(filter)?);
-        Ok::<_, Fault>(names.into_iter().collect())
+        Ok::<_, PageFault>(names.into_iter().collect())
     })?;
     Ok(found.value)
 }
@@ -222,10 +218,10 @@ const SAMPLES: usize = 200;
 fn columns(
     visit: &Visit<'_>,
     store: &mut Store,
-    asked: &Asked,
+    asked: &AskedRuns,
     names: &[String],
     rows: &[RunRow],
-) -> Result<Vec<RunColumn>, Fault> {
+) -> Result<Vec<RunColumn>, PageFault> {
     let chosen: Vec<&str> = visit.address.values("column").flat_map(|names| names.split(',')).collect();
     let mut wanted: Vec<&str> = if chosen.is_empty() { USUAL_COLUMNS.to_vec() } else { chosen.clone() };
     if let Some(sort) = asked.sort.as_deref().filter(|sort| !wanted.contains(sort)) {
@@ -234,7 +230,7 @@ fn columns(
     if chosen.is_empty() {
         wanted.extend(USUAL_METRICS.iter().filter(|metric| asked.sort.as_deref() != Some(**metric)));
     }
-    let column = |name: &str| -> Result<RunColumn, Fault> {
+    let column = |name: &str| -> Result<RunColumn, PageFault> {
         if let Some(name) = COLUMN_NAMES.into_iter().find(|known| *known == name) {
             return Ok(RunColumn::Named(name));
         }
@@ -250,7 +246,8 @@ fn columns(
     wanted.into_iter().map(column).collect()
 }
 
-fn table(visit: &Visit<'_>, asked: &Asked, columns: &[RunColumn], rows: &[RunRow]) -> Markup {
+fn table(visit: &Visit<'_>, asked: &AskedRuns, columns: &[RunColumn], rows: &[RunRow]) -> Markup {
+    let telling = telling_paths(rows);
     html! {
         div.rows tabindex="0" role="group" aria-label="Runs" {
             table {
@@ -260,7 +257,7 @@ fn table(visit: &Visit<'_>, asked: &Asked, columns: &[RunColumn], rows: &[RunRow
                 } }
                 tbody { @for run in rows { tr {
                     td { input type="checkbox" name="of" value=(run.run_id) aria-label={ "Select run " (run.run_id) }; }
-                    @for column in columns { (cell(column, run, rows)) }
+                    @for column in columns { (cell(column, run, &telling)) }
                 } } }
             }
         }
@@ -268,7 +265,7 @@ fn table(visit: &Visit<'_>, asked: &Asked, columns: &[RunColumn], rows: &[RunRow
 }
 
 /// The header of a column, which sorts by it.
-fn head(visit: &Visit<'_>, asked: &Asked, column: &RunColumn) -> Markup {
+fn head(visit: &Visit<'_>, asked: &AskedRuns, column: &RunColumn) -> Markup {
     let name = match column {
         RunColumn::Named(name) => (*name).to_string(),
         RunColumn::Parameter(path) => path.clone(),
@@ -286,15 +283,15 @@ fn head(visit: &Visit<'_>, asked: &Asked, column: &RunColumn) -> Markup {
     }
 }
 
-fn cell(column: &RunColumn, run: &RunRow, rows: &[RunRow]) -> Markup {
+fn cell(column: &RunColumn, run: &RunRow, telling: &[String]) -> Markup {
     html! {
         td.n[column.is_numeric()] {
             @match column {
-                RunColumn::Named("run_id") => { a href=(run_link(&run.run_id)) { code { (run.run_id.get(..10).unwrap_or(&run.run_id)) } } }
+                RunColumn::Named("run_id") => { a href=(run_link(&run.run_id)) { code { (run.run_id) } } }
                 RunColumn::Named("experiment") => { a href=(experiment_link(&run.experiment)) { (run.experiment) } }
                 RunColumn::Named("status") => { (status(run.status)) }
                 RunColumn::Named("tags") => { (tags(run.tags.as_deref())) }
-                _ => { (column.shown(run, rows)) }
+                _ => { (column.shown(run, telling)) }
             }
         }
     }

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::super::Visit;
 use super::super::address::link;
-use super::super::answer::{Answer, Fault};
+use super::super::answer::{PageAnswer, PageFault};
 use super::super::frame::{Page, Tab};
 use super::super::widgets::plain_table;
 use crate::report::plot::{AxisKind, Chart, ChartAxis, ChartMarks, ChartPanel, ChartSeries};
@@ -43,20 +43,20 @@ static QUESTIONS: LazyLock<Vec<Question>> = LazyLock::new(|| {
 });
 
 /// Makes the page, or the file of a result.
-pub fn page(visit: &Visit<'_>) -> Result<Answer, Fault> {
+pub fn page(visit: &Visit<'_>) -> Result<PageAnswer, PageFault> {
     let address = visit.address;
     let sql = address.value("q");
     let result = sql.map(|sql| ask(visit, sql)).transpose()?;
     if let (Some(format), Some(Ok(Limited { table, .. }))) = (address.value("format"), &result) {
         return match format {
-            "csv" => Ok(file("result.csv", "text/csv; charset=utf-8", table.to_csv())),
+            "csv" => Ok(file("result.csv", "text/csv; charset=utf-8", table.to_csv() + "\n")),
             "json" => {
-                let text = table.to_json().map_err(|error| Fault::Broken(error.into()))?;
+                let text = table.to_json().map_err(|error| PageFault::Broken(error.into()))?;
                 Ok(file("result.json", "application/json", text))
             }
-            other => {
-                Err(Fault::Refused(format!("`{other}` is not a format of a result; there are csv and json")))
-            }
+            other => Err(PageFault::Refused(format!(
+                "`{other}` is not a format of a result; there are csv and json"
+            ))),
         };
     }
     let header = html! {
@@ -90,23 +90,24 @@ pub fn page(visit: &Visit<'_>) -> Result<Answer, Fault> {
             a href=(link("/sql", [("q", "select name, type, sql from sqlite_schema where name not like 'sqlite_%' order by type, name")])) { "all tables" } "."
         }
     };
-    Ok(Answer::Page(Page::new(Tab::Sql, "SQL", header, main)))
+    let is_refusal = matches!(result, Some(Err(_)));
+    Ok(PageAnswer::Page(Page::new(Tab::Sql, "SQL", header, main).refusal(is_refusal)))
 }
 
 /// The answer, or what is wrong with the question.
-fn ask(visit: &Visit<'_>, sql: &str) -> Result<Result<Limited, String>, Fault> {
+fn ask(visit: &Visit<'_>, sql: &str) -> Result<Result<Limited, String>, PageFault> {
     let mut store = visit.dashboard.open()?;
     match store.query_within(sql, visit.dashboard.query) {
         Ok(limited) => Ok(Ok(limited)),
         Err(error) if error.is::<Refusal>() || error.is::<TooSlow>() => Ok(Err(causes(&error))),
         // What SQLite does not understand is the question's fault; a disk or a lock is the store's.
         Err(error) if remedy(&error, store.path()).is_none() => Ok(Err(causes(&error))),
-        Err(error) => Err(Fault::Store(error)),
+        Err(error) => Err(PageFault::Store(error)),
     }
 }
 
-fn file(name: &str, kind: &'static str, text: String) -> Answer {
-    Answer::File { name: name.to_string(), kind, bytes: text.into_bytes() }
+fn file(name: &str, kind: &'static str, text: String) -> PageAnswer {
+    PageAnswer::File { name: name.to_string(), kind, bytes: text.into_bytes() }
 }
 
 fn answer(sql: &str, limited: &Limited) -> Markup {

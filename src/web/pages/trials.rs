@@ -6,7 +6,7 @@ use maud::{Markup, html};
 
 use super::super::Visit;
 use super::super::address::{encoded, experiment_link, link, run_link};
-use super::super::answer::{Answer, Fault};
+use super::super::answer::{PageAnswer, PageFault};
 use super::super::frame::{Live, Page, Tab};
 use super::super::widgets::{choice, field, kept_fields, page_number, pager};
 use crate::compare::{ModelImportance, TrialRow, TrialSetting, Trials};
@@ -29,10 +29,10 @@ struct Listed<'a> {
 }
 
 /// Makes the page.
-pub fn page(visit: &Visit<'_>) -> Result<Answer, Fault> {
+pub fn page(visit: &Visit<'_>) -> Result<PageAnswer, PageFault> {
     let address = visit.address;
     let mut store = visit.dashboard.open()?;
-    let revision = store.revision(address.capture("reference")).map_err(Fault::of_lookup)?;
+    let revision = store.revision(address.capture("reference")).map_err(PageFault::of_lookup)?;
     let id = revision.id();
     let reference = id.to_string();
     let mark = store.revision_mark(&id)?;
@@ -104,14 +104,14 @@ pub fn page(visit: &Visit<'_>) -> Result<Answer, Fault> {
         (importance(trials))
     };
     let page = Page::new(Tab::Experiments, format!("Trials of {reference}"), header, main);
-    Ok(Answer::Page(page.live(Live::Experiment(reference)).stale(found.stale)))
+    Ok(PageAnswer::Page(page.live(Live::Experiment(reference)).stale(found.stale)))
 }
 
 fn distinct(values: impl Iterator<Item = String>) -> Vec<String> {
     crate::compare::distinct(values)
 }
 
-fn filter(visit: &Visit<'_>, listed: &mut Vec<Listed<'_>>) -> Result<(), Fault> {
+fn filter(visit: &Visit<'_>, listed: &mut Vec<Listed<'_>>) -> Result<(), PageFault> {
     let address = visit.address;
     let mut conditions = address.values("where").map(Condition::parse).collect::<anyhow::Result<Vec<_>>>()?;
     let mut known: Vec<String> =
@@ -136,9 +136,9 @@ fn filter(visit: &Visit<'_>, listed: &mut Vec<Listed<'_>>) -> Result<(), Fault> 
 }
 
 /// Sorts trials; those without a value come last in either direction.
-fn sort(listed: &mut [Listed<'_>], by: &str, descending: bool, names: &[String]) -> Result<(), Fault> {
+fn sort(listed: &mut [Listed<'_>], by: &str, descending: bool, names: &[String]) -> Result<(), PageFault> {
     if !ORDERS.contains(&by) && !names.iter().any(|name| name == by) {
-        return Err(Fault::Refused(format!(
+        return Err(PageFault::Refused(format!(
             "trials are not sorted by `{by}`; they are by {} and {}",
             ORDERS.join(", "),
             names.join(", ")
@@ -237,7 +237,7 @@ fn table(
                     td.n { (trial.epochs.map_or("-".to_string(), |(least, most)| if least == most { most.to_string() } else { format!("{least}-{most}") })) }
                     td { (trial.outcome()) }
                     td { (trial.proposed_by.unwrap_or("-")) }
-                    td { @if let Some(run) = &trial.best_run { a href=(run_link(run)) { code { (run.get(..10).unwrap_or(run)) } } } @else { "-" } }
+                    td { @if let Some(run) = &trial.best_run { a href=(run_link(run)) { code { (run) } } } @else { "-" } }
                 } } }
             }
         }
