@@ -17,11 +17,15 @@ use crate::report;
 use crate::text::short_hash;
 
 /// The files, styles and scripts each in the order in which pages load them.
-const FILES: [(&str, &[u8]); 4] = [
+const FILES: [(&str, &[u8]); 8] = [
     ("report.css", report::STYLE.as_bytes()),
     ("app.css", include_bytes!("assets/app.css")),
+    ("charts.css", include_bytes!("assets/charts.css")),
     ("app.js", include_bytes!("assets/app.js")),
     ("report.js", report::SCRIPT.as_bytes()),
+    ("echarts.min.js", include_bytes!("assets/echarts.min.js")),
+    ("chart-option.js", include_bytes!("assets/chart-option.js")),
+    ("charts.js", include_bytes!("assets/charts.js")),
 ];
 
 const STYLE_KIND: &str = "text/css; charset=utf-8";
