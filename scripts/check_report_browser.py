@@ -108,6 +108,13 @@ CLICK = "(() => { const c = %s.column; document.querySelectorAll('table[data-fil
 VISIBLE = "[...document.querySelector('table[data-filter]').tBodies[0].rows].filter(r => r.offsetParent !== null).length"
 TOO_WIDE = """[...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll, pre, #tip, nav.contents'))
   .filter(e => e.getBoundingClientRect().right > %d + 1).map(e => e.outerHTML.slice(0, 80)).slice(0, 5)"""
+# Filled areas of plots, larger than a mark, that are nearly white.
+GLARING = """(() => { const found = new Set();
+  document.querySelectorAll('figure svg polygon, figure svg rect').forEach(e => {
+    const box = e.getBBox(); if (box.width * box.height < 2000) return;
+    const [r, g, b] = getComputedStyle(e).fill.match(/\\d+/g).map(Number);
+    if (0.3 * r + 0.6 * g + 0.1 * b > 190) found.add(e.getAttribute('fill')); });
+  return [...found] })()"""
 COLOURS = """(() => { const of = (e, p) => getComputedStyle(e)[p]; const svg = document.querySelector('figure svg > rect');
   return [of(document.body, 'backgroundColor'), of(document.body, 'color'), svg ? of(svg, 'fill') : ''] })()"""
 
@@ -165,6 +172,9 @@ def check(tab, report, name):
         tab.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": system}])
         tab.open(report)
         first = tab.evaluate(COLOURS)
+        if system == "dark":
+            glaring = tab.evaluate(GLARING)
+            require(not glaring, f"{name}: areas that stay light on dark paper: {glaring}")
         tab.evaluate("document.querySelector('#theme').click()")
         second = tab.evaluate(COLOURS)
         require(first != second, f"{name}: the button changes nothing under a {system} system")
