@@ -58,7 +58,7 @@ impl Dashboard {
     /// Sends a request as it stands; `{host}` in it is the server's name.
     fn raw(&self, request: &str) -> Answer {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
         let request = request.replace("{host}", &format!("127.0.0.1:{}", self.port));
         stream.write_all(request.as_bytes()).unwrap();
         let mut bytes = Vec::new();
@@ -139,7 +139,7 @@ impl Dashboard {
 }
 
 fn encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect::<Vec<_>>().concat()
 }
 
 fn lab_with_a_sweep() -> Lab {
@@ -528,7 +528,7 @@ fn events_tell_of_a_sweep_of_another_process() {
     assert_eq!((&quiet[0]["done"], &quiet[0]["total"]), (&5.into(), &5.into()));
     let longer = SWEEP.replace("epochs = 2", "epochs = 40").replace("[1, 2]", "[1, 2, 3, 4]");
     let mut sweep = lab.start(&lab.azure("live", &longer), &[]);
-    let told = ui.events("/events", 3, Duration::from_secs(60));
+    let told = ui.events("/events", 3, Duration::from_mins(1));
     assert!(told.len() >= 2, "{told:?}");
     assert_ne!(told[0]["version"], told[1]["version"]);
     assert!(sweep.wait().unwrap().success());

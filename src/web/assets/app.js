@@ -45,6 +45,7 @@
   }
   var shown = blocks(page);
   var sources = texts(shown);
+  var isHeld = false;
   function insert(part, next) {
     part.replaceChildren.apply(part, next);
   }
@@ -56,10 +57,15 @@
       var part = page.querySelector(":scope > " + name);
       var isSame = sources[index].length === next[index].length;
       next[index].forEach(function (block, at) {
-        // What the reader is at stays as it is.
-        var isBusy = isSame && shown[index][at].contains(document.activeElement);
-        if (isSame && (sources[index][at] === nextSources[index][at] || isBusy)) {
+        if (isSame && sources[index][at] === nextSources[index][at]) {
           next[index][at] = shown[index][at];
+          return;
+        }
+        // What the reader is at stays as it is until the reader leaves it.
+        if (isSame && shown[index][at].contains(document.activeElement)) {
+          next[index][at] = shown[index][at];
+          nextSources[index][at] = sources[index][at];
+          isHeld = true;
           return;
         }
         next[index][at] = document.importNode(block, true);
@@ -138,6 +144,9 @@
   document.addEventListener("DOMContentLoaded", function () {
     addToggle();
     wait();
+    document.addEventListener("focusout", function () {
+      if (isHeld) { isHeld = false; setTimeout(load, 100); }
+    });
     if (document.body.dataset.events && window.EventSource) { listen(document.body.dataset.events); }
   });
 })();
