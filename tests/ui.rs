@@ -353,7 +353,7 @@ fn requests_from_elsewhere_are_refused() {
     );
     assert_eq!(
         (policy.header("x-content-type-options"), policy.header("referrer-policy")),
-        ("nosniff", "no-referrer")
+        ("nosniff", "same-origin")
     );
 }
 

@@ -77,6 +77,8 @@
     shown = next;
     sources = nextSources;
     if (changed.length) {
+      // report.js gives the new parts their behaviour.
+      if (window.burstlabPage) { changed.forEach(function (block) { window.burstlabPage.enliven(block); }); }
       document.dispatchEvent(new CustomEvent("burstlab:replaced", { detail: { blocks: changed } }));
     }
   }
