@@ -72,7 +72,7 @@ fn every_target_has_a_plot_for_the_first_and_the_last_step_with_dates() {
 #[test]
 fn rows_that_carry_no_time_are_counted() {
     let lab = Lab::new();
-    let columns = "[dataset.columns.series]\ntimestamp_unit = \"none\"\n";
+    let columns = "[dataset.columns]\ntimestamp_unit = \"none\"\n";
     let file = series(&lab, "counted", columns);
     // The column of dates is no quantity.
     let table = lab.folder.path().join("table.csv");
