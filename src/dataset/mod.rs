@@ -1,6 +1,7 @@
 //! Traces: where they come from, how they are read, sliced and divided, and the windows that models see.
 
 mod cache;
+mod capacity_table;
 mod catalog;
 mod clean;
 mod clock;
@@ -40,8 +41,10 @@ mod traffic;
 mod unpack;
 mod values;
 mod windows;
+mod work;
 mod zone;
 
+pub use capacity_table::{CAPACITY_FILE, CapacityTable, PolicyWindows};
 pub use catalog::{CatalogEntry, SYNTHETIC, catalog, dataset_folder};
 pub use clean::{CleanFile, Dropped, dropped, write_requests};
 pub use fetch::{Fetched, fetch};
@@ -68,4 +71,5 @@ pub use trace::{Labels, RequestTrace, SeriesTrace, Trace, TraceError};
 pub use traffic::{TrafficProfile, is_profile};
 pub use values::{MappedFile, MappedValues, Values};
 pub use windows::{ScaledSteps, StepTimes, Windows};
+pub use work::WorkColumns;
 pub use zone::Zone;

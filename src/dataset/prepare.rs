@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::cache::{Cache, SMALLEST_SOURCE, open};
@@ -16,7 +16,7 @@ use super::prepare_error::PrepareError;
 use super::read::{hash_file, read_hashed};
 use super::row_cleaner::REMEDY;
 use super::scale::Scaler;
-use super::series_clock::SeriesClock;
+use super::series_clock::{SeriesClock, span};
 use super::slice::{Removed, slice};
 use super::source::{TraceSource, find_source};
 use super::split::{LeakVerdict, Part, Split};
@@ -26,8 +26,11 @@ use super::synthetic_slice::generate;
 use super::trace::{Trace, TraceError};
 use super::windows::{ScaledSteps, StepTimes, Windows};
 use super::zone::Zone;
-use crate::spec::{DatasetSpec, RunSpec, TrainingSpec};
+use crate::spec::{DatasetSpec, RunSpec, TaskSpec, TrainingSpec};
 use crate::text::hex;
+
+/// Forecasts of a part of which a replay has at least one window: the forecast after each window is acted on.
+const FEWEST_REPLAYED: usize = 2;
 
 /// Everything that runs on the same slice, task, split and fold share.
 #[derive(Debug, Clone, PartialEq)]
@@ -76,7 +79,7 @@ impl Prepared {
     fn of(trace: &Trace, spec: &RunSpec, fold: usize) -> Result<Self, PrepareError> {
         let (trace, removed) = slice(trace, &spec.dataset).map_err(PrepareError::Slice)?;
         let (steps, arrivals) = rayon::join(
-            || steps_of(&trace, &spec.task),
+            || steps_of(&trace, &spec.task, spec.capacity.as_ref()),
             || match &*trace {
                 Trace::Requests(trace) => ArrivalPattern::of(trace),
                 Trace::Series(_) => None,
@@ -130,6 +133,7 @@ impl Prepared {
             .map_err(PrepareError::Split)?;
         self.check_weights(&spec.training)?;
         self.check_clock(spec)?;
+        self.check_capacity(spec)?;
         if let Some(batch) = spec.evaluation_batch {
             for part in Part::SCORED {
                 let windows = self.split.origins(part, lookback, horizon).len();
@@ -151,6 +155,52 @@ impl Prepared {
         }
         let counts = |target| weights.get(target).is_none_or(|weight| *weight > 0.0);
         if targets.iter().any(counts) { Ok(()) } else { Err(PrepareError::Weightless) }
+    }
+
+    /// A service needs windows of one length, a horizon beyond its cold start, and parts that are long enough to be replayed.
+    fn check_capacity(&self, spec: &RunSpec) -> Result<(), PrepareError> {
+        let Some(capacity) = &spec.capacity else { return Ok(()) };
+        let window_s = self.window_s(spec)?;
+        let (lookback, horizon) = (spec.task.lookback(), spec.task.horizon());
+        let needed = capacity.least_horizon(window_s);
+        if horizon < needed {
+            let window = span(window_s);
+            return Err(PrepareError::Horizon { horizon, needed, cold_start: capacity.cold_start, window });
+        }
+        for part in [self.replayed_part(), Part::Test] {
+            let forecasts = self.split.origins(part, lookback, horizon).len();
+            if forecasts < FEWEST_REPLAYED {
+                return Err(PrepareError::Replay { part, forecasts });
+            }
+        }
+        Ok(())
+    }
+
+    /// The part that plans are chosen on: the half of validation that intervals are calibrated on, where there are any.
+    pub fn replayed_part(&self) -> Part {
+        if self.split.is_calibrated() { Part::Calibration } else { Part::Valid }
+    }
+
+    /// Seconds of a window.
+    ///
+    /// # Errors
+    /// Rows that are not a fixed time apart.
+    pub fn window_s(&self, spec: &RunSpec) -> Result<f64, PrepareError> {
+        if let TaskSpec::WindowLoad(load) = &spec.task {
+            return Ok(load.window.seconds());
+        }
+        let clock = self.clock.as_ref();
+        if let Some(fault) = clock.and_then(|clock| clock.first_fault(&spec.dataset.cleaning)) {
+            return Err(PrepareError::Uneven(fault));
+        }
+        let pace = clock.and_then(|clock| clock.pace(&spec.dataset.cleaning));
+        pace.and_then(|pace| pace.fixed_s(self.zone)).ok_or_else(|| {
+            PrepareError::Uneven(match pace {
+                Some(Frequency::Rows) => "the rows carry no time".to_string(),
+                Some(pace) => format!("rows come {pace}, which is no fixed time"),
+                None => "the rows are at no fixed distance".to_string(),
+            })
+        })
     }
 
     /// Proves that nothing leaks, given the target steps that intervals are calibrated on.
@@ -208,6 +258,19 @@ impl Prepared {
             StepTimes { time_s: &self.steps.time_s, clock_s: self.clock_s, calendar: self.calendar() };
         Windows { steps: &self.scaled, times, origins, horizon }
     }
+}
+
+/// What a preparation depends on: with a service, how much work its tokens are.
+fn preparation(mut key: Value, spec: &RunSpec) -> String {
+    if let (Some(capacity), Value::Array(parts)) = (&spec.capacity, &mut key) {
+        parts.push(json!([
+            capacity.prefill_tokens_per_s,
+            capacity.decode_tokens_per_s,
+            capacity.request_tokens,
+            capacity.response_tokens
+        ]));
+    }
+    key.to_string()
 }
 
 fn split_of(steps: &Steps, spec: &RunSpec, fold: usize) -> Split {
@@ -325,13 +388,13 @@ impl Loader {
             fields.remove("horizon");
         }
         let calibrated = spec.uncertainty.conformal.calibrates();
-        let key = json!([spec.dataset, task, spec.split, fold, calibrated]).to_string();
+        let key = preparation(json!([spec.dataset, task, spec.split, fold, calibrated]), spec);
         if let Some((_, prepared)) = self.prepared.get(&key) {
             return Ok(prepared.clone());
         }
         // Sources of one content may have many names.
         let dataset = DatasetSpec { source: String::new(), ..spec.dataset.clone() };
-        let preparation = json!([dataset, task, spec.split, fold, calibrated]).to_string();
+        let preparation = preparation(json!([dataset, task, spec.split, fold, calibrated]), spec);
         let prepared = Arc::new(self.prepare_anew_or_open(spec, fold, &preparation)?);
         self.prepared.insert(key, (spec.dataset.clone(), prepared.clone()));
         Ok(prepared)

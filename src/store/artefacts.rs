@@ -159,7 +159,8 @@ impl SavedRun {
     pub fn target_count(&self) -> usize {
         match self.spec.task {
             TaskSpec::Series(_) => self.scaler.channels.len(),
-            TaskSpec::NextRequest(_) | TaskSpec::WindowLoad(_) => 3,
+            TaskSpec::NextRequest(_) => 3,
+            TaskSpec::WindowLoad(_) => 3 + usize::from(self.spec.capacity.is_some()),
         }
     }
 
