@@ -136,6 +136,7 @@ fn board(title: &str) -> Board {
         lookbacks: vec![20],
         saved_run: None,
         targets: Vec::new(),
+        capacity: None,
     }
 }
 

@@ -47,7 +47,7 @@ mod zone;
 pub use capacity_table::{CAPACITY_FILE, CapacityTable, PolicyWindows};
 pub use catalog::{CatalogEntry, SYNTHETIC, catalog, dataset_folder};
 pub use clean::{CleanFile, Dropped, dropped, write_requests};
-pub use fetch::{Fetched, fetch};
+pub use fetch::{Fetched, copy_compiled_in, fetch};
 pub use frequency::Frequency;
 pub use inspect::{Distribution, Inspection, RequestStatistics, SeriesStatistics, TokenCounts, inspect};
 pub use parquet::ParquetFile;
