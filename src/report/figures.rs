@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::PlotSet;
+use super::capacity_figures::draw_capacity;
 use super::forecast_figures::draw_forecasts;
 use super::hyperparameters;
 use super::plot::{Bar, Curve, Plot, leaderboard_bars, learning_curves};
@@ -21,6 +22,8 @@ pub const MOST_TARGETS: usize = 3;
 pub enum FigureSection {
     /// How much better each model is than the best naive baseline: the plot of the first screen.
     Skill,
+    /// What acting on the forecasts costs.
+    Capacity,
     /// Forecasts beside the observed values.
     Forecasts,
     /// How the errors are distributed, and how they grow with the step ahead.
@@ -37,8 +40,9 @@ pub enum FigureSection {
 
 impl FigureSection {
     /// All of them, in the order of the page.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Skill,
+        Self::Capacity,
         Self::Forecasts,
         Self::Errors,
         Self::Intervals,
@@ -51,6 +55,7 @@ impl FigureSection {
     pub fn title(self) -> &'static str {
         match self {
             Self::Skill => "Skill",
+            Self::Capacity => "Acting on forecasts",
             Self::Forecasts => "Forecasts",
             Self::Errors => "Errors",
             Self::Intervals => "Intervals",
@@ -155,6 +160,7 @@ fn draw_board(comparison: &Comparison, index: usize, results: &Path, plots: Plot
         return figures;
     }
     draw_leaderboard(comparison, board, &mut figures);
+    draw_capacity(comparison, board, results, &mut figures);
     if plots == PlotSet::Simple {
         draw_forecasts(comparison, board, results, &mut figures);
         return figures;

@@ -7,6 +7,7 @@
 mod axis;
 mod bands;
 mod binned_bars;
+mod capacity;
 mod chart;
 mod differences;
 mod effects;
@@ -33,6 +34,9 @@ mod time;
 
 pub use bands::{Band, BandPanel, band_panels};
 pub use binned_bars::{BinnedBars, bar_panels, binned_bars};
+pub use capacity::{
+    Frontier, FrontierLine, FrontierMark, ReplicaTrack, capacity_frontier, replicas_over_time,
+};
 pub use chart::{
     AxisKind, Chart, ChartAxis, ChartMarks, ChartPanel, ChartSeries, ParallelChart, ParallelLine,
 };
