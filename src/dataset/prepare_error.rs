@@ -125,10 +125,7 @@ impl PrepareError {
             PrepareError::Horizon { needed, .. } => {
                 format!("set horizon = {needed} or more, or give a shorter capacity.cold_start")
             }
-            PrepareError::Uneven(_) => {
-                "[capacity] needs windows of one length: use a table whose rows are a fixed time apart"
-                    .to_string()
-            }
+            PrepareError::Uneven(_) => format!("use rows that are a fixed time apart: {REMEDY}"),
             PrepareError::Replay { .. } => "use more data, or a larger part".to_string(),
             PrepareError::Split(SplitError::Beyond { .. }) => "use more data, or smaller parts".to_string(),
             PrepareError::Split(SplitError::TooShort { needed: [(_, name), _], half, .. }) => {
@@ -185,10 +182,10 @@ impl fmt::Display for PrepareError {
             PrepareError::Horizon { horizon, needed, cold_start, window } => write!(
                 formatter,
                 "a horizon of {horizon} does not reach beyond the cold start: it must be at least {needed}, the next \
-                 window and the {cold_start} of the cold start in windows of {window}"
+                 window and the {cold_start} of the cold start, in windows of {window}"
             ),
             PrepareError::Uneven(fault) => {
-                write!(formatter, "{fault}, but [capacity] counts in windows of one length")
+                write!(formatter, "[capacity] counts in windows of one length, but {fault}")
             }
             PrepareError::Replay { part, forecasts } => write!(
                 formatter,
