@@ -280,13 +280,12 @@ fn fetch_by_name(name: &str, url: Option<&str>, console: Console) -> anyhow::Res
             names.join(", ")
         )));
     };
-    let fetched = match (url, entry.compiled_in()) {
-        (None, Some(bytes)) => copy_compiled_in(entry, bytes, &dataset_folder())?,
-        _ => {
-            let bar = console.download();
-            let url = url.unwrap_or(&entry.url);
-            fetch(entry, url, &dataset_folder(), &mut |bytes, total| bar.at(bytes, total))?
-        }
+    let fetched = if let (None, Some(bytes)) = (url, entry.compiled_in()) {
+        copy_compiled_in(entry, bytes, &dataset_folder())?
+    } else {
+        let bar = console.download();
+        let url = url.unwrap_or(&entry.url);
+        fetch(entry, url, &dataset_folder(), &mut |bytes, total| bar.at(bytes, total))?
     };
     match fetched {
         Fetched::AlreadyHere(path) => {

@@ -212,9 +212,8 @@ impl BoardCapacity {
             .collect();
         correct(models.iter_mut().filter_map(|row| row.against_headroom.as_mut()));
         models.sort_by(|a, b| {
-            let first = |row: &CapacityRow| match row.keeps(&spec) {
-                true => row.values.replica_hours,
-                false => row.values.late_work_share,
+            let first = |row: &CapacityRow| {
+                if row.keeps(&spec) { row.values.replica_hours } else { row.values.late_work_share }
             };
             b.keeps(&spec).cmp(&a.keeps(&spec)).then(first(a).total_cmp(&first(b)))
         });

@@ -47,11 +47,9 @@ pub fn in_original_units(prepared: &Prepared, work: usize, bounds: &[Bounds]) ->
 }
 
 /// The forecasts of a part: the origins of its windows, and `windows x horizon x targets` values in scaled units.
-pub struct PartForecasts<'a> {
-    /// The origins.
-    pub origins: Range<usize>,
-    /// The forecasts.
-    pub forecast: &'a [f32],
+struct PartForecasts<'a> {
+    origins: Range<usize>,
+    forecast: &'a [f32],
 }
 
 /// Every plan and policy over both parts.
@@ -62,8 +60,28 @@ pub struct CapacityOutcome {
     pub table: CapacityTable,
 }
 
-/// Replays plans and policies over the forecasts of both parts; `bounds` are those of a run with intervals.
-pub fn replay_capacity(
+/// Replays plans and policies over the forecasts of validation and test, where a service acts on them. `forecasts` has the
+/// origins and the forecasts of every part, and `bounds` are those of a run with intervals.
+///
+/// # Errors
+/// Rows that are not a fixed time apart, which no planned run has.
+pub fn act_on_forecasts(
+    prepared: &Prepared,
+    spec: &RunSpec,
+    forecasts: &[(Part, Range<usize>, Vec<f32>)],
+    bounds: Option<&WorkBounds>,
+) -> anyhow::Result<Option<CapacityOutcome>> {
+    let Some(capacity) = &spec.capacity else { return Ok(None) };
+    let of = |wanted| {
+        let found = forecasts.iter().find(|(part, ..)| *part == wanted);
+        let empty = PartForecasts { origins: 0..0, forecast: &[] };
+        found.map_or(empty, |(_, origins, forecast)| PartForecasts { origins: origins.clone(), forecast })
+    };
+    let (valid, test) = (of(prepared.replayed_part()), of(Part::Test));
+    replay((prepared, spec, capacity), &valid, &test, bounds).map(Some)
+}
+
+fn replay(
     (prepared, spec, capacity): (&Prepared, &RunSpec, &CapacitySpec),
     valid: &PartForecasts<'_>,
     test: &PartForecasts<'_>,

@@ -8,13 +8,11 @@ use anyhow::{Context, bail, ensure};
 
 use super::breakdown::{Breakdown, ForecastSteps};
 use super::capacity::{
-    PartForecasts, WorkBounds, in_original_units, replay_capacity, validation_bounds, work_target,
+    CapacityOutcome, WorkBounds, act_on_forecasts, in_original_units, validation_bounds, work_target,
 };
 use super::local::Job;
 use super::score::{interval_means, score_agreement, score_gaps, score_intervals, score_points};
-use crate::dataset::{
-    CAPACITY_FILE, CapacityTable, Loader, Part, PredictionTable, Prepared, Windows, write_predictions,
-};
+use crate::dataset::{CAPACITY_FILE, Loader, Part, PredictionTable, Prepared, Windows, write_predictions};
 use crate::files::replace_folder;
 use crate::model::intervals::{self, Base, Bounds, SavedOffsets, calibrated_steps, target_bounds};
 use crate::model::{BuildContext, Forecaster, Member, Parameters, build};
@@ -105,11 +103,6 @@ pub fn execute(
         let found = forecasts.iter().find(|(own, ..)| *own == part);
         found.map_or(&[][..], |(_, _, forecast)| forecast.as_slice())
     };
-    let forecasts_of = |part| {
-        let found = forecasts.iter().find(|(own, ..)| *own == part);
-        let origins = found.map_or(0..0, |(_, origins, _)| origins.clone());
-        PartForecasts { origins, forecast: on_part(part) }
-    };
     let evaluated = Evaluated {
         prepared: &prepared,
         spec,
@@ -123,17 +116,9 @@ pub fn execute(
     let calibrated = calibration.as_ref().map(|calibration| &calibration.steps);
     let leak_verdict = prepared.prove(calibrated, lookback, shape.horizon)?;
     metrics.extend(calibration.iter().flat_map(|calibration| calibration.metrics.iter().cloned()));
-    let replays = match &spec.capacity {
-        None => None,
-        Some(capacity) => {
-            let bounds = calibration.as_ref().and_then(|calibration| calibration.work.as_ref());
-            let valid = forecasts_of(prepared.replayed_part());
-            let run = (&*prepared, spec, capacity);
-            let outcome = replay_capacity(run, &valid, &forecasts_of(Part::Test), bounds)?;
-            metrics.extend(outcome.metrics);
-            Some(outcome.table)
-        }
-    };
+    let bounds = calibration.as_ref().and_then(|calibration| calibration.work.as_ref());
+    let acted = act_on_forecasts(&prepared, spec, &forecasts, bounds)?;
+    metrics.extend(acted.iter().flat_map(|acted| acted.metrics.iter().cloned()));
     if let Some(bad) = metrics.iter().find(|metric| !metric.value.is_finite()) {
         bail!("the {} forecasts of {} are not finite ({} is {})", bad.part, bad.target, bad.name, bad.value);
     }
@@ -155,7 +140,7 @@ pub fn execute(
         members: saved_members,
     };
     let offsets = calibration.map(|calibration| calibration.offsets);
-    save(&job.results, &saved, &forecaster.parameters(), offsets.as_ref(), &table, replays.as_ref())
+    save(&job.results, &saved, &forecaster.parameters(), offsets.as_ref(), &table, acted.as_ref())
         .context(Unsaved { run_id: job.run_id.clone() })?;
     Ok(Scores { metrics, breakdowns })
 }
@@ -271,7 +256,7 @@ fn save(
     parameters: &Parameters,
     offsets: Option<&SavedOffsets>,
     table: &PredictionTable,
-    replays: Option<&CapacityTable>,
+    acted: Option<&CapacityOutcome>,
 ) -> anyhow::Result<()> {
     let runs = results.join("runs");
     // The results folder itself is not made again: if it was removed, so was the store.
@@ -291,7 +276,7 @@ fn save(
         ("predictions.parquet".to_string(), predictions.as_slice()),
     ];
     files.extend(offsets.iter().map(|offsets| (intervals::FILE.to_string(), offsets.as_slice())));
-    let replays = replays.map(CapacityTable::to_bytes).transpose()?;
+    let replays = acted.map(|acted| acted.table.to_bytes()).transpose()?;
     files.extend(replays.iter().map(|replays| (CAPACITY_FILE.to_string(), replays.as_slice())));
     replace_folder(&run_folder(results, &saved.run_id), &files)?;
     Ok(())
