@@ -80,18 +80,7 @@ pub fn execute(
         scaler: &prepared.scaler,
     };
     forecaster.fit(&data, on_epoch)?;
-    let forecasts: Vec<_> = prepared
-        .split
-        .parts()
-        .map(|part| {
-            let mut windows = prepared.windows(part, lookback, shape.horizon);
-            if part != Part::Calibration {
-                drop_short_batch(&mut windows, spec);
-            }
-            let forecast = forecaster.forecast(&windows);
-            (part, windows.origins, forecast)
-        })
-        .collect();
+    let forecasts = forecast_parts(&prepared, spec, forecaster.as_ref(), lookback);
     let mut metrics = Vec::new();
     for (part, origins, forecast) in forecasts.iter().filter(|(part, ..)| *part != Part::Calibration) {
         metrics.extend(score_points(&prepared, *part, origins.clone(), forecast, spec));
@@ -143,6 +132,24 @@ pub fn execute(
     save(&job.results, &saved, &forecaster.parameters(), offsets.as_ref(), &table, acted.as_ref())
         .context(Unsaved { run_id: job.run_id.clone() })?;
     Ok(Scores { metrics, breakdowns })
+}
+
+/// The forecasts of every part: the origins of its windows, and `windows x horizon x targets` values in scaled units.
+fn forecast_parts(
+    prepared: &Prepared,
+    spec: &RunSpec,
+    forecaster: &dyn Forecaster,
+    lookback: usize,
+) -> Vec<(Part, Range<usize>, Vec<f32>)> {
+    let parts = prepared.split.parts().map(|part| {
+        let mut windows = prepared.windows(part, lookback, spec.task.horizon());
+        if part != Part::Calibration {
+            drop_short_batch(&mut windows, spec);
+        }
+        let forecast = forecaster.forecast(&windows);
+        (part, windows.origins, forecast)
+    });
+    parts.collect()
 }
 
 /// What calibration saw and gave.
