@@ -18,18 +18,16 @@ const MOST_MODELS: usize = 3;
 pub fn draw_capacity(comparison: &Comparison, board: &Board, results: &Path, figures: &mut BoardFigures) {
     let Some(capacity) = &board.capacity else { return };
     let percent = |share: f64| 100.0 * share;
-    let lines = capacity.models.iter().take(MOST_MODELS).map(|row| FrontierLine {
-        label: row.name.clone(),
-        points: row
-            .frontier
-            .iter()
-            .map(|point| FrontierMark {
-                label: point.level.to_string(),
-                replica_hours: point.replica_hours,
-                late_percent: percent(point.late_work_share),
-                chosen: row.plans.first().is_some_and(|(level, _)| *level == point.level),
-            })
-            .collect(),
+    let lines = capacity.models.iter().take(MOST_MODELS).map(|row| {
+        let points = row.frontier.iter().map(|point| FrontierMark {
+            label: point.level.to_string(),
+            replica_hours: point.replica_hours,
+            late_percent: percent(point.late_work_share),
+            chosen: row.plans.first().is_some_and(|(level, _)| *level == point.level),
+        });
+        let mut points: Vec<FrontierMark> = points.collect();
+        points.sort_by(|a, b| a.replica_hours.total_cmp(&b.replica_hours));
+        FrontierLine { label: row.name.clone(), points }
     });
     let policies = capacity.policies.iter().map(|row| FrontierMark {
         label: row.name.clone(),
@@ -43,7 +41,7 @@ pub fn draw_capacity(comparison: &Comparison, board: &Board, results: &Path, fig
         limit_percent: percent(capacity.spec.late_work_at_most),
     };
     let caption = format!(
-        "Each line is a model, each dot a forecast that may be acted on, from its mean to its highest quantile; the large dot is \
+        "Each line is a model, each dot a forecast that may be acted on: its mean or one of its quantiles; the large dot is \
          the one that validation has chosen. Nearer to the lower left is better. The dashed line is the limit of late work. Mean \
          over runs on the test part; the first {MOST_MODELS} models of the table."
     );
