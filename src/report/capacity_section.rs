@@ -146,6 +146,8 @@ pub fn section(board: &Board) -> Option<Section> {
 
 fn how_to_read(capacity: &BoardCapacity) -> String {
     let CapacitySpec { cold_start, scale_down_after, max_delay, target_utilization, .. } = &capacity.spec;
+    let [cold_start, scale_down_after, max_delay] =
+        [cold_start, scale_down_after, max_delay].map(|span| duration(span.seconds()));
     format!(
         "At the end of each of {} test windows of {}, an autoscaler plans for the window after the next {cold_start}, the cold \
          start. It needs so many replicas that they are busy {:.0} % of the time, orders what is missing, and lets go what was \
@@ -183,7 +185,7 @@ pub fn capacity_table(capacity: &BoardCapacity) -> ReportTable {
     let row = |row: &CapacityRow, is_policy: bool| {
         let values = &row.values;
         let mut late = TableCell::from(share(values.late_work_share));
-        late.marks = if row.keeps(spec) { Vec::new() } else { vec!["over the limit"] };
+        late.marks = if row.keeps(spec) { Vec::new() } else { vec!["too late"] };
         let mut cells = vec![
             TableCell::from(row.name.clone()),
             acts_on(row, capacity).into(),
@@ -243,7 +245,7 @@ pub fn to_text(capacity: &BoardCapacity, width: usize) -> String {
 
 fn acts_on(row: &CapacityRow, capacity: &BoardCapacity) -> String {
     if row.name == Policy::ReactiveWithHeadroom.to_string() {
-        return format!("last work × {}", capacity.headroom_factor);
+        return format!("× {}", capacity.headroom_factor);
     }
     let plans = row.plans.iter().map(|(level, share)| {
         if *share < 1.0 { format!("{level} ({:.0} %)", 100.0 * share) } else { level.to_string() }
