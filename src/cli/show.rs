@@ -11,7 +11,6 @@ use super::console::Console;
 use super::exit_code::Exit;
 use super::experiments::tag_list;
 use super::show_revision::show_revision;
-use crate::capacity::CAPACITY_NAMES;
 use crate::store::{
     BreakdownRow, EventRow, MetricRow, Named, RunFilter, RunRow, Store, results_folder, run_folder,
 };
@@ -138,8 +137,12 @@ fn to_text(details: &RunDetails, width: usize) -> anyhow::Result<String> {
         text.push_str("\n\nmetrics\n");
         text.push_str(&metric_table(&details.metrics, &crate::stats::NAMES, width));
     }
-    text.push_str(&named_metrics("intervals", &details.metrics, &crate::stats::INTERVAL_NAMES, width));
-    text.push_str(&named_metrics("acting on the forecasts", &details.metrics, &CAPACITY_NAMES, width));
+    let is_interval = |metric: &&MetricRow| crate::stats::INTERVAL_NAMES.contains(&metric.name.as_str());
+    let intervals: Vec<MetricRow> = details.metrics.iter().filter(is_interval).cloned().collect();
+    if !intervals.is_empty() {
+        text.push_str("\n\nintervals\n");
+        text.push_str(&metric_table(&intervals, &crate::stats::INTERVAL_NAMES, width));
+    }
     if !details.breakdowns.is_empty() {
         text.push_str("\n\ntest errors by hour, burst state before the forecast, and request tokens\n");
         text.push_str(&breakdown_table(&details.breakdowns, width));
@@ -154,13 +157,6 @@ fn to_text(details: &RunDetails, width: usize) -> anyhow::Result<String> {
         text.push_str(&log.join("\n"));
     }
     Ok(text)
-}
-
-/// A heading and the metrics of these names; nothing where the run has none of them.
-fn named_metrics(title: &str, metrics: &[MetricRow], names: &[&'static str], width: usize) -> String {
-    let own = metrics.iter().filter(|metric| names.contains(&metric.name.as_str()));
-    let own: Vec<MetricRow> = own.cloned().collect();
-    if own.is_empty() { String::new() } else { format!("\n\n{title}\n{}", metric_table(&own, names, width)) }
 }
 
 /// One row for each bucket and target.
