@@ -28,6 +28,7 @@ mod row_reader;
 mod rows;
 mod scale;
 mod series_clock;
+mod service;
 mod slice;
 mod source;
 mod split;

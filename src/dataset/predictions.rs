@@ -45,8 +45,6 @@ pub struct PredictionTable {
     /// part, and empty where the run has no intervals. Of the work that a service plans for, the calibration part has
     /// quantiles too: those that its plans are chosen by.
     pub quantiles: Vec<Vec<Vec<f64>>>,
-    /// The target whose quantiles are written to the last digit: replays of the file must give what is recorded.
-    pub exact: Option<usize>,
 }
 
 impl PredictionTable {
@@ -59,7 +57,6 @@ impl PredictionTable {
         let mut table = Self {
             stride: (longest * horizon * targets).div_ceil(MOST_VALUES).max(1),
             targets: channels.iter().map(|channel| channel.name.clone()).collect(),
-            exact: channels.iter().position(|channel| channel.name == WORK),
             actual: vec![Vec::new(); targets],
             forecast: vec![Vec::new(); targets],
             scaled_forecast: vec![Vec::new(); targets],
@@ -173,7 +170,8 @@ pub fn write_predictions(table: &PredictionTable) -> anyhow::Result<Vec<u8>> {
             columns.push(Column::from(Series::new(scaled_column(target).into(), scaled)));
         }
         for (level, values) in QUANTILES.iter().zip(table.quantiles.get(index).into_iter().flatten()) {
-            let is_exact = table.exact == Some(index);
+            // Replays of the file must give what is recorded.
+            let is_exact = target == WORK;
             let values = if is_exact { values.clone() } else { rounded(values, deviation, QUANTILE_BITS) };
             columns.push(numbers(&quantile_column(target, *level), &values));
         }
@@ -274,7 +272,6 @@ pub fn read_predictions(path: &Path) -> anyhow::Result<PredictionTable> {
         ahead: ahead.u32().with_context(damaged)?.iter().map(|value| value.unwrap_or(0)).collect(),
         actual: of_each("_actual")?,
         forecast: of_each("_forecast")?,
-        exact: targets.iter().position(|target| target == WORK),
         targets,
     })
 }
@@ -314,7 +311,6 @@ mod tests {
             forecast: vec![vec![1e8, 1e8 + 1.0]],
             scaled_forecast: vec![vec![-1.0, 1.0]],
             quantiles: vec![vec![vec![f64::NAN, 1e8 + 0.125]; QUANTILES.len()]],
-            exact: None,
         }
     }
 

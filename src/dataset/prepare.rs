@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
-use serde_json::{Value, json};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::cache::{Cache, SMALLEST_SOURCE, open};
@@ -16,7 +16,8 @@ use super::prepare_error::PrepareError;
 use super::read::{hash_file, read_hashed};
 use super::row_cleaner::REMEDY;
 use super::scale::Scaler;
-use super::series_clock::{SeriesClock, span};
+use super::series_clock::SeriesClock;
+use super::service::preparation;
 use super::slice::{Removed, slice};
 use super::source::{TraceSource, find_source};
 use super::split::{LeakVerdict, Part, Split};
@@ -26,11 +27,8 @@ use super::synthetic_slice::generate;
 use super::trace::{Trace, TraceError};
 use super::windows::{ScaledSteps, StepTimes, Windows};
 use super::zone::Zone;
-use crate::spec::{DatasetSpec, RunSpec, TaskSpec, TrainingSpec};
+use crate::spec::{DatasetSpec, RunSpec, TrainingSpec};
 use crate::text::hex;
-
-/// Forecasts of a part of which a replay has at least one window: the forecast after each window is acted on.
-const FEWEST_REPLAYED: usize = 2;
 
 /// Everything that runs on the same slice, task, split and fold share.
 #[derive(Debug, Clone, PartialEq)]
@@ -157,52 +155,6 @@ impl Prepared {
         if targets.iter().any(counts) { Ok(()) } else { Err(PrepareError::Weightless) }
     }
 
-    /// A service needs windows of one length, a horizon beyond its cold start, and parts that are long enough to be replayed.
-    fn check_capacity(&self, spec: &RunSpec) -> Result<(), PrepareError> {
-        let Some(capacity) = &spec.capacity else { return Ok(()) };
-        let window_s = self.window_s(spec)?;
-        let (lookback, horizon) = (spec.task.lookback(), spec.task.horizon());
-        let needed = capacity.least_horizon(window_s);
-        if horizon < needed {
-            let window = span(window_s);
-            return Err(PrepareError::Horizon { horizon, needed, cold_start: capacity.cold_start, window });
-        }
-        for part in [self.replayed_part(), Part::Test] {
-            let forecasts = self.split.origins(part, lookback, horizon).len();
-            if forecasts < FEWEST_REPLAYED {
-                return Err(PrepareError::Replay { part, forecasts });
-            }
-        }
-        Ok(())
-    }
-
-    /// The part that plans are chosen on: the half of validation that intervals are calibrated on, where there are any.
-    pub fn replayed_part(&self) -> Part {
-        if self.split.is_calibrated() { Part::Calibration } else { Part::Valid }
-    }
-
-    /// Seconds of a window.
-    ///
-    /// # Errors
-    /// Rows that are not a fixed time apart.
-    pub fn window_s(&self, spec: &RunSpec) -> Result<f64, PrepareError> {
-        if let TaskSpec::WindowLoad(load) = &spec.task {
-            return Ok(load.window.seconds());
-        }
-        let clock = self.clock.as_ref();
-        if let Some(fault) = clock.and_then(|clock| clock.first_fault(&spec.dataset.cleaning)) {
-            return Err(PrepareError::Uneven(fault));
-        }
-        let pace = clock.and_then(|clock| clock.pace(&spec.dataset.cleaning));
-        pace.and_then(|pace| pace.fixed_s(self.zone)).ok_or_else(|| {
-            PrepareError::Uneven(match pace {
-                Some(Frequency::Rows) => "the rows carry no time".to_string(),
-                Some(pace) => format!("rows come {pace}, which is no fixed time"),
-                None => "the rows are at no fixed distance".to_string(),
-            })
-        })
-    }
-
     /// Proves that nothing leaks, given the target steps that intervals are calibrated on.
     ///
     /// # Errors
@@ -258,19 +210,6 @@ impl Prepared {
             StepTimes { time_s: &self.steps.time_s, clock_s: self.clock_s, calendar: self.calendar() };
         Windows { steps: &self.scaled, times, origins, horizon }
     }
-}
-
-/// What a preparation depends on: with a service, how much work its tokens are.
-fn preparation(mut key: Value, spec: &RunSpec) -> String {
-    if let (Some(capacity), Value::Array(parts)) = (&spec.capacity, &mut key) {
-        parts.push(json!([
-            capacity.prefill_tokens_per_s,
-            capacity.decode_tokens_per_s,
-            capacity.request_tokens,
-            capacity.response_tokens
-        ]));
-    }
-    key.to_string()
 }
 
 fn split_of(steps: &Steps, spec: &RunSpec, fold: usize) -> Split {

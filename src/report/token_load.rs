@@ -251,7 +251,6 @@ mod tests {
     fn table(count: usize, bias: f64) -> PredictionTable {
         let actual: Vec<f64> = (0..count).map(|row| 100.0 + (row % 7) as f64).collect();
         PredictionTable {
-            exact: None,
             scaled_forecast: Vec::new(),
             stride: 1,
             part: (0..count)
