@@ -189,6 +189,22 @@ fn a_run_without_a_service_has_no_work_and_cannot_be_replayed() {
 }
 
 #[test]
+fn a_service_belongs_to_the_identity_of_a_run_and_its_absence_to_that_of_no_run() {
+    let lab = lab();
+    let id = |text: &str| {
+        let file = lab.file("e.toml", text);
+        let plan = json(&lab.call(&["run", file.to_str().unwrap(), "--dry-run", "--format", "json"]));
+        plan["runs"][0]["run_id"].as_str().unwrap().to_string()
+    };
+    let (before, after) = VALID.split_once("[capacity]").unwrap();
+    let without = format!("{before}{}", &after[after.find("[[models]]").unwrap()..]);
+    // As it was before there were services.
+    assert_eq!(id(&without.replacen("\"load.csv\"", "\"load.csv\"\nmax_rows = 100", 1)), "57ec84ed1a06bc34");
+    let ids = [id(&without), id(VALID), id(&with(&[("10min", "5min")]))];
+    assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2], "{ids:?}");
+}
+
+#[test]
 fn the_work_is_forecast_from_a_file_and_row_by_row() {
     let lab = trained(2, "");
     let arguments = ["predict", "--experiment", "load", "--trace", "load.csv", "--format", "json"];
