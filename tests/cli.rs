@@ -68,6 +68,7 @@ fn help_names_every_command() {
       diff         Show how two revisions differ: their files and their results
       trials       List the trials of an experiment, and which hyperparameters matter
       best         Show the best trial: its metrics, its parameters to paste, its saved model
+      capacity     Show what acting on the forecasts costs: replica hours and late work, also under a changed service
       rerun        Execute a run again and check that every number is the same to the bit
       claims       Compare reported results with reproduced ones
       query        Query the store with read-only SQL
@@ -92,6 +93,38 @@ fn help_names_every_command() {
 
       -V, --version
               Print version
+    "#);
+}
+
+#[test]
+fn help_of_capacity_says_what_can_be_changed() {
+    let help = Lab::new().call(&["capacity", "--help"]).stdout;
+    let lines: Vec<&str> = help.lines().map(str::trim_end).collect();
+    assert_snapshot!(lines.join("\n"), @r#"
+    Show what acting on the forecasts costs: replica hours and late work, also under a changed service
+
+    Usage: burstlab capacity [OPTIONS] <EXPERIMENT>
+
+    Arguments:
+      <EXPERIMENT>
+              The experiment: NAME, or NAME@2 for its second revision
+
+    Options:
+          --set <KEY=VALUE>
+              Change a setting of the service: cold_start=3min, max_delay=30s, late_work_at_most=0.02, plan_for=[0.9]. Several may be given with commas between them or one by one. Nothing is trained and nothing recorded
+
+          --format <FORMAT>
+              Output format
+
+              Possible values:
+              - table: Text for people
+              - json:  A JSON list of objects
+              - csv:   Comma-separated values
+
+              [default: table]
+
+      -h, --help
+              Print help (see a summary with '-h')
     "#);
 }
 

@@ -361,7 +361,7 @@ fn a_name_that_the_catalog_does_not_have_is_a_usage_error() {
     let folder = tempfile::tempdir().unwrap();
     let (code, message) = burstlab(&["dataset", "fetch", "azure-con"], folder.path());
     assert_eq!(code, Some(2));
-    insta::assert_snapshot!(message, @"error: there is no dataset `azure-con` in the catalog; did you mean `azure-conv`? the catalog has: azure-conv, azure-code, azure-2024-conv, azure-2024-code, etth1, etth2, ettm1, ettm2, burstgpt-1, burstgpt-1-without-fails, burstgpt-2, burstgpt-2-without-fails, burstgpt-3, burstgpt-3-without-fails, mooncake-conversation, mooncake-toolagent, mooncake-synthetic, mooncake-arxiv, servegen-m-large, servegen-m-mid, servegen-m-small, servegen-deepseek-r1, servegen-mm-image");
+    insta::assert_snapshot!(message, @"error: there is no dataset `azure-con` in the catalog; did you mean `azure-conv`? the catalog has: azure-conv, azure-code, azure-2024-conv, azure-2024-code, etth1, etth2, ettm1, ettm2, burstgpt-1, burstgpt-1-without-fails, burstgpt-2, burstgpt-2-without-fails, burstgpt-3, burstgpt-3-without-fails, mooncake-conversation, mooncake-toolagent, mooncake-synthetic, mooncake-arxiv, servegen-m-large, servegen-m-large-load, servegen-m-mid, servegen-m-small, servegen-deepseek-r1, servegen-mm-image");
     let (code, message) = burstlab(&["dataset", "fetch", "synthetic-burstgpt"], folder.path());
     assert_eq!(code, Some(2));
     insta::assert_snapshot!(message, @"error: `synthetic-burstgpt` is built in; there is nothing to fetch");

@@ -30,7 +30,7 @@ const LIBRARIES: [(&str, &[&str]); 23] = [
     ("polars_core", &["dataset"]),
     ("polars_io", &["dataset"]),
     ("polars_parquet", &["dataset"]),
-    ("schemars", &["spec", "search"]),
+    ("schemars", &["spec", "search", "capacity"]),
     ("signal_hook", &["system"]),
     ("sqlx", &["store"]),
     ("statrs", &["stats"]),

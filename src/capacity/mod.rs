@@ -3,8 +3,20 @@
 //!
 //! Work is measured in replica-seconds: what one replica needs a second for is a work of 1.
 
+mod evaluation;
 mod fleet;
+mod metrics;
+mod plan_level;
 mod replay;
 
+pub use evaluation::{Evaluation, Evaluator, PlannedWindows, Policy, PolicyReplay};
 pub use fleet::Fleet;
+pub use metrics::{
+    CAPACITY_NAMES, CHOSEN, HEADROOM_FACTOR, LARGEST_WORK, LATE_WORK_SHARE, MAX_DELAY_S, REPLICA_HOURS,
+    SCALE_EVENTS, UNDER_PROVISIONED_SHARE, is_capacity_metric, metric_of,
+};
+pub use plan_level::PlanLevel;
 pub use replay::{CapacityTotals, Replay, ReplayedWindow, replay};
+
+/// The target that forecasts are acted on: the work of a window, in replica-seconds.
+pub const WORK: &str = "work_s";

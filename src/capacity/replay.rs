@@ -98,13 +98,15 @@ impl Replay {
         let idle_s = windows.iter().map(|window| window.live as f64 * fleet.window_s - window.served);
         let under = windows.iter().filter(|window| window.work > window.live as f64 * fleet.window_s).count();
         let late = windows.iter().filter(|window| window.delay_s > fleet.max_delay_s);
+        // A sum of nothing would be -0.
+        let late = late.fold(0.0, |late, window| late + window.work);
         let all: f64 = windows.iter().map(|window| window.work).sum();
         let share = |part: f64, whole: f64| if whole > 0.0 { part / whole } else { 0.0 };
         CapacityTotals {
             replica_hours: hours(paid as f64 * fleet.window_s),
             idle_replica_hours: hours(idle_s.sum()),
             under_provisioned_share: share(under as f64, windows.len() as f64),
-            late_work_share: share(late.map(|window| window.work).sum(), all),
+            late_work_share: share(late, all),
             max_delay_s: windows.iter().map(|window| window.delay_s).fold(0.0, f64::max),
             scale_events: *scale_events,
         }

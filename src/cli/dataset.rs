@@ -12,7 +12,7 @@ use super::exit_code::Exit;
 use super::{OutputFormat, require_file, usage};
 use crate::dataset::{
     Fetched, Inspection, MissingSource, PrepareError, SYNTHETIC, SliceError, Trace, TraceError, TraceSource,
-    catalog, dataset_folder, fetch, find_source, inspect, synthetic,
+    catalog, copy_compiled_in, dataset_folder, fetch, find_source, inspect, synthetic,
 };
 use crate::files::{Existing, OutputFile, begins_with};
 use crate::report::{inspection_page, inspection_text};
@@ -32,7 +32,8 @@ pub(super) struct DatasetArgs {
 enum DatasetCommand {
     /// List the catalog, and which of its traces are on this machine
     List,
-    /// Download a trace of the catalog into the dataset folder, and verify that it is the published file
+    /// Download a trace of the catalog into the dataset folder, and verify that it is the published file; the few that come
+    /// with burstlab are written there without a download
     Fetch {
         /// Its name in the catalog
         name: String,
@@ -244,10 +245,16 @@ fn list(console: Console) -> anyhow::Result<()> {
         "Synthetic; imitates published statistics of BurstGPT".to_string(),
     ]];
     for entry in catalog()? {
-        let present = dataset_folder().join(&entry.file).is_file();
+        let status = if dataset_folder().join(&entry.file).is_file() {
+            "here"
+        } else if entry.compiled_in().is_some() {
+            "comes along"
+        } else {
+            "not here"
+        };
         rows.push(vec![
             entry.name,
-            if present { "here" } else { "not here" }.to_string(),
+            status.to_string(),
             entry.bytes.map_or("-".to_string(), |bytes| format!("{:.1}", bytes as f64 / 1e6)),
             entry.licence,
             entry.title,
@@ -273,14 +280,24 @@ fn fetch_by_name(name: &str, url: Option<&str>, console: Console) -> anyhow::Res
             names.join(", ")
         )));
     };
-    let url = url.unwrap_or(&entry.url);
-    let bar = console.download();
-    let fetched = fetch(entry, url, &dataset_folder(), &mut |bytes, total| bar.at(bytes, total));
-    drop(bar);
-    match fetched? {
+    let fetched = if let (None, Some(bytes)) = (url, entry.compiled_in()) {
+        copy_compiled_in(entry, bytes, &dataset_folder())?
+    } else {
+        let bar = console.download();
+        let url = url.unwrap_or(&entry.url);
+        fetch(entry, url, &dataset_folder(), &mut |bytes, total| bar.at(bytes, total))?
+    };
+    match fetched {
         Fetched::AlreadyHere(path) => {
             console.note(&format!("{} is already here and is the published file", path.display()));
         }
+        Fetched::Copied(path) => console.note(&format!(
+            "wrote {}, which comes with burstlab ({})\nlicence: {}\ncite: {}",
+            path.display(),
+            entry.title,
+            entry.licence,
+            entry.citation
+        )),
         Fetched::Downloaded(path) => console.note(&format!(
             "downloaded {} ({})\nlicence: {}\ncite: {}",
             path.display(),

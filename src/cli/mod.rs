@@ -3,6 +3,7 @@
 
 mod annotate;
 mod best;
+mod capacity;
 mod claims;
 mod clean;
 mod compare;
@@ -98,6 +99,8 @@ enum Command {
     Trials(trials::TrialsArgs),
     /// Show the best trial: its metrics, its parameters to paste, its saved model
     Best(best::BestArgs),
+    /// Show what acting on the forecasts costs: replica hours and late work, also under a changed service
+    Capacity(capacity::CapacityArgs),
     /// Execute a run again and check that every number is the same to the bit
     Rerun(rerun::RerunArgs),
     /// Compare reported results with reproduced ones
@@ -224,6 +227,7 @@ fn dispatch(command: Command, console: Console) -> anyhow::Result<Exit> {
         Command::Archive(args) => annotate::archive(&args, console),
         Command::Trials(args) => trials::trials(&args, console),
         Command::Best(args) => best::best(&args, console),
+        Command::Capacity(args) => capacity::capacity(&args, console),
         Command::Rerun(args) => rerun::rerun(&args, console),
         Command::Claims(args) => claims::claims(&args, console),
         Command::Query(args) => query::query(&args, console),

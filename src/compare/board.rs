@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
+use super::capacity::BoardCapacity;
 use super::comparison::{Objectives, tells_trials_apart};
 use super::grouping::group_by;
 use super::significance::{Difference, Significance};
@@ -30,6 +31,8 @@ pub struct Board {
     pub saved_run: Option<SavedRun>,
     /// The targets; empty where the files are gone.
     pub targets: Vec<Target>,
+    /// What acting on the forecasts costs, where the experiment has a service that does.
+    pub capacity: Option<BoardCapacity>,
 }
 
 /// How many runs of a board ended.
@@ -217,7 +220,16 @@ impl Board {
             unproposed,
             absent: models.into_iter().filter(|model| !has_row(model)).collect(),
         };
-        Self { title, rows, trials, completion, lookbacks, saved_run: None, targets: Vec::new() }
+        Self {
+            title,
+            rows,
+            trials,
+            completion,
+            lookbacks,
+            saved_run: None,
+            targets: Vec::new(),
+            capacity: None,
+        }
     }
 
     /// Reads the files of one of the chosen runs.

@@ -7,6 +7,7 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::board::{Board, Completion, mean_metrics};
+use super::capacity::BoardCapacity;
 use super::claims::{self, Judgement};
 use super::grouping::group_by;
 use super::model_search::{ModelSearch, searches};
@@ -88,6 +89,7 @@ impl Comparison {
         for board in &mut boards {
             board.read_files(results);
             board.measure_differences(results, &objective);
+            board.capacity = BoardCapacity::recorded(board, results);
             board.read_breakdowns(store)?;
         }
         let chosen: Vec<String> =
@@ -141,9 +143,13 @@ impl Comparison {
                     })
                     .collect();
                 let Completion { runs, done, failed, .. } = &board.completion;
-                json!({ "setting": board.title, "complete": !board.completion.is_partial(),
+                let mut shown = json!({ "setting": board.title, "complete": !board.completion.is_partial(),
                         "runs": runs, "done": done, "failed": failed, "metric": objective.metric.as_str(), "target": objective.target,
-                        "unit": objective.unit(), "models": rows })
+                        "unit": objective.unit(), "models": rows });
+                if let Some(capacity) = &board.capacity {
+                    shown["capacity"] = capacity.to_json();
+                }
+                shown
             })
             .collect();
         Value::Array(boards)

@@ -69,7 +69,7 @@ pub struct Difference {
     pub p_value: f64,
     /// The p-value after Holm's correction over the models of the board.
     pub holm_p_value: f64,
-    /// The loss that was compared: `mae` or `mse`.
+    /// The loss that was compared: `mae`, `mse` or `replica_hours`.
     pub loss: &'static str,
     /// Blocks of dependent windows in the test part.
     pub blocks: usize,

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::board::{Board, BoardRow, Completion, FoldError, MeanSpread, MetricKey};
+use super::capacity::{BoardCapacity, CapacityRow, CapacityValues, FrontierPoint};
 use super::claims::{ClaimVerdict, Judgement};
 use super::comparison::{Comparison, ScoredRun};
 use super::significance::Difference;
-use crate::spec::{ClaimSpec, ObjectiveSpec};
+use crate::capacity::PlanLevel;
+use crate::spec::{CapacitySpec, ClaimSpec, ObjectiveSpec};
 use crate::store::{BreakdownRow, EpochRow, RevisionRow, RunRow, Status};
 
 /// Two boards of a baseline, a trained model and a failed run, without any file on disk.
@@ -137,6 +139,59 @@ fn board(title: &str) -> Board {
         lookbacks: vec![20],
         saved_run: None,
         targets: Vec::new(),
+        capacity: None,
+    }
+}
+
+/// What acting on forecasts costs, as two models and the policies have it.
+pub fn capacity() -> BoardCapacity {
+    let spec: CapacitySpec = serde_json::from_str(
+        r#"{"prefill_tokens_per_s": 6000, "decode_tokens_per_s": 1500, "cold_start": "10min", "plan_for": ["mean", 0.9]}"#,
+    )
+    .unwrap();
+    let values = |replica_hours: f64, late_work_share: f64| CapacityValues {
+        replica_hours,
+        idle_replica_hours: 0.2 * replica_hours,
+        under_provisioned_share: late_work_share,
+        late_work_share,
+        max_delay_s: 45.0,
+        scale_events: 61.5,
+    };
+    let row = |name: &str, values: CapacityValues| CapacityRow {
+        name: name.to_string(),
+        plans: Vec::new(),
+        values,
+        frontier: Vec::new(),
+        against_headroom: None,
+    };
+    let model = |name: &str, replica_hours: f64, late: f64, against: f64| CapacityRow {
+        plans: vec![(PlanLevel::Quantile(0.9), 1.0)],
+        frontier: [
+            (PlanLevel::Mean, 0.75 * replica_hours, 0.23),
+            (PlanLevel::Quantile(0.9), replica_hours, late),
+        ]
+        .map(|(level, replica_hours, late_work_share)| FrontierPoint {
+            level,
+            replica_hours,
+            late_work_share,
+        })
+        .to_vec(),
+        against_headroom: Some(difference(against)),
+        ..row(name, values(replica_hours, late))
+    };
+    BoardCapacity {
+        spec,
+        window_s: 600.0,
+        windows: 301,
+        models: vec![model("dlinear", 4_641.0, 0.004, -199.0), model("nlinear", 4_685.0, 0.0092, -155.0)],
+        policies: vec![
+            row("reactive", values(3_737.0, 0.139)),
+            row("reactive_with_headroom", values(4_840.0, 0.008)),
+            row("static", values(9_238.0, 0.0)),
+            row("oracle", values(3_753.0, 0.0)),
+        ],
+        headroom_factor: 1.25,
+        is_partial: false,
     }
 }
 

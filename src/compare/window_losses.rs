@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::capacity::overlap;
 use super::predictions::predictions_of_run;
-use crate::dataset::ChannelScale;
+use crate::capacity::REPLICA_HOURS;
+use crate::dataset::{CAPACITY_FILE, CapacityTable, ChannelScale};
 use crate::spec::{Metric, ObjectiveSpec};
-use crate::store::SavedRun;
+use crate::store::{SavedRun, run_folder};
 
 /// Losses in each test window, run by run.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,7 +16,7 @@ pub(super) struct WindowLosses {
     runs: Vec<RunLosses>,
     /// How many successive kept windows share target steps.
     overlap: usize,
-    /// The loss: `mae` or `mse`.
+    /// The loss: `mae`, `mse` or `replica_hours`.
     loss: &'static str,
 }
 
@@ -34,7 +36,36 @@ struct PairedLosses {
     reference: Vec<f64>,
 }
 
+/// Replica hours of one run, window by window.
+pub(super) struct RunReplicas {
+    pub(super) fold: usize,
+    /// `None` for a model without randomness.
+    pub(super) seed: Option<u64>,
+    pub(super) hours: Vec<f64>,
+}
+
+/// The replica hours of a policy in the replay that a run has recorded; an empty name is that of the chosen plan.
+pub(super) fn replica_hours_of_run(results: &Path, run_id: &str, policy: &str) -> Option<RunReplicas> {
+    let saved = SavedRun::read(results, run_id).ok()?;
+    let table = CapacityTable::read(&run_folder(results, run_id).join(CAPACITY_FILE)).ok()?;
+    let hours = table.policy(policy)?.replica_hours(saved.window_s()?);
+    Some(RunReplicas { fold: saved.fold, seed: saved.seed, hours })
+}
+
 impl WindowLosses {
+    /// Replica hours as losses; `overlap` windows are shaped by one decision. `None` where there is no run.
+    pub(super) fn of_replicas(runs: Vec<RunReplicas>, overlap: usize) -> Option<Self> {
+        let runs =
+            runs.into_iter().map(|run| RunLosses { fold: run.fold, seed: run.seed, losses: run.hours });
+        let runs: Vec<RunLosses> = runs.collect();
+        (!runs.is_empty()).then_some(Self { runs, overlap, loss: REPLICA_HOURS })
+    }
+
+    /// Windows of one fold.
+    pub(super) fn windows_of_a_fold(&self) -> usize {
+        self.runs.first().map_or(0, |run| run.losses.len())
+    }
+
     /// Reads the test predictions of some runs. `None` where files are gone.
     pub(super) fn read(results: &Path, run_ids: &[String], objective: &ObjectiveSpec) -> Option<Self> {
         let mut runs = run_ids.iter().map(|run_id| losses_of_run(results, run_id, objective));
@@ -50,7 +81,7 @@ impl WindowLosses {
         self.overlap
     }
 
-    /// The loss: `mae` or `mse`.
+    /// The loss: `mae`, `mse` or `replica_hours`.
     pub(super) fn loss(&self) -> &'static str {
         self.loss
     }
@@ -106,6 +137,10 @@ impl WindowLosses {
 /// The loss of one run in each test window, in the objective's unit.
 fn losses_of_run(results: &Path, run_id: &str, objective: &ObjectiveSpec) -> Option<WindowLosses> {
     let saved = SavedRun::read(results, run_id).ok()?;
+    if objective.metric == Metric::ReplicaHours {
+        let overlap = overlap(saved.spec.capacity.as_ref()?, saved.window_s()?);
+        return WindowLosses::of_replicas(vec![replica_hours_of_run(results, run_id, "")?], overlap);
+    }
     let table = predictions_of_run(results, run_id).ok()?;
     let horizon = saved.spec.task.horizon();
     let judged_steps = saved.spec.evaluation.steps.of(horizon);

@@ -18,7 +18,8 @@ pub struct CatalogEntry {
     pub title: String,
     /// Path below the dataset folder.
     pub file: PathBuf,
-    /// Where it is published.
+    /// Where it is published; empty for a trace that comes with burstlab.
+    #[serde(default)]
     pub url: String,
     /// Size of the file, where it is known.
     #[serde(default)]
@@ -29,6 +30,17 @@ pub struct CatalogEntry {
     pub licence: String,
     /// What to cite.
     pub citation: String,
+}
+
+/// The traces that come with burstlab, compiled in.
+const COMPILED_IN: [(&str, &[u8]); 1] =
+    [("servegen-m-large-load", include_bytes!("../../dataset/servegen/servegen-m-large-load.csv"))];
+
+impl CatalogEntry {
+    /// The file itself, of a trace that comes with burstlab.
+    pub fn compiled_in(&self) -> Option<&'static [u8]> {
+        COMPILED_IN.iter().find(|(name, _)| *name == self.name).map(|(_, bytes)| *bytes)
+    }
 }
 
 #[derive(Deserialize)]
@@ -53,7 +65,10 @@ pub fn dataset_folder() -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use sha2::{Digest, Sha256};
+
     use super::*;
+    use crate::text::hex;
 
     #[test]
     fn every_catalog_entry_has_a_name_of_its_own_and_full_hashes() {
@@ -63,5 +78,16 @@ mod tests {
             assert!(entry.sha256.iter().all(|hash| hash.len() == 64), "{}", entry.name);
         }
         assert!(entries.iter().any(|entry| entry.name == "azure-conv"));
+    }
+
+    #[test]
+    fn what_is_published_nowhere_comes_along_with_its_hash() {
+        for entry in catalog().unwrap() {
+            assert_eq!(entry.url.is_empty(), entry.compiled_in().is_some(), "{}", entry.name);
+            if let Some(bytes) = entry.compiled_in() {
+                assert_eq!(entry.bytes, Some(bytes.len() as u64));
+                assert_eq!(entry.sha256, [hex(&Sha256::digest(bytes))]);
+            }
+        }
     }
 }

@@ -11,6 +11,7 @@ use ureq::http::{Response, StatusCode, header};
 use ureq::{Agent, Body};
 
 use super::catalog::CatalogEntry;
+use crate::files::write_whole;
 use crate::text::hex;
 
 /// How a file came to be in the dataset folder.
@@ -18,6 +19,8 @@ use crate::text::hex;
 pub enum Fetched {
     /// It was there, and is the published file.
     AlreadyHere(PathBuf),
+    /// It came with burstlab and was copied from there.
+    Copied(PathBuf),
     /// It was downloaded and is the published file.
     Downloaded(PathBuf),
     /// It is there, but no hash is known that it could be verified against: its path and its SHA-256.
@@ -54,6 +57,23 @@ pub fn fetch(
         downloaded?;
     }
     part.finish(entry, &path)
+}
+
+/// Puts a trace that comes with burstlab into the dataset folder.
+///
+/// # Errors
+/// A folder that cannot be written; a file of that name with other content.
+pub fn copy_compiled_in(entry: &CatalogEntry, bytes: &[u8], folder: &Path) -> anyhow::Result<Fetched> {
+    let path = folder.join(&entry.file);
+    if path.exists() {
+        let sha256 =
+            File::open(&path).and_then(sha256).with_context(|| format!("cannot read {}", path.display()))?;
+        return published(entry, path, sha256);
+    }
+    let parent = path.parent().unwrap_or(folder);
+    std::fs::create_dir_all(parent).map_err(|error| cannot_write(parent, &error))?;
+    write_whole(&path, bytes)?;
+    Ok(Fetched::Copied(path))
 }
 
 /// A file that somebody else put there is left alone, whatever it is.

@@ -68,6 +68,15 @@ impl Frequency {
         (kept > 0 && 2 * kept >= steps.len()).then_some(best)
     }
 
+    /// The seconds between two rows, where all rows are as far apart.
+    pub fn fixed_s(self, zone: Zone) -> Option<f64> {
+        match self {
+            Frequency::Seconds(step_s) => Some(step_s),
+            Frequency::Days(days) if zone.is_utc() => Some(f64::from(days) * DAY_NS as f64 / 1e9),
+            Frequency::Rows | Frequency::Days(_) | Frequency::Months { .. } => None,
+        }
+    }
+
     /// The nanoseconds of the clock so many steps after a row; `None` where there is no such time.
     pub fn after(self, clock_ns: i64, steps: i64, zone: Zone) -> Option<i64> {
         match self {

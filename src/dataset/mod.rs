@@ -1,6 +1,7 @@
 //! Traces: where they come from, how they are read, sliced and divided, and the windows that models see.
 
 mod cache;
+mod capacity_table;
 mod catalog;
 mod clean;
 mod clock;
@@ -27,6 +28,7 @@ mod row_reader;
 mod rows;
 mod scale;
 mod series_clock;
+mod service;
 mod slice;
 mod source;
 mod split;
@@ -40,11 +42,13 @@ mod traffic;
 mod unpack;
 mod values;
 mod windows;
+mod work;
 mod zone;
 
+pub use capacity_table::{CAPACITY_FILE, CapacityTable, PolicyWindows};
 pub use catalog::{CatalogEntry, SYNTHETIC, catalog, dataset_folder};
 pub use clean::{CleanFile, Dropped, dropped, write_requests};
-pub use fetch::{Fetched, fetch};
+pub use fetch::{Fetched, copy_compiled_in, fetch};
 pub use frequency::Frequency;
 pub use inspect::{Distribution, Inspection, RequestStatistics, SeriesStatistics, TokenCounts, inspect};
 pub use parquet::ParquetFile;
@@ -68,4 +72,5 @@ pub use trace::{Labels, RequestTrace, SeriesTrace, Trace, TraceError};
 pub use traffic::{TrafficProfile, is_profile};
 pub use values::{MappedFile, MappedValues, Values};
 pub use windows::{ScaledSteps, StepTimes, Windows};
+pub use work::WorkColumns;
 pub use zone::Zone;

@@ -10,6 +10,7 @@ use super::parquet::{ParquetFile, write_parquet};
 use super::prepare::Prepared;
 use super::scale::ChannelScale;
 use super::split::Part;
+use crate::capacity::WORK;
 use crate::stats::QUANTILES;
 
 /// At most this many values of each kind are kept for a part: a plot or a test needs no more, and a sweep with a long
@@ -41,7 +42,8 @@ pub struct PredictionTable {
     /// The same in scaled units, as the model gave them; empty in files of versions that did not keep them.
     pub scaled_forecast: Vec<Vec<f32>>,
     /// For each target the calibrated quantiles at the levels of [`QUANTILES`], in original units; NaN outside the test
-    /// part, and empty where the run has no intervals.
+    /// part, and empty where the run has no intervals. Of the work that a service plans for, the calibration part has
+    /// quantiles too: those that its plans are chosen by.
     pub quantiles: Vec<Vec<Vec<f64>>>,
 }
 
@@ -100,7 +102,12 @@ impl PredictionTable {
 
     /// The rows of the test part.
     pub fn test_rows(&self) -> impl Iterator<Item = usize> {
-        (0..self.part.len()).filter(|&row| self.part[row] == "test")
+        self.rows_of(Part::Test)
+    }
+
+    /// The rows of a part.
+    pub fn rows_of(&self, part: Part) -> impl Iterator<Item = usize> {
+        (0..self.part.len()).filter(move |&row| self.part[row] == part.as_str())
     }
 
     /// The rows of the test part that are one step ahead.
@@ -124,6 +131,26 @@ impl PredictionTable {
     }
 }
 
+impl PredictionTable {
+    /// Adds quantiles of a part to those of a target that has its own on the test part already.
+    pub fn add_bounds_of(
+        &mut self,
+        part: Part,
+        target: usize,
+        horizon: usize,
+        bounds: &[[f64; QUANTILES.len()]],
+    ) {
+        let rows: Vec<usize> = self.rows_of(part).collect();
+        let Some(columns) = self.quantiles.get_mut(target) else { return };
+        let kept = bounds.chunks_exact(horizon).step_by(self.stride).flatten();
+        for (row, bounds) in rows.into_iter().zip(kept) {
+            for (column, &bound) in columns.iter_mut().zip(bounds) {
+                column[row] = bound;
+            }
+        }
+    }
+}
+
 /// The bytes of a Parquet file.
 ///
 /// # Errors
@@ -143,7 +170,9 @@ pub fn write_predictions(table: &PredictionTable) -> anyhow::Result<Vec<u8>> {
             columns.push(Column::from(Series::new(scaled_column(target).into(), scaled)));
         }
         for (level, values) in QUANTILES.iter().zip(table.quantiles.get(index).into_iter().flatten()) {
-            let values = rounded(values, deviation, QUANTILE_BITS);
+            // Replays of the file must give what is recorded.
+            let is_exact = target == WORK;
+            let values = if is_exact { values.clone() } else { rounded(values, deviation, QUANTILE_BITS) };
             columns.push(numbers(&quantile_column(target, *level), &values));
         }
     }

@@ -18,6 +18,7 @@ use super::read::{hash_file, read_hashed};
 use super::row_cleaner::REMEDY;
 use super::scale::Scaler;
 use super::series_clock::SeriesClock;
+use super::service::preparation;
 use super::slice::{Removed, slice};
 use super::source::{TraceSource, find_source};
 use super::split::{LeakVerdict, Part, Split};
@@ -80,7 +81,7 @@ impl Prepared {
     fn of(trace: &Trace, spec: &RunSpec, fold: usize) -> Result<Self, PrepareError> {
         let (trace, removed) = slice(trace, &spec.dataset).map_err(PrepareError::Slice)?;
         let (steps, arrivals) = rayon::join(
-            || steps_of(&trace, &spec.task),
+            || steps_of(&trace, &spec.task, spec.capacity.as_ref()),
             || match &*trace {
                 Trace::Requests(trace) => ArrivalPattern::of(trace),
                 Trace::Series(_) => None,
@@ -136,6 +137,7 @@ impl Prepared {
             .map_err(PrepareError::Split)?;
         self.check_weights(&spec.training)?;
         self.check_clock(spec)?;
+        self.check_capacity(spec)?;
         if let Some(batch) = spec.evaluation_batch {
             for part in Part::SCORED {
                 let windows = self.split.origins(part, lookback, horizon).len();
@@ -336,13 +338,13 @@ impl Loader {
             fields.remove("horizon");
         }
         let calibrated = spec.uncertainty.conformal.calibrates();
-        let key = json!([spec.dataset, task, spec.split, fold, calibrated]).to_string();
+        let key = preparation(json!([spec.dataset, task, spec.split, fold, calibrated]), spec);
         if let Some((_, prepared)) = self.prepared.get(&key) {
             return Ok(prepared.clone());
         }
         // Sources of one content may have many names.
         let dataset = DatasetSpec { source: String::new(), ..spec.dataset.clone() };
-        let preparation = json!([dataset, task, spec.split, fold, calibrated]).to_string();
+        let preparation = preparation(json!([dataset, task, spec.split, fold, calibrated]), spec);
         let prepared = Arc::new(self.prepare_anew_or_open(spec, fold, &preparation)?);
         self.prepared.insert(key, (spec.dataset.clone(), prepared.clone()));
         Ok(prepared)

@@ -8,7 +8,7 @@ use super::source::MissingSource;
 use super::split::{Part, SplitError};
 use super::steps::TaskError;
 use super::trace::TraceError;
-use crate::spec::{RunSpec, SeasonError};
+use crate::spec::{RunSpec, SeasonError, Span};
 use crate::text::nearest;
 
 /// Why data could not be prepared.
@@ -51,6 +51,26 @@ pub enum PrepareError {
     },
     /// No target counts in the loss.
     Weightless,
+    /// The horizon does not reach beyond the cold start of `[capacity]`.
+    Horizon {
+        /// Windows that are forecast.
+        horizon: usize,
+        /// Windows that must be.
+        needed: usize,
+        /// The cold start.
+        cold_start: Span,
+        /// The width of a window.
+        window: String,
+    },
+    /// The rows are not a fixed time apart, as the windows of `[capacity]` must be.
+    Uneven(String),
+    /// A part is too short for a replay.
+    Replay {
+        /// The part.
+        part: Part,
+        /// Its forecasts.
+        forecasts: usize,
+    },
     /// The split leaks.
     Leak(String),
 }
@@ -65,6 +85,9 @@ impl PrepareError {
             PrepareError::Slice(error) => keys(&[&["dataset"], error.key.as_slice()].concat()),
             PrepareError::Task(TaskError::Kind(_)) => keys(&["task", kind]),
             PrepareError::Task(TaskError::Window(_)) => keys(&["task", kind, "window"]),
+            PrepareError::Task(TaskError::Column { key, .. }) => keys(&["capacity", key]),
+            PrepareError::Task(TaskError::WorkColumn) | PrepareError::Uneven(_) => keys(&["capacity"]),
+            PrepareError::Horizon { .. } => keys(&["task", kind, "horizon"]),
             PrepareError::Split(SplitError::Beyond { .. }) => keys(&["split", "rows"]),
             // The horizon is at fault if it does not fit alone; else what is added to it.
             PrepareError::Split(SplitError::TooShort {
@@ -80,7 +103,7 @@ impl PrepareError {
             PrepareError::Batch { .. } => keys(&["training", "batch_size"]),
             PrepareError::Weighted { name, .. } => keys(&["training", "target_weights", name]),
             PrepareError::Weightless => keys(&["training", "target_weights"]),
-            PrepareError::Leak(_) => keys(&["split"]),
+            PrepareError::Replay { .. } | PrepareError::Leak(_) => keys(&["split"]),
         }
     }
 
@@ -92,6 +115,18 @@ impl PrepareError {
             PrepareError::Trace(_) => "mend the file, or clean it first".to_string(),
             PrepareError::Task(TaskError::Kind(_)) => "choose a task that fits the data".to_string(),
             PrepareError::Task(TaskError::Window(_)) => "give a wider window".to_string(),
+            PrepareError::Task(TaskError::Column { name, columns, .. }) => {
+                match nearest(name, columns.iter().map(String::as_str)) {
+                    Some(near) => format!("did you mean `{near}`? The columns are {}", columns.join(", ")),
+                    None => format!("the columns are {}", columns.join(", ")),
+                }
+            }
+            PrepareError::Task(TaskError::WorkColumn) => "give that column another name".to_string(),
+            PrepareError::Horizon { needed, .. } => {
+                format!("set horizon = {needed} or more, or give a shorter capacity.cold_start")
+            }
+            PrepareError::Uneven(_) => format!("use rows that are a fixed time apart: {REMEDY}"),
+            PrepareError::Replay { .. } => "use more data, or a larger part".to_string(),
             PrepareError::Split(SplitError::Beyond { .. }) => "use more data, or smaller parts".to_string(),
             PrepareError::Split(SplitError::TooShort { needed: [(_, name), _], half, .. }) => {
                 let whole = if *half {
@@ -144,6 +179,19 @@ impl fmt::Display for PrepareError {
                 write!(formatter, "`{name}` is not a target of this task")
             }
             PrepareError::Weightless => formatter.write_str("no target counts in the loss"),
+            PrepareError::Horizon { horizon, needed, cold_start, window } => write!(
+                formatter,
+                "a horizon of {horizon} does not reach beyond the cold start: it must be at least {needed}, the next \
+                 window and the {cold_start} of the cold start, in windows of {window}"
+            ),
+            PrepareError::Uneven(fault) => {
+                write!(formatter, "[capacity] counts in windows of one length, but {fault}")
+            }
+            PrepareError::Replay { part, forecasts } => write!(
+                formatter,
+                "the {} part has {forecasts} forecast, but a replay of [capacity] needs at least two",
+                part.as_str()
+            ),
             PrepareError::Leak(message) => formatter.write_str(message),
         }
     }

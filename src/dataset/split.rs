@@ -157,6 +157,11 @@ impl Split {
         Part::ALL.into_iter().filter(move |part| calibrated || *part != Part::Calibration)
     }
 
+    /// Whether the later half of validation is kept for calibration.
+    pub fn is_calibrated(&self) -> bool {
+        self.calibrated
+    }
+
     /// The target steps that intervals may be calibrated on; `None` where there are no intervals.
     pub fn calibration_targets(&self, lookback: usize, horizon: usize) -> Option<Range<usize>> {
         self.calibrated.then(|| {

@@ -5,7 +5,9 @@ use rayon::prelude::*;
 use super::pattern::BurstState;
 use super::trace::{RequestTrace, SeriesTrace, Trace};
 use super::values::Values;
-use crate::spec::{Feature, NextRequestSpec, TaskSpec, WindowLoadSpec};
+use super::work::WorkColumns;
+use crate::capacity::WORK;
+use crate::spec::{CapacitySpec, Feature, NextRequestSpec, TaskSpec, WindowLoadSpec};
 
 /// How a channel is brought to a scale that models learn on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -74,20 +76,33 @@ pub enum TaskError {
     /// The window is too narrow for the span of the trace.
     #[error("windows this narrow are {0} in this slice, more than {MOST_WINDOWS}")]
     Window(f64),
+    /// A column that `[capacity]` names is not in the table.
+    #[error("the table has no column `{name}`")]
+    Column {
+        /// The key that names it.
+        key: &'static str,
+        /// The name.
+        name: String,
+        /// The columns of the table.
+        columns: Vec<String>,
+    },
+    /// A column has the name of the target that `[capacity]` adds.
+    #[error("the table has a column `{WORK}`, which is the name of the work that [capacity] adds")]
+    WorkColumn,
 }
 
 /// More windows than this are a mistake in the file: their three channels alone would take gigabytes.
 pub const MOST_WINDOWS: usize = 20_000_000;
 
-/// The steps that a task makes of a trace.
+/// The steps that a task makes of a trace; with a service that acts on the forecasts, its work is their last target.
 ///
 /// # Errors
-/// A task that does not fit the trace.
-pub fn steps_of(trace: &Trace, task: &TaskSpec) -> Result<Steps, TaskError> {
+/// A task that does not fit the trace, or a column that is missing.
+pub fn steps_of(trace: &Trace, task: &TaskSpec, capacity: Option<&CapacitySpec>) -> Result<Steps, TaskError> {
     match (trace, task) {
         (Trace::Requests(trace), TaskSpec::NextRequest(spec)) => Ok(request_steps(trace, spec)),
-        (Trace::Requests(trace), TaskSpec::WindowLoad(spec)) => window_steps(trace, spec),
-        (Trace::Series(trace), TaskSpec::Series(_)) => Ok(row_steps(trace)),
+        (Trace::Requests(trace), TaskSpec::WindowLoad(spec)) => window_steps(trace, spec, capacity),
+        (Trace::Series(trace), TaskSpec::Series(_)) => row_steps(trace, capacity),
         (Trace::Requests(_), TaskSpec::Series(_)) => Err(TaskError::Kind(REQUESTS)),
         (Trace::Series(_), _) => Err(TaskError::Kind(TABLE)),
     }
@@ -102,6 +117,8 @@ fn channel(name: &str, unit: &str, transform: Transform) -> Channel {
     Channel { name: name.to_string(), unit: unit.to_string(), transform }
 }
 
+/// What a replica does in a second.
+const WORK_UNIT: &str = "replica-s";
 /// How many last requests the rate and mean-token features look at.
 const FEATURE_REQUESTS: usize = 10;
 const DAY_S: f64 = 86_400.0;
@@ -196,7 +213,11 @@ fn push_feature(feature: Feature, trace: &RequestTrace, row: usize, values: &mut
 }
 
 /// Whole windows from the first request on; the last one, which the trace may end inside of, is left out.
-fn window_steps(trace: &RequestTrace, spec: &WindowLoadSpec) -> Result<Steps, TaskError> {
+fn window_steps(
+    trace: &RequestTrace,
+    spec: &WindowLoadSpec,
+    capacity: Option<&CapacitySpec>,
+) -> Result<Steps, TaskError> {
     let width_s = spec.window.seconds();
     let span_s = trace.arrival_s.last().copied().unwrap_or(0.0);
     let windows = (span_s / width_s).floor();
@@ -204,36 +225,55 @@ fn window_steps(trace: &RequestTrace, spec: &WindowLoadSpec) -> Result<Steps, Ta
         return Err(TaskError::Window(windows));
     }
     let windows = windows as usize;
-    let mut values = vec![0.0; windows * 3];
+    let mut channels = vec![
+        channel("requests", "requests", Transform::Log1p),
+        channel("request_tokens", "tokens", Transform::Log1p),
+        channel("response_tokens", "tokens", Transform::Log1p),
+    ];
+    channels.extend(capacity.map(|_| channel(WORK, WORK_UNIT, Transform::Log1p)));
+    let width = channels.len();
+    let mut values = vec![0.0; windows * width];
     for row in 0..trace.len() {
         let window = (trace.arrival_s[row] / width_s) as usize;
         if window < windows {
-            values[window * 3] += 1.0;
-            values[window * 3 + 1] += trace.request_tokens[row];
-            values[window * 3 + 2] += trace.response_tokens[row];
+            values[window * width] += 1.0;
+            values[window * width + 1] += trace.request_tokens[row];
+            values[window * width + 2] += trace.response_tokens[row];
+        }
+    }
+    if let Some(capacity) = capacity {
+        let work = WorkColumns::OF_WINDOWS;
+        for window in values.chunks_exact_mut(width) {
+            window[width - 1] = work.work(window, capacity);
         }
     }
     Ok(Steps {
-        channels: vec![
-            channel("requests", "requests", Transform::Log1p),
-            channel("request_tokens", "tokens", Transform::Log1p),
-            channel("response_tokens", "tokens", Transform::Log1p),
-        ],
-        targets: 3,
+        channels,
+        targets: width,
         time_s: (0..windows).map(|window| window as f64 * width_s).collect(),
         values: values.into(),
     })
 }
 
-fn row_steps(trace: &SeriesTrace) -> Steps {
-    let rows = trace.time_s.len();
-    let values = (0..rows).flat_map(|row| trace.columns.iter().map(move |column| column[row])).collect();
-    Steps {
-        channels: trace.names.iter().map(|name| channel(name, "", Transform::Identity)).collect(),
-        targets: trace.names.len(),
-        time_s: trace.time_s.clone().into(),
-        values,
+fn row_steps(trace: &SeriesTrace, capacity: Option<&CapacitySpec>) -> Result<Steps, TaskError> {
+    let mut channels: Vec<Channel> =
+        trace.names.iter().map(|name| channel(name, "", Transform::Identity)).collect();
+    let work = capacity.map(|capacity| WorkColumns::of(capacity, &trace.names)).transpose()?;
+    channels.extend(work.map(|_| channel(WORK, WORK_UNIT, Transform::Identity)));
+    let mut values = Vec::with_capacity(trace.time_s.len() * channels.len());
+    for row in 0..trace.time_s.len() {
+        let first = values.len();
+        values.extend(trace.columns.iter().map(|column| column[row]));
+        if let (Some(work), Some(capacity)) = (work, capacity) {
+            values.push(work.work(&values[first..], capacity));
+        }
     }
+    Ok(Steps {
+        targets: channels.len(),
+        channels,
+        time_s: trace.time_s.clone().into(),
+        values: values.into(),
+    })
 }
 
 #[cfg(test)]
@@ -273,7 +313,7 @@ mod tests {
     fn windows_count_requests_and_tokens_and_leave_the_unfinished_one_out() {
         let spec =
             WindowLoadSpec { window: serde_json::from_str("\"10s\"").unwrap(), lookback: 1, horizon: 1 };
-        let steps = window_steps(&trace(), &spec).unwrap();
+        let steps = window_steps(&trace(), &spec, None).unwrap();
         assert_eq!(*steps.values, [3.0, 60.0, 6.0, 0.0, 0.0, 0.0]);
     }
 }

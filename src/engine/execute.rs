@@ -7,9 +7,12 @@ use std::path::Path;
 use anyhow::{Context, bail, ensure};
 
 use super::breakdown::{Breakdown, ForecastSteps};
+use super::capacity::{
+    CapacityOutcome, WorkBounds, act_on_forecasts, in_original_units, validation_bounds, work_target,
+};
 use super::local::Job;
 use super::score::{interval_means, score_agreement, score_gaps, score_intervals, score_points};
-use crate::dataset::{Loader, Part, PredictionTable, Prepared, Windows, write_predictions};
+use crate::dataset::{CAPACITY_FILE, Loader, Part, PredictionTable, Prepared, Windows, write_predictions};
 use crate::files::replace_folder;
 use crate::model::intervals::{self, Base, Bounds, SavedOffsets, calibrated_steps, target_bounds};
 use crate::model::{BuildContext, Forecaster, Member, Parameters, build};
@@ -77,18 +80,7 @@ pub fn execute(
         scaler: &prepared.scaler,
     };
     forecaster.fit(&data, on_epoch)?;
-    let forecasts: Vec<_> = prepared
-        .split
-        .parts()
-        .map(|part| {
-            let mut windows = prepared.windows(part, lookback, shape.horizon);
-            if part != Part::Calibration {
-                drop_short_batch(&mut windows, spec);
-            }
-            let forecast = forecaster.forecast(&windows);
-            (part, windows.origins, forecast)
-        })
-        .collect();
+    let forecasts = forecast_parts(&prepared, spec, forecaster.as_ref(), lookback);
     let mut metrics = Vec::new();
     for (part, origins, forecast) in forecasts.iter().filter(|(part, ..)| *part != Part::Calibration) {
         metrics.extend(score_points(&prepared, *part, origins.clone(), forecast, spec));
@@ -105,6 +97,7 @@ pub fn execute(
         spec,
         model: forecaster.as_ref(),
         lookback,
+        on_valid: on_part(Part::Valid),
         on_calibration: on_part(Part::Calibration),
         on_test: on_part(Part::Test),
     };
@@ -112,6 +105,9 @@ pub fn execute(
     let calibrated = calibration.as_ref().map(|calibration| &calibration.steps);
     let leak_verdict = prepared.prove(calibrated, lookback, shape.horizon)?;
     metrics.extend(calibration.iter().flat_map(|calibration| calibration.metrics.iter().cloned()));
+    let bounds = calibration.as_ref().and_then(|calibration| calibration.work.as_ref());
+    let acted = act_on_forecasts(&prepared, spec, &forecasts, bounds)?;
+    metrics.extend(acted.iter().flat_map(|acted| acted.metrics.iter().cloned()));
     if let Some(bad) = metrics.iter().find(|metric| !metric.value.is_finite()) {
         bail!("the {} forecasts of {} are not finite ({} is {})", bad.part, bad.target, bad.name, bad.value);
     }
@@ -134,9 +130,27 @@ pub fn execute(
         members: saved_members,
     };
     let offsets = calibration.map(|calibration| calibration.offsets);
-    save(&job.results, &saved, &forecaster.parameters(), offsets.as_ref(), &table)
+    save(&job.results, &saved, &forecaster.parameters(), offsets.as_ref(), &table, acted.as_ref())
         .context(Unsaved { run_id: job.run_id.clone() })?;
     Ok(Scores { metrics, breakdowns })
+}
+
+/// The forecasts of every part: the origins of its windows, and `windows x horizon x targets` values in scaled units.
+fn forecast_parts(
+    prepared: &Prepared,
+    spec: &RunSpec,
+    forecaster: &dyn Forecaster,
+    lookback: usize,
+) -> Vec<(Part, Range<usize>, Vec<f32>)> {
+    let parts = prepared.split.parts().map(|part| {
+        let mut windows = prepared.windows(part, lookback, spec.task.horizon());
+        if part != Part::Calibration {
+            drop_short_batch(&mut windows, spec);
+        }
+        let forecast = forecaster.forecast(&windows);
+        (part, windows.origins, forecast)
+    });
+    parts.collect()
 }
 
 /// What calibration saw and gave.
@@ -146,6 +160,8 @@ struct Calibration {
     windows: usize,
     offsets: SavedOffsets,
     metrics: Vec<MetricValue>,
+    /// Of a run with a service that acts on the forecasts.
+    work: Option<WorkBounds>,
 }
 
 /// A fitted model with its forecasts, in scaled units.
@@ -154,6 +170,8 @@ struct Evaluated<'a> {
     spec: &'a RunSpec,
     model: &'a dyn Forecaster,
     lookback: usize,
+    /// Forecasts of the validation windows.
+    on_valid: &'a [f32],
     /// Forecasts of the calibration windows.
     on_calibration: &'a [f32],
     /// Forecasts of the test windows.
@@ -166,7 +184,7 @@ fn calibrate(
     evaluated: &Evaluated<'_>,
     table: &mut PredictionTable,
 ) -> anyhow::Result<(Option<Calibration>, Vec<BreakdownValue>)> {
-    let &Evaluated { prepared, spec, model, lookback, on_calibration, on_test } = evaluated;
+    let &Evaluated { prepared, spec, model, lookback, on_valid, on_calibration, on_test } = evaluated;
     let horizon = spec.task.horizon();
     let mut test_windows = prepared.windows(Part::Test, lookback, horizon);
     drop_short_batch(&mut test_windows, spec);
@@ -185,16 +203,25 @@ fn calibrate(
     let test = Base::new(model, &test_windows, on_test);
     let mut metrics = Vec::new();
     let mut targets = Vec::new();
+    let mut work = None;
     for target in 0..prepared.steps.targets {
         let scale = &prepared.scaler.channels[target];
         let mut own = target_bounds(&calibration, &test, target, scale, method)
             .context("the calibration part has no window")?;
-        let original: Vec<_> =
-            own.bounds.iter().map(|bounds| bounds.map(|bound| scale.unscale(f64::from(bound)))).collect();
+        let original = in_original_units(prepared, target, &own.bounds);
         let origins = &test_windows.origins;
         metrics.extend(score_intervals(prepared, target, origins, &own.bounds, spec));
         metrics.extend(score_agreement(prepared, target, on_test, &own.bounds));
         table.add_bounds(target, horizon, &original);
+        if Some(target) == work_target(prepared) && spec.capacity.is_some() {
+            let mut valid_windows = prepared.windows(Part::Valid, lookback, horizon);
+            drop_short_batch(&mut valid_windows, spec);
+            let valid = Base::new(model, &valid_windows, on_valid);
+            let bounds = validation_bounds(prepared, target, &valid, &calibration, method)
+                .context("the validation part has no window")?;
+            table.add_bounds_of(Part::Calibration, target, horizon, &bounds);
+            work = Some(WorkBounds { valid: bounds, test: original });
+        }
         breakdowns.extend(break_down(target, Some(&own.bounds)));
         // What is scored and kept is not needed any more: long horizons make it large.
         own.bounds = Vec::new();
@@ -203,7 +230,7 @@ fn calibrate(
     metrics.extend(interval_means(&metrics));
     let offsets = SavedOffsets::new(horizon, &targets);
     let steps = calibrated_steps(&calibration_windows);
-    Ok((Some(Calibration { steps, windows: calibration_windows.len(), offsets, metrics }), breakdowns))
+    Ok((Some(Calibration { steps, windows: calibration_windows.len(), offsets, metrics, work }), breakdowns))
 }
 
 /// Loads the chosen members of an ensemble.
@@ -237,6 +264,7 @@ fn save(
     parameters: &Parameters,
     offsets: Option<&SavedOffsets>,
     table: &PredictionTable,
+    acted: Option<&CapacityOutcome>,
 ) -> anyhow::Result<()> {
     let runs = results.join("runs");
     // The results folder itself is not made again: if it was removed, so was the store.
@@ -256,6 +284,8 @@ fn save(
         ("predictions.parquet".to_string(), predictions.as_slice()),
     ];
     files.extend(offsets.iter().map(|offsets| (intervals::FILE.to_string(), offsets.as_slice())));
+    let replays = acted.map(|acted| acted.table.to_bytes()).transpose()?;
+    files.extend(replays.iter().map(|replays| (CAPACITY_FILE.to_string(), replays.as_slice())));
     replace_folder(&run_folder(results, &saved.run_id), &files)?;
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! How a plan is executed: on this machine ([`local`]) or by a cluster's scheduler ([`slurm`]), and what one run does.
 
 mod breakdown;
+mod capacity;
 mod ensemble_selection;
 mod execute;
 pub mod local;

@@ -1,10 +1,12 @@
 //! The last steps of a trace, which a forecast reads; observed and forecast steps are added to them.
 
+use std::borrow::Cow;
+
 use anyhow::{bail, ensure};
 
 use crate::dataset::{
     Channel, Frequency, REMEDY, RequestTrace, ScaledSteps, SeriesClock, SeriesTrace, StepTimes, Steps, Trace,
-    Windows, Zone, push_request, steps_of,
+    Windows, WorkColumns, Zone, push_request, steps_of,
 };
 use crate::spec::{Feature, TaskSpec};
 use crate::store::SavedRun;
@@ -146,8 +148,34 @@ impl<'a> StepHistory<'a> {
         }
     }
 
-    /// Adds a window or a row.
-    pub(super) fn push_step(&mut self, time_s: f64, values: &[f64]) {
+    /// Adds a window or a row as it is observed: without the work that its tokens are.
+    pub(super) fn push_observed(&mut self, time_s: f64, values: &[f64]) {
+        let values = self.with_work(values);
+        self.push_step(time_s, &values);
+    }
+
+    /// Observed values with the work that their tokens are, where the model forecasts it.
+    fn with_work<'v>(&self, values: &'v [f64]) -> Cow<'v, [f64]> {
+        let spec = &self.saved.spec;
+        let names: Vec<&str> = self
+            .saved
+            .scaler
+            .channels
+            .iter()
+            .take(values.len())
+            .map(|scale| scale.channel.name.as_str())
+            .collect();
+        let work = spec.capacity.as_ref().and_then(|capacity| {
+            let columns = WorkColumns::of_task(capacity, &spec.task, &names).ok()?;
+            Some(columns.work(values, capacity))
+        });
+        match work {
+            Some(work) => Cow::Owned([values, &[work]].concat()),
+            None => Cow::Borrowed(values),
+        }
+    }
+
+    fn push_step(&mut self, time_s: f64, values: &[f64]) {
         self.last_s = time_s;
         self.times_s.push(time_s);
         self.steps.push(values, &self.saved.scaler);
@@ -160,8 +188,9 @@ impl<'a> StepHistory<'a> {
 
     /// Gives the last row other values.
     pub(super) fn replace_last(&mut self, values: &[f64]) {
+        let values = self.with_work(values);
         self.steps.truncate(self.steps.len().saturating_sub(1));
-        self.steps.push(values, &self.saved.scaler);
+        self.steps.push(&values, &self.saved.scaler);
     }
 
     /// Adds a forecast as if it were observed.
@@ -227,7 +256,7 @@ impl<'a> Past<'a> {
     /// A trace of the wrong kind, or with other channels than the model was trained on.
     pub(super) fn new(saved: &'a SavedRun, lookback: usize, trace: Trace) -> anyhow::Result<Self> {
         let task = &saved.spec.task;
-        let steps = steps_of(&trace, task)?;
+        let steps = steps_of(&trace, task, saved.spec.capacity.as_ref())?;
         require_channels(saved, steps.channels.iter().map(|channel| channel.name.as_str()))?;
         let (pace, clock_s, zone) = match (task, &trace) {
             (TaskSpec::WindowLoad(load), Trace::Requests(trace)) => {

@@ -4,6 +4,7 @@ use anyhow::{anyhow, bail};
 
 use super::history::{StepHistory, recorded_pace, require_channels};
 use super::{Forecast, SavedModel, roll};
+use crate::capacity::WORK;
 use crate::dataset::{MOST_WINDOWS, REQUESTS, Row, RowCleaner, RowEffect, RowReader, TABLE, TaskError};
 use crate::spec::{Span, TaskSpec};
 
@@ -91,7 +92,12 @@ impl<'a> Watch<'a> {
     pub fn accept(&self, rows: &RowReader) -> anyhow::Result<()> {
         match (&self.rows, rows.reads_requests()) {
             (RowSteps::Requests { .. }, true) => Ok(()),
-            (RowSteps::Readings(_), false) => require_channels(self.model.saved(), rows.names()),
+            (RowSteps::Readings(_), false) => {
+                let saved = self.model.saved();
+                // The work follows from the columns.
+                let work = saved.spec.capacity.as_ref().map(|_| WORK);
+                require_channels(saved, rows.names().chain(work))
+            }
             (RowSteps::Requests { .. }, false) => bail!(TaskError::Kind(TABLE)),
             (RowSteps::Readings(_), true) => bail!(TaskError::Kind(REQUESTS)),
         }
@@ -139,7 +145,7 @@ impl<'a> Watch<'a> {
                     RowEffect::Replaces(values) => self.history.replace_last(values),
                     RowEffect::Adds(rows) => {
                         for (time_s, values) in rows {
-                            self.history.push_step(*time_s, values);
+                            self.history.push_observed(*time_s, values);
                         }
                     }
                 }
@@ -196,7 +202,7 @@ impl<'a> Watch<'a> {
             window.add(tokens);
         }
         for EndedWindow { start_s, sums } in complete {
-            self.history.push_step(start_s, &sums);
+            self.history.push_observed(start_s, &sums);
             on_step(self)?;
         }
         Ok(())

@@ -1,5 +1,6 @@
 //! The sections of a board that only some experiments have: intervals, folds, and breakdowns of the errors.
 
+use super::capacity_section;
 use super::cells::{number_like, or_dash};
 use super::figures::MOST_TARGETS;
 use super::tables::{ReportTable, TableCell, TableRow, targets};
@@ -22,7 +23,10 @@ pub struct Section {
 
 /// The sections of a board that have something to show.
 pub fn sections(board: &Board) -> Vec<Section> {
-    [intervals(board), folds(board), breakdowns(board)].into_iter().flatten().collect()
+    [capacity_section::section(board), intervals(board), folds(board), breakdowns(board)]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 /// `1 - value / reference`, in percent.

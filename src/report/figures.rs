@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::PlotSet;
+use super::capacity_figures::draw_capacity;
 use super::error_figures::{draw_qq, draw_residuals, draw_step_errors};
 use super::forecast_figures::draw_forecasts;
 use super::labels::ModelLabels;
@@ -27,6 +28,8 @@ pub const DRAWN_TARGETS: usize = 6;
 pub enum FigureSection {
     /// How much better each model is than the best naive baseline: the plot of the first screen.
     Skill,
+    /// What acting on the forecasts costs.
+    Capacity,
     /// Forecasts beside the observed values.
     Forecasts,
     /// How the errors are distributed, and how they grow with the step ahead.
@@ -43,8 +46,9 @@ pub enum FigureSection {
 
 impl FigureSection {
     /// All of them, in the order of the page.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Skill,
+        Self::Capacity,
         Self::Forecasts,
         Self::Errors,
         Self::Intervals,
@@ -57,6 +61,7 @@ impl FigureSection {
     pub fn title(self) -> &'static str {
         match self {
             Self::Skill => "Skill",
+            Self::Capacity => "Acting on forecasts",
             Self::Forecasts => "Forecasts",
             Self::Errors => "Errors",
             Self::Intervals => "Intervals",
@@ -162,6 +167,7 @@ fn draw_board(comparison: &Comparison, index: usize, results: &Path, plots: Plot
     }
     let labels = ModelLabels::of(board);
     draw_skill(comparison, board, &labels, &mut figures);
+    draw_capacity(comparison, board, results, &mut figures);
     let shown = shown_models(comparison, board, &labels, results, &mut figures);
     draw_forecasts(comparison, board, &shown, &mut figures);
     draw_residuals(comparison, board, &shown, &mut figures);

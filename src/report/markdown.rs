@@ -1,6 +1,7 @@
 //! The report as GitHub Markdown, for pasting.
 
 use super::board_sections::sections;
+use super::capacity_section;
 use super::claims;
 use super::data_card::{CardEntry, data_card, is_synthetic};
 use super::figures::{BoardFigures, Captioned, FigureSection};
@@ -42,6 +43,7 @@ fn headlines(comparison: &Comparison, lines: &mut Vec<String>) {
         let title = if board.title.is_empty() { String::new() } else { format!("{}: ", board.title) };
         lines.push(format!("**{title}{}**", headline(board, &metric)));
         lines.extend(other_winners(board));
+        lines.extend(capacity_section::sentence(board));
     }
     lines.push(run_counts(comparison));
 }

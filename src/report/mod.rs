@@ -1,6 +1,8 @@
 //! Reports: one comparison, computed once from the store, written as text, Markdown, HTML and plots.
 
 mod board_sections;
+mod capacity_figures;
+mod capacity_section;
 mod cells;
 mod chooser;
 pub mod claims;
@@ -47,6 +49,7 @@ use anyhow::Context;
 use crate::compare::Comparison;
 use crate::store::report_folder;
 
+pub use capacity_section::{sentence_of as capacity_sentence, to_text as capacity_text};
 pub use headline::headline;
 pub use html::{PageHost, PageSection, ReportBody};
 pub use inspection_page::{inspection_body, inspection_page};

@@ -1,5 +1,6 @@
 //! The leaderboards as text for the terminal.
 
+use super::capacity_section;
 use super::cells::BoardCells;
 use super::headline::headline;
 use super::notes;
@@ -19,6 +20,7 @@ pub fn terminal_text(comparison: &Comparison, width: usize) -> String {
         lines.push(board_table(board, comparison.objective.metric.as_str(), width));
         lines.push(headline(board, &metric));
         lines.extend(other_winners(board));
+        lines.extend(capacity_section::sentence(board));
     }
     lines.extend(notes::few_seeds(comparison).map(|caution| format!("caution: {caution}")));
     if comparison.boards.is_empty() {

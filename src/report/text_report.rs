@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::capacity_section;
 use super::claims;
 use super::data_card::{CardEntry, data_card, is_synthetic};
 use super::figures::MOST_TARGETS;
@@ -45,6 +46,9 @@ pub fn render(comparison: &Comparison, results: &Path) -> String {
         section(&format!("RESULTS{title}"), &mut lines);
         wrap("", &headline(board, &comparison.objective_title()), 0, &mut lines);
         if let Some(sentence) = other_winners(board) {
+            wrap("", &sentence, 0, &mut lines);
+        }
+        if let Some(sentence) = capacity_section::sentence(board) {
             wrap("", &sentence, 0, &mut lines);
         }
         lines.push(String::new());

@@ -1,5 +1,6 @@
 //! The verdict of a report's first screen: which model won, by how much, whether that is sure, and who wins by other measures.
 
+use super::capacity_section;
 use super::cells::{mean_spread, p_value_text};
 use super::tables::targets;
 use crate::compare::{Board, BoardRow, Comparison, Significance, group_by};
@@ -58,6 +59,7 @@ impl Verdict {
         facts.extend(
             board.rows.get(1).filter(|second| !is_told(second)).map(|second| runner_up(best, second)),
         );
+        facts.extend(capacity_section::fact(board));
         Self { title: title(board, best), facts }
     }
 

@@ -10,6 +10,7 @@ use super::claim_table::{ClaimPlace, PlacedClaim};
 use super::document::ExperimentDocument;
 use super::problem::Problem;
 use super::run_spec::lookup;
+use crate::capacity::{WORK, is_capacity_metric};
 use crate::stats::{INTERVAL_NAMES, NAMES};
 use crate::text::nearest;
 
@@ -75,12 +76,19 @@ fn check_values(place: Placed<'_>, claim: &ClaimSpec) -> Result<(), Problem> {
             .help("say what is claimed, e.g. \"DLinear, horizon 96\""));
     }
     let known = [&NAMES[..], &INTERVAL_NAMES].concat();
-    if !known.contains(&claim.metric.as_str()) {
+    if !known.contains(&claim.metric.as_str()) && !is_capacity_metric(&claim.metric) {
         let mut problem = Problem::at(place.key("metric"), format!("`{}` is not a metric", claim.metric));
         if let Some(near) = nearest(&claim.metric, known.iter().copied()) {
             problem = problem.label(format!("did you mean `{near}`?"));
         }
         return Err(problem.help(format!("known here: {}", known.join(", "))));
+    }
+    if is_capacity_metric(&claim.metric) && (claim.target != WORK || claim.unit().as_str() != "original") {
+        return Err(Problem::at(
+            place.key("metric"),
+            format!("`{}` is a metric of the work alone", claim.metric),
+        )
+        .help(format!("write target = \"{WORK}\", in original units")));
     }
     if claim.target == "all" && claim.unit().as_str() == "original" {
         return Err(Problem::at(place.key("unit"), "a mean over all targets exists in scaled units only")

@@ -9,6 +9,7 @@ use super::claim::{ClaimSpec, Conditions, Expectation};
 use super::document::ExperimentDocument;
 use super::file::{ClaimCell, ClaimEntry};
 use super::problem::Problem;
+use crate::capacity::is_capacity_metric;
 use crate::stats::{INTERVAL_NAMES, NAMES};
 use crate::text::nearest;
 
@@ -239,7 +240,9 @@ impl ClaimTable<'_> {
             }
             columns.push(match name.as_str() {
                 NAME => ClaimColumn::Name,
-                metric if metrics.contains(&metric) => ClaimColumn::Metric(metric),
+                metric if metrics.contains(&metric) || is_capacity_metric(metric) => {
+                    ClaimColumn::Metric(metric)
+                }
                 path if path.contains('.') => ClaimColumn::Parameter(path),
                 _ => {
                     let mut problem = at(format!("`{name}` is neither a metric nor a parameter"));

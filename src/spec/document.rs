@@ -73,6 +73,18 @@ impl ExperimentDocument {
         changed
     }
 
+    /// The document with `capacity.plan_for = { grid = [...] }` as the list in it: plans are replayed side by side within a
+    /// run, and are no axis.
+    #[must_use]
+    pub(super) fn with_list_of_plans(self) -> Self {
+        let path = ["capacity", "plan_for"].map(str::to_string).to_vec();
+        let list = match self.get(&path).and_then(TomlNode::table).map(|table| table.entries.as_slice()) {
+            Some([only]) if only.key == "grid" => only.node.clone(),
+            _ => return self,
+        };
+        self.with([(&path, list)])
+    }
+
     /// Gives the value at a path, if it is there, another text.
     pub(super) fn set_string(&mut self, path: &[&str], text: &str) {
         if let Some(node) = path.iter().try_fold(&mut self.root, |node, key| node.child_mut(key)) {

@@ -48,6 +48,7 @@ impl Expansion {
 
 /// Reads and checks the whole file but for its claims, then lists its trials.
 pub(super) fn expand(document: ExperimentDocument) -> Result<Expansion, Problem> {
+    let document = document.with_list_of_plans();
     let (spec, axes, keys) = read(&document)?;
     check_axes_are_read(&spec, &axes)?;
     keys.check(&document)?;

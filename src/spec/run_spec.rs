@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::duration::Span;
 use super::file::{
-    DatasetSpec, EvaluationSpec, ExperimentSpec, HUBER_DELTA, Loss, ObjectiveSpec, SplitSpec, TaskSpec,
-    TrainingSpec, UncertaintySpec,
+    CapacitySpec, DatasetSpec, EvaluationSpec, ExperimentSpec, HUBER_DELTA, Loss, ObjectiveSpec, SplitSpec,
+    TaskSpec, TrainingSpec, UncertaintySpec,
 };
 use super::model::{ModelSpec, OWN_LOOKBACK, Season};
 use crate::search::PrunerSpec;
@@ -43,6 +43,9 @@ pub struct RunSpec {
     /// The batch that `evaluation.drop_last` counts in: a model that is not trained has no batch size of its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evaluation_batch: Option<usize>,
+    /// The service that acts on the forecasts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<CapacitySpec>,
 }
 
 /// The runs that an ensemble chooses its members from; none for every other model.
@@ -106,6 +109,7 @@ impl RunSpec {
             evaluation: spec.evaluation.clone(),
             uncertainty: spec.uncertainty.clone(),
             evaluation_batch,
+            capacity: spec.capacity.clone(),
         }
     }
 
@@ -147,6 +151,9 @@ impl RunSpec {
         }
         params.insert("evaluation".into(), evaluation);
         params.insert("uncertainty".into(), json!(self.uncertainty));
+        if let Some(capacity) = &self.capacity {
+            params.insert("capacity".into(), json!(capacity));
+        }
         Value::Object(params)
     }
 
@@ -234,7 +241,7 @@ impl Identity {
 /// The [`RunSpec::setting`] of stored parameters.
 pub fn setting_of(params: &Value) -> Value {
     let mut setting = json!({});
-    for key in ["dataset", "split", "task", "evaluation", "uncertainty"] {
+    for key in ["dataset", "split", "task", "evaluation", "uncertainty", "capacity"] {
         if let Some(value) = params.get(key) {
             setting[key] = value.clone();
         }

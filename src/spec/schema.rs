@@ -49,13 +49,15 @@ fn require_unless_derived(schema: &mut Value) {
         "window_load": { "required": take("/definitions/WindowLoadSpec") },
         "series": { "required": take("/definitions/SeriesSpec") },
     } });
+    let capacity = json!({ "required": take("/definitions/CapacitySpec") });
     let mut root = take("");
     if let Value::Array(keys) = &mut root {
         keys.retain(|key| key != "name");
     }
     schema["required"] = json!(["name"]);
     schema["if"] = json!({ "required": ["base"] });
-    schema["else"] = json!({ "required": root, "properties": { "dataset": dataset, "task": task } });
+    schema["else"] =
+        json!({ "required": root, "properties": { "dataset": dataset, "task": task, "capacity": capacity } });
 }
 
 /// Definitions below `task`, `training` and `models`.
@@ -75,6 +77,7 @@ fn may_hold_axes(name: &str) -> bool {
         "UncertaintySpec",
         "ReportSpec",
         "ResourcesSpec",
+        "CapacitySpec",
     ];
     name.ends_with("Spec") && !elsewhere.contains(&name) && name != "TaskSpec" && name != "ModelSpec"
         || name == "Schedule"

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
-use crate::dataset::{ArrivalPattern, Channel, LeakVerdict, Removed, Scaler, SeriesClock};
+use crate::dataset::{ArrivalPattern, Channel, LeakVerdict, Removed, Scaler, SeriesClock, Zone};
 use crate::files::folder_name;
 use crate::model::intervals::{self, SavedOffsets};
 use crate::model::{BuildContext, Forecaster, Member, Parameters, build};
@@ -154,6 +154,18 @@ impl SavedRun {
         SavedOffsets::read(&path, self.targets().len(), self.spec.task.horizon()).map(Some)
     }
 
+    /// Seconds of a window, where all are as long.
+    pub fn window_s(&self) -> Option<f64> {
+        match &self.spec.task {
+            TaskSpec::WindowLoad(load) => Some(load.window.seconds()),
+            TaskSpec::Series(_) => {
+                // Days of a zone whose clocks are set are refused where windows must be of one length.
+                self.clock.as_ref()?.pace(&self.spec.dataset.cleaning)?.fixed_s(Zone::UTC)
+            }
+            TaskSpec::NextRequest(_) => None,
+        }
+    }
+
     /// The channels that the model forecasts.
     pub fn targets(&self) -> Vec<Channel> {
         self.scaler.channels.iter().take(self.target_count()).map(|scale| scale.channel.clone()).collect()
@@ -163,7 +175,8 @@ impl SavedRun {
     pub fn target_count(&self) -> usize {
         match self.spec.task {
             TaskSpec::Series(_) => self.scaler.channels.len(),
-            TaskSpec::NextRequest(_) | TaskSpec::WindowLoad(_) => 3,
+            TaskSpec::NextRequest(_) => 3,
+            TaskSpec::WindowLoad(_) => 3 + usize::from(self.spec.capacity.is_some()),
         }
     }
 

@@ -356,7 +356,7 @@ fn read(bytes: &[u8]) -> bool {
         clean_in_every_way(&local);
     }
     for task in tasks {
-        if let Ok(steps) = steps_of(&trace, &task) {
+        if let Ok(steps) = steps_of(&trace, &task, None) {
             assert!(steps.values.iter().all(|value| value.is_finite()), "a step that is not finite");
         }
     }

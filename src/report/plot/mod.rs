@@ -8,6 +8,7 @@ mod axis;
 mod bands;
 mod binned_bars;
 mod calibration;
+mod capacity;
 mod chart;
 mod dates;
 mod differences;
@@ -34,6 +35,7 @@ mod skill;
 mod square;
 mod step_errors;
 mod theme;
+mod thin;
 mod time;
 mod trials;
 mod value_range;
@@ -41,6 +43,9 @@ mod value_range;
 pub use bands::{Band, BandPanel, band_panels};
 pub use binned_bars::{BinAxis, BinnedBars, bar_panels, binned_bars};
 pub use calibration::{CalibrationPanel, calibration};
+pub use capacity::{
+    Frontier, FrontierLine, FrontierMark, ReplicaTrack, capacity_frontier, replicas_over_time,
+};
 pub use chart::{
     AxisKind, Chart, ChartAxis, ChartMarks, ChartPanel, ChartSeries, ParallelChart, ParallelLine,
 };

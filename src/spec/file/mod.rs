@@ -3,6 +3,7 @@
 //! The doc comments of these fields are the manual: `burstlab schema` turns them into the descriptions of the
 //! JSON Schema that editors show.
 
+mod capacity;
 mod claims;
 mod columns;
 mod dataset;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::model::ModelSpec;
 
+pub use capacity::{CapacitySpec, PlanFor};
 pub use claims::{ClaimCell, ClaimEntry};
 pub use columns::{ColumnsSpec, RequestColumns, Separator, SeriesColumns, TimestampUnit};
 pub use dataset::{CleaningSpec, DatasetSpec, GapPolicy, RepeatPolicy};
@@ -56,6 +58,10 @@ pub struct ExperimentSpec {
     /// Intervals around the forecasts.
     #[serde(default)]
     pub uncertainty: UncertaintySpec,
+    /// The service that acts on the forecasts, for the tasks `window_load` and `series`: what every model's forecast of the
+    /// work is worth, in replica hours and late work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity: Option<CapacitySpec>,
     /// The models to compare; each `[[models]]` entry holds exactly one model table.
     pub models: Vec<ModelSpec>,
     /// What the report assumes. It changes no result.

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::capacity::REPLICA_HOURS;
 use crate::search::PrunerSpec;
 
 /// How the axes are searched.
@@ -129,6 +130,8 @@ pub enum Metric {
     Wape,
     /// Mean absolute scaled error.
     Mase,
+    /// Hours of replicas under `[capacity]`, of the plan that is chosen; the target is `work_s`.
+    ReplicaHours,
 }
 
 impl Metric {
@@ -142,6 +145,7 @@ impl Metric {
             Metric::Smape => "smape",
             Metric::Wape => "wape",
             Metric::Mase => "mase",
+            Metric::ReplicaHours => REPLICA_HOURS,
         }
     }
 }

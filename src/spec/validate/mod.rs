@@ -1,5 +1,6 @@
 //! What a well-typed experiment must also satisfy: ranges, sums, names that refer to something.
 
+mod capacity;
 mod scheduler;
 mod search;
 
@@ -24,6 +25,7 @@ pub fn violations(spec: &ExperimentSpec) -> Vec<Violation> {
     check.training(&spec.training);
     check.positive("evaluation.mase_season", spec.evaluation.mase_season);
     check.models(&spec.models, &spec.task);
+    check.capacity(spec);
     check.report(spec);
     check.search(spec);
     check.scheduler(spec);
