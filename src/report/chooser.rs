@@ -13,8 +13,8 @@ pub struct ChooserItem {
 }
 
 /// A chooser; of a single item, the item alone.
-pub fn chooser(items: Vec<ChooserItem>) -> Markup {
-    if let [only] = items.as_slice() {
+pub fn chooser(items: &[ChooserItem]) -> Markup {
+    if let [only] = items {
         return only.content.clone();
     }
     html! {
@@ -46,12 +46,12 @@ mod tests {
 
     #[test]
     fn a_single_item_needs_no_choice() {
-        assert_eq!(chooser(vec![item("a")]).into_string(), "<p>a</p>");
+        assert_eq!(chooser(&[item("a")]).into_string(), "<p>a</p>");
     }
 
     #[test]
     fn the_first_item_is_open_and_every_item_is_there() {
-        let page = chooser(vec![item("a"), item("<b>")]).into_string();
+        let page = chooser(&[item("a"), item("<b>")]).into_string();
         assert_eq!(page.matches("<details").count(), 2);
         assert_eq!(page.matches("<details open").count(), 1);
         assert!(page.contains("target &lt;b&gt;") && !page.contains("<b>"));

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::figures::{BoardFigures, Choice, DRAWN_TARGETS, FigureSection};
+use super::figures::{BoardFigures, DRAWN_TARGETS, FigureSection, PlotChoice};
 use super::forecast_figures::which_runs;
 use super::labels::ModelLabels;
 use super::plot::{
@@ -24,9 +24,9 @@ const QQ_POINTS: usize = 120;
 const FEWEST_RESIDUALS: usize = 20;
 
 /// The choice between the plots of several targets; `None` where there is only one.
-fn of_target(group: &str, name: &str, targets: &[Target]) -> Option<Choice> {
+fn of_target(group: &str, name: &str, targets: &[Target]) -> Option<PlotChoice> {
     let picks = vec![("target", name.to_string())];
-    (targets.len() > 1).then(|| Choice { group: group.to_string(), picks })
+    (targets.len() > 1).then(|| PlotChoice { group: group.to_string(), picks })
 }
 
 /// The targets that are drawn, and a sentence about the others.

@@ -3,7 +3,7 @@
 use maud::{Markup, PreEscaped, html};
 
 use super::chooser::{ChooserItem, chooser};
-use super::figures::{BoardFigures, Captioned, Choice, FigureSection};
+use super::figures::{BoardFigures, Captioned, FigureSection, PlotChoice};
 use super::html::{PageHost, PageSection};
 use super::served_figure::served_figure;
 use crate::compare::{Board, group_by};
@@ -44,7 +44,7 @@ pub fn figure_sections(boards: &[Board], figures: &[BoardFigures], host: PageHos
 /// What plots of one group have in common. Of several settings, the same plot of each is one group.
 fn group_of(plot: &Captioned, several: bool) -> String {
     match &plot.choice {
-        Some(Choice { group, .. }) => group.clone(),
+        Some(PlotChoice { group, .. }) => group.clone(),
         // The title, since the name begins with the setting.
         None if several => plot.plot.title.clone(),
         None => plot.plot.name.clone(),
@@ -52,13 +52,24 @@ fn group_of(plot: &Captioned, several: bool) -> String {
 }
 
 fn group(plots: Vec<(&Board, &Captioned)>, several: bool, host: PageHost) -> Markup {
+    let picks_of = |plot: &Captioned| plot.choice.as_ref().map_or(&[][..], |choice| &choice.picks).to_vec();
+    // A setting with a single step ahead has no choice of steps, where another one has.
+    let mut known: Vec<(&'static str, String)> = Vec::new();
+    for (name, value) in plots.iter().flat_map(|(_, plot)| picks_of(plot)) {
+        if known.iter().all(|(other, _)| *other != name) {
+            known.push((name, value));
+        }
+    }
     let items = plots.into_iter().map(|(board, plot)| {
         let setting = several.then(|| ("setting".to_string(), board.title.clone()));
-        let own = plot.choice.iter().flat_map(|choice| &choice.picks);
-        let own = own.map(|(name, value)| ((*name).to_string(), value.clone()));
+        let own = picks_of(plot);
+        let own = known.iter().map(|(name, first)| {
+            let value = own.iter().find(|(other, _)| other == name).map_or(first, |(_, value)| value);
+            ((*name).to_string(), value.clone())
+        });
         ChooserItem { picks: setting.into_iter().chain(own).collect(), content: figure(plot, host) }
     });
-    chooser(items.collect())
+    chooser(&items.collect::<Vec<_>>())
 }
 
 /// One plot with its caption.

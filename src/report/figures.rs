@@ -75,7 +75,7 @@ impl FigureSection {
 /// What tells a plot from the others of a group, of which the page shows the one that the reader chooses: a target, a step
 /// ahead, a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Choice {
+pub struct PlotChoice {
     /// The group, such as `forecast`.
     pub group: String,
     /// What is chosen and the value that this plot stands for, such as `target` and `gap_s`. All plots of a group have the
@@ -93,7 +93,7 @@ pub struct Captioned {
     /// Sentences below it.
     pub caption: String,
     /// `None` for a plot that is always shown.
-    pub choice: Option<Choice>,
+    pub choice: Option<PlotChoice>,
 }
 
 /// The plots of one board.
@@ -122,7 +122,7 @@ impl BoardFigures {
     pub fn add_choice(
         &mut self,
         section: FigureSection,
-        choice: Option<Choice>,
+        choice: Option<PlotChoice>,
         what: &str,
         name: String,
         drawn: anyhow::Result<Plot>,

@@ -76,6 +76,6 @@ fn skill_plots(boards: &[Board], figures: &[BoardFigures], host: PageHost) -> Ma
     if items.is_empty() {
         html! {}
     } else {
-        chooser(items)
+        chooser(&items)
     }
 }

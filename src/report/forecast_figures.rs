@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::figures::{BoardFigures, Choice, DRAWN_TARGETS, FigureSection, which_run};
+use super::figures::{BoardFigures, DRAWN_TARGETS, FigureSection, PlotChoice, which_run};
 use super::plot::{Along, Band, ForecastPlot, ForecastTrack, TimeOrigin, actual_and_forecast};
 use super::shown_models::ShownModel;
 use super::tables;
@@ -76,7 +76,7 @@ pub fn draw_forecasts(
             if steps.len() > 1 {
                 picks.push(("step ahead", ahead.to_string()));
             }
-            let choice = (!picks.is_empty()).then(|| Choice { group: "forecast".to_string(), picks });
+            let choice = (!picks.is_empty()).then(|| PlotChoice { group: "forecast".to_string(), picks });
             drawing.add(target, ahead, choice, &not_drawn, figures);
         }
     }
@@ -114,7 +114,7 @@ impl Drawing<'_> {
         &self,
         target: &Target,
         ahead: usize,
-        choice: Option<Choice>,
+        choice: Option<PlotChoice>,
         not_drawn: &str,
         figures: &mut BoardFigures,
     ) {

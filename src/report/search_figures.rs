@@ -1,6 +1,6 @@
 //! The plots of the searches of a board: their history, what they say about the hyperparameters, and every trial.
 
-use super::figures::{BoardFigures, Choice, FigureSection};
+use super::figures::{BoardFigures, FigureSection, PlotChoice};
 use super::hyperparameters::{MOST_AXES, picture};
 use super::plot::{
     ImportanceBars, PlottedState, SearchPicture, importance_and_effects, parallel_coordinates, search_history,
@@ -36,7 +36,7 @@ pub fn draw_searches(comparison: &Comparison, board: usize, figures: &mut BoardF
     }
     let choice = |group: &str, search: &DrawnSearch| {
         let picks = vec![("model", search.picture.model.clone())];
-        (drawn.len() > 1).then(|| Choice { group: group.to_string(), picks })
+        (drawn.len() > 1).then(|| PlotChoice { group: group.to_string(), picks })
     };
     for search in &drawn {
         let (model, choice) = (&search.picture.model, choice("search history", search));

@@ -49,7 +49,7 @@ fn by_setting(boards: &[Board], content: impl Fn(&Board) -> Option<Markup>) -> O
         Some(ChooserItem { picks, content: content(board)? })
     });
     let items: Vec<ChooserItem> = items.collect();
-    (!items.is_empty()).then(|| chooser(items))
+    (!items.is_empty()).then(|| chooser(&items))
 }
 
 fn leaderboards(comparison: &Comparison) -> Option<Markup> {
@@ -93,7 +93,7 @@ fn errors_by_target(boards: &[Board]) -> Option<Markup> {
                 "On the test part in original units, the mean over runs. The best of each column is bold. Skill is relative to \
                  the naive baseline with the lowest MAE."
             }
-            (chooser(items))
+            (chooser(&items))
         }
     })
 }
@@ -118,7 +118,7 @@ fn board_sections(boards: &[Board]) -> Vec<(&'static str, Markup)> {
                 ChooserItem { picks: picks(boards, board, "table", &plain), content }
             })
         });
-        Some((title, html! { p { (prose(&note)) } (chooser(items.collect())) }))
+        Some((title, html! { p { (prose(&note)) } (chooser(&items.collect::<Vec<_>>())) }))
     });
     rendered.collect()
 }
