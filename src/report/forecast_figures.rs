@@ -10,7 +10,7 @@ use crate::compare::{Board, Comparison, Target};
 use crate::dataset::Frequency;
 use crate::files::file_stem;
 use crate::store::{RunRow, SavedRun};
-use crate::text::{counted, grouped};
+use crate::text::{capitalised, counted, grouped};
 
 /// Steps of one picture; more cannot be told apart.
 const MOST_STEPS: usize = 168;
@@ -176,11 +176,6 @@ impl Drawing<'_> {
             caption,
         );
     }
-}
-
-fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
 /// The middle of so many steps, at most `most` of them.

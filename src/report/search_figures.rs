@@ -8,7 +8,7 @@ use super::plot::{
 use crate::compare::{Comparison, ModelImportance, ModelSearch};
 use crate::files::file_stem;
 use crate::spec::{ObjectiveSpec, Strategy};
-use crate::text::counted;
+use crate::text::{capitalised, counted};
 
 /// Models whose searches are drawn, the best on the test part first.
 const MOST_MODELS: usize = 8;
@@ -189,11 +189,6 @@ impl<'a> DrawnSearch<'a> {
         let all = self.search.hyperparameters.len();
         (all > MOST_AXES).then(|| format!("Of {all} hyperparameters, {MOST_AXES} are drawn."))
     }
-}
-
-fn capitalised(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or(String::new(), |first| first.to_uppercase().chain(letters).collect())
 }
 
 #[cfg(test)]

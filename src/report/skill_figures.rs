@@ -65,10 +65,12 @@ fn skill_row(row: &BoardRow, reference: &Reference<'_>, label: String, metric: &
     let skill = if is_reference { 0.0 } else { 100.0 * (1.0 - row.test.mean / error) };
     let difference = reference.difference(row).filter(|_| !is_reference);
     // The difference is of the mean loss of each window, which is the metric only where both have one name.
-    let interval = difference.filter(|difference| difference.loss == metric).map(|difference| {
-        // A lower error is a higher skill.
-        (-100.0 * difference.upper / error, -100.0 * difference.lower / error)
-    });
+    let of_metric = difference.filter(|difference| difference.loss == metric);
+    let interval =
+        of_metric.filter(|difference| is_of_same_windows(difference, row, error)).map(|difference| {
+            // A lower error is a higher skill. The error of the reference is taken as fixed.
+            (-100.0 * difference.upper / error, -100.0 * difference.lower / error)
+        });
     let p_value =
         difference.map_or(String::new(), |difference| format!(", {}", p_value_text(difference.holm_p_value)));
     let value = match (is_reference, reference.is_baseline) {
@@ -89,6 +91,13 @@ fn skill_row(row: &BoardRow, reference: &Reference<'_>, label: String, metric: &
         value,
         details: format!("{metric} {}", mean_spread(row.test)),
     }
+}
+
+/// Whether a difference was measured over the windows that the errors are of: of long test parts only some windows are kept,
+/// and folds may differ in length.
+fn is_of_same_windows(difference: &Difference, row: &BoardRow, error: f64) -> bool {
+    let apart = (difference.mean - (row.test.mean - error)).abs();
+    apart <= 0.1 * (difference.upper - difference.lower) + 1e-9 * error
 }
 
 /// A signed percentage with the decimals that its size is worth.
@@ -125,6 +134,16 @@ fn intervals(board: &Board, reference: &Reference<'_>, metric: &str) -> String {
             "The differences were tested in the {loss} of each window, whose interval is not one of the {metric}, so that \
              none is drawn; filled dots are significant at 5 %."
         ));
+    }
+    let error = reference.row.test.mean;
+    let is_apart = |row: &BoardRow| {
+        let difference = reference.difference(row).filter(|difference| difference.loss == metric);
+        difference.is_some_and(|difference| !is_of_same_windows(difference, row, error))
+    };
+    if others().any(is_apart) {
+        sentences.push(
+            "A dot without a line was tested on other windows than its error is of, since not all windows are kept.".to_string(),
+        );
     }
     let few = |row: &&BoardRow| {
         matches!(Significance::of(reference.difference(row)), Significance::TooFewBlocks { .. })

@@ -65,20 +65,27 @@ impl Verdict {
 
     /// The verdict over several settings, whose errors are not comparable with each other.
     fn of_settings(boards: &[Board]) -> Self {
+        let partial = boards.iter().filter(|board| board.completion.is_partial()).count();
         let ahead = boards.iter().filter(|board| is_surely_ahead(board)).count();
-        let title = match ahead {
-            0 => format!(
-                "In none of {} settings is a model surely better than the best naive baseline",
-                boards.len()
-            ),
-            ahead if ahead == boards.len() => {
-                format!("In each of {ahead} settings a model is surely better than every naive baseline")
+        let untested = boards.iter().filter(|board| is_untested(board)).count();
+        let all = boards.len();
+        let mut title = match (partial, ahead) {
+            (1.., _) => format!("Not finished: {partial} of {all} settings have runs to come"),
+            (0, 0) => {
+                format!("In none of {all} settings is a model surely better than the best naive baseline")
             }
-            ahead => format!(
-                "In {ahead} of {} settings a model is surely better than every naive baseline",
-                boards.len()
-            ),
+            (0, ahead) if ahead == all => {
+                format!("In each of {all} settings a model is surely better than the best naive baseline")
+            }
+            (0, ahead) => {
+                format!("In {ahead} of {all} settings a model is surely better than the best naive baseline")
+            }
         };
+        if partial == 0 && untested == all {
+            title = format!("The differences in {all} settings were not tested");
+        } else if partial == 0 && untested > 0 {
+            title = format!("{title}; {untested} were not tested");
+        }
         let winners = group_by(boards.iter().filter_map(|board| board.rows.first()), |row| row.model.clone());
         let mut winners: Vec<(String, usize)> =
             winners.into_iter().map(|(model, rows)| (model, rows.len())).collect();
@@ -97,6 +104,13 @@ fn is_surely_ahead(board: &Board) -> bool {
     best.is_some_and(|best| matches!(best.significance_against_baseline(), Significance::Significant { .. }))
 }
 
+/// Whether nothing says if the model with the lowest error is better than a baseline.
+fn is_untested(board: &Board) -> bool {
+    board.rows.first().is_none_or(|best| {
+        !best.baseline && matches!(best.significance_against_baseline(), Significance::NotTested)
+    })
+}
+
 fn title(board: &Board, best: &BoardRow) -> String {
     let model = &best.model;
     if board.completion.is_partial() {
@@ -109,18 +123,20 @@ fn title(board: &Board, best: &BoardRow) -> String {
         return format!("No model beats the naive baseline {model}");
     }
     match best.significance_against_baseline() {
-        Significance::Significant { .. } => match board.rows.get(1).filter(|second| !second.baseline) {
-            None => format!("{model} beats every naive baseline"),
-            Some(second) => match second.significance_against_best() {
-                Significance::Significant { .. } => {
-                    format!("{model} is best, ahead of {} and of every naive baseline", second.model)
+        Significance::Significant { .. } => {
+            let is_surely_worse =
+                |row: &BoardRow| matches!(row.significance_against_best(), Significance::Significant { .. });
+            match board.rows[1..].iter().find(|row| !is_surely_worse(row)) {
+                None => format!("{model} is best: surely better than every other model"),
+                Some(close) if close.model == baseline.model => {
+                    format!("{model} beats the best naive baseline, {}", baseline.model)
                 }
-                _ => format!(
-                    "{model} beats every naive baseline; whether it is better than {} is not sure",
-                    second.model
+                Some(close) => format!(
+                    "{model} beats the best naive baseline; whether it is better than {} is not sure",
+                    close.model
                 ),
-            },
-        },
+            }
+        }
         Significance::NotTested => {
             format!(
                 "{model} has the lowest error; whether it is better than {} was not tested",
@@ -229,8 +245,22 @@ mod tests {
 
     #[test]
     fn the_title_claims_no_more_than_the_test_shows() {
-        assert_eq!(title_with(0.001), "lstm beats every naive baseline");
+        assert_eq!(title_with(0.001), "lstm is best: surely better than every other model");
         assert_eq!(title_with(0.2), "lstm has the lowest error, but is not surely better than persistence");
+    }
+
+    #[test]
+    fn a_model_that_one_other_may_equal_is_not_called_best() {
+        let mut board = board();
+        let mut third = board.rows[1].clone();
+        third.model = "gru".to_string();
+        third.baseline = false;
+        third.against_best.as_mut().unwrap().holm_p_value = 0.4;
+        board.rows.push(third);
+        assert_eq!(
+            Verdict::of_board(&board, "mse").title,
+            "lstm beats the best naive baseline; whether it is better than gru is not sure"
+        );
     }
 
     #[test]
@@ -241,10 +271,21 @@ mod tests {
     }
 
     #[test]
-    fn settings_are_counted() {
-        let verdict = Verdict::of(&test_fixtures::comparison());
-        assert!(verdict.title.contains("2 settings"), "{}", verdict.title);
-        assert_eq!(verdict.facts[0].note, "in 2 of 2 settings");
+    fn settings_are_counted_once_all_of_them_are_finished_and_tested() {
+        let mut comparison = test_fixtures::comparison();
+        let title = |comparison: &Comparison| Verdict::of(comparison).title;
+        assert_eq!(Verdict::of(&comparison).facts[0].note, "in 2 of 2 settings");
+        assert_eq!(
+            title(&comparison),
+            "In each of 2 settings a model is surely better than the best naive baseline"
+        );
+        comparison.boards[1].rows[0].against_baseline = None;
+        assert_eq!(
+            title(&comparison),
+            "In 1 of 2 settings a model is surely better than the best naive baseline; 1 were not tested"
+        );
+        comparison.boards[1].completion.runs = 9;
+        assert_eq!(title(&comparison), "Not finished: 1 of 2 settings have runs to come");
     }
 
     #[test]

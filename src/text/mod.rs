@@ -11,7 +11,8 @@ mod table;
 pub use causes::causes;
 pub use csv::{csv, csv_field, csv_line};
 pub use format::{
-    counted, duration, grouped, minute, number, percent, quantities, quantity, unit_beside, with_decimals,
+    capitalised, counted, duration, grouped, minute, number, percent, quantities, quantity, unit_beside,
+    with_decimals,
 };
 pub use hash::{hex, short_hash};
 pub use nearest::nearest;
