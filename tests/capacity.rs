@@ -272,7 +272,7 @@ fn a_search_can_be_steered_by_replica_hours_and_a_claim_can_be_about_them() {
     let chosen = rows.iter().find(|row| row["label"].as_str().unwrap().starts_with("nlinear")).unwrap();
     assert_eq!(chosen["valid"], lab.scalar(of_trials));
     let claims = lab.call(&["claims", "load", "--format", "json"]);
-    assert!(claims.stdout.contains("confirmed"), "{}", claims.stdout);
+    assert!(claims.stdout.contains("\"verdict\":\"reproduced\""), "{}", claims.stdout);
 }
 
 /// The same rows in an order that is drawn by a fixed rule.

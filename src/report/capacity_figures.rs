@@ -3,8 +3,9 @@
 use std::path::Path;
 
 use super::figures::{BoardFigures, FigureSection, shown_run};
+use super::forecast_figures::origin_of;
 use super::plot::{
-    Frontier, FrontierLine, FrontierMark, ReplicaTrack, capacity_frontier, replicas_over_time,
+    Frontier, FrontierLine, FrontierMark, ReplicaTrack, TimeOrigin, capacity_frontier, replicas_over_time,
 };
 use crate::capacity::Policy;
 use crate::compare::{Board, Comparison};
@@ -62,6 +63,7 @@ fn draw_replicas(comparison: &Comparison, board: &Board, results: &Path, figures
     let row = board.rows.iter().find(|row| row.model == best.name);
     let Some(run) = row.and_then(|row| shown_run(comparison, row)) else { return };
     let path = run_folder(results, &run.run_id).join(CAPACITY_FILE);
+    let origin = board.saved_run.as_ref().map_or(TimeOrigin::TraceStart, origin_of);
     let drawn = CapacityTable::read(&path).and_then(|table| {
         let named = [
             (best.name.clone(), String::new()),
@@ -73,7 +75,7 @@ fn draw_replicas(comparison: &Comparison, board: &Board, results: &Path, figures
         });
         let tracks: Vec<ReplicaTrack> = tracks.collect();
         let demand: Vec<f64> = table.work_s.iter().map(|work_s| work_s / capacity.window_s).collect();
-        replicas_over_time(&table.time_s, &demand, &tracks, capacity.spec.max_delay.seconds())
+        replicas_over_time(origin, &table.time_s, &demand, &tracks, capacity.spec.max_delay.seconds())
     });
     let seed = run.seed.map_or(String::new(), |seed| format!(" (seed {seed})"));
     let caption = format!(

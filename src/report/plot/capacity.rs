@@ -9,12 +9,12 @@ use super::scale::{Extent, is_drawable};
 use super::scene::Scene;
 use super::theme::{GREY_LINE, INK, series_colour};
 use super::thin::thinned;
+use super::time::TimeOrigin;
 use super::{Chart, Figure, Plot, number};
 
 const FRONTIER_HEIGHT: f64 = 300.0;
 const PANEL_HEIGHT: f64 = 170.0;
 const PANEL_GAP: f64 = 64.0;
-const HOUR_S: f64 = 3_600.0;
 
 /// Replica hours against late work.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -168,15 +168,17 @@ fn frontier_figure(frontier: &Frontier) -> Result<Figure> {
 /// # Errors
 /// If there is no window, or lists of unequal length.
 pub fn replicas_over_time(
+    origin: TimeOrigin,
     time_s: &[f64],
     demand: &[f64],
     tracks: &[ReplicaTrack],
     max_delay_s: f64,
 ) -> Result<Plot> {
-    replicas_figure(time_s, demand, tracks, max_delay_s)?.render()
+    replicas_figure(origin, time_s, demand, tracks, max_delay_s)?.render()
 }
 
 fn replicas_figure(
+    origin: TimeOrigin,
     time_s: &[f64],
     demand: &[f64],
     tracks: &[ReplicaTrack],
@@ -212,9 +214,9 @@ fn replicas_figure(
     let live: Vec<PanelLine<'_>> =
         std::iter::once(demand).chain(line_of(|track| track.live.as_slice())).collect();
     let delays: Vec<PanelLine<'_>> = line_of(|track| track.delay_s.as_slice()).collect();
-    let (bottom, replicas) = panel(&mut scene, y, time_s, "replicas", &live, None)?;
+    let (bottom, replicas) = panel(&mut scene, y, origin, time_s, "replicas", &live, None)?;
     let (bottom, delay) =
-        panel(&mut scene, bottom + PANEL_GAP, time_s, "delay, s", &delays, Some(max_delay_s))?;
+        panel(&mut scene, bottom + PANEL_GAP, origin, time_s, "delay, s", &delays, Some(max_delay_s))?;
     frame::finish(&mut scene, bottom + frame::X_AXIS_HEIGHT - 4.0, &[]);
     let labels: Vec<&str> = tracks.iter().map(|track| track.label.as_str()).collect();
     let alt = format!(
@@ -236,6 +238,7 @@ struct PanelLine<'a> {
 fn panel(
     scene: &mut Scene,
     y: f64,
+    origin: TimeOrigin,
     time_s: &[f64],
     quantity: &str,
     lines: &[PanelLine<'_>],
@@ -243,9 +246,10 @@ fn panel(
 ) -> Result<(f64, ChartPanel)> {
     let all = lines.iter().flat_map(|line| line.values.iter().copied()).chain(limit).chain([0.0]);
     let span = Extent::of(all).context("there is no finite value to draw")?.widened_up_to_zero(0.05);
-    let times = Extent::of(time_s.iter().copied()).context("no time is finite")?.widened(0.0);
+    let times = Extent::of(time_s.iter().copied()).context("no time is finite")?;
     let y_axis = PlotAxis::linear(quantity, span.widened(0.0), 4);
-    let x_axis = PlotAxis::time("time since the start of the trace", times, 8);
+    let x_axis = origin.axis(times, 8);
+    let (chart_axis, divisor) = origin.chart_axis(times);
     let panel = Panel::below(scene, y, &y_axis, PANEL_HEIGHT, 48.0);
     let scales = panel.scales(&x_axis, &y_axis);
     frame::x_grid(scene, &panel, &x_axis);
@@ -260,14 +264,18 @@ fn panel(
     for line in lines {
         let points: Vec<(f64, f64)> =
             thinned(time_s, line.values).into_iter().filter(|(_, value)| is_drawable(*value)).collect();
-        scene.path(points.iter().map(|&(time, value)| scales.at(time, value)).collect(), 1.5, line.colour);
-        let points = points.iter().map(|&(time, value)| [time / HOUR_S, value]).collect();
+        scene.path(
+            points.iter().map(|&(time, value)| scales.at(origin.at(time), value)).collect(),
+            1.5,
+            line.colour,
+        );
+        let points = points.iter().map(|&(time, value)| [origin.at(time) / divisor, value]).collect();
         series.push(ChartSeries::new(line.label, line.colour, ChartMarks::Line { points, dashed: false }));
     }
     frame::x_axis(scene, &panel, &x_axis);
     let chart = ChartPanel {
         title: quantity.to_owned(),
-        x: ChartAxis::new("hours since the start of the trace", AxisKind::Value),
+        x: chart_axis,
         y: ChartAxis::new(quantity, AxisKind::Value),
         series,
     };
@@ -319,13 +327,19 @@ mod tests {
                 live: values.clone(),
                 delay_s: vec![0.0; count],
             };
-            let figure =
-                replicas_figure(&time_s, &values, &[track("dlinear"), track("with headroom")], 60.0).unwrap();
+            let figure = replicas_figure(
+                TimeOrigin::TraceStart,
+                &time_s,
+                &values,
+                &[track("dlinear"), track("with headroom")],
+                60.0,
+            )
+            .unwrap();
             check::texts_are_apart_and_inside(&figure.scene);
             assert_eq!(figure.chart.panels.len(), 2);
             check::is_sound(&figure.render().unwrap(), &["replicas", "delay, s", "with headroom"]);
         }
-        assert!(replicas_over_time(&[], &[], &[], 60.0).is_err());
-        assert!(replicas_over_time(&[0.0], &[1.0, 2.0], &[], 60.0).is_err());
+        assert!(replicas_over_time(TimeOrigin::TraceStart, &[], &[], &[], 60.0).is_err());
+        assert!(replicas_over_time(TimeOrigin::TraceStart, &[0.0], &[1.0, 2.0], &[], 60.0).is_err());
     }
 }
