@@ -98,8 +98,8 @@ fn the_report_shows_intervals_and_errors() {
         "Intervals",
         "within 80 %",
         "skill (CRPS)",
-        "Errors by hour, burst state and size",
-        "By hour of the day",
+        "Breakdowns",
+        "By the gap before the forecast",
         "skill (MAE)",
     ] {
         assert!(page.contains(text) && markdown.contains(text), "{text}");
