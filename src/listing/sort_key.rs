@@ -4,6 +4,8 @@ use std::collections::HashMap;
 
 use super::columns::RunColumn;
 use super::refusal;
+use crate::capacity::{CAPACITY_NAMES, WORK};
+use crate::stats::{INTERVAL_NAMES, NAMES};
 use crate::store::{RunRow, Store};
 
 /// Sorts a list: by a metric the best run first, and runs without a value last.
@@ -49,7 +51,7 @@ impl SortKey {
             [part, name, target] => (*part, *name, *target),
             _ => ("", "", ""),
         };
-        let known = [&crate::stats::NAMES[..], &crate::stats::INTERVAL_NAMES].concat();
+        let known = [&NAMES[..], &INTERVAL_NAMES, &CAPACITY_NAMES].concat();
         if !["train", "valid", "test"].contains(&part) || !known.contains(&name) {
             return Err(refusal(format!(
                 "`{text}` is not a metric; write NAME, PART.NAME or PART.NAME.TARGET with a part of train, valid, test \
@@ -57,6 +59,8 @@ impl SortKey {
                 known.join(", ")
             )));
         }
+        // What acting on forecasts costs is of the work, whatever the other targets are.
+        let target = if CAPACITY_NAMES.contains(&name) { WORK } else { target };
         Ok(Self { part: part.into(), name: name.into(), target: target.into() })
     }
 
