@@ -274,7 +274,7 @@ fn panel(
     }
     frame::x_axis(scene, &panel, &x_axis);
     let chart = ChartPanel {
-        title: quantity.to_owned(),
+        title: String::new(),
         x: chart_axis,
         y: ChartAxis::new(quantity, AxisKind::Value),
         series,
