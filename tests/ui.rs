@@ -234,6 +234,7 @@ fn addresses_that_lead_nowhere_say_so() {
         "/runs?sort=nosuch",
         "/runs?model=x",
         "/?since=soon",
+        "/trials/sweep?where=seed%3D1",
     ] {
         assert_eq!(ui.get(path).status, 400, "{path}");
     }
@@ -418,6 +419,15 @@ fn sql_reads_within_its_limits_and_nothing_else() {
         "with recursive n(i) as (select 1 union all select i + 1 from n limit 6000) select i, i * i as square from n",
     );
     assert!(many.body.contains("and more, which are left out"));
+    let long = sql("select printf('%070000d', 1) as digits");
+    assert!(long.status == 200 && long.body.contains("Longer texts are cut") && long.body.len() < 90_000);
+    let linked = "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: document\r\n";
+    let brought = ui.ask("GET", "/sql?format=csv&q=select+6*7+as+answer", linked);
+    assert!(
+        brought.body.contains("select 6*7 as answer") && !brought.body.contains("<h2>Result</h2>"),
+        "{}",
+        brought.body
+    );
     let csv = ui.get(&format!("/sql?format=csv&q={}", encoded("select 1 as a, 'x,y' as b")));
     assert_eq!(
         (csv.body.as_str(), csv.header("content-type")),
@@ -447,6 +457,11 @@ fn tags_and_notes_are_written_and_nothing_else() {
     assert!(ui.page("/runs?tag=best").contains("1 to 1 of 1 run"));
     ui.send("/tags", &format!("of={run}&tags=paper&back=/"));
     assert!(!lab.call(&["runs", "--tag", "best"]).stdout.contains(&run));
+    // Another page took `paper` away and gave `new` since this form was shown.
+    ui.send("/tags", &format!("of={run}&tags=new&back=/"));
+    ui.send("/tags", &format!("of={run}&shown=paper&tags=paper+mine&back=/"));
+    let tags = lab.scalar("select group_concat(tag, ' ') from (select tag from run_tags order by tag)");
+    assert_eq!(tags, "mine new");
     ui.send("/tags", "of=sweep@1&tags=shown&back=/");
     assert!(ui.page("/?tag=shown").contains("sweep@1"));
     let note = "two\r\nlines <b>";
@@ -558,6 +573,9 @@ fn with_a_token_only_those_who_know_it_are_answered() {
     );
     let cookie = format!("Cookie: other=1; {}\r\n", cookie.split(';').next().unwrap());
     assert_eq!(ui.ask("GET", "/", &cookie).status, 200);
+    assert!(cookie.contains(&format!("_{}=", ui.port)));
+    let again = ui.ask("GET", &format!("/runs?token={token}"), &cookie);
+    assert_eq!(again.header("refresh"), "0; url=/runs", "the token does not stay in the address");
     assert_eq!(ui.post("/tags", "of=sweep&tags=x&back=/", &cookie).status, 403);
     let refused = |arguments: &[&str]| {
         let outcome = lab.call(arguments);

@@ -17,8 +17,8 @@ pub struct RevisionStanding {
     pub is_running: bool,
     /// The metric that its trials are chosen by.
     pub objective: ObjectiveSpec,
-    /// The mean objective of each finished trial of a trained model, in the order of the plan; of all models where none is
-    /// trained.
+    /// The mean objective of each trial of the first setting of which every run is done, in the order of the plan: those of
+    /// trained models, or of all where none is trained.
     pub course: Vec<f64>,
 }
 
@@ -42,10 +42,11 @@ impl RevisionStanding {
         let objective = objective_of(revision)?;
         let objectives = Objectives::read(store, &id, &objective)?;
         let runs = store.board_runs(&id)?;
-        let boards = boards(&settings_of(&runs), revision, &objectives, &axes_of(revision)?);
+        let settings = settings_of(&runs);
+        let boards = boards(&settings, revision, &objectives, &axes_of(revision)?);
         let is_running = revision.finished_at.is_none()
             && store.is_at_work(&revision.experiment, Some(revision.revision))?;
-        let course = course(&runs, &objectives);
+        let course = settings.first().map_or(Vec::new(), |(_, runs)| course(runs, &objectives));
         Ok(Self { counts, best: boards.iter().filter_map(best_of).collect(), is_running, objective, course })
     }
 
@@ -72,15 +73,18 @@ fn best_of(board: &Board) -> Option<BestModel> {
     Some(BestModel { label: format!("{}{mark}", row.label), skill: row.skill })
 }
 
-fn course(runs: &[RunRow], objectives: &Objectives) -> Vec<f64> {
+fn course(runs: &[&RunRow], objectives: &Objectives) -> Vec<f64> {
+    let mean = |own: &[&RunRow]| -> Option<f64> {
+        let value = |run: &&RunRow| {
+            if run.status == Status::Done { objectives.chosen.get(&run.run_id).copied() } else { None }
+        };
+        let values: Vec<f64> = own.iter().map(value).collect::<Option<_>>()?;
+        Some(values.iter().sum::<f64>() / values.len() as f64).filter(|mean| mean.is_finite())
+    };
     let of = |is_wanted: &dyn Fn(&RunRow) -> bool| -> Vec<f64> {
-        let done = runs.iter().filter(|run| run.status == Status::Done && is_wanted(run));
-        let scored = done.filter_map(|run| Some((run, *objectives.chosen.get(&run.run_id)?)));
-        let trials = group_by(scored, |(run, _)| run.params.to_string());
-        let means = trials
-            .into_iter()
-            .map(|(_, own)| own.iter().map(|(_, value)| value).sum::<f64>() / own.len() as f64);
-        means.filter(|mean| mean.is_finite()).collect()
+        let wanted = runs.iter().copied().filter(|run| is_wanted(run));
+        let trials = group_by(wanted, |run| run.params.to_string());
+        trials.iter().filter_map(|(_, own)| mean(own)).collect()
     };
     let trained = of(&|run| !BASELINES.contains(&run.model.as_str()));
     if trained.is_empty() { of(&|_| true) } else { trained }

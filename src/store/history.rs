@@ -178,8 +178,25 @@ impl Store {
                 .fetch_all(&mut self.connection),
             )
             .context("cannot read the attempts from the store")?;
+        self.any_lives(&owners)
+    }
+
+    /// Whether a living supervisor is at work on a run.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn is_run_at_work(&mut self, run_id: &str) -> anyhow::Result<bool> {
+        let sql = "SELECT DISTINCT owner FROM attempts WHERE run_id = ? AND status = 'running'";
+        let owners: Vec<String> = self
+            .runtime
+            .block_on(sqlx::query_scalar(sql).bind(run_id).fetch_all(&mut self.connection))
+            .context("cannot read the attempts from the store")?;
+        self.any_lives(&owners)
+    }
+
+    fn any_lives(&self, owners: &[String]) -> anyhow::Result<bool> {
         for owner in owners {
-            if is_alive(self.results(), &owner)? {
+            if is_alive(self.results(), owner)? {
                 return Ok(true);
             }
         }

@@ -35,6 +35,11 @@ impl Moment {
         text.parse().ok().and_then(in_utc).map(instant)
     }
 
+    /// The minute that it begins in, counted from 1970.
+    pub fn minute(&self) -> i64 {
+        self.first.as_second().div_euclid(60)
+    }
+
     /// Whether a time of the store is not before this.
     pub fn is_reached_at(&self, time: &str) -> bool {
         time.parse::<Timestamp>().is_ok_and(|time| time >= self.first)
@@ -67,6 +72,7 @@ mod tests {
         assert_eq!(first("2026-11-01T08:30").to_string(), "2026-11-01T08:30:00Z");
         assert_eq!(first("2026-11-01 08:30+01:00").to_string(), "2026-11-01T07:30:00Z");
         assert!(first("7d") < Timestamp::now());
+        assert_eq!(Moment::parse("1970-01-01T00:01:59").unwrap().minute(), 1);
         for wrong in ["yesterday", "2026-13-01", "7", "", "99999999999 years"] {
             assert_eq!(Moment::parse(wrong), None, "{wrong}");
         }

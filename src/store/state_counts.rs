@@ -50,7 +50,8 @@ impl Store {
             .context("cannot read the runs from the store")
     }
 
-    /// A text that changes with everything that the page of a revision shows: its runs, their attempts, and its own row.
+    /// A text that changes with everything that the page of a revision shows: its runs with their notes and tags, their
+    /// attempts, and its own row.
     ///
     /// # Errors
     /// A store that cannot be read.
@@ -66,6 +67,10 @@ impl Store {
                      v.command, (SELECT revision FROM experiments e WHERE e.name = v.experiment), \
                      (SELECT group_concat(tag, ',') FROM revision_tags t WHERE t.experiment = v.experiment \
                       AND t.revision = v.revision), \
+                     (SELECT group_concat(r.run || ' ' || r.note) FROM revision_runs h JOIN run_records r USING (run_id) \
+                      WHERE h.experiment = v.experiment AND h.revision = v.revision AND r.note IS NOT NULL), \
+                     (SELECT group_concat(t.run_id || ' ' || t.tag) FROM revision_runs h JOIN run_tags t USING (run_id) \
+                      WHERE h.experiment = v.experiment AND h.revision = v.revision), \
                      (SELECT max(judged_at) FROM claims c WHERE c.experiment = v.experiment AND c.revision = v.revision)) \
                      FROM revisions v WHERE v.experiment = ? AND v.revision = ?",
                 )
@@ -86,7 +91,8 @@ impl Store {
             .block_on(
                 sqlx::query_scalar(
                     "SELECT json_array((SELECT max(event_id) FROM events), (SELECT max(attempt_id) FROM attempts), \
-                     (SELECT count(*) FROM run_tags), (SELECT json_group_array(json_array(experiment, revision, updated_at, \
+                     (SELECT group_concat(run_id || ' ' || tag) FROM run_tags), \
+                     (SELECT group_concat(run || ' ' || note) FROM run_records WHERE note IS NOT NULL), (SELECT json_group_array(json_array(experiment, revision, updated_at, \
                       finished_at, outcome, note, archived)) FROM revisions), \
                      (SELECT json_group_array(json_array(experiment, revision, tag)) FROM revision_tags))",
                 )

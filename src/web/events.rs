@@ -158,10 +158,21 @@ fn look(dashboard: &Dashboard, subject: &Subject, told: Option<&Told>) -> Result
         .map_err(failed)?;
     let state = (*value).clone();
     // Where a supervisor was killed the store does not change.
-    let is_supervised = state.counts.running > 0 && store.is_supervised().map_err(failed)?;
+    let is_supervised = state.counts.running > 0 && is_at_work(&mut store, subject).map_err(failed)?;
     // What is not new is looked at again.
     let version = if stale.is_some() { String::new() } else { version };
     Ok(Some(Told { state, is_supervised, version }))
+}
+
+/// Whether a living supervisor is at work on a subject.
+fn is_at_work(store: &mut Store, subject: &Subject) -> anyhow::Result<bool> {
+    match subject {
+        Subject::Store => store.is_supervised(),
+        Subject::Revision(RevisionId { experiment, revision }) => {
+            store.is_at_work(experiment, Some(*revision))
+        }
+        Subject::Run(run_id) => store.is_run_at_work(run_id),
+    }
 }
 
 impl SubjectState {
@@ -191,8 +202,8 @@ impl Told {
     fn event(&self, dashboard: &Dashboard) -> Event {
         let StateCounts { total, ended, running, .. } = self.state.counts;
         let running = if self.is_supervised { running } else { 0 };
-        let told =
-            json!({ "version": dashboard.version(), "running": running, "done": ended, "total": total });
+        let told = json!({ "version": dashboard.version(), "running": running, "done": ended, "total": total,
+                           "supervised": self.is_supervised });
         Event::default().data(told.to_string())
     }
 }

@@ -16,8 +16,9 @@ use super::answer::message;
 use crate::system::process::host_name;
 use crate::text::hex;
 
-/// Name of the cookie that holds the proof that a browser knew the token.
-const COOKIE_NAME: &str = "burstlab_key";
+/// Name of the cookie that holds the proof that a browser knew the token; the port follows, since browsers send the cookies
+/// of a machine to all of its ports.
+const COOKIE_NAME: &str = "burstlab_key_";
 
 /// What a browser may do with the pages: load the server's own files, send forms to it, and nothing else.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
@@ -40,6 +41,8 @@ pub struct Guard {
     hosts: Vec<String>,
     /// Any address of this machine will do, since the server listens at all of them.
     any_address: Option<u16>,
+    /// Name of the cookie.
+    cookie_name: String,
     /// Digests of the token and of the cookie.
     token: Option<[[u8; 32]; 2]>,
 }
@@ -76,6 +79,7 @@ impl Guard {
                 .flatten()
                 .collect(),
             any_address: is_everywhere.then_some(port),
+            cookie_name: format!("{COOKIE_NAME}{port}"),
             token: token.map(|token| [digest(token), digest(&cookie_of(token))]),
         }
     }
@@ -87,7 +91,8 @@ impl Guard {
             return stop(
                 StatusCode::FORBIDDEN,
                 &format!(
-                    "This server is asked under another name than its own. Open it at http://{}.",
+                    "This server is asked under another name than its own. Open it at http://{}, or start it with \
+                     `--host NAME` if that name is its own.",
                     self.hosts.first().map_or("", String::as_str)
                 ),
             );
@@ -125,29 +130,44 @@ impl Guard {
         if bearer.is_some_and(|given| same(&digest(given), token)) {
             return Verdict::Pass;
         }
+        // Also where the cookie is known already: the token does not stay in the address.
+        let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri);
+        let pairs = pairs.map_or(Vec::new(), |pairs| pairs.0);
+        let given = pairs.iter().find(|(name, given)| name == "token" && same(&digest(given), token));
+        if let Some((_, given)) = given {
+            let rest = pairs.iter().filter(|(name, _)| name != "token");
+            let place = link(uri.path(), rest.map(|(name, value)| (name.as_str(), value.as_str())));
+            return Verdict::Stop(Box::new(self.welcome(given, &place)));
+        }
         let cookies = headers
             .get_all(COOKIE)
             .iter()
             .filter_map(|value| value.to_str().ok())
             .flat_map(|all| all.split(';'));
-        let mut keys = cookies.filter_map(|one| one.trim().strip_prefix(COOKIE_NAME)?.strip_prefix('='));
+        let mut keys =
+            cookies.filter_map(|one| one.trim().strip_prefix(self.cookie_name.as_str())?.strip_prefix('='));
         if keys.any(|given| same(&digest(given), cookie)) {
             return Verdict::Pass;
         }
-        let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri);
-        let pairs = pairs.map_or(Vec::new(), |pairs| pairs.0);
-        match pairs.iter().find(|(name, _)| name == "token") {
-            Some((_, given)) if same(&digest(given), token) => {
-                let rest = pairs.iter().filter(|(name, _)| name != "token");
-                let place = link(uri.path(), rest.map(|(name, value)| (name.as_str(), value.as_str())));
-                Verdict::Stop(Box::new(welcome(given, &place)))
+        stop(
+            StatusCode::UNAUTHORIZED,
+            "This server wants its token: add ?token=TOKEN to the address once, or send the header \
+             \"Authorization: Bearer TOKEN\".",
+        )
+    }
+
+    /// The page that sets the cookie. The browser leaves it by itself: after a redirect from another site it would not send the
+    /// cookie yet.
+    fn welcome(&self, token: &str, place: &str) -> Response {
+        let mut response = message(StatusCode::OK, "Welcome", "The token is right. One moment.", None);
+        let cookie = format!("{}={}; Path=/; HttpOnly; SameSite=Strict", self.cookie_name, cookie_of(token));
+        for (name, value) in [(SET_COOKIE, cookie), (axum::http::header::REFRESH, format!("0; url={place}"))]
+        {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                response.headers_mut().insert(name, value);
             }
-            _ => stop(
-                StatusCode::UNAUTHORIZED,
-                "This server wants its token: add ?token=TOKEN to the address once, or send the header \
-                 \"Authorization: Bearer TOKEN\".",
-            ),
         }
+        response
     }
 }
 
@@ -161,31 +181,22 @@ pub fn protect(response: &mut Response) {
 /// Whether a request comes from a page of this server, or from nobody's page.
 fn is_own_site(method: &Method, headers: &HeaderMap, host: &str) -> bool {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let site = text("sec-fetch-site");
     if matches!(*method, Method::GET | Method::HEAD) {
         // A link on another page may lead here; a page that embeds or fetches what is here may not.
-        return site.is_none_or(|site| ["same-origin", "none"].contains(&site))
+        return is_own_origin(headers)
             || text("sec-fetch-mode") == Some("navigate") && text("sec-fetch-dest") == Some("document");
     }
     match headers.get(ORIGIN) {
         Some(origin) => {
             origin.to_str().is_ok_and(|origin| origin.eq_ignore_ascii_case(&format!("http://{host}")))
         }
-        None => site.is_some_and(|site| ["same-origin", "none"].contains(&site)),
+        None => text("sec-fetch-site").is_some() && is_own_origin(headers),
     }
 }
 
-/// The page that sets the cookie. The browser leaves it by itself: after a redirect from another site it would not send the
-/// cookie yet.
-fn welcome(token: &str, place: &str) -> Response {
-    let mut response = message(StatusCode::OK, "Welcome", "The token is right. One moment.", None);
-    let cookie = format!("{COOKIE_NAME}={}; Path=/; HttpOnly; SameSite=Strict", cookie_of(token));
-    for (name, value) in [(SET_COOKIE, cookie), (axum::http::header::REFRESH, format!("0; url={place}"))] {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            response.headers_mut().insert(name, value);
-        }
-    }
-    response
+/// Whether a browser says that a page of this server, or the reader, sends a request; other programs do not say.
+pub fn is_own_origin(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-site").is_none_or(|site| ["same-origin", "none"].iter().any(|own| site == own))
 }
 
 fn stop(status: StatusCode, told: &str) -> Verdict {
@@ -194,7 +205,7 @@ fn stop(status: StatusCode, told: &str) -> Verdict {
 }
 
 /// `name:port`, with brackets around an address that has colons itself.
-fn authority(name: &str, port: u16) -> String {
+pub fn authority(name: &str, port: u16) -> String {
     let name = name.to_ascii_lowercase();
     match name.parse() {
         Ok(IpAddr::V6(address)) => format!("[{address}]:{port}"),
@@ -260,9 +271,10 @@ mod tests {
         assert!(passes(&guard, host, &[("authorization", "Bearer 0123456789abcdef")]));
         assert!(!passes(&guard, host, &[("authorization", "Bearer 0123456789abcdeF")]));
         assert!(!passes(&guard, host, &[("authorization", "0123456789abcdef")]));
-        let cookie = |value: &str| format!("a=b; {COOKIE_NAME}={value}");
+        let cookie = |value: &str| format!("a=b; {COOKIE_NAME}7117={value}");
         assert!(passes(&guard, host, &[("cookie", &cookie(&cookie_of(token)))]));
         assert!(!passes(&guard, host, &[("cookie", &cookie(token))]));
+        assert!(!passes(&guard, host, &[("cookie", &format!("{COOKIE_NAME}7118={}", cookie_of(token)))]));
         assert!(!cookie_of(token).contains(token));
     }
 }

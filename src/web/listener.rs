@@ -16,9 +16,12 @@ use tokio::time::{Instant, Sleep, sleep};
 
 /// Connections at once; others wait until one ends.
 const MOST_CONNECTIONS: usize = 256;
-/// A connection ends if no part of an answer was sent for so long: its client asks nothing, sends its question byte by byte,
-/// or does not read the answer. No page takes as long, and a stream of events sends a sign of life more often.
+/// A connection ends if no part of an answer was sent for so long, beside the time that the longest answer may take: its
+/// client asks nothing, sends its question byte by byte, or does not read the answer. A stream of events sends a sign of
+/// life more often.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// No answer is waited for longer than this; more than that would not fit a clock.
+const LONGEST_ANSWER: Duration = Duration::from_hours(24 * 30);
 /// Pause after an error of the system, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -26,12 +29,14 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub struct BoundedListener {
     listener: TcpListener,
     free: Arc<Semaphore>,
+    patience: Duration,
 }
 
 impl BoundedListener {
-    /// Accepts the connections of a socket.
-    pub fn new(listener: TcpListener) -> Self {
-        Self { listener, free: Arc::new(Semaphore::new(MOST_CONNECTIONS)) }
+    /// Accepts the connections of a socket, whose answers take no longer than `longest`.
+    pub fn new(listener: TcpListener, longest: Duration) -> Self {
+        let patience = PATIENCE + longest.min(LONGEST_ANSWER);
+        Self { listener, free: Arc::new(Semaphore::new(MOST_CONNECTIONS)), patience }
     }
 }
 
@@ -50,7 +55,7 @@ impl Listener for BoundedListener {
                 Ok((stream, address)) => {
                     // Answers are written whole; without this the last part of one would wait for an acknowledgement.
                     let _ = stream.set_nodelay(true);
-                    return (PatientStream::new(stream, permit), address);
+                    return (PatientStream::new(stream, permit, self.patience), address);
                 }
                 Err(_) => sleep(PAUSE).await,
             }
@@ -65,13 +70,14 @@ impl Listener for BoundedListener {
 /// A connection that reports an error when its patience is over.
 pub struct PatientStream {
     stream: TcpStream,
+    patience: Duration,
     end: Pin<Box<Sleep>>,
     _permit: OwnedSemaphorePermit,
 }
 
 impl PatientStream {
-    fn new(stream: TcpStream, permit: OwnedSemaphorePermit) -> Self {
-        Self { stream, end: Box::pin(sleep(PATIENCE)), _permit: permit }
+    fn new(stream: TcpStream, permit: OwnedSemaphorePermit, patience: Duration) -> Self {
+        Self { stream, patience, end: Box::pin(sleep(patience)), _permit: permit }
     }
 
     /// Ready with an error when the time is over.
@@ -82,7 +88,8 @@ impl PatientStream {
 
     fn has_sent(&mut self, sent: &Poll<io::Result<usize>>) {
         if matches!(sent, Poll::Ready(Ok(1..))) {
-            self.end.as_mut().reset(Instant::now() + PATIENCE);
+            let end = Instant::now() + self.patience;
+            self.end.as_mut().reset(end);
         }
     }
 }

@@ -38,6 +38,7 @@ use guard::{Guard, Verdict};
 use listener::BoundedListener;
 
 use crate::store::{QueryLimits, Store, StoreStamp, remedy, store_stamp};
+use crate::system::process::host_name;
 use crate::text::causes;
 
 /// Requests at once; others are sent away, to come again.
@@ -54,6 +55,10 @@ const LOOK: Duration = Duration::from_millis(50);
 const GRACE: Duration = Duration::from_secs(1);
 /// Rows of a result on the page of SQL.
 const MOST_ROWS: usize = 5_000;
+/// Bytes of such a result.
+const MOST_RESULT: usize = 16 << 20;
+/// Bytes of a text in it.
+const MOST_TEXT: usize = 64 << 10;
 
 /// What a server is started with.
 #[derive(Debug, Clone)]
@@ -114,7 +119,10 @@ impl Server {
 
     /// The address of its first page.
     pub fn url(&self) -> String {
-        format!("http://{}/", self.address)
+        let ip = self.address.ip();
+        // Nobody can ask an address that stands for all of this machine's.
+        let name = if ip.is_unspecified() { host_name() } else { None };
+        format!("http://{}/", guard::authority(&name.unwrap_or(ip.to_string()), self.address.port()))
     }
 
     /// Answers requests until `is_over` says so.
@@ -133,7 +141,8 @@ impl Server {
         let served = runtime.block_on(async move {
             let listener = tokio::net::TcpListener::from_std(listener).context("cannot listen")?;
             tokio::task::spawn_blocking(move || pages::warm(&warm));
-            let server = axum::serve(BoundedListener::new(listener), router(dashboard, guard));
+            let listener = BoundedListener::new(listener, dashboard.query.time);
+            let server = axum::serve(listener, router(dashboard, guard));
             let end = async {
                 while !is_over() {
                     tokio::time::sleep(LOOK).await;
@@ -163,7 +172,12 @@ impl Dashboard {
     fn new(settings: Settings) -> Self {
         Self {
             results: settings.results,
-            query: QueryLimits { time: settings.query_time, rows: MOST_ROWS },
+            query: QueryLimits {
+                time: settings.query_time,
+                rows: MOST_ROWS,
+                bytes: MOST_RESULT,
+                cell_bytes: MOST_TEXT,
+            },
             requests: Arc::new(Semaphore::new(MOST_REQUESTS)),
             streams: Arc::new(Semaphore::new(MOST_STREAMS)),
             subjects: PageCache::new(MOST_STREAMS),
@@ -210,11 +224,10 @@ impl Dashboard {
     }
 
     fn busy(&self) -> Response {
-        let most = self.requests.available_permits().max(MOST_REQUESTS);
         message(
             StatusCode::SERVICE_UNAVAILABLE,
             "Too many requests at once",
-            &format!("The server answers {most} requests at once."),
+            &format!("The server answers {MOST_REQUESTS} requests at once."),
             Some("Load this page again in a moment."),
         )
     }
@@ -232,6 +245,8 @@ pub struct Visit<'a> {
     address: &'a Address,
     /// The state of the store before the page was made.
     stamp: Option<StoreStamp>,
+    /// Whether a page of another site sent the reader here.
+    is_from_elsewhere: bool,
 }
 
 impl Visit<'_> {
@@ -293,38 +308,42 @@ async fn guarded(State(guard): State<Arc<Guard>>, request: Request, next: Next) 
 }
 
 fn page(make: MakePage) -> MethodRouter<Arc<Dashboard>> {
-    get(async move |State(dashboard): State<Arc<Dashboard>>, uri: Uri, captures: RawPathParams| {
-        let captures = captures.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-        let Some(address) = Address::read(&uri, captures) else {
-            return message(
-                StatusCode::BAD_REQUEST,
-                "This cannot be shown",
-                "The address is not well-formed.",
-                None,
-            );
-        };
-        in_turn(dashboard, move |dashboard| {
-            let version = dashboard.version();
-            let visit = Visit { dashboard, address: &address, stamp: dashboard.stamp() };
-            make(&visit).map(|answer| answer.into_response(&version))
-        })
-        .await
-    })
-}
-
-fn form(write: WriteForm) -> MethodRouter<Arc<Dashboard>> {
-    post(
+    get(
         async move |State(dashboard): State<Arc<Dashboard>>,
-                    _: HeaderMap,
-                    Form(fields): Form<Vec<(String, String)>>| {
+                    uri: Uri,
+                    headers: HeaderMap,
+                    captures: RawPathParams| {
+            let is_from_elsewhere = !guard::is_own_origin(&headers);
+            let captures =
+                captures.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+            let Some(address) = Address::read(&uri, captures) else {
+                return message(
+                    StatusCode::BAD_REQUEST,
+                    "This cannot be shown",
+                    "The address is not well-formed.",
+                    None,
+                );
+            };
             in_turn(dashboard, move |dashboard| {
-                let answer = write(dashboard, &fields)?;
-                dashboard.forget();
-                Ok(answer.into_response(""))
+                let version = dashboard.version();
+                let visit =
+                    Visit { dashboard, address: &address, stamp: dashboard.stamp(), is_from_elsewhere };
+                make(&visit).map(|answer| answer.into_response(&version))
             })
             .await
         },
     )
+}
+
+fn form(write: WriteForm) -> MethodRouter<Arc<Dashboard>> {
+    post(async move |State(dashboard): State<Arc<Dashboard>>, Form(fields): Form<Vec<(String, String)>>| {
+        in_turn(dashboard, move |dashboard| {
+            let answer = write(dashboard, &fields)?;
+            dashboard.forget();
+            Ok(answer.into_response(""))
+        })
+        .await
+    })
 }
 
 /// Does the work of a request on a thread of its own, if there are not too many.

@@ -45,9 +45,33 @@
   }
   var shown = blocks(page);
   var sources = texts(shown);
+  var keyed = shown.map(keys);
   var isHeld = false;
+  // Puts blocks in their order; one that stays in its place keeps the focus.
   function insert(part, next) {
-    part.replaceChildren.apply(part, next);
+    Array.prototype.slice.call(part.children).forEach(function (child) {
+      if (next.indexOf(child) < 0) { child.remove(); }
+    });
+    var at = part.firstElementChild;
+    next.forEach(function (block) {
+      if (block === at) { at = at.nextElementSibling; } else { part.insertBefore(block, at); }
+    });
+  }
+  // What a block is, whatever its content: its id, or else its kind with its title, and which of those it is.
+  function keys(part) {
+    var seen = {};
+    return part.map(function (block) {
+      var title = /^H[1-6]$/.test(block.tagName) ? block : block.querySelector("summary, h2, h3, label > span");
+      var key = block.id || block.tagName + " " + (block.getAttribute("action") || "") + " "
+        + (title ? title.textContent : "");
+      seen[key] = (seen[key] || 0) + 1;
+      return key + " " + seen[key];
+    });
+  }
+  function isEdited(block) {
+    var isForm = block.matches("form[method=post]");
+    var fields = block.querySelectorAll(isForm ? "input, textarea" : "form[method=post] input, form[method=post] textarea");
+    return Array.prototype.some.call(fields, function (field) { return field.value !== field.defaultValue; });
   }
   function replace(sent) {
     var next = blocks(sent);
@@ -56,22 +80,37 @@
     ["header", "main"].forEach(function (name, index) {
       var part = page.querySelector(":scope > " + name);
       var isSame = sources[index].length === next[index].length;
+      var known = keyed[index];
+      var nextKeys = keys(next[index]);
+      var used = [];
       next[index].forEach(function (block, at) {
-        if (isSame && sources[index][at] === nextSources[index][at]) {
-          next[index][at] = shown[index][at];
+        var own = isSame ? at : known.indexOf(nextKeys[at]);
+        var old = shown[index][own];
+        used.push(own);
+        if (old && sources[index][own] === nextSources[index][at]) {
+          next[index][at] = old;
           return;
         }
-        // What the reader is at stays as it is until the reader leaves it.
-        if (isSame && shown[index][at].contains(document.activeElement)) {
-          next[index][at] = shown[index][at];
-          nextSources[index][at] = sources[index][at];
-          isHeld = true;
+        // What the reader is at stays as it is until the reader leaves it, and what the reader wrote until it is saved.
+        var isAt = old && old.contains(document.activeElement);
+        if (isAt || old && isEdited(old)) {
+          next[index][at] = old;
+          nextSources[index][at] = sources[index][own];
+          isHeld = isHeld || isAt;
           return;
         }
         next[index][at] = document.importNode(block, true);
         changed.push(next[index][at]);
-        if (isSame) { shown[index][at].replaceWith(next[index][at]); }
+        if (isSame) { old.replaceWith(next[index][at]); }
       });
+      shown[index].forEach(function (old, own) {
+        if (used.indexOf(own) < 0 && isEdited(old)) {
+          next[index].push(old);
+          nextSources[index].push(sources[index][own]);
+          nextKeys.push(known[own]);
+        }
+      });
+      keyed[index] = nextKeys;
       if (!isSame) { insert(part, next[index]); }
     });
     shown = next;
@@ -83,8 +122,11 @@
     }
   }
 
+  var RETRY = 2000;
   var live = document.getElementById("live");
   var version = document.body.dataset.version;
+  var supervised;
+  var failed = false;
   var loading = false;
   var again = false;
   var timer = 0;
@@ -96,17 +138,27 @@
     if (loading) { again = true; return; }
     loading = true;
     clearTimeout(timer);
+    // What may pass is tried again; what this page asks for wrongly it will ask for wrongly again.
+    var retry = RETRY;
     fetch(location.href).then(function (answer) {
+      retry = answer.status >= 400 && answer.status < 500 ? 0 : 1000 * Number(answer.headers.get("retry-after")) || RETRY;
       return answer.text().then(function (text) {
         var sent = new DOMParser().parseFromString(text, "text/html");
-        if (!answer.ok) { throw new Error(sent.querySelector("[role=alert]").textContent); }
+        var told = sent.querySelector("[role=alert]");
+        if (!answer.ok) { throw new Error(told ? told.textContent : "The dashboard answers with status " + answer.status + "."); }
+        if (!sent.getElementById("page")) { throw new Error("The answer is not a page of the dashboard."); }
         version = sent.body.dataset.version;
         document.title = sent.title;
         page.dataset.staleMs = sent.getElementById("page").dataset.staleMs || "";
         replace(sent.getElementById("page"));
+        if (failed) { failed = false; tell("", false); }
         wait();
       });
-    }).catch(function (error) { tell(error.message, true); }).finally(function () {
+    }).catch(function (error) {
+      failed = true;
+      tell(error.message, true);
+      if (retry) { timer = setTimeout(load, retry); }
+    }).finally(function () {
       loading = false;
       if (again) { again = false; load(); }
     });
@@ -126,7 +178,10 @@
       stream.addEventListener("message", function (event) {
         var news = JSON.parse(event.data);
         tell(news.running > 0 ? news.done + " of " + news.total + " runs, " + news.running + " running" : "", false);
-        if (news.version !== version) { load(); }
+        // Where a supervisor was killed, the store and so its version stay as they are.
+        var isNews = news.version !== version || supervised !== undefined && news.supervised !== supervised;
+        supervised = news.supervised;
+        if (isNews) { load(); }
       });
       stream.addEventListener("fault", function (event) { tell(event.data, true); });
       stream.addEventListener("error", function () { tell("The dashboard does not answer; trying again.", true); });

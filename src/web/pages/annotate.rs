@@ -12,11 +12,13 @@ const MOST_TAG: usize = 100;
 
 /// Forms for the tags and the note of a run or a revision; `back` is the page to return to.
 pub fn annotation_form(of: &str, back: &str, tags: Option<&str>, note: Option<&str>) -> Markup {
+    let shown = tag_list(tags).join(" ");
     html! {
         form.write method="post" action="/tags" {
             input type="hidden" name="of" value=(of);
             input type="hidden" name="back" value=(back);
-            label { span { "Tags" } input name="tags" value=(tag_list(tags).join(" ")) placeholder="words, with spaces between them" autocomplete="off"; }
+            input type="hidden" name="shown" value=(shown);
+            label { span { "Tags" } input name="tags" value=(shown) placeholder="words, with spaces between them" autocomplete="off"; }
             button { "Save tags" }
         }
         form.write method="post" action="/note" {
@@ -28,10 +30,11 @@ pub fn annotation_form(of: &str, back: &str, tags: Option<&str>, note: Option<&s
     }
 }
 
-/// Gives a run or a revision the tags of a form, and takes others away.
+/// Gives a run or a revision the tags that were added in a form, and takes away those that were removed in it. What others
+/// have changed since the form was shown stays; without `shown` the tags are those of the form alone.
 pub fn tags(dashboard: &Dashboard, fields: &[(String, String)]) -> Result<PageAnswer, PageFault> {
-    let wanted: Vec<&str> =
-        value(fields, "tags").split([' ', ',', '\t', '\r', '\n']).filter(|tag| !tag.is_empty()).collect();
+    let wanted = words(value(fields, "tags"));
+    let shown = fields.iter().find(|(name, _)| name == "shown").map(|(_, shown)| words(shown));
     if let Some(tag) =
         wanted.iter().find(|tag| tag.chars().count() > MOST_TAG || tag.contains(char::is_control))
     {
@@ -41,12 +44,10 @@ pub fn tags(dashboard: &Dashboard, fields: &[(String, String)]) -> Result<PageAn
     }
     write(dashboard, fields, |store, target| {
         let present = tags_of(store, target)?;
-        for (tag, remove) in present
-            .iter()
-            .filter(|tag| !wanted.contains(&tag.as_str()))
-            .map(|tag| (tag.as_str(), true))
-            .chain(wanted.iter().map(|tag| (*tag, false)))
-        {
+        let before = shown.unwrap_or(present.iter().map(String::as_str).collect());
+        let removed = before.iter().filter(|tag| !wanted.contains(tag)).map(|tag| (*tag, true));
+        let added = wanted.iter().filter(|tag| !before.contains(tag)).map(|tag| (*tag, false));
+        for (tag, remove) in removed.chain(added) {
             match target {
                 Named::Run(run) => store.tag_run(run, tag, remove)?,
                 Named::Revisions(revisions) => {
@@ -74,6 +75,10 @@ pub fn note(dashboard: &Dashboard, fields: &[(String, String)]) -> Result<PageAn
 
 fn value<'a>(fields: &'a [(String, String)], name: &str) -> &'a str {
     fields.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+}
+
+fn words(text: &str) -> Vec<&str> {
+    text.split([' ', ',', '\t', '\r', '\n']).filter(|word| !word.is_empty()).collect()
 }
 
 fn tags_of(store: &mut Store, target: &Named) -> anyhow::Result<Vec<String>> {

@@ -9,7 +9,7 @@ use super::super::answer::{PageAnswer, PageFault};
 use super::super::frame::{Page, Tab};
 use super::super::widgets::{choice, kept_fields, plain_table};
 use super::super::{Dashboard, Visit};
-use super::scatter::{self, ScatterAxis};
+use super::scatter;
 use crate::compare::{History, SideBySide};
 use crate::listing::{SortKey, path_among, paths, unknown};
 use crate::report::plot::{AxisKind, Chart, ChartAxis, ParallelChart, ParallelLine};
@@ -213,7 +213,6 @@ fn over_runs(visit: &Visit<'_>, store: &mut Store, sheet: &Sheet) -> Result<Mark
             Some((at, value, format!("{} {}", run.model, run.run_id)))
         })
         .collect();
-    let axes = (ScatterAxis { name: x.clone() }, ScatterAxis { name: metric.title() });
     Ok(html! {
         h2 { "Runs" }
         @if sheet.all > sheet.runs.len() { p { (counted(sheet.runs.len(), "run")) " of " (sheet.all) " are shown: the first of each selection." } }
@@ -228,7 +227,7 @@ fn over_runs(visit: &Visit<'_>, store: &mut Store, sheet: &Sheet) -> Result<Mark
             (choice("Against", "x", Some(&x), "", &names))
             button { "Draw" }
         }
-        (scatter::figure(&axes, &points))
+        (scatter::figure([&x, &metric.title()], &points))
     })
 }
 

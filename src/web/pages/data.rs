@@ -43,7 +43,8 @@ pub fn page(visit: &Visit<'_>) -> Result<PageAnswer, PageFault> {
     Ok(PageAnswer::Page(Page::new(Tab::Data, "Data", header, main)))
 }
 
-/// The traces that the experiments of a store name, but for those of the catalog.
+/// The traces that the experiments of a store name, each file once for each way of reading its columns; those of the
+/// catalog and the synthetic one are not among them.
 pub fn named_traces(store: &mut Store) -> Result<Vec<NamedTrace>, PageFault> {
     let mut named: Vec<NamedTrace> = Vec::new();
     let entries = catalog()?;
@@ -55,15 +56,22 @@ pub fn named_traces(store: &mut Store) -> Result<Vec<NamedTrace>, PageFault> {
         let dataset = &experiment.spec.dataset;
         let is_known =
             dataset.source == SYNTHETIC || entries.iter().any(|entry| entry.name == dataset.source);
-        if is_known
-            || named.iter().any(|trace| trace.source == dataset.source && trace.columns == dataset.columns)
-        {
+        if is_known {
             continue;
         }
         let file = match find_source(&dataset.source, &experiment.source_folders()) {
             Ok(TraceSource::File(path)) => Some(path),
             _ => None,
         };
+        // One name may be another file beside another experiment.
+        let is_listed = named.iter().any(|trace| {
+            trace.columns == dataset.columns
+                && trace.file == file
+                && (file.is_some() || trace.source == dataset.source)
+        });
+        if is_listed {
+            continue;
+        }
         named.push(NamedTrace {
             source: dataset.source.clone(),
             file,

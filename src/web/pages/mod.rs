@@ -76,7 +76,7 @@ pub fn warm(dashboard: &Arc<Dashboard>) {
     // Whatever is wrong with the store, the pages themselves say it.
     let Ok((entries, _)) = overview::read(dashboard, dashboard.stamp()) else { return };
     let usual = Address::read(&Uri::from_static("/runs"), Vec::new()).unwrap_or_default();
-    let visit = Visit { dashboard, address: &usual, stamp: dashboard.stamp() };
+    let visit = Visit { dashboard, address: &usual, stamp: dashboard.stamp(), is_from_elsewhere: false };
     if runs::page(&visit).is_err() {
         return;
     }

@@ -42,11 +42,11 @@ struct StandingsState {
 }
 
 /// What standings depend on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Seen {
     stamp: Option<StoreStamp>,
-    /// Whether any supervisor is at work on the store.
-    is_supervised: bool,
+    /// The revisions that a supervisor is at work on.
+    at_work: Vec<RevisionId>,
 }
 
 struct Known {
@@ -91,7 +91,7 @@ struct Computation<'a> {
 
 impl Drop for Computation<'_> {
     fn drop(&mut self) {
-        self.standings.end(self.seen, self.started.elapsed());
+        self.standings.end(self.seen.take(), self.started.elapsed());
     }
 }
 
@@ -104,12 +104,20 @@ pub fn read(
     let mut store = dashboard.open()?;
     let revisions = store.all_revisions()?;
     // A supervisor that was killed leaves the store as it is.
-    let seen = Seen { stamp, is_supervised: store.is_supervised()? };
+    let mut at_work = Vec::new();
+    if store.is_supervised()? {
+        for revision in revisions.iter().filter(|revision| revision.finished_at.is_none()) {
+            if store.is_at_work(&revision.experiment, Some(revision.revision))? {
+                at_work.push(revision.id());
+            }
+        }
+    }
+    let seen = Seen { stamp, at_work };
     let standings = &dashboard.kept.standings;
     let mut state = standings.state.lock().unwrap_or_else(PoisonError::into_inner);
-    let is_new = state.seen != Some(seen);
+    let is_new = state.seen.as_ref() != Some(&seen);
     if is_new && !state.is_computing && state.next.is_none_or(|next| next <= Instant::now()) {
-        let own = dashboard.clone();
+        let (own, seen) = (dashboard.clone(), seen.clone());
         let thread = std::thread::Builder::new().name("standings".to_string());
         // Without a thread the page shows what is known, and says when to ask again.
         state.is_computing = thread.spawn(move || compute(&own, seen)).is_ok();
@@ -118,7 +126,7 @@ pub fn read(
         let waited = standings.changed.wait_timeout_while(state, PATIENCE, |state| state.is_computing);
         state = waited.unwrap_or_else(PoisonError::into_inner).0;
     }
-    let stale = (state.seen != Some(seen)).then(|| match state.next {
+    let stale = (state.seen.as_ref() != Some(&seen)).then(|| match state.next {
         Some(next) if !state.is_computing => next.saturating_duration_since(Instant::now()).max(AGAIN),
         _ => AGAIN,
     });
@@ -134,19 +142,19 @@ fn compute(dashboard: &Dashboard, seen: Seen) {
     let standings = &dashboard.kept.standings;
     let mut computation = Computation { standings, started: Instant::now(), seen: None };
     // What is wrong with the store is for the pages to tell, which read it themselves.
-    if try_compute(dashboard, seen.is_supervised).is_ok() {
+    if try_compute(dashboard, &seen.at_work).is_ok() {
         computation.seen = Some(seen);
     }
 }
 
-fn try_compute(dashboard: &Dashboard, is_supervised: bool) -> anyhow::Result<()> {
+fn try_compute(dashboard: &Dashboard, at_work: &[RevisionId]) -> anyhow::Result<()> {
     let mut store = dashboard.open_store()?;
     let revisions = store.all_revisions()?;
     let standings = &dashboard.kept.standings;
     for revision in &revisions {
         let id = revision.id();
         let mut mark = store.revision_mark(&id)?;
-        mark.push_str(if is_supervised && revision.finished_at.is_none() { " alive" } else { "" });
+        mark.push_str(if at_work.contains(&id) { " alive" } else { "" });
         if standings.mark_of(&id).as_ref() != Some(&mark) {
             let standing = RevisionStanding::read(&mut store, revision)?;
             standings.put(id, mark, standing);

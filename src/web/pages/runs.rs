@@ -16,7 +16,7 @@ use crate::listing::{
     require_model, require_status, telling_paths, unknown,
 };
 use crate::spec::ModelSpec;
-use crate::store::{ListOrder, RunFilter, RunQuery, RunRow, Store, StoreStamp};
+use crate::store::{ListOrder, Moment, RunFilter, RunQuery, RunRow, Store, StoreStamp};
 
 /// Rows of a page.
 const ROWS: usize = 100;
@@ -70,11 +70,10 @@ pub fn page(visit: &Visit<'_>) -> Result<PageAnswer, PageFault> {
     let asked = AskedRuns::read(visit, &mut store)?;
     let names = parameter_names(visit.dashboard, &mut store, &asked.filter, visit.stamp())?;
     let order = order_of(asked.sort.as_deref(), &names)?;
-    let Cached { value: list, stale } = visit
-        .dashboard
-        .kept
-        .lists
-        .get(&key(visit), visit.stamp(), || list_runs(&mut store, &asked, &order, &names))?;
+    let Cached { value: list, stale } =
+        visit.dashboard.kept.lists.get(&key(visit, &asked.conditions), visit.stamp(), || {
+            list_runs(&mut store, &asked, &order, &names)
+        })?;
     let page = page_number(address, list.keys.len(), ROWS);
     let rows = store.listed_rows(&list.slice((page - 1) * ROWS, ROWS))?;
     let columns = columns(visit, &mut store, &asked, &names, &rows)?;
@@ -135,9 +134,10 @@ impl AskedRuns {
     }
 }
 
-/// What tells one list from another, whatever its columns and its page.
-fn key(visit: &Visit<'_>) -> String {
-    link("", visit.address.without(&["page", "column"]))
+/// What tells one list from another, whatever its columns and its page. An age names another moment every minute.
+fn key(visit: &Visit<'_>, conditions: &RunConditions) -> String {
+    let minutes = [&conditions.since, &conditions.until].map(|moment| moment.as_ref().map(Moment::minute));
+    format!("{minutes:?} {}", link("", visit.address.without(&["page", "column"])))
 }
 
 /// What a list is sorted by.

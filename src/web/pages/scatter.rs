@@ -19,12 +19,6 @@ const LOG_FROM_RATIO: f64 = 20.0;
 const MOST_LABELS: usize = 12;
 const COLOUR: &str = "#0072b2";
 
-/// What an axis shows.
-pub struct ScatterAxis {
-    /// Its name.
-    pub name: String,
-}
-
 /// Where values lie on an axis.
 struct Scale {
     kind: AxisKind,
@@ -82,7 +76,7 @@ impl Scale {
 }
 
 /// Draws points with what each of them is.
-pub fn figure((x, y): &(ScatterAxis, ScatterAxis), points: &[(Value, f64, String)]) -> Markup {
+pub fn figure([x_name, y_name]: [&str; 2], points: &[(Value, f64, String)]) -> Markup {
     if points.is_empty() {
         return html! { p { "No run has both." } };
     }
@@ -107,20 +101,16 @@ pub fn figure((x, y): &(ScatterAxis, ScatterAxis), points: &[(Value, f64, String
         colour: COLOUR.to_string(),
         marks: ChartMarks::Dots { points: placed.clone(), labels },
     };
-    let panel = ChartPanel {
-        title: String::new(),
-        x: across.axis(&x.name),
-        y: up.axis(&y.name),
-        series: vec![series],
-    };
+    let panel =
+        ChartPanel { title: String::new(), x: across.axis(x_name), y: up.axis(y_name), series: vec![series] };
     let chart = serde_json::to_string(&Chart::of(vec![panel])).ok();
     let (width, height) = (WIDTH - LEFT - RIGHT, HEIGHT - TOP - BOTTOM);
     let at_x = |value: f64| LEFT + width * (0.02 + 0.96 * across.place(value));
     let at_y = |value: f64| TOP + height * (0.98 - 0.96 * up.place(value));
     html! {
         figure data-chart=[chart] {
-            div.scroll tabindex="0" role="group" aria-label={ (y.name) " against " (x.name) } {
-                svg.scatter viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label={ (points.len()) " runs: " (y.name) " against " (x.name) } {
+            div.scroll tabindex="0" role="group" aria-label={ (y_name) " against " (x_name) } {
+                svg.scatter viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label={ (points.len()) " runs: " (y_name) " against " (x_name) } {
                     @for (value, label) in up.ticks() {
                         line.grid x1=(LEFT) x2=(WIDTH - RIGHT) y1=(at_y(value)) y2=(at_y(value)) {}
                         text x=(LEFT - 8.0) y=(at_y(value) + 4.0) text-anchor="end" { (label) }
@@ -128,8 +118,8 @@ pub fn figure((x, y): &(ScatterAxis, ScatterAxis), points: &[(Value, f64, String
                     @for (value, label) in across.ticks() {
                         text x=(at_x(value)) y=(HEIGHT - BOTTOM + 20.0) text-anchor="middle" { (label) }
                     }
-                    text.axis x=(LEFT + width / 2.0) y=(HEIGHT - 10.0) text-anchor="middle" { (x.name) }
-                    text.axis x=(14) y=(TOP + height / 2.0) text-anchor="middle" transform={ "rotate(-90 14 " (TOP + height / 2.0) ")" } { (y.name) }
+                    text.axis x=(LEFT + width / 2.0) y=(HEIGHT - 10.0) text-anchor="middle" { (x_name) }
+                    text.axis x=(14) y=(TOP + height / 2.0) text-anchor="middle" transform={ "rotate(-90 14 " (TOP + height / 2.0) ")" } { (y_name) }
                     @for [x, y] in &placed { circle cx=(format!("{:.1}", at_x(*x))) cy=(format!("{:.1}", at_y(*y))) r="3.5" {} }
                 }
             }
@@ -144,8 +134,7 @@ mod tests {
     use super::*;
 
     fn drawn(points: &[(Value, f64, String)]) -> String {
-        let axes = (ScatterAxis { name: "<x>".to_string() }, ScatterAxis { name: "y".to_string() });
-        figure(&axes, points).into_string()
+        figure(["<x>", "y"], points).into_string()
     }
 
     #[test]

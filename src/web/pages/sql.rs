@@ -1,4 +1,4 @@
-//! Questions in SQL: through the same gate as `burstlab query`, with limits of time and rows.
+//! Questions in SQL: through the same gate as `burstlab query`, with limits of time, rows and bytes.
 
 use std::sync::LazyLock;
 
@@ -46,7 +46,9 @@ static QUESTIONS: LazyLock<Vec<Question>> = LazyLock::new(|| {
 pub fn page(visit: &Visit<'_>) -> Result<PageAnswer, PageFault> {
     let address = visit.address;
     let sql = address.value("q");
-    let result = sql.map(|sql| ask(visit, sql)).transpose()?;
+    // A link of another site may fill in the form, and only the reader sends it.
+    let asked = sql.filter(|_| !visit.is_from_elsewhere);
+    let result = asked.map(|sql| ask(visit, sql)).transpose()?;
     if let (Some(format), Some(Ok(Limited { table, .. }))) = (address.value("format"), &result) {
         return match format {
             "csv" => Ok(file("result.csv", "text/csv; charset=utf-8", table.to_csv() + "\n")),
@@ -68,13 +70,14 @@ pub fn page(visit: &Visit<'_>) -> Result<PageAnswer, PageFault> {
                 button { "Run" }
                 span.note {
                     "Interrupted after " (duration(visit.dashboard.query.time.as_secs_f64())) ", and cut after "
-                    (counted(visit.dashboard.query.rows, "row")) "."
+                    (counted(visit.dashboard.query.rows, "row")) " or " (visit.dashboard.query.bytes >> 20) " MiB."
                 }
             }
         }
     };
     let main = html! {
         @match &result {
+            None if sql.is_some() => { p.caution role="alert" { "A page of another site wrote this statement. Read it before you run it." } }
             None => {}
             Some(Err(told)) => { p.caution role="alert" { (told) } }
             Some(Ok(limited)) => { (answer(sql.unwrap_or_default(), limited)) }
@@ -111,7 +114,7 @@ fn file(name: &str, kind: &'static str, text: String) -> PageAnswer {
 }
 
 fn answer(sql: &str, limited: &Limited) -> Markup {
-    let Limited { table, is_cut } = limited;
+    let Limited { table, is_cut, has_cut_texts } = limited;
     let numeric = table.numeric_columns();
     let rows = table.rows.iter().map(|row| row.iter().map(Cell::rounded).collect());
     let in_format = |format: &str| link("/sql", [("q", sql), ("format", format)]);
@@ -119,6 +122,7 @@ fn answer(sql: &str, limited: &Limited) -> Markup {
         h2 { "Result" }
         p {
             (counted(table.rows.len(), "row")) @if *is_cut { " and more, which are left out" } ". "
+            @if *has_cut_texts { "Longer texts are cut, and end in “…”; " code { "burstlab query" } " gives them whole. " }
             a href=(in_format("csv")) download { "CSV" } " "
             a href=(in_format("json")) download { "JSON" }
         }

@@ -9,8 +9,8 @@ use super::super::address::{encoded, experiment_link, link, run_link};
 use super::super::answer::{PageAnswer, PageFault};
 use super::super::frame::{Live, Page, Tab};
 use super::super::widgets::{choice, field, kept_fields, page_number, pager};
-use crate::compare::{ModelImportance, TrialRow, TrialSetting, Trials};
-use crate::listing::{Condition, path_among};
+use crate::compare::{ModelImportance, TrialRow, TrialSetting, Trials, distinct};
+use crate::listing::{CONDITION_COLUMNS, Condition, path_among};
 use crate::spec::{lookup, shown_value};
 use crate::text::{counted, number};
 
@@ -107,10 +107,6 @@ pub fn page(visit: &Visit<'_>) -> Result<PageAnswer, PageFault> {
     Ok(PageAnswer::Page(page.live(Live::Experiment(reference)).stale(found.stale)))
 }
 
-fn distinct(values: impl Iterator<Item = String>) -> Vec<String> {
-    crate::compare::distinct(values)
-}
-
 fn filter(visit: &Visit<'_>, listed: &mut Vec<Listed<'_>>) -> Result<(), PageFault> {
     let address = visit.address;
     let mut conditions = address.values("where").map(Condition::parse).collect::<anyhow::Result<Vec<_>>>()?;
@@ -120,6 +116,15 @@ fn filter(visit: &Visit<'_>, listed: &mut Vec<Listed<'_>>) -> Result<(), PageFau
     known.dedup();
     for condition in &mut conditions {
         match path_among(&condition.path, &known)? {
+            Some(path)
+                if path != "model"
+                    && CONDITION_COLUMNS.contains(&path.as_str())
+                    && !known.contains(&path) =>
+            {
+                return Err(PageFault::Refused(format!(
+                    "`{path}` is of a run, and a trial may have several; give the condition on the page of runs"
+                )));
+            }
             Some(path) => condition.path = path,
             None => return Err(crate::listing::unknown(&condition.path, &known).into()),
         }
@@ -159,23 +164,26 @@ fn sort(listed: &mut [Listed<'_>], by: &str, descending: bool, names: &[String])
                 .and_then(|(_, value)| value.as_f64()),
         }
     };
-    let word = |one: &Listed<'_>| -> String {
+    let word = |one: &Listed<'_>| -> Option<String> {
         let trial = one.trial;
         match by {
-            "model" => trial.model.clone(),
-            "outcome" => trial.outcome(),
-            "proposed_by" => trial.proposed_by.unwrap_or_default().to_string(),
-            _ => trial
-                .hyperparameters
-                .iter()
-                .find(|(name, _)| name == by)
-                .map_or(String::new(), |(_, value)| value.to_string()),
+            "model" => Some(trial.model.clone()),
+            "outcome" => Some(trial.outcome()),
+            "proposed_by" => trial.proposed_by.map(|proposed_by| proposed_by.to_string()),
+            _ => {
+                trial.hyperparameters.iter().find(|(name, _)| name == by).map(|(_, value)| value.to_string())
+            }
         }
     };
     listed.sort_by(|a, b| {
         let order = match (amount(a), amount(b)) {
             (Some(a), Some(b)) => a.total_cmp(&b),
-            (None, None) => word(a).cmp(&word(b)),
+            (None, None) => match (word(a), word(b)) {
+                (Some(a), Some(b)) => a.cmp(&b),
+                (Some(_), None) => return Ordering::Less,
+                (None, Some(_)) => return Ordering::Greater,
+                (None, None) => Ordering::Equal,
+            },
             (Some(_), None) => return Ordering::Less,
             (None, Some(_)) => return Ordering::Greater,
         };
