@@ -22,7 +22,7 @@ export async function open(browser, origin, { width = 1280, scheme = "light", sc
     acceptDownloads: true,
   });
   const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(30_000);
   page.faults = [];
   page.allowed = [];
   const fault = (text) => { if (!page.allowed.some((pattern) => pattern.test(text))) { page.faults.push(`${page.url()} (${width} px, ${scheme}): ${text}`); } };
@@ -65,14 +65,14 @@ export async function fits(page, what) {
 // Charts are drawn when they come near the window: pass over the whole page, and wait until each is there.
 export async function drawAll(page) {
   await page.evaluate(async () => {
-    for (let y = 0; y < document.body.scrollHeight; y += 400) {
+    for (let y = 0; y < document.body.scrollHeight; y += 800) {
       scrollTo({ top: y, behavior: "instant" });
-      await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 30)));
+      await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 10)));
     }
     scrollTo({ top: 0, behavior: "instant" });
   });
   await page.waitForFunction(() => [...document.querySelectorAll("figure[data-chart]")]
-    .every((figure) => !figure.checkVisibility() || figure.querySelector(".chart canvas")), undefined, { timeout: 15_000 });
+    .every((figure) => !figure.checkVisibility() || figure.querySelector(".chart canvas")), undefined, { timeout: 30_000 });
 }
 
 // The visible part of the horizontal axis of a panel, as ECharts has it.

@@ -69,7 +69,8 @@
     for (let index = Math.ceil(low / step - 1e-9); index * step <= high + step * 1e-9; index++) {
       ticks.push(Number((index * step).toPrecision(12)));
     }
-    return ticks;
+    // One or two ticks do not tell how far apart values lie.
+    return ticks.length < 3 && count < 20 ? steps(low, high, Math.max(count, 1) * 1.6) : ticks;
   }
   function logTicks(low, high, count) {
     if (high - low >= 2 && (high - low) * 3 > count) { return steps(low, high, Math.min(count, high - low)).filter(Number.isInteger); }
@@ -85,6 +86,7 @@
   // It would put ticks only at powers of ten, and round values between two categories.
   function scaleOf(axis, values, padding, from) {
     const kind = axis.kind;
+    const isWhole = values.every((value) => value === null || Number.isInteger(value));
     const place = (value) => {
       if (value === null || value === undefined) { return null; }
       return kind === "log" ? (value > 0 ? Math.log10(value) : null) : kind === "time" ? value * 1000 : value;
@@ -111,7 +113,12 @@
     };
     const ticks = (least, most, count) => {
       if (kind === "log") { return logTicks(least, most, count); }
-      if (kind !== "category") { return steps(least, most, count); }
+      if (kind !== "category") {
+        const found = steps(least, most, count);
+        const whole = found.filter(Number.isInteger);
+        // Between step 1 and step 2 there is nothing.
+        return isWhole && whole.length > 0 ? whole : found;
+      }
       const every = Math.max(1, Math.ceil((most - least) / Math.max(count, 1)));
       return axis.categories.map((_, index) => index).filter((index) => index % every === 0 && index >= least && index <= most);
     };
@@ -314,7 +321,7 @@
         tooltip: { show: true, trigger: panel.series.some(({ marks: kind }) => /line|band|bars/.test(kind)) ? "axis" : "item" },
       });
       const common = axisStyle(theme);
-      for (const [name, scale, count] of [["x", x, slanted ? (width - left) / 18 : Math.max(2, (width - left) / 90)], ["y", y, y.kind === "category" ? Infinity : plot / 50]]) {
+      for (const [name, scale, count] of [["x", x, slanted ? (width - left) / 26 : Math.max(2, (width - left) / 90)], ["y", y, y.kind === "category" ? Infinity : plot / 50]]) {
         const ticks = ticksFor(scale, scale.low, scale.high, count);
         const wrap = name === "y" ? { width: widest, overflow: "break", lineHeight: 15 } : slanted ? { rotate: 40, width: longestName, overflow: "truncate", hideOverlap: false } : {};
         option[`${name}Axis`].push({
