@@ -33,9 +33,9 @@ pub fn first_screen(comparison: &Comparison, figures: &[BoardFigures], host: Pag
                 "They show that the tool works and how models compare on such traffic, but nothing about a real service."
             }
         }
-        @if let Some(caution) = notes::few_seeds(comparison) { p.caution { "Caution: " (prose(&caution)) } }
         @if let Some(overview) = tables::overview(comparison) { (table(&overview, "Best model of each setting")) }
         (skill_plots(&comparison.boards, figures, host))
+        @if let Some(caution) = notes::few_seeds(comparison) { p.caution { "Caution: " (prose(&caution)) } }
     }
 }
 

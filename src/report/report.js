@@ -76,6 +76,8 @@
   function sortable(table) {
     if (table.tBodies[0].rows.length < 2 || table.querySelector("thead th button")) { return; }
     table.querySelectorAll("thead th").forEach(function (th, column) {
+      // A column without a name, such as that of the boxes, has no order.
+      if (!th.textContent.trim()) { return; }
       var button = document.createElement("button");
       button.type = "button";
       button.append.apply(button, Array.prototype.slice.call(th.childNodes));

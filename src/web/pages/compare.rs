@@ -21,7 +21,7 @@ use crate::text::{causes, counted, number};
 /// References at once.
 const MOST_REFERENCES: usize = 50;
 /// Runs that the plots show, of all references together.
-const MOST_RUNS: usize = 2_000;
+const MOST_RUNS: usize = 500;
 /// Runs whose configurations are shown beside each other.
 const MOST_COLUMNS: usize = 12;
 /// Axes of parallel coordinates beside the metric.
@@ -253,7 +253,13 @@ fn parallel(
     values: &std::collections::HashMap<String, f64>,
     metric: &SortKey,
 ) -> Option<String> {
-    let drawn: Vec<&String> = differing.iter().take(MOST_AXES).collect();
+    // What only some of the models have, with one value, tells nothing on an axis.
+    let varies = |path: &&String| {
+        let mut found = runs.iter().filter_map(|run| lookup(&run.params, path));
+        let first = found.next();
+        found.any(|value| Some(value) != first)
+    };
+    let drawn: Vec<&String> = differing.iter().filter(varies).take(MOST_AXES).collect();
     if drawn.is_empty() {
         return None;
     }
@@ -312,7 +318,7 @@ fn configurations(runs: &[RunRow]) -> Markup {
 
 /// The runs with what tells them apart; the same values as in the plots.
 fn run_table(store: &mut Store, sheet: &Sheet) -> Result<Markup, PageFault> {
-    const MOST: usize = 200;
+    const MOST: usize = 50;
     let rows: Vec<RunRow> = sheet.runs.iter().take(MOST).cloned().collect();
     let shown: Vec<&RunRow> = rows.iter().collect();
     let differing: Vec<String> = differing_paths(&shown).into_iter().take(MOST_AXES).collect();
