@@ -170,17 +170,20 @@ try {
     await page.evaluate(() => { document.documentElement.dataset.theme = "dark"; });
     require(await colours() !== light, `the chart stays ${light}`);
   });
-  for (const [width, scheme] of [[1280, "light"], [1280, "dark"], [400, "light"], [400, "dark"]]) {
-    await step(`read at ${width} px, ${scheme}`, async () => {
-      const one = await start({ width, scheme });
+  for (const width of [1280, 400]) {
+    await step(`read at ${width} px, light and dark`, async () => {
+      const one = await start({ width });
       await one.evaluate(() => { document.querySelector("#later").hidden = false; });
       await drawAll(one);
       await fits(one, "the page of charts");
-      await accessible(one, "the page of charts");
       const height = await one.evaluate(() => document.body.scrollHeight);
-      for (let top = 0, part = 1; top < height; top += 1500, part++) {
-        const clip = { x: 0, y: top, width, height: Math.min(1500, height - top) };
-        await one.screenshot({ path: `${folder}/charts-${width}-${scheme}-${part}.png`, fullPage: true, clip });
+      for (const scheme of ["light", "dark"]) {
+        await one.emulateMedia({ colorScheme: scheme });
+        if ((width === 1280) === (scheme === "light")) { await accessible(one, `the page of charts in ${scheme}`); }
+        for (let top = 0, part = 1; top < height; top += 3000, part++) {
+          const clip = { x: 0, y: top, width, height: Math.min(3000, height - top) };
+          await one.screenshot({ path: `${folder}/charts-${width}-${scheme}-${part}.png`, fullPage: true, clip });
+        }
       }
     });
   }
