@@ -113,7 +113,9 @@ GLARING = """(() => { const found = new Set();
   document.querySelectorAll('figure svg polygon, figure svg rect').forEach(e => {
     const box = e.getBBox(); if (box.width * box.height < 2000) return;
     const [r, g, b] = getComputedStyle(e).fill.match(/\\d+/g).map(Number);
-    if (0.3 * r + 0.6 * g + 0.1 * b > 190) found.add(e.getAttribute('fill')); });
+    // Lines are areas too, and the scale of objectives ends in a bright yellow.
+    const isPale = Math.max(r, g, b) - Math.min(r, g, b) < 100;
+    if (isPale && 0.3 * r + 0.6 * g + 0.1 * b > 190) found.add(e.getAttribute('fill')); });
   return [...found] })()"""
 COLOURS = """(() => { const of = (e, p) => getComputedStyle(e)[p]; const svg = document.querySelector('figure svg > rect');
   return [of(document.body, 'backgroundColor'), of(document.body, 'color'), svg ? of(svg, 'fill') : ''] })()"""

@@ -75,7 +75,7 @@ pub async fn events(State(dashboard): State<Arc<Dashboard>>, uri: Uri) -> Respon
         );
     };
     let Ok(permit) = dashboard.streams.clone().try_acquire_owned() else {
-        return dashboard.busy();
+        return Dashboard::busy();
     };
     let found = {
         let dashboard = dashboard.clone();

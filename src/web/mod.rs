@@ -223,7 +223,7 @@ impl Dashboard {
         fault.into_response(remedy.as_deref())
     }
 
-    fn busy(&self) -> Response {
+    fn busy() -> Response {
         message(
             StatusCode::SERVICE_UNAVAILABLE,
             "Too many requests at once",
@@ -351,7 +351,7 @@ async fn in_turn(
     dashboard: Arc<Dashboard>,
     work: impl FnOnce(&Arc<Dashboard>) -> Result<Response, PageFault> + Send + 'static,
 ) -> Response {
-    let Ok(permit) = dashboard.requests.clone().try_acquire_owned() else { return dashboard.busy() };
+    let Ok(permit) = dashboard.requests.clone().try_acquire_owned() else { return Dashboard::busy() };
     let answer = move || {
         // A client that has gone does not end the work, so the permit is kept as long as the work takes.
         let _permit = permit;

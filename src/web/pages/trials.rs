@@ -169,7 +169,7 @@ fn sort(listed: &mut [Listed<'_>], by: &str, descending: bool, names: &[String])
         match by {
             "model" => Some(trial.model.clone()),
             "outcome" => Some(trial.outcome()),
-            "proposed_by" => trial.proposed_by.map(|proposed_by| proposed_by.to_string()),
+            "proposed_by" => trial.proposed_by.map(ToString::to_string),
             _ => {
                 trial.hyperparameters.iter().find(|(name, _)| name == by).map(|(_, value)| value.to_string())
             }
