@@ -3,7 +3,7 @@
 use super::cells::{mean_spread, p_value_text};
 use super::figures::{BoardFigures, FigureSection};
 use super::labels::ModelLabels;
-use super::plot::{SkillKind, SkillRow, Standing, skill_plot};
+use super::plot::{SkillEvidence, SkillKind, SkillRow, skill_plot};
 use crate::compare::{Board, BoardRow, Comparison, Difference, FEWEST_BLOCKS, Significance};
 use crate::text::{number, with_decimals};
 
@@ -84,9 +84,9 @@ fn skill_row(row: &BoardRow, reference: &Reference<'_>, label: String, metric: &
         interval,
         kind: if row.baseline { SkillKind::Baseline } else { SkillKind::Model },
         standing: match Significance::of(difference) {
-            _ if is_reference => Standing::Reference,
-            Significance::Significant { .. } => Standing::Significant,
-            _ => Standing::NotSignificant,
+            _ if is_reference => SkillEvidence::Reference,
+            Significance::Significant { .. } => SkillEvidence::Significant,
+            _ => SkillEvidence::NotSignificant,
         },
         value,
         details: format!("{metric} {}", mean_spread(row.test)),

@@ -48,7 +48,7 @@ pub struct Guard {
 }
 
 /// What a request comes to before a page is made.
-pub enum Verdict {
+pub enum Admission {
     /// A page may be made.
     Pass,
     /// This is answered instead.
@@ -85,7 +85,7 @@ impl Guard {
     }
 
     /// Looks at a request.
-    pub fn judge(&self, request: &Request) -> Verdict {
+    pub fn judge(&self, request: &Request) -> Admission {
         let headers = request.headers();
         let Some(host) = self.host(headers, request.uri()) else {
             return stop(
@@ -123,12 +123,12 @@ impl Guard {
         (is_whole && own(&host)).then_some(host)
     }
 
-    fn judge_token(&self, headers: &HeaderMap, uri: &Uri) -> Verdict {
-        let Some([token, cookie]) = &self.token else { return Verdict::Pass };
+    fn judge_token(&self, headers: &HeaderMap, uri: &Uri) -> Admission {
+        let Some([token, cookie]) = &self.token else { return Admission::Pass };
         let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
         let bearer = text(AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
         if bearer.is_some_and(|given| same(&digest(given), token)) {
-            return Verdict::Pass;
+            return Admission::Pass;
         }
         // Also where the cookie is known already: the token does not stay in the address.
         let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri);
@@ -137,7 +137,7 @@ impl Guard {
         if let Some((_, given)) = given {
             let rest = pairs.iter().filter(|(name, _)| name != "token");
             let place = link(uri.path(), rest.map(|(name, value)| (name.as_str(), value.as_str())));
-            return Verdict::Stop(Box::new(self.welcome(given, &place)));
+            return Admission::Stop(Box::new(self.welcome(given, &place)));
         }
         let cookies = headers
             .get_all(COOKIE)
@@ -147,7 +147,7 @@ impl Guard {
         let mut keys =
             cookies.filter_map(|one| one.trim().strip_prefix(self.cookie_name.as_str())?.strip_prefix('='));
         if keys.any(|given| same(&digest(given), cookie)) {
-            return Verdict::Pass;
+            return Admission::Pass;
         }
         stop(
             StatusCode::UNAUTHORIZED,
@@ -199,9 +199,9 @@ pub fn is_own_origin(headers: &HeaderMap) -> bool {
     headers.get("sec-fetch-site").is_none_or(|site| ["same-origin", "none"].iter().any(|own| site == own))
 }
 
-fn stop(status: StatusCode, told: &str) -> Verdict {
+fn stop(status: StatusCode, told: &str) -> Admission {
     let title = if status == StatusCode::UNAUTHORIZED { "Who are you?" } else { "Not from here" };
-    Verdict::Stop(Box::new(message(status, title, told, None)))
+    Admission::Stop(Box::new(message(status, title, told, None)))
 }
 
 /// `name:port`, with brackets around an address that has colons itself.
@@ -239,7 +239,7 @@ mod tests {
         for (name, value) in more {
             request = request.header(*name, *value);
         }
-        matches!(guard.judge(&request.body(Body::empty()).unwrap()), Verdict::Pass)
+        matches!(guard.judge(&request.body(Body::empty()).unwrap()), Admission::Pass)
     }
 
     #[test]

@@ -34,7 +34,7 @@ use tokio::sync::Semaphore;
 use address::Address;
 use answer::{PageAnswer, PageFault, message};
 use cache::PageCache;
-use guard::{Guard, Verdict};
+use guard::{Admission, Guard};
 use listener::BoundedListener;
 
 use crate::store::{QueryLimits, Store, StoreStamp, remedy, store_stamp};
@@ -300,8 +300,8 @@ fn router(dashboard: Arc<Dashboard>, guard: Guard) -> Router {
 
 async fn guarded(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
     let mut response = match guard.judge(&request) {
-        Verdict::Pass => next.run(request).await,
-        Verdict::Stop(response) => *response,
+        Admission::Pass => next.run(request).await,
+        Admission::Stop(response) => *response,
     };
     guard::protect(&mut response);
     response

@@ -61,7 +61,7 @@ pub use parallel::parallel_coordinates;
 pub use profile::{ProfileAxis, ProfilePanel, ProfileParts, profile_panels};
 pub use residuals::{Residuals, residual_histogram};
 pub use search_history::search_history;
-pub use skill::{SkillKind, SkillRow, Standing, skill_plot};
+pub use skill::{SkillEvidence, SkillKind, SkillRow, skill_plot};
 pub use square::{SquarePanel, qq_plot};
 pub use step_errors::{StepErrorLine, StepErrors, step_errors};
 pub use time::TimeOrigin;

@@ -38,7 +38,7 @@ pub enum SkillKind {
 
 /// What is known of a row's difference to the reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum SkillEvidence {
     /// It is the reference.
     Reference,
     /// It differs significantly.
@@ -59,7 +59,7 @@ pub struct SkillRow {
     /// What it is.
     pub kind: SkillKind,
     /// What is known of the difference.
-    pub standing: Standing,
+    pub standing: SkillEvidence,
     /// What stands at the row's end, such as `+10.7 %, p = 0.002`.
     pub value: String,
     /// What a tooltip adds.
@@ -188,10 +188,10 @@ fn legend(shown: &[&SkillRow]) -> Vec<LegendEntry> {
         Some(LegendEntry::new(LegendKey::Dot(row.colour()), row.name_of_kind()))
     });
     let mut entries: Vec<LegendEntry> = kinds.collect();
-    if shown.iter().any(|row| row.standing == Standing::Significant) {
+    if shown.iter().any(|row| row.standing == SkillEvidence::Significant) {
         entries.push(LegendEntry::new(LegendKey::Dot(MUTED), "filled: significant"));
     }
-    if shown.iter().any(|row| row.standing == Standing::NotSignificant) {
+    if shown.iter().any(|row| row.standing == SkillEvidence::NotSignificant) {
         entries.push(LegendEntry::new(LegendKey::Ring(MUTED), "hollow: not significant"));
     }
     entries
@@ -234,7 +234,7 @@ fn draw_row(
     if !span.contains(row.skill) {
         let direction = if row.skill < span.lo { -1.0 } else { 1.0 };
         scene.arrow((x + direction * 4.0, y), (direction, 0.0), colour);
-    } else if row.standing != Standing::NotSignificant {
+    } else if row.standing != SkillEvidence::NotSignificant {
         scene.disc((x, y), DOT, colour);
     } else {
         scene.ring((x, y), DOT, colour);
@@ -270,8 +270,9 @@ fn chart(quantity: &str, shown: &[&SkillRow], span: Extent) -> Chart {
     let mut series = vec![ChartSeries::new("reference", INK, ChartMarks::Rule { x: Some(0.0), y: None })];
     for kind in [SkillKind::Baseline, SkillKind::Model, SkillKind::Best] {
         for significant in [false, true] {
-            let is_own =
-                |row: &SkillRow| row.kind == kind && (row.standing == Standing::Significant) == significant;
+            let is_own = |row: &SkillRow| {
+                row.kind == kind && (row.standing == SkillEvidence::Significant) == significant
+            };
             let own: Vec<(usize, &&SkillRow)> =
                 shown.iter().enumerate().filter(|(_, row)| is_own(row)).collect();
             let Some((_, first)) = own.first() else { continue };
@@ -306,7 +307,7 @@ mod tests {
             skill,
             interval: Some((skill - 2.0, skill + 1.5)),
             kind: SkillKind::Model,
-            standing: if significant { Standing::Significant } else { Standing::NotSignificant },
+            standing: if significant { SkillEvidence::Significant } else { SkillEvidence::NotSignificant },
             value: format!("{skill:+.1} %, p = 0.002"),
             details: "mse 1.2".to_owned(),
         }
@@ -326,7 +327,7 @@ mod tests {
             row("nlinear", 1.0, false),
             SkillRow {
                 kind: SkillKind::Baseline,
-                standing: Standing::Reference,
+                standing: SkillEvidence::Reference,
                 interval: None,
                 ..row("persistence", 0.0, false)
             },

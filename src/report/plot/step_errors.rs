@@ -57,17 +57,17 @@ fn figure(data: &StepErrors) -> Result<Figure> {
     let of_all = models.iter().chain(baseline).flat_map(|model| model.errors.iter().copied());
     let span = Extent::of(of_all).with_context(|| format!("no error of {target} is finite"))?;
     let title = format!("{target}: error by step ahead");
-    let mut lines: Vec<Line> = models
+    let mut lines: Vec<ErrorLine> = models
         .iter()
         .enumerate()
-        .map(|(index, model)| Line {
+        .map(|(index, model)| ErrorLine {
             label: &model.label,
             colour: series_colour(index),
             values: model.errors.clone(),
         })
         .collect();
     if let Some(baseline) = baseline {
-        lines.push(Line { label: &baseline.label, colour: GREY_LINE, values: baseline.errors.clone() });
+        lines.push(ErrorLine { label: &baseline.label, colour: GREY_LINE, values: baseline.errors.clone() });
     }
     let entries: Vec<LegendEntry> =
         lines.iter().map(|line| LegendEntry::new(LegendKey::Line(line.colour), line.label)).collect();
@@ -103,25 +103,25 @@ fn figure(data: &StepErrors) -> Result<Figure> {
 }
 
 /// One model in one panel.
-struct Line<'a> {
+struct ErrorLine<'a> {
     label: &'a str,
     colour: plotters::style::RGBColor,
     values: Vec<f64>,
 }
 
 /// By how many percent the error of each model is below that of the baseline, at each step.
-fn skills<'a>(models: &'a [StepErrorLine], baseline: &StepErrorLine) -> Vec<Line<'a>> {
+fn skills<'a>(models: &'a [StepErrorLine], baseline: &StepErrorLine) -> Vec<ErrorLine<'a>> {
     let lines = models.iter().enumerate().map(|(index, model)| {
         let pairs = model.errors.iter().zip(&baseline.errors);
         let skill =
             |(own, other): (&f64, &f64)| if *other > 0.0 { 100.0 * (1.0 - own / other) } else { f64::NAN };
-        Line { label: &model.label, colour: series_colour(index), values: pairs.map(skill).collect() }
+        ErrorLine { label: &model.label, colour: series_colour(index), values: pairs.map(skill).collect() }
     });
     lines.filter(|line| line.values.iter().any(|value| is_drawable(*value))).collect()
 }
 
 /// Draws one panel below `y` and returns where it ends.
-fn panel(scene: &mut Scene, y: f64, y_axis: &PlotAxis, lines: &[Line<'_>], steps: usize) -> f64 {
+fn panel(scene: &mut Scene, y: f64, y_axis: &PlotAxis, lines: &[ErrorLine<'_>], steps: usize) -> f64 {
     let panel = Panel::below(scene, y, y_axis, PANEL_HEIGHT, 48.0);
     let span = Extent { lo: 1.0, hi: steps as f64 };
     let x_axis = PlotAxis::whole("steps ahead", span.widened(0.02), 12.min(steps)).within(span);
@@ -144,7 +144,7 @@ fn panel(scene: &mut Scene, y: f64, y_axis: &PlotAxis, lines: &[Line<'_>], steps
     }
     for at in (0..steps).step_by(steps.div_ceil(MOST_TIPS).max(1)) {
         let values = lines.iter().filter_map(|line| Some((line, *line.values.get(at)?)));
-        let values: Vec<(&Line, f64)> = values.filter(|(_, value)| is_drawable(*value)).collect();
+        let values: Vec<(&ErrorLine, f64)> = values.filter(|(_, value)| is_drawable(*value)).collect();
         let Some((_, first)) = values.first() else { continue };
         let of_each: Vec<String> = values
             .iter()
@@ -157,7 +157,7 @@ fn panel(scene: &mut Scene, y: f64, y_axis: &PlotAxis, lines: &[Line<'_>], steps
     panel.bottom
 }
 
-fn chart_panel(title: &str, quantity: &str, lines: &[Line<'_>], rule: Option<f64>) -> ChartPanel {
+fn chart_panel(title: &str, quantity: &str, lines: &[ErrorLine<'_>], rule: Option<f64>) -> ChartPanel {
     let mut series: Vec<ChartSeries> = lines
         .iter()
         .rev()
