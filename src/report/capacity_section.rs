@@ -14,7 +14,7 @@ pub fn sentence(board: &Board) -> Option<String> {
     board.capacity.as_ref().map(sentence_of)
 }
 
-/// [`sentence`] of replays.
+/// The sentence that sums up some replays.
 pub fn sentence_of(capacity: &BoardCapacity) -> String {
     let Some(best) = capacity.models.first() else {
         return "No model has acted on a forecast yet.".to_string();
