@@ -17,6 +17,7 @@ use crate::dataset::{Part, PolicyWindows, PredictionTable};
 use crate::spec::{CapacitySpec, Experiment};
 use crate::stats::QUANTILES;
 use crate::store::{MetricRow, SavedRun, Store};
+use crate::text::counted;
 
 /// Keys of `[capacity]` that say what the work is: models have learned to forecast it.
 const KEYS_OF_THE_WORK: [&str; 4] =
@@ -122,10 +123,11 @@ fn evaluate(
     let (horizon, needed) = (saved.spec.task.horizon(), spec.least_horizon(window_s));
     ensure!(
         needed <= horizon,
-        "the forecasts of run {run_id} reach {horizon} windows ahead, but a cold start of {} needs {needed}; give at most {} \
-         windows, or train with a horizon of {needed}",
+        "the forecasts of run {run_id} reach {} ahead, but a cold start of {} needs {needed}; give at most {}, or train with \
+         a horizon of {needed}",
+        counted(horizon, "window"),
         spec.cold_start,
-        horizon - 1,
+        counted(horizon - 1, "window"),
     );
     let table = predictions_of_run(results, run_id)?;
     let work = table.targets.iter().position(|target| target == WORK);

@@ -84,7 +84,8 @@ impl Verdict {
         if partial == 0 && untested == all {
             title = format!("The differences in {all} settings were not tested");
         } else if partial == 0 && untested > 0 {
-            title = format!("{title}; {untested} were not tested");
+            let were = if untested == 1 { "was" } else { "were" };
+            title = format!("{title}; {untested} {were} not tested");
         }
         let winners = group_by(boards.iter().filter_map(|board| board.rows.first()), |row| row.model.clone());
         let mut winners: Vec<(String, usize)> =
@@ -282,7 +283,7 @@ mod tests {
         comparison.boards[1].rows[0].against_baseline = None;
         assert_eq!(
             title(&comparison),
-            "In 1 of 2 settings a model is surely better than the best naive baseline; 1 were not tested"
+            "In 1 of 2 settings a model is surely better than the best naive baseline; 1 was not tested"
         );
         comparison.boards[1].completion.runs = 9;
         assert_eq!(title(&comparison), "Not finished: 1 of 2 settings have runs to come");
