@@ -214,6 +214,24 @@ fn every_page_answers() {
 }
 
 #[test]
+fn a_run_that_failed_is_shown_beside_another_one() {
+    let lab = lab_with_a_sweep();
+    let run = run_of(&lab);
+    let failed = lab.scalar(&format!(
+        "select run_id from runs where model = 'lstm' and run_id <> '{run}' order by run_id limit 1"
+    ));
+    let failed = failed.as_str().unwrap();
+    lab.execute(&format!("update run_records set status = 'failed' where run_id = '{failed}'"));
+    let ui = Dashboard::start(&lab, &[]);
+    let page = ui.page(&format!("/compare?of={run}&of={failed}"));
+    assert!(page.contains(&format!("run {failed} is failed, so it has no metrics to compare")), "{page}");
+    assert!(page.contains("Configurations"), "{page}");
+    assert!(
+        ui.page("/compare?of=sweep&of=sweep%3Anosuch").contains("has no finished run of `nosuch`; it has")
+    );
+}
+
+#[test]
 fn addresses_that_lead_nowhere_say_so() {
     let lab = lab_with_a_sweep();
     let ui = Dashboard::start(&lab, &[]);

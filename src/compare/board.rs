@@ -352,7 +352,7 @@ pub(crate) fn lookbacks<'a>(runs: impl Iterator<Item = &'a RunRow>) -> Vec<u64> 
 
 /// The name under which a run competes. A closed form and a training of the same model are two contenders: choosing
 /// between them on validation would hide how far training is from the optimum.
-fn contender(run: &RunRow) -> String {
+pub(super) fn contender(run: &RunRow) -> String {
     match lookup(&run.params, "model.solver").and_then(serde_json::Value::as_str) {
         Some("least_squares") => format!("{} (closed form)", run.model),
         _ => run.model.clone(),

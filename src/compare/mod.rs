@@ -33,7 +33,7 @@ pub use model_search::{ModelSearch, SearchTrial, SearchedHyperparameter, TrialSt
 pub(crate) use predictions::predictions_of_run;
 pub(crate) use rank::runs_of_best_trials;
 pub use repetition::{ChangedNumber, RunNumbers};
-pub use side_by_side::{ChangedSetting, Contender, Pair, PairVerdict, SideBySide};
+pub use side_by_side::{ChangedSetting, Contender, Pair, PairVerdict, SideBySide, compared_runs};
 pub use significance::{Difference, FEWEST_BLOCKS, SIGNIFICANCE_LEVEL, Significance};
 pub use standing::{BestModel, RevisionStanding};
 pub use trial_importance::ModelImportance;

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
-use super::board::{Completion, MeanSpread, MetricKey, correct, mean_metrics};
+use super::board::{Completion, MeanSpread, MetricKey, contender, correct, mean_metrics};
 use super::comparison::{leaderboards, objective_of};
 use super::significance::{Difference, Significance};
 use super::window_losses::WindowLosses;
@@ -209,14 +209,59 @@ pub(super) fn objective_title(objective: &ObjectiveSpec) -> String {
     format!("{} of {target} in {} units", objective.metric.as_str(), objective.unit())
 }
 
-/// What a reference names: every model of a revision in each setting, one model of it, or one run.
+/// What a reference of a comparison names, and the one model that is meant: `sweep@2:lstm`.
+struct Reference<'a> {
+    named: Named,
+    /// The reference without the model.
+    without_model: &'a str,
+    model: Option<&'a str>,
+}
+
+impl<'a> Reference<'a> {
+    fn resolve(store: &mut Store, reference: &'a str) -> anyhow::Result<Self> {
+        // A name may have a colon itself, so the whole reference comes first.
+        match (store.find(reference), reference.rsplit_once(':')) {
+            (Ok(named), _) => Ok(Self { named, without_model: reference, model: None }),
+            (Err(_), Some((revision, model))) => Ok(Self {
+                named: Named::Revisions(store.revisions(revision)?),
+                without_model: revision,
+                model: Some(model),
+            }),
+            (Err(unknown), None) => Err(unknown),
+        }
+    }
+}
+
+/// The runs that a reference of a comparison names: those of revisions, of one model of them, or one run.
+///
+/// # Errors
+/// A reference that names nothing, or a store that cannot be read.
+pub fn compared_runs(store: &mut Store, reference: &str) -> anyhow::Result<Vec<RunRow>> {
+    let Reference { named, model, .. } = Reference::resolve(store, reference)?;
+    let mut runs = Vec::new();
+    match named {
+        Named::Run(run) => runs = store.runs(&RunFilter::one(&run))?,
+        Named::Revisions(revisions) => {
+            for revision in revisions {
+                runs.extend(store.board_runs(&revision.id())?);
+            }
+        }
+    }
+    runs.retain(|run| model.is_none_or(|model| is_of_model(model, &contender(run), &run.model)));
+    Ok(runs)
+}
+
+/// Whether a model that was asked for is one that competes under a name, or the kind of it.
+fn is_of_model(asked: &str, name: &str, kind: &str) -> bool {
+    asked == name || asked == kind
+}
+
+/// What is compared of a reference: every model of a revision in each setting, one model of it, or one run.
 fn contenders(store: &mut Store, reference: &str) -> anyhow::Result<Vec<Contender>> {
-    // A name may have a colon itself, so the whole reference comes first.
-    match (store.find(reference), reference.rsplit_once(':')) {
-        (Ok(Named::Revisions(_)), _) => of_revision(store, reference, None),
-        (Ok(Named::Run(run)), _) => of_run(store, reference, &run).map(|one| vec![one]),
-        (Err(_), Some((revision, model))) => of_revision(store, revision, Some(model)),
-        (Err(unknown), None) => Err(unknown),
+    let Reference { named, without_model, model } = Reference::resolve(store, reference)?;
+    match named {
+        Named::Revisions(_) => of_revision(store, without_model, model),
+        Named::Run(run) => of_run(store, reference, &run).map(|one| vec![one]),
     }
 }
 
@@ -233,7 +278,7 @@ fn of_revision(store: &mut Store, reference: &str, model: Option<&str>) -> anyho
         let to_come = board.completion.is_partial().then_some((runs - done - failed, runs));
         for row in board.rows {
             models.push(row.model.clone());
-            if model.is_some_and(|model| model != row.model && model != row.kind) {
+            if model.is_some_and(|model| !is_of_model(model, &row.model, &row.kind)) {
                 continue;
             }
             let Some(first) = row.run_ids.first().and_then(|id| by_id.get(id.as_str())) else { continue };

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use anyhow::bail;
 use maud::{Markup, html};
 
 use super::super::address::{experiment_link, link, run_link};
@@ -10,12 +11,12 @@ use super::super::frame::{Page, Tab};
 use super::super::widgets::{choice, kept_fields, plain_table};
 use super::super::{Dashboard, Visit};
 use super::scatter;
-use crate::compare::{History, SideBySide};
+use crate::compare::{History, SideBySide, compared_runs};
 use crate::listing::{SortKey, path_among, paths, unknown};
 use crate::report::plot::{AxisKind, Chart, ChartAxis, ParallelChart, ParallelLine};
 use crate::report::{ComparisonSheet, ReportBody};
 use crate::spec::{lookup, shown_value};
-use crate::store::{Named, RunFilter, RunRow, Status, Store};
+use crate::store::{RunRow, Status, Store, is_store_fault};
 use crate::text::{causes, counted, number};
 
 /// References at once.
@@ -82,53 +83,36 @@ pub fn page(visit: &Visit<'_>) -> Result<PageAnswer, PageFault> {
 
 fn read(dashboard: &Dashboard, references: &[String]) -> Result<Sheet, PageFault> {
     let mut store = dashboard.open()?;
-    let body = match references {
-        [one] if store.names_all_revisions(one).is_ok_and(|all| all) => {
-            let revisions = store.revisions(one).map_err(PageFault::of_lookup)?;
-            Ok(ComparisonSheet::of_history(&History::read(&mut store, revisions)?)?.served_body())
-        }
-        [one] => Err(format!("Select something else to compare with {one}.")),
-        several => {
-            let compared =
-                SideBySide::read(&mut store, &dashboard.results, several).map_err(PageFault::of_lookup)?;
-            ComparisonSheet::of(&compared).map(|sheet| sheet.served_body()).map_err(|error| causes(&error))
-        }
-    };
     let mut runs: Vec<RunRow> = Vec::new();
     let mut known = HashSet::new();
     let mut all = 0;
     for reference in references {
-        let mut own = runs_of(&mut store, reference)?;
+        let mut own = compared_runs(&mut store, reference).map_err(PageFault::of_lookup)?;
         own.retain(|run| known.insert(run.run_id.clone()));
         all += own.len();
         // Each of them is seen, however many runs another one has.
         own.truncate(MOST_RUNS / references.len());
         runs.extend(own);
     }
+    let body = match compared(dashboard, &mut store, references) {
+        Err(fault) if is_store_fault(&fault) => return Err(PageFault::Store(fault)),
+        // The runs, their settings and their errors can be read beside each other all the same.
+        body => body.map_err(|reason| causes(&reason)),
+    };
     Ok(Sheet { body, runs, all })
 }
 
-/// The runs of a reference, which may name a model of a revision: `sweep@2:lstm`.
-fn runs_of(store: &mut Store, reference: &str) -> Result<Vec<RunRow>, PageFault> {
-    let (named, model) = match store.find(reference) {
-        Ok(named) => (named, None),
-        Err(error) => match reference.rsplit_once(':') {
-            Some((revision, model)) => (store.find(revision).map_err(PageFault::of_lookup)?, Some(model)),
-            None => return Err(PageFault::of_lookup(error)),
-        },
-    };
-    let mut runs = match named {
-        Named::Run(run_id) => store.runs(&RunFilter::one(&run_id))?,
-        Named::Revisions(revisions) => {
-            let mut runs = Vec::new();
-            for revision in revisions {
-                runs.extend(store.board_runs(&revision.id())?);
-            }
-            runs
+/// The comparison of what exists: it has none where a run failed, or nothing is done yet.
+fn compared(dashboard: &Dashboard, store: &mut Store, references: &[String]) -> anyhow::Result<ReportBody> {
+    let sheet = match references {
+        [one] if store.names_all_revisions(one).is_ok_and(|all| all) => {
+            let revisions = store.revisions(one)?;
+            ComparisonSheet::of_history(&History::read(store, revisions)?)?
         }
+        [one] => bail!("Select something else to compare with {one}."),
+        several => ComparisonSheet::of(&SideBySide::read(store, &dashboard.results, several)?)?,
     };
-    runs.retain(|run| model.is_none_or(|model| model.starts_with(run.model.as_str())));
-    Ok(runs)
+    Ok(sheet.served_body())
 }
 
 fn header(visit: &Visit<'_>, references: &[String]) -> Markup {
