@@ -264,7 +264,8 @@ try:
     check_silence()
     check_posts()
     if "AZURE" in os.environ:
-        rows = Path(os.environ["AZURE"]).read_text().splitlines(keepends=True)
+        # A line of a growing file is complete with its end.
+        rows = [row.rstrip("\r\n") + "\n" for row in Path(os.environ["AZURE"]).read_text().splitlines()]
         server, _ = growing("azure", rows, [10_000, 10_001, 10_002, 12_000, 15_000, len(rows)])
         server.end()
 finally:

@@ -6,6 +6,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_LENGTH;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 use tokio::sync::oneshot;
@@ -33,6 +34,10 @@ async fn taken(face: &ForecastFace, request: Request) -> Result<TakenIn, Forecas
         return Err(ForecastFault::new(StatusCode::CONFLICT, format!("this server follows {file}"))
             .remedy("add the rows to that file, or start the server with --trace - to send rows to it"));
     }
+    let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    if length.and_then(|length| length.parse::<u64>().ok()).is_some_and(|length| length > MOST_BODY as u64) {
+        return Err(too_large());
+    }
     // The body is read only once it has a place, so that bodies take a bounded memory.
     let _place =
         face.bodies.try_acquire().map_err(|_| busy(&format!("{MOST_BODIES} requests bring rows at once")))?;
@@ -58,13 +63,15 @@ fn busy(error: &str) -> ForecastFault {
     ForecastFault::new(StatusCode::SERVICE_UNAVAILABLE, error).remedy("send them again").retry_after(RETRY_S)
 }
 
+fn too_large() -> ForecastFault {
+    let error = format!("the rows have more than {MOST_BODY} bytes");
+    ForecastFault::new(StatusCode::PAYLOAD_TOO_LARGE, error)
+        .remedy("send them in several requests, or start the server with the older rows on standard input")
+}
+
 fn unreadable(rejection: &BytesRejection) -> ForecastFault {
     match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => ForecastFault::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("the rows have more than {MOST_BODY} bytes"),
-        )
-        .remedy("send them in several requests, or start the server with the older rows on standard input"),
+        StatusCode::PAYLOAD_TOO_LARGE => too_large(),
         status => ForecastFault::new(status, rejection.body_text()),
     }
 }
