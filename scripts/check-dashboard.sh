@@ -27,7 +27,7 @@ cp -r scripts/browser "$work/browser"
 (cd "$work/browser" && npm ci --silent --no-audit --no-fund --ignore-scripts) || fail "npm could not install scripts/browser/package.json"
 mkdir -p "$folder"
 # Side by side: each has a browser of its own.
-ASSETS="$PWD/src/web/assets" node "$work/browser/charts.mjs" "$folder" > "$work/charts.txt" 2>&1 &
+ASSETS="$PWD/src/web/dashboard/assets" node "$work/browser/charts.mjs" "$folder" > "$work/charts.txt" 2>&1 &
 charts=$!
 passes=1
 BURSTLAB_RESULTS="$work/results" BURSTLAB_CACHE="$work/cache" node "$work/browser/dashboard.mjs" "$burstlab" "$folder" || passes=

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Takes Apache ECharts from its npm package into src/web/assets, or with --check fails if what is there differs from the
+# Takes Apache ECharts from its npm package into src/web/dashboard/assets, or with --check fails if what is there differs from the
 # package. scripts/vendor-echarts.sh [--check]. Needs npm, and a registry that it can reach.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 version=6.1.0
-assets=src/web/assets
+assets=src/web/dashboard/assets
 fail() { echo "FAILED: $1"; exit 1; }
 command -v npm > /dev/null || fail "there is no npm on this machine (apt-get install npm)"
 case "${1:-}" in "" | --check) ;; *) fail "unknown argument $1; --check is the only one" ;; esac

@@ -48,7 +48,7 @@ pub mod predict;
 // 12. The comparison as text, pages and plots (plotters).
 pub mod report;
 
-// 13. The dashboard (axum).
+// 13. The dashboard, and forecasts over HTTP (axum).
 pub mod web;
 
 // 14. The commands (clap), and the only place that prints.

@@ -80,6 +80,7 @@ fn help_names_every_command() {
       merge        Merge stores from other machines into this one
       gc           Remove files of finished runs by revision, age or rank, and compact the store
       predict      Forecast the next steps of a trace with a saved model
+      serve        Serve the forecast of a growing trace over HTTP: JSON for autoscalers, and metrics for Prometheus
       dataset      List, fetch, inspect, clean and synthesise traces
       init         Write a first experiment file for a trace
       schema       Print the JSON Schema of the experiment file

@@ -10,6 +10,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use common::Lab;
+use common::http::{self, Answer};
 
 /// A small sweep with a search, seeds and a baseline.
 const SWEEP: &str = "max_rows = 600\n[task.next_request]\nlookback = 8\n[training]\nepochs = 2\n[[models]]\n\
@@ -22,19 +23,6 @@ const HOSTILE: &str = "<script>alert(1)</script>\"'&";
 struct Dashboard {
     child: Child,
     port: u16,
-}
-
-/// An answer.
-struct Answer {
-    status: u16,
-    headers: Vec<(String, String)>,
-    body: String,
-}
-
-impl Answer {
-    fn header(&self, name: &str) -> &str {
-        self.headers.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
-    }
 }
 
 impl Drop for Dashboard {
@@ -57,25 +45,11 @@ impl Dashboard {
 
     /// Sends a request as it stands; `{host}` in it is the server's name.
     fn raw(&self, request: &str) -> Answer {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
-        let request = request.replace("{host}", &format!("127.0.0.1:{}", self.port));
-        stream.write_all(request.as_bytes()).unwrap();
-        let mut bytes = Vec::new();
-        stream.read_to_end(&mut bytes).unwrap();
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        let mut lines = head.lines();
-        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
-        let header = |line: &str| {
-            let (name, value) = line.split_once(": ").unwrap();
-            (name.to_lowercase(), value.to_string())
-        };
-        Answer { status, headers: lines.map(header).collect(), body: body.to_string() }
+        http::raw(self.port, request)
     }
 
     fn ask(&self, method: &str, path: &str, headers: &str) -> Answer {
-        self.raw(&format!("{method} {path} HTTP/1.1\r\nHost: {{host}}\r\nConnection: close\r\n{headers}\r\n"))
+        http::ask(self.port, method, path, headers, "")
     }
 
     fn get(&self, path: &str) -> Answer {

@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 
 export const POLICY = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:";
-const assets = process.env.ASSETS ? new URL(`file://${process.env.ASSETS}/`) : new URL("../../src/web/assets/", import.meta.url);
+const assets = process.env.ASSETS ? new URL(`file://${process.env.ASSETS}/`) : new URL("../../src/web/dashboard/assets/", import.meta.url);
 const escape = (text) => text.replace(/&/g, "&amp;").replace(/"/g, "&quot;").replace(/</g, "&lt;");
 
 const axis = (name, kind = "value", categories = []) => ({ name, kind, categories });

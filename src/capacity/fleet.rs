@@ -31,6 +31,29 @@ impl Fleet {
     }
 }
 
+/// What the last windows needed: replicas that one of them needed are not let go.
+#[derive(Debug, Clone)]
+pub struct RecentNeeds {
+    windows: usize,
+    needs: VecDeque<u64>,
+}
+
+impl RecentNeeds {
+    /// No window yet.
+    pub fn none(fleet: &Fleet) -> Self {
+        Self { windows: fleet.scale_down_windows.max(1), needs: VecDeque::new() }
+    }
+
+    /// Adds what another window needs, and tells how many replicas are wanted: the most of the last windows.
+    pub fn push(&mut self, need: u64) -> u64 {
+        self.needs.push_back(need);
+        if self.needs.len() > self.windows {
+            self.needs.pop_front();
+        }
+        self.needs.iter().copied().max().unwrap_or(need)
+    }
+}
+
 /// Replicas that are live, and those that were ordered.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Replicas {

@@ -10,7 +10,7 @@ mod plan_level;
 mod replay;
 
 pub use evaluation::{Evaluation, Evaluator, PlannedWindows, Policy, PolicyReplay};
-pub use fleet::Fleet;
+pub use fleet::{Fleet, RecentNeeds};
 pub use metrics::{
     CAPACITY_NAMES, CHOSEN, HEADROOM_FACTOR, LARGEST_WORK, LATE_WORK_SHARE, MAX_DELAY_S, REPLICA_HOURS,
     SCALE_EVENTS, UNDER_PROVISIONED_SHARE, is_capacity_metric, metric_of,

@@ -1,6 +1,6 @@
 //! The replay: window by window, what was planned for, what came, and what was late.
 
-use super::fleet::{Fleet, Replicas};
+use super::fleet::{Fleet, RecentNeeds, Replicas};
 
 /// One replayed window.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -58,7 +58,7 @@ pub struct CapacityTotals {
 /// If the two slices have different lengths.
 pub fn replay(fleet: &Fleet, work: &[f64], planned_for: &[f64]) -> Replay {
     assert_eq!(work.len(), planned_for.len(), "one plan for each window");
-    let needs: Vec<u64> = planned_for.iter().map(|&work| fleet.need(work)).collect();
+    let mut recent = RecentNeeds::none(fleet);
     let mut replicas = Replicas::live(work.first().map_or(0, |&first| fleet.need(first)));
     let mut backlog = 0.0;
     let mut scale_events = 0;
@@ -76,13 +76,13 @@ pub fn replay(fleet: &Fleet, work: &[f64], planned_for: &[f64]) -> Replay {
             delay_s: backlog / replicas.live as f64,
         });
         let have = replicas.live + replicas.starting();
-        let recent = &needs[(index + 1).saturating_sub(fleet.scale_down_windows.max(1))..=index];
-        let keep = recent.iter().copied().max().unwrap_or(have);
-        if needs[index] > have {
-            replicas.order(index + 1 + fleet.cold_start_windows, needs[index] - have);
+        // More than there are can only be the need of this window: those before it were met when they came.
+        let wanted = recent.push(fleet.need(planned_for[index]));
+        if wanted > have {
+            replicas.order(index + 1 + fleet.cold_start_windows, wanted - have);
             scale_events += 1;
-        } else if keep < have {
-            replicas.release(have - keep);
+        } else if wanted < have {
+            replicas.release(have - wanted);
             scale_events += 1;
         }
     }

@@ -32,6 +32,8 @@ mod run;
 mod run_experiment;
 mod run_output;
 mod runs;
+mod serve;
+mod serving;
 mod show;
 mod show_revision;
 mod slurm;
@@ -48,7 +50,7 @@ use std::path::Path;
 use anyhow::Context;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::engine::local::serve;
+use crate::engine::local::serve as serve_runs;
 use crate::files::OutputRefusal;
 use crate::listing::ListingError;
 use crate::spec::ExperimentError;
@@ -123,6 +125,8 @@ enum Command {
     Gc(gc::GcArgs),
     /// Forecast the next steps of a trace with a saved model
     Predict(predict::PredictArgs),
+    /// Serve the forecast of a growing trace over HTTP: JSON for autoscalers, and metrics for Prometheus
+    Serve(serve::ServeArgs),
     /// List, fetch, inspect, clean and synthesise traces
     Dataset(dataset::DatasetArgs),
     /// Write a first experiment file for a trace
@@ -236,6 +240,7 @@ fn dispatch(command: Command, console: Console) -> anyhow::Result<Exit> {
         Command::Merge(args) => merge::merge(&args, console),
         Command::Gc(args) => gc::gc(&args, console),
         Command::Predict(args) => predict::predict(&args, console),
+        Command::Serve(args) => serve::serve(&args, console),
         Command::Dataset(args) => dataset::dataset(&args, console),
         Command::Init(args) => init::init(&args, console),
         Command::Completions(args) => Ok(manual::completions(&args, Cli::command(), console)),
@@ -247,7 +252,7 @@ fn dispatch(command: Command, console: Console) -> anyhow::Result<Exit> {
         Command::Worker { placement } => {
             let placement = Placement::parse(&placement)
                 .with_context(|| format!("`{placement}` is not a placement such as cpu or cuda:0"))?;
-            serve(&placement)?;
+            serve_runs(&placement)?;
             Ok(Exit::Ok)
         }
     }

@@ -5,8 +5,8 @@ use anyhow::Context;
 use super::console::Console;
 use super::exit_code::Exit;
 use super::predict::PredictArgs;
-use crate::dataset::{PrepareError, RowReader, TraceError, TraceSource, open_pipe};
-use crate::predict::{ForecastDocument, LineEvent, LineReader, SavedModel, Watch};
+use crate::dataset::{TraceSource, open_pipe};
+use crate::predict::{BadRow, ForecastDocument, LineEvent, LineReader, SavedModel, TraceFeed, Watch};
 use crate::system::interrupt;
 use crate::text::{causes, counted};
 
@@ -30,12 +30,9 @@ pub(super) fn predict_watch(
         TraceSource::Synthetic => LineReader::of_growing(&args.trace)?,
     };
     let mut follower = Follower {
-        name: source.name(),
         model,
-        watch: model.watch(args.steps as usize),
-        reader: None,
+        feed: TraceFeed::new(&source.name(), model.watch(args.steps as usize)),
         forecasts: reads_once || args.from_start,
-        replaced: false,
         unwritten: Vec::with_capacity(2 * BLOCK),
     };
     let horizon = model.saved().spec.task.horizon();
@@ -59,7 +56,7 @@ pub(super) fn predict_watch(
             LineEvent::Line(line) => {
                 let number = lines.number();
                 match follower.line(lines.text(line), number) {
-                    Err(error) if args.skip_bad_rows && is_bad_row(&error) => {
+                    Err(error) if args.skip_bad_rows && error.is::<BadRow>() => {
                         console.note(&format!("skipped: {}", causes(&error)));
                     }
                     done => done.inspect_err(|_| {
@@ -72,89 +69,45 @@ pub(super) fn predict_watch(
             LineEvent::Replaced => {
                 console.note(&format!(
                     "{}: the file was cut short or replaced; reading it from the beginning",
-                    follower.name
+                    follower.feed.name()
                 ));
-                follower.replaced = true;
+                follower.feed.begin_again();
             }
             LineEvent::End => return follower.end(console),
         }
     }
 }
 
-/// Whether the error is a malformed row below a sound header.
-fn is_bad_row(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<BadRow>().is_some()
-}
-
-/// A malformed row, which does not affect the following rows.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-struct BadRow(TraceError);
-
-/// The error with its line: the first line that is not blank need not be line 1.
-fn at_line(error: PrepareError, number: usize) -> PrepareError {
-    match error {
-        PrepareError::Trace(fault) => PrepareError::Trace(TraceError { line: Some(number), ..fault }),
-        other => other,
-    }
-}
-
 struct Follower<'a> {
-    name: String,
     model: &'a SavedModel,
-    watch: Watch<'a>,
-    reader: Option<RowReader>,
+    feed: TraceFeed<'a>,
     /// Whether steps are followed by a forecast; the rows that the file has at first only serve as history.
     forecasts: bool,
-    /// Whether the next line is the first of another file.
-    replaced: bool,
     /// Forecasts that are not written yet.
     unwritten: Vec<u8>,
 }
 
 impl Follower<'_> {
     fn line(&mut self, bytes: &[u8], number: usize) -> anyhow::Result<()> {
-        let first = std::mem::take(&mut self.replaced);
-        if self.reader.is_none() {
-            if bytes.trim_ascii().is_empty() {
-                return Ok(());
-            }
-            let columns = self.model.saved().spec.dataset.columns.as_ref();
-            let reader =
-                RowReader::new(&self.name, bytes, columns).map_err(|error| at_line(error, number))?;
-            self.watch.accept(&reader)?;
-            let begins_with_a_row = reader.begins_with_a_row();
-            self.reader = Some(reader);
-            if !begins_with_a_row {
-                return Ok(());
-            }
-        }
-        let Some(reader) = &mut self.reader else { return Ok(()) };
-        let Ok(text) = std::str::from_utf8(bytes) else {
-            let message = "a byte that is not UTF-8; save the trace as UTF-8".to_string();
-            let error = TraceError { file: self.name.clone(), line: Some(number), column: None, message };
-            return Err(BadRow(error).into());
-        };
-        if first && reader.is_header(text) {
-            return Ok(());
-        }
-        let Some(row) = reader.read(text, number).map_err(BadRow)? else { return Ok(()) };
-        let (forecasts, model, unwritten) = (self.forecasts, self.model, &mut self.unwritten);
-        self.watch.push(row, &mut |watch| if forecasts { forecast(watch, model, unwritten) } else { Ok(()) })
+        let Self { model, feed, forecasts, unwritten } = self;
+        feed.line(bytes, number, &mut |watch| {
+            if *forecasts { forecast(watch, model, unwritten) } else { Ok(()) }
+        })?;
+        Ok(())
     }
 
     /// The rows that the file had at first are read, and the first forecast follows them.
     fn caught_up(&mut self, console: Console) -> anyhow::Result<()> {
-        if self.forecasts || self.reader.is_none() {
+        if self.forecasts || self.feed.reader().is_none() {
             return Ok(());
         }
         self.forecasts = true;
-        match self.watch.missing_steps() {
-            0 => forecast(&self.watch, self.model, &mut self.unwritten),
+        match self.feed.watch().missing_steps() {
+            0 => forecast(self.feed.watch(), self.model, &mut self.unwritten),
             steps => {
                 console.note(&format!(
                     "{}: the first forecast follows after {}",
-                    self.name,
+                    self.feed.name(),
                     counted(steps, "more step")
                 ));
                 Ok(())
@@ -163,13 +116,13 @@ impl Follower<'_> {
     }
 
     fn end(&self, console: Console) -> anyhow::Result<Exit> {
-        match &self.reader {
-            None => anyhow::bail!("{}: the trace is empty; it needs at least a header", self.name),
-            Some(_) if self.watch.missing_steps() > 0 => {
+        match self.feed.reader() {
+            None => anyhow::bail!("{}: the trace is empty; it needs at least a header", self.feed.name()),
+            Some(_) if self.feed.watch().missing_steps() > 0 => {
                 console.note(&format!(
                     "{}: the trace ended {} before the first forecast; the model looks back {}",
-                    self.name,
-                    counted(self.watch.missing_steps(), "step"),
+                    self.feed.name(),
+                    counted(self.feed.watch().missing_steps(), "step"),
                     counted(self.model.lookback(), "step")
                 ));
             }

@@ -77,6 +77,18 @@ impl Frequency {
         }
     }
 
+    /// The seconds between two rows at most; `None` where rows carry no time.
+    pub fn longest_s(self) -> Option<f64> {
+        const DAY_S: f64 = 86_400.0;
+        // A day of 25 hours, and months of 31 days.
+        match self {
+            Frequency::Rows => None,
+            Frequency::Seconds(step_s) => Some(step_s),
+            Frequency::Days(days) => Some(f64::from(days) * DAY_S + 3_600.0),
+            Frequency::Months { count, .. } => Some(f64::from(count) * 31.0 * DAY_S),
+        }
+    }
+
     /// The nanoseconds of the clock so many steps after a row; `None` where there is no such time.
     pub fn after(self, clock_ns: i64, steps: i64, zone: Zone) -> Option<i64> {
         match self {

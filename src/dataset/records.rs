@@ -124,6 +124,13 @@ pub struct Splitter {
     reader: csv::Reader<VecDeque<u8>>,
 }
 
+/// What splits at the same separator; between two records nothing else is kept.
+impl Clone for Splitter {
+    fn clone(&self) -> Self {
+        Self::new(self.separator)
+    }
+}
+
 impl Splitter {
     /// Splits at a separator.
     pub fn new(separator: u8) -> Self {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::clock::settle_twice;
+use super::clock::{settle_twice, starts_at_s};
 use super::dialect::Decimal;
 use super::json_lines::{is_array, nanoseconds_of, number_of, object_keys, values_of};
 use super::layout::{Layout, TimeColumn, layout_of};
@@ -41,7 +41,7 @@ pub enum Row<'a> {
 }
 
 /// Reads the rows of a trace.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct RowReader {
     name: String,
     /// The names of the columns, or the keys of the first object.
@@ -204,9 +204,19 @@ impl RowReader {
         })
     }
 
+    /// Names the trace differently in errors.
+    pub fn rename(&mut self, name: &str) {
+        name.clone_into(&mut self.name);
+    }
+
     /// Whether the first line is a row, to be given to [`RowReader::read`] like all others; else it is a header.
     pub fn begins_with_a_row(&self) -> bool {
         self.csv.is_none()
+    }
+
+    /// Seconds from 1970-01-01, 0:00 UTC, to a clock time of a row; `None` where the times of the rows say no date.
+    pub fn starts_at_s(&self, clock_s: f64) -> Option<f64> {
+        starts_at_s(self.time.is_some_and(TimeColumn::is_dated), clock_s)
     }
 
     /// Whether the rows are requests; else they are those of a numeric table.

@@ -88,7 +88,7 @@ impl TraceSource {
 ///
 /// # Errors
 /// A path that cannot be opened.
-pub fn open_pipe(path: &Path) -> std::io::Result<Box<dyn Read>> {
+pub fn open_pipe(path: &Path) -> std::io::Result<Box<dyn Read + Send>> {
     Ok(if is_standard_input(path) { Box::new(std::io::stdin()) } else { Box::new(File::open(path)?) })
 }
 

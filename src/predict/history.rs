@@ -38,6 +38,10 @@ pub(super) struct StepHistory<'a> {
     needed: usize,
     /// The channels of one step.
     values: Vec<f64>,
+    /// Steps so far, with those that are removed.
+    count: usize,
+    /// The targets of the last step, in original units.
+    last_values: Vec<f64>,
 }
 
 impl<'a> StepHistory<'a> {
@@ -61,7 +65,39 @@ impl<'a> StepHistory<'a> {
             requests,
             needed: lookback + MARGIN,
             values: Vec::with_capacity(channels),
+            count: 0,
+            last_values: Vec::new(),
         }
+    }
+
+    /// Keeps so many more steps than a forecast reads, for forecasts from before the last ones.
+    pub(super) fn keep(&mut self, steps: usize) {
+        self.needed += steps;
+    }
+
+    /// Number of steps so far, with those that are removed.
+    pub(super) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The targets of the last step, in original units; empty before the first one.
+    pub(super) fn last_values(&self) -> &[f64] {
+        &self.last_values
+    }
+
+    /// Clock time of the trace's first row.
+    pub(super) fn clock_s(&self) -> f64 {
+        self.clock_s
+    }
+
+    /// The windows or rows before the last `back` ones; `None` where they are not kept, and for requests.
+    pub(super) fn without_last(&self, back: usize) -> Option<Self> {
+        let kept = self.steps.len().checked_sub(back).filter(|_| self.requests.is_none())?;
+        let mut history = self.clone();
+        history.steps.truncate(kept);
+        history.times_s.truncate(kept);
+        history.last_s = *history.times_s.last()?;
+        Some(history)
     }
 
     /// Number of steps.
@@ -118,6 +154,7 @@ impl<'a> StepHistory<'a> {
         requests.response_tokens.push(response_tokens);
         self.last_s = arrival_s;
         self.scale_requests(1);
+        self.count += usize::from(!self.steps.is_empty());
         self.forget();
     }
 
@@ -145,6 +182,8 @@ impl<'a> StepHistory<'a> {
             push_request(requests, row, features, &mut self.values);
             self.steps.push(&self.values, &self.saved.scaler);
             self.times_s.push(requests.arrival_s[row]);
+            self.last_values.clear();
+            self.last_values.extend_from_slice(&self.values[..self.steps.target_count]);
         }
     }
 
@@ -179,6 +218,8 @@ impl<'a> StepHistory<'a> {
         self.last_s = time_s;
         self.times_s.push(time_s);
         self.steps.push(values, &self.saved.scaler);
+        self.count += 1;
+        self.set_last_values(values);
         if self.finds_its_pace {
             let clock = SeriesClock::of(&self.times_s, self.clock_s, self.zone);
             self.pace = clock.pace(&self.saved.spec.dataset.cleaning);
@@ -191,6 +232,12 @@ impl<'a> StepHistory<'a> {
         let values = self.with_work(values);
         self.steps.truncate(self.steps.len().saturating_sub(1));
         self.steps.push(&values, &self.saved.scaler);
+        self.set_last_values(&values);
+    }
+
+    fn set_last_values(&mut self, values: &[f64]) {
+        self.last_values.clear();
+        self.last_values.extend_from_slice(&values[..self.steps.target_count.min(values.len())]);
     }
 
     /// Adds a forecast as if it were observed.

@@ -44,13 +44,13 @@ pub struct LineReader {
 }
 
 enum LineSource {
-    Pipe(Box<dyn Read>),
+    Pipe(Box<dyn Read + Send>),
     Growing { path: PathBuf, file: File },
 }
 
 impl LineReader {
     /// Reads standard input or another pipe to its end.
-    pub fn of_pipe(pipe: Box<dyn Read>) -> Self {
+    pub fn of_pipe(pipe: Box<dyn Read + Send>) -> Self {
         Self::new(LineSource::Pipe(pipe))
     }
 

@@ -1,15 +1,19 @@
 //! Forecasts the next steps of a trace with saved models: once, or step by step while the trace grows.
 //!
 //! A [`Predictor`] holds the saved models of an experiment; each [`SavedModel`] can also be used by itself, and a [`Watch`]
-//! follows a trace row by row.
+//! follows a trace row by row. A [`LiveForecast`] does so for those who ask for the forecast at any time.
 
 mod backtest;
 mod document;
+mod feed;
 mod generate;
 mod history;
 mod line_reader;
+mod live;
 mod predictor;
+mod replicas;
 mod saved_model;
+mod scores;
 mod watch;
 
 use std::sync::Arc;
@@ -19,11 +23,15 @@ use crate::model::intervals::Base;
 use crate::stats::QUANTILES;
 
 pub use document::ForecastDocument;
+pub use feed::{BadRow, TraceFeed};
 pub use generate::{SampledRequest, to_burstgpt, to_mooncake};
 use history::StepHistory;
 pub use line_reader::{LineEvent, LineReader};
+pub use live::{LiveForecast, LiveState, RowFault};
 pub use predictor::{Interval, Predictor, RequestForecast};
+pub use replicas::{ReplicaPlan, ReplicasWanted};
 pub use saved_model::SavedModel;
+pub use scores::{LiveScores, StepScore};
 pub use watch::Watch;
 
 /// The next steps of a trace.

@@ -153,6 +153,11 @@ impl Predictor {
         &self.models
     }
 
+    /// The best of the models, by itself.
+    pub fn into_best(mut self) -> SavedModel {
+        self.models.swap_remove(0)
+    }
+
     /// The best of the models.
     pub fn best(&self) -> &SavedModel {
         &self.models[0]

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::history::{Past, recorded_pace};
 use super::{Forecast, Watch, backtest, roll};
@@ -11,6 +12,12 @@ use crate::model::intervals::SavedOffsets;
 use crate::spec::{DatasetSpec, TaskSpec};
 use crate::store::SavedRun;
 use crate::train::ComputeDevice;
+
+/// Mean gaps, windows or rows without a new one after which an input is taken for silent.
+const SILENT_GAPS: f64 = 100.0;
+const SILENT_STEPS: f64 = 2.0;
+/// Single requests may be so far apart at any time.
+const SHORTEST_SILENCE_S: f64 = 60.0;
 
 /// The trained model of a run, with everything that its forecasts need.
 pub struct SavedModel {
@@ -95,6 +102,20 @@ impl SavedModel {
     /// Starts following a trace row by row, with a forecast of `count` steps after each.
     pub fn watch(&self, count: usize) -> Watch<'_> {
         Watch::new(self, count)
+    }
+
+    /// How long new rows may fail to come before its forecasts say nothing about the present any more: two windows or rows, or
+    /// a hundred mean gaps between single requests, but at least a minute. `None` for rows that carry no time.
+    pub fn longest_silence(&self) -> Option<Duration> {
+        let seconds = match &self.saved.spec.task {
+            TaskSpec::NextRequest(_) => {
+                let mean_gap_s = self.saved.arrivals.as_ref().map_or(0.0, |arrivals| arrivals.mean_gap_s);
+                (SILENT_GAPS * mean_gap_s).max(SHORTEST_SILENCE_S)
+            }
+            TaskSpec::WindowLoad(load) => SILENT_STEPS * load.window.seconds(),
+            TaskSpec::Series(_) => SILENT_STEPS * recorded_pace(&self.saved)?.longest_s()?,
+        };
+        Duration::try_from_secs_f64(seconds).ok()
     }
 
     /// The steps of a trace, which is cleaned as in training but not sliced: the forecast continues the given trace.

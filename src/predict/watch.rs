@@ -12,6 +12,7 @@ use crate::spec::{Span, TaskSpec};
 ///
 /// A forecast equals that of [`SavedModel::forecast`] for the trace up to the same row, with the intervals that the run
 /// ended with. Steps beyond the model's horizon have no intervals: a backtest after every row would take too long.
+#[derive(Clone)]
 pub struct Watch<'a> {
     model: &'a SavedModel,
     history: StepHistory<'a>,
@@ -20,12 +21,14 @@ pub struct Watch<'a> {
 }
 
 /// How rows become steps.
+#[derive(Clone)]
 enum RowSteps {
     Requests { cleaning: Cleaning, windows: Option<OpenWindow> },
     Readings(RowCleaner),
 }
 
 /// The cleaning of a trace that is still growing.
+#[derive(Clone)]
 struct Cleaning {
     drop_zero_tokens: bool,
     spread_s: Option<f64>,
@@ -38,6 +41,7 @@ struct Cleaning {
 }
 
 /// The window that requests are counted in, and the requests whose arrival may still change.
+#[derive(Clone)]
 struct OpenWindow {
     width_s: f64,
     number: usize,
@@ -85,6 +89,18 @@ impl<'a> Watch<'a> {
         Self { model, history, count, rows }
     }
 
+    /// The model that forecasts.
+    pub fn model(&self) -> &'a SavedModel {
+        self.model
+    }
+
+    /// Keeps so many steps more, for [`Watch::forecast_before`].
+    #[must_use]
+    pub fn keeping(mut self, steps: usize) -> Self {
+        self.history.keep(steps);
+        self
+    }
+
     /// Checks that the rows below a header suit the model.
     ///
     /// # Errors
@@ -109,13 +125,39 @@ impl<'a> Watch<'a> {
         self.model.lookback().saturating_sub(self.history.len()).max(unknown)
     }
 
+    /// Number of steps that are known so far.
+    pub fn known_steps(&self) -> usize {
+        self.history.count()
+    }
+
+    /// The last known step: its targets in original units; empty before the first one.
+    pub fn last_values(&self) -> &[f64] {
+        self.history.last_values()
+    }
+
+    /// Clock time of the first row that is kept, in seconds since a midnight (a Monday's, where the date is known).
+    pub fn clock_s(&self) -> f64 {
+        self.history.clock_s()
+    }
+
     /// The steps that follow the last known one; `None` while the history is shorter than the model's lookback.
     pub fn forecast(&self) -> Option<Forecast> {
-        (self.missing_steps() == 0 && self.history.len() > 0).then(|| Forecast {
+        self.forecast_after(&self.history)
+    }
+
+    /// The forecast that was due before the last `back` windows or rows; `None` where fewer steps are kept than it needs
+    /// (see [`Watch::keeping`]), and for requests.
+    pub fn forecast_before(&self, back: usize) -> Option<Forecast> {
+        self.forecast_after(&self.history.without_last(back)?)
+    }
+
+    fn forecast_after(&self, history: &StepHistory<'_>) -> Option<Forecast> {
+        let is_known = history.len() >= self.model.lookback().max(1) && history.knows_its_clock();
+        is_known.then(|| Forecast {
             targets: self.model.targets().clone(),
             time_name: self.model.time_name(),
-            last_s: self.history.last_s(),
-            steps: roll(self.model, &self.history, self.count, true),
+            last_s: history.last_s(),
+            steps: roll(self.model, history, self.count, true),
         })
     }
 

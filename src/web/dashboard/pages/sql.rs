@@ -14,7 +14,7 @@ use crate::store::{Cell, Limited, Refusal, Table, TooSlow, remedy};
 use crate::text::{causes, counted, duration};
 
 /// The page of the manual that has the questions.
-const MANUAL: &str = include_str!("../../../docs/querying.md");
+const MANUAL: &str = include_str!("../../../../docs/querying.md");
 /// Bars of a chart, at most.
 const MOST_BARS: usize = 200;
 const COLOURS: [&str; 4] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7"];

@@ -7,12 +7,11 @@
 use std::net::{IpAddr, SocketAddr};
 
 use axum::extract::Request;
-use axum::http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN, SET_COOKIE};
+use axum::http::header::{AUTHORIZATION, COOKIE, HOST, ORIGIN, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::Response;
 
-use super::address::link;
-use super::answer::message;
+use super::link::link;
 use crate::system::process::host_name;
 use crate::text::hex;
 
@@ -34,9 +33,19 @@ const HEADERS: [(&str, &str); 6] = [
     ("x-frame-options", "DENY"),
 ];
 
+/// Who asks a face of the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clients {
+    /// Browsers: they prove the token with a cookie, which they get for an address with the token.
+    Browsers,
+    /// Programs: they send the token with every request.
+    Programs,
+}
+
 /// Decides who may ask.
 #[derive(Debug, Clone)]
 pub struct Guard {
+    clients: Clients,
     /// Names under which the server is asked, each with its port.
     hosts: Vec<String>,
     /// Any address of this machine will do, since the server listens at all of them.
@@ -47,17 +56,27 @@ pub struct Guard {
     token: Option<[[u8; 32]; 2]>,
 }
 
-/// What a request comes to before a page is made.
-pub enum Admission {
-    /// A page may be made.
-    Pass,
-    /// This is answered instead.
-    Stop(Box<Response>),
+/// Why a request is not passed on. A face says it in its own way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Stop {
+    /// The server is asked under another name than this.
+    OtherName(String),
+    /// A page of another site sent the request.
+    OtherSite,
+    /// The token is missing or wrong.
+    NoToken,
+    /// The address holds the right token. The browser gets this cookie, and goes on to this address without the token.
+    Welcome {
+        /// The header `Set-Cookie`.
+        cookie: String,
+        /// The address.
+        place: String,
+    },
 }
 
 impl Guard {
     /// The guard of a server that listens at an address, which the user gave as `given`.
-    pub fn new(address: SocketAddr, given: Option<&str>, token: Option<&str>) -> Self {
+    pub fn new(clients: Clients, address: SocketAddr, given: Option<&str>, token: Option<&str>) -> Self {
         let port = address.port();
         let mut names = vec![
             address.ip().to_string(),
@@ -71,6 +90,7 @@ impl Guard {
             names.extend(host_name());
         }
         Self {
+            clients,
             hosts: names
                 .iter()
                 .map(|name| authority(name, port))
@@ -85,25 +105,23 @@ impl Guard {
     }
 
     /// Looks at a request.
-    pub fn judge(&self, request: &Request) -> Admission {
+    ///
+    /// # Errors
+    /// What stops it.
+    pub fn judge(&self, request: &Request) -> Result<(), Stop> {
         let headers = request.headers();
-        let Some(host) = self.host(headers, request.uri()) else {
-            return stop(
-                StatusCode::FORBIDDEN,
-                &format!(
-                    "This server is asked under another name than its own. Open it at http://{}, or start it with \
-                     `--host NAME` if that name is its own.",
-                    self.hosts.first().map_or("", String::as_str)
-                ),
-            );
-        };
-        if !is_own_site(request.method(), headers, &host) {
-            return stop(
-                StatusCode::FORBIDDEN,
-                "A page of another site sent this request. Open the page here and try again.",
-            );
+        if self.clients == Clients::Programs && self.token.is_some() {
+            // No browser adds this header by itself. So a page of another site gains nothing, whatever name it asks under,
+            // and the server may have any name in its network.
+            return if self.has_bearer(headers) { Ok(()) } else { Err(Stop::NoToken) };
         }
-        self.judge_token(headers, request.uri())
+        let host = self.host(headers, request.uri());
+        let host = host.ok_or_else(|| Stop::OtherName(self.hosts.first().cloned().unwrap_or_default()))?;
+        let is_own_site = match self.clients {
+            Clients::Browsers => is_own_site(request.method(), headers, &host),
+            Clients::Programs => is_own_program(headers, &host),
+        };
+        if is_own_site { self.judge_token(headers, request.uri()) } else { Err(Stop::OtherSite) }
     }
 
     /// The name that a request gives the server, if it is one of its own.
@@ -123,12 +141,17 @@ impl Guard {
         (is_whole && own(&host)).then_some(host)
     }
 
-    fn judge_token(&self, headers: &HeaderMap, uri: &Uri) -> Admission {
-        let Some([token, cookie]) = &self.token else { return Admission::Pass };
-        let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-        let bearer = text(AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
-        if bearer.is_some_and(|given| same(&digest(given), token)) {
-            return Admission::Pass;
+    fn has_bearer(&self, headers: &HeaderMap) -> bool {
+        let Some([token, _]) = &self.token else { return true };
+        let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let bearer = given.and_then(|value| value.strip_prefix("Bearer "));
+        bearer.is_some_and(|given| same(&digest(given), token))
+    }
+
+    fn judge_token(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Stop> {
+        let Some([token, cookie]) = &self.token else { return Ok(()) };
+        if self.has_bearer(headers) {
+            return Ok(());
         }
         // Also where the cookie is known already: the token does not stay in the address.
         let pairs = axum::extract::Query::<Vec<(String, String)>>::try_from_uri(uri);
@@ -137,7 +160,9 @@ impl Guard {
         if let Some((_, given)) = given {
             let rest = pairs.iter().filter(|(name, _)| name != "token");
             let place = link(uri.path(), rest.map(|(name, value)| (name.as_str(), value.as_str())));
-            return Admission::Stop(Box::new(self.welcome(given, &place)));
+            let cookie =
+                format!("{}={}; Path=/; HttpOnly; SameSite=Strict", self.cookie_name, cookie_of(given));
+            return Err(Stop::Welcome { cookie, place });
         }
         let cookies = headers
             .get_all(COOKIE)
@@ -146,28 +171,7 @@ impl Guard {
             .flat_map(|all| all.split(';'));
         let mut keys =
             cookies.filter_map(|one| one.trim().strip_prefix(self.cookie_name.as_str())?.strip_prefix('='));
-        if keys.any(|given| same(&digest(given), cookie)) {
-            return Admission::Pass;
-        }
-        stop(
-            StatusCode::UNAUTHORIZED,
-            "This server wants its token: add ?token=TOKEN to the address once, or send the header \
-             \"Authorization: Bearer TOKEN\".",
-        )
-    }
-
-    /// The page that sets the cookie. The browser leaves it by itself: after a redirect from another site it would not send the
-    /// cookie yet.
-    fn welcome(&self, token: &str, place: &str) -> Response {
-        let mut response = message(StatusCode::OK, "Welcome", "The token is right. One moment.", None);
-        let cookie = format!("{}={}; Path=/; HttpOnly; SameSite=Strict", self.cookie_name, cookie_of(token));
-        for (name, value) in [(SET_COOKIE, cookie), (axum::http::header::REFRESH, format!("0; url={place}"))]
-        {
-            if let Ok(value) = HeaderValue::from_str(&value) {
-                response.headers_mut().insert(name, value);
-            }
-        }
-        response
+        if keys.any(|given| same(&digest(given), cookie)) { Ok(()) } else { Err(Stop::NoToken) }
     }
 }
 
@@ -175,6 +179,10 @@ impl Guard {
 pub fn protect(response: &mut Response) {
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    if response.status() == StatusCode::UNAUTHORIZED {
+        let scheme = HeaderValue::from_static("Bearer realm=\"burstlab\"");
+        response.headers_mut().insert(WWW_AUTHENTICATE, scheme);
     }
 }
 
@@ -199,9 +207,11 @@ pub fn is_own_origin(headers: &HeaderMap) -> bool {
     headers.get("sec-fetch-site").is_none_or(|site| ["same-origin", "none"].iter().any(|own| site == own))
 }
 
-fn stop(status: StatusCode, told: &str) -> Admission {
-    let title = if status == StatusCode::UNAUTHORIZED { "Who are you?" } else { "Not from here" };
-    Admission::Stop(Box::new(message(status, title, told, None)))
+/// Whether a request comes from a program, or from a page of this server: a browser says of any other page where it is.
+fn is_own_program(headers: &HeaderMap, host: &str) -> bool {
+    let origin = headers.get(ORIGIN).map(|origin| origin.to_str().unwrap_or_default());
+    origin.is_none_or(|origin| origin.eq_ignore_ascii_case(&format!("http://{host}")))
+        && is_own_origin(headers)
 }
 
 /// `name:port`, with brackets around an address that has colons itself.
@@ -239,12 +249,12 @@ mod tests {
         for (name, value) in more {
             request = request.header(*name, *value);
         }
-        matches!(guard.judge(&request.body(Body::empty()).unwrap()), Admission::Pass)
+        guard.judge(&request.body(Body::empty()).unwrap()).is_ok()
     }
 
     #[test]
     fn a_server_answers_to_its_own_names_alone() {
-        let guard = Guard::new("127.0.0.1:7117".parse().unwrap(), None, None);
+        let guard = Guard::new(Clients::Browsers, "127.0.0.1:7117".parse().unwrap(), None, None);
         for host in ["127.0.0.1:7117", "localhost:7117", "[::1]:7117", "LocalHost:7117"] {
             assert!(passes(&guard, host, &[]), "{host}");
         }
@@ -253,19 +263,20 @@ mod tests {
         {
             assert!(!passes(&guard, host, &[]), "{host}");
         }
-        let everywhere = Guard::new("0.0.0.0:7117".parse().unwrap(), Some("0.0.0.0"), None);
+        let everywhere =
+            Guard::new(Clients::Browsers, "0.0.0.0:7117".parse().unwrap(), Some("0.0.0.0"), None);
         assert!(passes(&everywhere, "192.168.0.5:7117", &[]) && passes(&everywhere, "[fe80::1]:7117", &[]));
         assert!(
             !passes(&everywhere, "192.168.0.5:7118", &[]) && !passes(&everywhere, "evil.example:7117", &[])
         );
-        let usual = Guard::new("127.0.0.1:80".parse().unwrap(), Some("lab.local"), None);
+        let usual = Guard::new(Clients::Browsers, "127.0.0.1:80".parse().unwrap(), Some("lab.local"), None);
         assert!(passes(&usual, "lab.local", &[]) && passes(&usual, "lab.local:80", &[]));
     }
 
     #[test]
     fn the_cookie_proves_the_token_and_is_another_text() {
         let token = "0123456789abcdef";
-        let guard = Guard::new("127.0.0.1:7117".parse().unwrap(), None, Some(token));
+        let guard = Guard::new(Clients::Browsers, "127.0.0.1:7117".parse().unwrap(), None, Some(token));
         let host = "127.0.0.1:7117";
         assert!(!passes(&guard, host, &[]));
         assert!(passes(&guard, host, &[("authorization", "Bearer 0123456789abcdef")]));
@@ -276,5 +287,31 @@ mod tests {
         assert!(!passes(&guard, host, &[("cookie", &cookie(token))]));
         assert!(!passes(&guard, host, &[("cookie", &format!("{COOKIE_NAME}7118={}", cookie_of(token)))]));
         assert!(!cookie_of(token).contains(token));
+    }
+
+    #[test]
+    fn a_program_proves_itself_with_the_header_alone_and_then_under_any_name() {
+        let token = Some("0123456789abcdef");
+        let guard = Guard::new(Clients::Programs, "0.0.0.0:7118".parse().unwrap(), Some("0.0.0.0"), token);
+        let bearer = ("authorization", "Bearer 0123456789abcdef");
+        for host in ["127.0.0.1:7118", "forecast.serving.svc:7118"] {
+            assert!(passes(&guard, host, &[bearer]), "{host}");
+            assert!(!passes(&guard, host, &[]), "{host}");
+        }
+        let cookie = format!("{COOKIE_NAME}7118={}", cookie_of("0123456789abcdef"));
+        assert!(!passes(&guard, "127.0.0.1:7118", &[("cookie", &cookie)]));
+    }
+
+    #[test]
+    fn a_page_of_another_site_cannot_send_rows_to_a_server_without_a_token() {
+        let guard = Guard::new(Clients::Programs, "127.0.0.1:7118".parse().unwrap(), None, None);
+        let host = "127.0.0.1:7118";
+        assert!(passes(&guard, host, &[]) && passes(&guard, host, &[("origin", "http://127.0.0.1:7118")]));
+        assert!(!passes(&guard, "evil.example:7118", &[]));
+        for header in
+            [("origin", "http://evil.example"), ("origin", "null"), ("sec-fetch-site", "cross-site")]
+        {
+            assert!(!passes(&guard, host, &[header]), "{header:?}");
+        }
     }
 }
