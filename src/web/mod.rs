@@ -137,10 +137,8 @@ impl Server {
             .build()
             .context("cannot start the server")?;
         let Self { listener, dashboard, guard, .. } = self;
-        let warm = dashboard.clone();
         let served = runtime.block_on(async move {
             let listener = tokio::net::TcpListener::from_std(listener).context("cannot listen")?;
-            tokio::task::spawn_blocking(move || pages::warm(&warm));
             let listener = BoundedListener::new(listener, dashboard.query.time);
             let server = axum::serve(listener, router(dashboard, guard));
             let end = async {

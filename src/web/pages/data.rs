@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use maud::{Markup, html};
 
-use super::super::Visit;
 use super::super::address::{experiment_link, link};
 use super::super::answer::{PageAnswer, PageFault};
 use super::super::frame::{Page, Tab};
+use super::super::{Dashboard, Visit};
 use crate::dataset::{CatalogEntry, SYNTHETIC, TraceSource, catalog, dataset_folder, find_source};
 use crate::spec::{ColumnsSpec, Experiment};
-use crate::store::Store;
+use crate::store::RevisionRow;
 
 /// A trace that an experiment of the store names.
 pub struct NamedTrace {
@@ -24,10 +24,17 @@ pub struct NamedTrace {
     pub revision: String,
 }
 
+/// The data of a revision.
+pub struct ReadDataset {
+    source: String,
+    /// Where its file is looked for.
+    folders: Vec<PathBuf>,
+    columns: Option<ColumnsSpec>,
+}
+
 /// Makes the page.
 pub fn page(visit: &Visit<'_>) -> Result<PageAnswer, PageFault> {
-    let mut store = visit.dashboard.open()?;
-    let named = named_traces(&mut store)?;
+    let named = named_traces(visit.dashboard)?;
     let entries = catalog()?;
     let folder = dataset_folder();
     let header = html! {
@@ -45,21 +52,21 @@ pub fn page(visit: &Visit<'_>) -> Result<PageAnswer, PageFault> {
 
 /// The traces that the experiments of a store name, each file once for each way of reading its columns; those of the
 /// catalog and the synthetic one are not among them.
-pub fn named_traces(store: &mut Store) -> Result<Vec<NamedTrace>, PageFault> {
+pub fn named_traces(dashboard: &Dashboard) -> Result<Vec<NamedTrace>, PageFault> {
     let mut named: Vec<NamedTrace> = Vec::new();
     let entries = catalog()?;
-    for revision in store.all_revisions()? {
-        let id = revision.id().to_string();
-        let overrides = revision.override_list()?;
-        // A file that this version cannot read names nothing.
-        let Ok(experiment) = Experiment::parse(&revision.path, revision.text, &overrides) else { continue };
-        let dataset = &experiment.spec.dataset;
+    for revision in dashboard.open()?.all_revisions()? {
+        let id = revision.id();
+        // An execution may bring another file of the same text.
+        let mark = format!("{} {}", revision.updated_at, revision.path);
+        let read = dashboard.kept.datasets.get(&id, mark, || read_dataset(revision))?.value;
+        let Some(dataset) = read.as_ref() else { continue };
         let is_known =
             dataset.source == SYNTHETIC || entries.iter().any(|entry| entry.name == dataset.source);
         if is_known {
             continue;
         }
-        let file = match find_source(&dataset.source, &experiment.source_folders()) {
+        let file = match find_source(&dataset.source, &dataset.folders) {
             Ok(TraceSource::File(path)) => Some(path),
             _ => None,
         };
@@ -76,10 +83,21 @@ pub fn named_traces(store: &mut Store) -> Result<Vec<NamedTrace>, PageFault> {
             source: dataset.source.clone(),
             file,
             columns: dataset.columns.clone(),
-            revision: id,
+            revision: id.to_string(),
         });
     }
     Ok(named)
+}
+
+/// What the file of a revision says about its data; a file that this version cannot read names nothing.
+fn read_dataset(revision: RevisionRow) -> Result<Option<ReadDataset>, PageFault> {
+    let overrides = revision.override_list()?;
+    let experiment = Experiment::parse(&revision.path, revision.text, &overrides).ok();
+    Ok(experiment.map(|experiment| ReadDataset {
+        folders: experiment.source_folders(),
+        source: experiment.spec.dataset.source,
+        columns: experiment.spec.dataset.columns,
+    }))
 }
 
 fn named_table(named: &[NamedTrace]) -> Markup {

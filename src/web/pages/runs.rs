@@ -249,7 +249,7 @@ fn columns(
 fn table(visit: &Visit<'_>, asked: &AskedRuns, columns: &[RunColumn], rows: &[RunRow]) -> Markup {
     let telling = telling_paths(rows);
     html! {
-        div.rows tabindex="0" role="group" aria-label="Runs" {
+        div.rows.lines tabindex="0" role="group" aria-label="Runs" {
             table {
                 thead { tr {
                     th scope="col" { span.hidden { "Select" } }
