@@ -102,16 +102,16 @@ fn read_dataset(revision: RevisionRow) -> Result<Option<ReadDataset>, PageFault>
 
 fn named_table(named: &[NamedTrace]) -> Markup {
     html! {
-        div.scroll tabindex="0" role="group" aria-label="Traces of the experiments" { table {
+        div.scroll tabindex="0" role="group" aria-label="Traces of the experiments" { table.cards {
             thead { tr { th scope="col" { "source" } th scope="col" { "status" } th.n scope="col" { "MB" } th scope="col" { "read by" } } }
             tbody { @for trace in named { tr {
                 th scope="row" {
                     @if trace.file.is_some() { a href=(link("/data/inspect", [("source", trace.source.as_str()), ("of", trace.revision.as_str())])) { (trace.source) } }
                     @else { (trace.source) }
                 }
-                td { @if trace.file.is_some() { "here" } @else { "not here" } }
-                td.n { (trace.file.as_deref().and_then(megabytes).unwrap_or("-".to_string())) }
-                td { a href=(experiment_link(&trace.revision)) { (trace.revision) } }
+                td data-label="Status" { @if trace.file.is_some() { "here" } @else { "not here" } }
+                td.n data-label="MB" { (trace.file.as_deref().and_then(megabytes).unwrap_or("-".to_string())) }
+                td data-label="Read by" { a href=(experiment_link(&trace.revision)) { (trace.revision) } }
             } } }
         } }
     }
@@ -119,10 +119,16 @@ fn named_table(named: &[NamedTrace]) -> Markup {
 
 fn catalog_table(entries: &[CatalogEntry], folder: &Path) -> Markup {
     html! {
-        div.scroll tabindex="0" role="group" aria-label="Catalog" { table {
+        div.scroll tabindex="0" role="group" aria-label="Catalog" { table.cards {
             thead { tr { th scope="col" { "name" } th scope="col" { "status" } th.n scope="col" { "MB" } th scope="col" { "licence" } th scope="col" { "description" } } }
             tbody {
-                tr { th scope="row" { (SYNTHETIC) } td { "built in" } td.n { "-" } td { "-" } td { "Synthetic; imitates published statistics of BurstGPT" } }
+                tr {
+                    th scope="row" { (SYNTHETIC) }
+                    td data-label="Status" { "built in" }
+                    td.n data-label="MB" { "-" }
+                    td data-label="Licence" { "-" }
+                    td data-label="Description" { "Synthetic; imitates published statistics of BurstGPT" }
+                }
                 @for entry in entries {
                     @let is_here = folder.join(&entry.file).is_file();
                     tr {
@@ -130,10 +136,12 @@ fn catalog_table(entries: &[CatalogEntry], folder: &Path) -> Markup {
                             @if is_here { a href=(link("/data/inspect", [("source", entry.name.as_str())])) { (entry.name) } }
                             @else { (entry.name) }
                         }
-                        td { @if is_here { "here" } @else { "not here: " code { "burstlab dataset fetch " (entry.name) } } }
-                        td.n { (entry.bytes.map_or("-".to_string(), |bytes| format!("{:.1}", bytes as f64 / 1e6))) }
-                        td { (entry.licence) }
-                        td { (entry.title) }
+                        td data-label="Status" {
+                            @if is_here { "here" } @else { "not here" p.note { code { "burstlab dataset fetch " (entry.name) } } }
+                        }
+                        td.n data-label="MB" { (entry.bytes.map_or("-".to_string(), |bytes| format!("{:.1}", bytes as f64 / 1e6))) }
+                        td data-label="Licence" { (entry.licence) }
+                        td data-label="Description" { (entry.title) }
                     }
                 }
             }
