@@ -42,8 +42,11 @@ fn every_page_answers() {
     }
     assert!(ui.page(&format!("/runs/{run}/files/run.toml")).contains("run_id"));
     assert!(ui.page("/compare").contains("value=\"sweep@1\""));
-    let compared = ui.page(&format!("/compare?of={run}&of=sweep%3Apersistence&x=seed&y=test.mae"));
+    let compared = ui.page(&format!("/compare?of={run}&of=sweep&x=seed&y=test.mae"));
     assert!(compared.contains("Settings that differ") && compared.contains("class=\"scatter\""));
+    // Two points show no course.
+    let two = ui.page(&format!("/compare?of={run}&of=sweep%3Apersistence"));
+    assert!(two.contains("Settings that differ") && !two.contains("class=\"scatter\""));
     assert!(
         ui.page("/compare?of=sweep%40all").contains("over its revisions")
             || ui.page("/compare?of=sweep%40all").contains("Test error by revision")

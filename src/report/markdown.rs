@@ -14,9 +14,6 @@ use crate::compare::claims::tally;
 use crate::compare::{Comparison, Target, group_by};
 use crate::text::{counted, unit_beside};
 
-/// Plots of a kind that are linked beside the one that is shown.
-const MOST_LINKS: usize = 12;
-
 /// Renders the report; the plots are linked by their paths beside it.
 pub fn render(comparison: &Comparison, figures: &[BoardFigures]) -> String {
     let mut lines = vec![format!("# {}", comparison.experiment.reference())];
@@ -67,7 +64,7 @@ fn plots(comparison: &Comparison, figures: &[BoardFigures], lines: &mut Vec<Stri
             }
             let mut plots = plots.into_iter().map(|(_, plot)| plot);
             lines.extend(plots.next().map(|first| pictured(setting, first)));
-            lines.push(linked(plots.collect()));
+            lines.push(linked(&plots.collect::<Vec<_>>()));
         }
     }
     lines.extend(figures.iter().flat_map(|own| own.missing.iter().cloned()));
@@ -81,21 +78,14 @@ fn pictured(setting: &str, Captioned { plot, caption, .. }: &Captioned) -> Strin
 }
 
 /// Further plots of a kind, by what they stand for; empty where there are none.
-fn linked(plots: Vec<&Captioned>) -> String {
+fn linked(plots: &[&Captioned]) -> String {
     let link = |captioned: &&Captioned| {
         let picks = captioned.choice.iter().flat_map(|choice| &choice.picks);
         let picks: Vec<String> = picks.map(|(name, value)| format!("{name} {value}")).collect();
         format!("[{}](plots/{}.png)", picks.join(", ").replace(['[', ']', '\n'], " "), captioned.plot.name)
     };
-    let links: Vec<String> = plots.iter().take(MOST_LINKS).map(link).collect();
-    let rest = plots.len() - links.len();
-    match (links.as_slice(), rest) {
-        ([], _) => String::new(),
-        (links, 0) => format!("Others: {}.", links.join(" · ")),
-        (links, rest) => {
-            format!("Others: {} · {} in the folder `plots`.", links.join(" · "), counted(rest, "more plot"))
-        }
-    }
+    let links: Vec<String> = plots.iter().map(link).collect();
+    if links.is_empty() { String::new() } else { format!("Others: {}.", links.join(" · ")) }
 }
 
 fn boards(comparison: &Comparison, lines: &mut Vec<String>) {

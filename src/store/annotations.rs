@@ -27,7 +27,7 @@ impl Store {
             let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await.with_context(failed)?;
             match target {
                 Named::Run(run) => {
-                    annotate_run(&mut transaction, run, annotation).await.with_context(failed)?
+                    annotate_run(&mut transaction, run, annotation).await.with_context(failed)?;
                 }
                 Named::Revisions(revisions) => {
                     for revision in revisions {
