@@ -3,7 +3,8 @@
 bench-pages.py BURSTLAB [--limit-ms 300] [--requests 30] [--experiment NAME]
 
 Starts `burstlab ui`, asks for each page some times over one connection, and prints a table: the first request after the start,
-the median, the 95th percentile and the largest of the others. Fails if the 95th percentile of a page is above the limit.
+the median, the 95th percentile and the largest of the others. Fails if the first request or the 95th percentile of a page is
+above the limit. The first one is the quickest of three starts, since the machine may be busy.
 """
 
 import argparse
@@ -24,9 +25,24 @@ options = parser.parse_args()
 if options.requests < 2:
     parser.error("--requests must be 2 or more")
 
-server = subprocess.Popen(
-    [options.burstlab, "ui", "--port", "0"],
-    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+STARTS = 3
+server = None
+
+
+def start():
+    """A server that has answered nothing yet, and a connection to it."""
+    global server
+    stop()
+    server = subprocess.Popen(
+        [options.burstlab, "ui", "--port", "0"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    host, port = address()
+    return http.client.HTTPConnection(host, port, timeout=60)
+
+
+def stop():
+    if server:
+        server.terminate()
+        server.wait()
 
 
 def fail(message):
@@ -65,8 +81,6 @@ def links(path, pattern):
 
 
 try:
-    host, port = address()
-    connection = http.client.HTTPConnection(host, port, timeout=60)
     name = quote(options.experiment)
     other = quote(re.sub(r"\d+$", lambda digits: str(int(digits[0]) + 1), options.experiment))
     pages = [
@@ -81,13 +95,16 @@ try:
         ("data", "/data"),
         ("sql", "/sql"),
     ]
-    first = {title: ask(path)[0] for title, path in pages}
     # A run that failed has nothing to compare, which would be quicker than what is measured.
+    connection = start()
     of_runs = links(f"/runs?experiment={name}&status=done", r"^/runs/[0-9a-f]+$")
     runs = list(dict.fromkeys(link.rsplit("/", 1)[1] for link in of_runs))
-    for title, path in [("a run", f"/runs/{runs[0]}"), ("two runs compared", f"/compare?of={runs[0]}&of={runs[1]}")]:
-        pages.append((title, path))
-        first[title] = ask(path)[0]
+    pages += [("a run", f"/runs/{runs[0]}"), ("two runs compared", f"/compare?of={runs[0]}&of={runs[1]}")]
+    first = {}
+    for _ in range(STARTS):
+        connection = start()
+        for title, path in pages:
+            first[title] = min(first.get(title, float("inf")), ask(path)[0])
 
     print("| page | first, ms | median, ms | 95th percentile, ms | largest, ms | kB |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
@@ -99,11 +116,11 @@ try:
         high = times[min(len(times) - 1, int(len(times) * 0.95))]
         size = len(answers[0][1].encode()) / 1000
         print(f"| {title} | {first[title] * 1000:.0f} | {middle:.0f} | {high:.0f} | {times[-1]:.0f} | {size:.0f} |", flush=True)
-        if high > options.limit_ms:
-            slow.append(f"{title} ({path}): {high:.0f} ms")
+        worst = max(high, first[title] * 1000)
+        if worst > options.limit_ms:
+            slow.append(f"{title} ({path}): {worst:.0f} ms")
     if slow:
         fail(f"above {options.limit_ms:.0f} ms: {'; '.join(slow)}")
     print(f"no page is above {options.limit_ms:.0f} ms")
 finally:
-    server.terminate()
-    server.wait()
+    stop()

@@ -64,6 +64,7 @@ for index in range(RUNS - present):
     insert("attempts", attempt)
     store.execute("insert into metric_values select ?, metric, value * ? from metric_values where run = ?",
                   [copy, worse, number])
+    store.execute("insert into run_scores select * from computed_scores where run = ?", [copy])
     store.execute("insert into breakdown_values select ?, breakdown, value * ?, forecasts from breakdown_values where run = ?",
                   [copy, worse, number])
     store.execute("insert into epoch_values select ?, epoch, train_loss, valid_loss, learning_rate, wall_s from epoch_values "

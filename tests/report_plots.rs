@@ -67,6 +67,10 @@ fn every_target_has_a_plot_for_the_first_and_the_last_step_with_dates() {
     let markdown = std::fs::read_to_string(folder.join("report.md")).unwrap();
     assert!(markdown.contains("Of 6 steps ahead, 1, 2, 3, 6 are drawn."), "what is not drawn is told");
     assert!(markdown.contains(" Mar 2024 "), "the caption says when");
+    let pictured =
+        markdown.lines().filter(|line| line.starts_with("![") && line.contains("(plots/forecast-"));
+    assert_eq!(pictured.count(), 1, "one forecast is shown, and the others are linked");
+    assert_eq!(markdown.matches("](plots/forecast-").count(), 3 * STEPS.len());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use clap::Args;
 use super::console::Console;
 use super::exit_code::Exit;
 use super::usage;
-use crate::store::{Named, Store, results_folder};
+use crate::store::{Annotation, Named, Store, results_folder};
 
 #[derive(Debug, Args)]
 pub(super) struct TagArgs {
@@ -48,16 +48,10 @@ pub(super) fn tag(args: &TagArgs, console: Console) -> anyhow::Result<Exit> {
     }
     let mut store = Store::open(&results_folder())?;
     let target = store.find(&args.target)?;
-    for tag in &args.tags {
-        match &target {
-            Named::Run(run) => store.tag_run(run, tag, args.remove)?,
-            Named::Revisions(revisions) => {
-                for revision in revisions {
-                    store.tag_revision(&revision.id(), tag, args.remove)?;
-                }
-            }
-        }
-    }
+    let tags = args.tags.clone();
+    let (added, removed) = if args.remove { (Vec::new(), tags) } else { (tags, Vec::new()) };
+    let annotation = Annotation { added, removed, note: None };
+    store.annotate(&target, &annotation)?;
     store.close()?;
     let done = if args.remove { "no longer tagged" } else { "tagged" };
     console.note(&format!("{} {done} {}", name_of(&target), args.tags.join(", ")));
@@ -67,15 +61,8 @@ pub(super) fn tag(args: &TagArgs, console: Console) -> anyhow::Result<Exit> {
 pub(super) fn note(args: &NoteArgs, console: Console) -> anyhow::Result<Exit> {
     let mut store = Store::open(&results_folder())?;
     let target = store.find(&args.target)?;
-    let text = args.text.as_deref().filter(|_| !args.remove);
-    match &target {
-        Named::Run(run) => store.note_run(run, text)?,
-        Named::Revisions(revisions) => {
-            for revision in revisions {
-                store.note_revision(&revision.id(), text)?;
-            }
-        }
-    }
+    let text = args.text.clone().filter(|_| !args.remove);
+    store.annotate(&target, &Annotation { note: Some(text), ..Annotation::default() })?;
     store.close()?;
     console.note(&format!(
         "{}: the note was {}",

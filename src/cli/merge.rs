@@ -10,6 +10,7 @@ use serde_json::json;
 use super::OutputFormat;
 use super::console::Console;
 use super::exit_code::Exit;
+use crate::compare::keep_standings;
 use crate::files;
 use crate::store::{Merged, Store, has_files, results_folder, run_folder, store_at};
 use crate::text::counted;
@@ -80,7 +81,9 @@ fn merge_one(store: &mut Store, other: &Path, results: &Path) -> anyhow::Result<
             without_files += 1;
         }
     }
-    Ok(MergeOutcome { merged: store.merge()?, without_files })
+    let merged = store.merge()?;
+    keep_standings(store)?;
+    Ok(MergeOutcome { merged, without_files })
 }
 
 fn print(other: &Path, outcome: &MergeOutcome, console: Console) {

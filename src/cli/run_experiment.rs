@@ -12,8 +12,8 @@ use super::run::RunArgs;
 use super::run_output::{note_failures, note_outcome, opening, print_outcome, print_partial_outcome};
 use super::sweep_progress::SweepProgress;
 use super::{OutputFormat, usage};
-use crate::compare::Comparison;
 use crate::compare::claims::{self, Judgement};
+use crate::compare::{Comparison, keep_standings};
 use crate::dataset::Loader;
 use crate::engine::local::{Budget, DispatchOptions, Dispatcher, Spent, Summary};
 use crate::files;
@@ -93,11 +93,13 @@ pub(super) fn run_experiment(
         if summary.failed > 0 {
             note_failures(&revision, &mut store, console)?;
         }
+        keep_standings(&mut store)?;
         store.close()?;
         // Claims and the report need the other parts too, which only the merged store has.
         return Ok(ExperimentOutcome { summary, refuted: false, report: None });
     }
     judge_claims(&mut store, &revision)?;
+    keep_standings(&mut store)?;
     // The report is read through a connection of its own, so that it sees what every reader sees.
     store.close()?;
     let mut store = Store::open_read_only(&results)?;

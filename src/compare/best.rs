@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::board::{MeanSpread, MetricKey, SeededValue, mean_metrics};
 use super::grouping::{distinct, group_by};
-use crate::spec::setting_of;
+use crate::spec::setting_key;
 use crate::store::{MetricRow, RunRow, Status};
 
 /// The best trial of one setting.
@@ -42,11 +42,11 @@ pub fn best_trials(
     lower_is_better: bool,
     counts: impl Fn(&RunRow) -> bool,
 ) -> Vec<BestTrial> {
-    let settings = group_by(runs, |run| setting_of(&run.params).to_string());
+    let settings = group_by(runs, |run| setting_key(&run.params));
     let mut best: Vec<BestTrial> = settings
         .iter()
         .filter_map(|(_, runs)| {
-            let trials: Vec<BestTrial> = group_by(runs.iter().copied(), |run| run.params.to_string())
+            let trials: Vec<BestTrial> = group_by(runs.iter().copied(), |run| &run.params)
                 .into_iter()
                 .filter(|(_, runs)| runs.iter().any(|run| counts(run)))
                 .filter_map(|(_, runs)| trial(&runs, values, lower_is_better))

@@ -398,7 +398,7 @@ fn best_trial(
     objectives: &Objectives,
     axes: &[String],
 ) -> Option<BoardRow> {
-    let trials = group_by(runs, |run| run.params.to_string());
+    let trials = group_by(runs, |run| &run.params);
     let count = trials.len();
     let trials_done = trials.iter().filter(|(_, runs)| runs.iter().all(|run| is_done(run))).count();
     let chosen = trials

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::compare::MeanSpread;
 use crate::spec::{ClaimSpec, Expectation};
-use crate::store::{RevisionId, RunFilter, RunRow, Status, Store, VerdictRecord};
+use crate::store::{RevisionId, RunRow, Status, Store, VerdictRecord};
 use crate::text::counted;
 
 /// Whether a claim was reproduced.
@@ -113,7 +113,7 @@ pub fn judge(store: &mut Store, revision: &RevisionId) -> anyhow::Result<Vec<Jud
     if store.claims(revision)?.is_empty() {
         return Ok(Vec::new());
     }
-    let runs = store.runs(&RunFilter::of(revision))?;
+    let runs = store.planned_runs(revision)?;
     judge_runs(store, revision, &runs)
 }
 

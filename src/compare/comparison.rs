@@ -13,8 +13,8 @@ use super::grouping::group_by;
 use super::model_search::{ModelSearch, searches};
 use super::side_by_side::objective_title;
 use super::significance::Difference;
-use crate::spec::{ObjectiveSpec, lookup, run_label, setting_of};
-use crate::store::{EpochRow, RevisionId, RevisionRow, RunFilter, RunRow, Status, Store};
+use crate::spec::{ObjectiveSpec, SettingKey, lookup, run_label, setting_key, setting_of};
+use crate::store::{EpochRow, RevisionId, RevisionRow, RunRow, Status, Store};
 
 /// Everything that a report shows.
 #[derive(Debug, Clone)]
@@ -77,7 +77,7 @@ impl Comparison {
         let id = experiment.id();
         let objective = objective_of(&experiment)?;
         let axes = axes_of(&experiment)?;
-        let runs = store.runs(&RunFilter::of(&id))?;
+        let runs = store.planned_runs(&id)?;
         let objectives = Objectives::read(store, &id, &objective)?;
         let settings = settings_of(&runs);
         let mut boards = boards(&settings, &experiment, &objectives, &axes);
@@ -161,9 +161,18 @@ impl Comparison {
 /// # Errors
 /// A store that cannot be read.
 pub fn leaderboards(store: &mut Store, revision: &RevisionRow) -> anyhow::Result<Vec<Board>> {
+    let runs = store.planned_runs(&revision.id())?;
+    leaderboards_of(store, revision, &runs)
+}
+
+/// As [`leaderboards`], of runs that were read before.
+pub(super) fn leaderboards_of(
+    store: &mut Store,
+    revision: &RevisionRow,
+    runs: &[RunRow],
+) -> anyhow::Result<Vec<Board>> {
     let objectives = Objectives::read(store, &revision.id(), &objective_of(revision)?)?;
-    let runs = store.board_runs(&revision.id())?;
-    Ok(boards(&settings_of(&runs), revision, &objectives, &axes_of(revision)?))
+    Ok(boards(&settings_of(runs), revision, &objectives, &axes_of(revision)?))
 }
 
 /// The metric that the trials of a revision are chosen by.
@@ -175,20 +184,23 @@ pub(super) fn axes_of(revision: &RevisionRow) -> anyhow::Result<Vec<String>> {
     serde_json::from_str(&revision.axes).context("the store holds damaged axes")
 }
 
+/// What tells a setting from others, and its runs.
+pub(super) type RunsOfSetting<'a> = (SettingKey<'a>, Vec<&'a RunRow>);
+
 /// The runs of each setting that has a finished one.
-pub(super) fn settings_of(runs: &[RunRow]) -> Vec<(String, Vec<&RunRow>)> {
-    let mut settings = group_by(runs, |run| setting_of(&run.params).to_string());
+pub(super) fn settings_of(runs: &[RunRow]) -> Vec<RunsOfSetting<'_>> {
+    let mut settings = group_by(runs, |run| setting_key(&run.params));
     settings.retain(|(_, runs)| runs.iter().any(|run| run.status == Status::Done));
     settings
 }
 
 pub(super) fn boards(
-    settings: &[(String, Vec<&RunRow>)],
+    settings: &[RunsOfSetting<'_>],
     revision: &RevisionRow,
     objectives: &Objectives,
     axes: &[String],
 ) -> Vec<Board> {
-    let board = |((_, runs), title): (&(String, Vec<&RunRow>), String)| {
+    let board = |((_, runs), title): (&RunsOfSetting<'_>, String)| {
         Board::new(title, runs, revision.unproposed as usize, objectives, axes)
     };
     settings.iter().zip(titles(settings, axes)).map(board).collect()
@@ -238,7 +250,7 @@ fn scored_runs(board: usize, runs: &[&RunRow], objectives: &Objectives, axes: &[
 }
 
 /// The title of each setting: the axes in which the settings differ.
-pub(super) fn titles(settings: &[(String, Vec<&RunRow>)], axes: &[String]) -> Vec<String> {
+pub(super) fn titles(settings: &[RunsOfSetting<'_>], axes: &[String]) -> Vec<String> {
     let settings: Vec<Value> = settings.iter().map(|(_, runs)| setting_of(&runs[0].params)).collect();
     settings
         .iter()

@@ -35,6 +35,6 @@ pub(crate) use rank::runs_of_best_trials;
 pub use repetition::{ChangedNumber, RunNumbers};
 pub use side_by_side::{ChangedSetting, Contender, Pair, PairVerdict, SideBySide, compared_runs};
 pub use significance::{Difference, FEWEST_BLOCKS, SIGNIFICANCE_LEVEL, Significance};
-pub use standing::{BestModel, RevisionStanding};
+pub use standing::{BestModel, RevisionStanding, keep_standings};
 pub use trial_importance::ModelImportance;
 pub use trials::{TrialRow, TrialSetting, Trials};

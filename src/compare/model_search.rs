@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::comparison::Objectives;
+use super::comparison::{Objectives, RunsOfSetting};
 use super::grouping::group_by;
 use super::trial_importance::{FinishedTrial, ModelImportance, judge};
 use super::trials::{clear_names, outline_of, varying_paths};
@@ -113,7 +113,7 @@ pub(super) fn searches(
     revision: &RevisionRow,
     objective: &ObjectiveSpec,
     objectives: &Objectives,
-    settings: &[(String, Vec<&RunRow>)],
+    settings: &[RunsOfSetting<'_>],
 ) -> anyhow::Result<Vec<ModelSearch>> {
     let any_pruned = settings.iter().flat_map(|(_, runs)| runs).any(|run| run.status == Status::Pruned);
     let outcomes = Outcomes {
@@ -122,7 +122,7 @@ pub(super) fn searches(
         pruned: if any_pruned { store.pruned_runs(&revision.id())? } else { Vec::new() },
     };
     let outline = Arc::new(outline_of(revision)?);
-    let of_setting = |(board, (_, runs)): (usize, &(String, Vec<&RunRow>))| {
+    let of_setting = |(board, (_, runs)): (usize, &RunsOfSetting<'_>)| {
         let models = group_by(runs.iter().copied(), |run| run.model.clone());
         let searches =
             models.into_iter().filter_map(|(model, runs)| search(board, model, &runs, &outcomes, &outline));
@@ -146,7 +146,7 @@ fn search(
     outcomes: &Outcomes<'_>,
     outline: &Arc<Result<SearchOutline, String>>,
 ) -> Option<ModelSearch> {
-    let groups = group_by(runs.iter().copied(), |run| run.params.to_string());
+    let groups = group_by(runs.iter().copied(), |run| &run.params);
     let params: Vec<&Value> = groups.iter().map(|(_, runs)| &runs[0].params).collect();
     let paths = varying_paths(&params);
     if paths.is_empty() {

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
 use super::board::{Completion, MeanSpread, MetricKey, contender, correct, mean_metrics};
-use super::comparison::{leaderboards, objective_of};
+use super::comparison::{leaderboards_of, objective_of};
 use super::significance::{Difference, Significance};
 use super::window_losses::WindowLosses;
 use crate::spec::{Metric, ObjectiveSpec, lookup, run_label, setting_of};
@@ -243,7 +243,7 @@ pub fn compared_runs(store: &mut Store, reference: &str) -> anyhow::Result<Vec<R
         Named::Run(run) => runs = store.runs(&RunFilter::one(&run))?,
         Named::Revisions(revisions) => {
             for revision in revisions {
-                runs.extend(store.board_runs(&revision.id())?);
+                runs.extend(store.planned_runs(&revision.id())?);
             }
         }
     }
@@ -268,12 +268,12 @@ fn contenders(store: &mut Store, reference: &str) -> anyhow::Result<Vec<Contende
 fn of_revision(store: &mut Store, reference: &str, model: Option<&str>) -> anyhow::Result<Vec<Contender>> {
     let revision = store.revision(reference)?;
     let objective = objective_of(&revision)?;
-    let runs = store.board_runs(&revision.id())?;
+    let runs = store.planned_runs(&revision.id())?;
     let by_id: HashMap<&str, &RunRow> = runs.iter().map(|run| (run.run_id.as_str(), run)).collect();
     let shown = model.map_or(reference.to_string(), |model| format!("{reference}:{model}"));
     let mut found = Vec::new();
     let mut models = Vec::new();
-    for board in leaderboards(store, &revision)? {
+    for board in leaderboards_of(store, &revision, &runs)? {
         let Completion { runs, done, failed, .. } = board.completion;
         let to_come = board.completion.is_partial().then_some((runs - done - failed, runs));
         for row in board.rows {

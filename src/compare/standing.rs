@@ -1,5 +1,7 @@
 //! How a revision stands, for lists of experiments.
 
+use serde::{Deserialize, Serialize};
+
 use super::board::Board;
 use super::comparison::{Objectives, axes_of, boards, objective_of, settings_of};
 use super::grouping::group_by;
@@ -7,13 +9,14 @@ use crate::spec::{BASELINES, ObjectiveSpec};
 use crate::store::{RevisionCounts, RevisionRow, RunRow, Status, Store};
 
 /// A revision with what came of it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RevisionStanding {
     /// How many of its runs stand where.
     pub counts: RevisionCounts,
     /// The model with the lowest test error in each setting, and its skill.
     pub best: Vec<BestModel>,
     /// Whether a supervisor is at it.
+    #[serde(skip)]
     pub is_running: bool,
     /// The metric that its trials are chosen by.
     pub objective: ObjectiveSpec,
@@ -23,7 +26,7 @@ pub struct RevisionStanding {
 }
 
 /// The best model of a setting.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BestModel {
     /// The model with the axis values of its trial.
     pub label: String,
@@ -32,22 +35,42 @@ pub struct BestModel {
 }
 
 impl RevisionStanding {
-    /// Reads how a revision stands, from what the store has alone.
+    /// Reads how a revision stands: what is kept of it, or else from its runs in the store.
     ///
     /// # Errors
     /// A store that cannot be read.
     pub fn read(store: &mut Store, revision: &RevisionRow) -> anyhow::Result<Self> {
+        let kept = store.kept_standing(&revision.id())?;
+        let mut standing = match kept.as_deref().and_then(Self::of_kept) {
+            Some(kept) => kept,
+            None => Self::compute(store, revision)?,
+        };
+        standing.is_running = revision.finished_at.is_none()
+            && store.is_at_work(&revision.experiment, Some(revision.revision))?;
+        Ok(standing)
+    }
+
+    /// A standing as it is kept; `None` if another version of this program kept other things.
+    pub fn of_kept(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    fn compute(store: &mut Store, revision: &RevisionRow) -> anyhow::Result<Self> {
         let id = revision.id();
         let counts = store.counts_of(&id)?;
         let objective = objective_of(revision)?;
         let objectives = Objectives::read(store, &id, &objective)?;
-        let runs = store.board_runs(&id)?;
+        let runs = store.planned_runs(&id)?;
         let settings = settings_of(&runs);
         let boards = boards(&settings, revision, &objectives, &axes_of(revision)?);
-        let is_running = revision.finished_at.is_none()
-            && store.is_at_work(&revision.experiment, Some(revision.revision))?;
         let course = settings.first().map_or(Vec::new(), |(_, runs)| course(runs, &objectives));
-        Ok(Self { counts, best: boards.iter().filter_map(best_of).collect(), is_running, objective, course })
+        Ok(Self {
+            counts,
+            best: boards.iter().filter_map(best_of).collect(),
+            is_running: false,
+            objective,
+            course,
+        })
     }
 
     /// The best model of the first setting.
@@ -64,6 +87,20 @@ impl RevisionStanding {
             (None, None) => "killed, or never ended".to_string(),
         }
     }
+}
+
+/// Keeps how every revision stands whose last execution has ended, where that is not kept yet, so that lists need not compute it.
+///
+/// # Errors
+/// A store that cannot be read or written.
+pub fn keep_standings(store: &mut Store) -> anyhow::Result<()> {
+    for revision in store.revisions_without_standing()? {
+        let id = revision.id();
+        let mark = store.revision_mark(&id)?;
+        let standing = RevisionStanding::compute(store, &revision)?;
+        store.keep_standing(&id, &mark, &serde_json::to_string(&standing)?)?;
+    }
+    Ok(())
 }
 
 /// What people want to know is how good their models are; the baselines are in the skill.
@@ -83,7 +120,7 @@ fn course(runs: &[&RunRow], objectives: &Objectives) -> Vec<f64> {
     };
     let of = |is_wanted: &dyn Fn(&RunRow) -> bool| -> Vec<f64> {
         let wanted = runs.iter().copied().filter(|run| is_wanted(run));
-        let trials = group_by(wanted, |run| run.params.to_string());
+        let trials = group_by(wanted, |run| &run.params);
         trials.iter().filter_map(|(_, own)| mean(own)).collect()
     };
     let trained = of(&|run| !BASELINES.contains(&run.model.as_str()));

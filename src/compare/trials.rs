@@ -6,11 +6,11 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::board::{MeanSpread, SeededValue};
-use super::comparison::{Objectives, titles};
+use super::comparison::{Objectives, RunsOfSetting, titles};
 use super::grouping::group_by;
 use super::trial_importance::{FinishedTrial, ModelImportance, judge};
-use crate::spec::{ObjectiveSpec, SearchOutline, Strategy, lookup, setting_of, shown_value};
-use crate::store::{RevisionRow, RunFilter, RunRow, Status, Store};
+use crate::spec::{ObjectiveSpec, SearchOutline, Strategy, lookup, setting_key, shown_value};
+use crate::store::{RevisionRow, RunRow, Status, Store};
 
 /// The trials of an experiment.
 #[derive(Debug, Clone)]
@@ -103,13 +103,13 @@ impl Trials {
             serde_json::from_str(&revision.objective).context("the store holds a damaged objective")?;
         let axes: Vec<String> =
             serde_json::from_str(&revision.axes).context("the store holds damaged axes")?;
-        let runs = store.runs(&RunFilter::of(&id))?;
+        let runs = store.planned_runs(&id)?;
         let sources = Sources {
             objectives: Objectives::read(store, &id, &objective)?,
             epochs: store.epochs_reached(&id)?,
             outline: outline_of(&revision)?,
         };
-        let settings = group_by(&runs, |run| setting_of(&run.params).to_string());
+        let settings: Vec<RunsOfSetting<'_>> = group_by(&runs, |run| setting_key(&run.params));
         let titles = titles(&settings, &axes);
         let settings =
             settings.iter().zip(titles).map(|((_, runs), title)| setting(title, runs, &sources)).collect();
@@ -189,7 +189,7 @@ pub(super) fn outline_of(revision: &RevisionRow) -> anyhow::Result<Result<Search
 
 /// The trials of some runs of one setting.
 fn setting(title: String, runs: &[&RunRow], sources: &Sources) -> TrialSetting {
-    let groups = group_by(runs.iter().copied(), |run| run.params.to_string());
+    let groups = group_by(runs.iter().copied(), |run| &run.params);
     let groups: Vec<Vec<&RunRow>> = groups.into_iter().map(|(_, runs)| runs).collect();
     let models = group_by(groups, |runs| runs[0].model.clone());
     let mut trials = Vec::new();

@@ -40,10 +40,12 @@ pub fn first_screen(comparison: &Comparison, figures: &[BoardFigures], host: Pag
 }
 
 fn fact_list(facts: &[VerdictFact]) -> Markup {
+    // `p = 0.002` stays on one line.
+    let unbroken = |note: &str| note.replace("p = ", "p\u{a0}=\u{a0}").replace("p < ", "p\u{a0}<\u{a0}");
     html! {
         dl.facts {
             @for VerdictFact { label, value, note } in facts {
-                div { dt { (label) } dd { strong { (value) } " " span { (note) } } }
+                div { dt { (label) } dd { strong { (value) } " " span { (unbroken(note)) } } }
             }
         }
     }

@@ -11,7 +11,7 @@ use super::reproduction::{reproduction, run_counts};
 use super::tables::{self, ReportTable, RunTable, TableCell};
 use super::verdict::other_winners;
 use crate::compare::claims::tally;
-use crate::compare::{Comparison, Target};
+use crate::compare::{Comparison, Target, group_by};
 use crate::text::{counted, unit_beside};
 
 /// Renders the report; the plots are linked by their paths beside it.
@@ -54,17 +54,38 @@ fn plots(comparison: &Comparison, figures: &[BoardFigures], lines: &mut Vec<Stri
         let of_section = comparison.boards.iter().zip(figures).flat_map(|(board, own)| {
             own.plots.iter().filter(move |plot| plot.section == section).map(move |plot| (board, plot))
         });
-        for (index, (board, Captioned { plot, caption, .. })) in of_section.enumerate() {
+        let groups = group_by(of_section, |(board, plot)| {
+            let group = plot.choice.as_ref().map_or(&plot.plot.name, |choice| &choice.group);
+            (board.title.as_str(), group.as_str())
+        });
+        for (index, ((setting, _), plots)) in groups.into_iter().enumerate() {
             if index == 0 {
                 lines.push(format!("## {}", section.title()));
             }
-            let alt = plot.alt.replace(['[', ']', '\n'], " ");
-            lines.push(format!("![{alt}](plots/{}.png)", plot.name));
-            let setting = if board.title.is_empty() { String::new() } else { format!("{}: ", board.title) };
-            lines.push(format!("*{setting}{caption}*"));
+            let mut plots = plots.into_iter().map(|(_, plot)| plot);
+            lines.extend(plots.next().map(|first| pictured(setting, first)));
+            lines.push(linked(&plots.collect::<Vec<_>>()));
         }
     }
     lines.extend(figures.iter().flat_map(|own| own.missing.iter().cloned()));
+}
+
+/// A plot as a picture with its caption.
+fn pictured(setting: &str, Captioned { plot, caption, .. }: &Captioned) -> String {
+    let alt = plot.alt.replace(['[', ']', '\n'], " ");
+    let setting = if setting.is_empty() { String::new() } else { format!("{setting}: ") };
+    format!("![{alt}](plots/{}.png)\n\n*{setting}{caption}*", plot.name)
+}
+
+/// Further plots of a kind, by what they stand for; empty where there are none.
+fn linked(plots: &[&Captioned]) -> String {
+    let link = |captioned: &&Captioned| {
+        let picks = captioned.choice.iter().flat_map(|choice| &choice.picks);
+        let picks: Vec<String> = picks.map(|(name, value)| format!("{name} {value}")).collect();
+        format!("[{}](plots/{}.png)", picks.join(", ").replace(['[', ']', '\n'], " "), captioned.plot.name)
+    };
+    let links: Vec<String> = plots.iter().map(link).collect();
+    if links.is_empty() { String::new() } else { format!("Others: {}.", links.join(" · ")) }
 }
 
 fn boards(comparison: &Comparison, lines: &mut Vec<String>) {

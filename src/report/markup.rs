@@ -45,7 +45,7 @@ pub fn prose(text: &str) -> Markup {
     }
 }
 
-/// A table.
+/// A table; a long one shows its first rows, and how many there are.
 pub fn table(table: &ReportTable, caption: &str) -> Markup {
     render_table(table, caption, false)
 }

@@ -54,6 +54,7 @@ pub use headline::headline;
 pub use html::{PageHost, PageSection, ReportBody};
 pub use inspection_page::{inspection_body, inspection_page};
 pub use inspection_text::inspection_text;
+pub use markup::table as folded_table;
 pub use run_figures::{RunFigures, run_figures};
 pub use served_figure::served_figure;
 pub use side_by_side::ComparisonSheet;

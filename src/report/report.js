@@ -90,6 +90,8 @@
   // Choosers: of the items of one, the picked one is shown. Picks of one name, such as the setting, change in every chooser
   // that has the value.
   var choosers = [];
+  // What the reader picked last, by its name: a part of the page that is replaced shows the same.
+  var picked = {};
   function picksOf(item) { return JSON.parse(item.dataset.picks); }
   function show(chooser, item) {
     chooser.items.forEach(function (other) {
@@ -112,11 +114,13 @@
     });
     return best;
   }
+  function pickIn(chooser, name, value) {
+    var item = nearest(chooser, name, value);
+    if (item) { show(chooser, item); }
+  }
   function pick(name, value) {
-    choosers.forEach(function (chooser) {
-      var item = nearest(chooser, name, value);
-      if (item) { show(chooser, item); }
-    });
+    picked[name] = value;
+    choosers.forEach(function (chooser) { pickIn(chooser, name, value); });
   }
   function choosable(element) {
     var items = Array.prototype.filter.call(element.children, function (child) { return child.matches("details"); });
@@ -141,6 +145,7 @@
     element.classList.add("ready");
     choosers.push(chooser);
     show(chooser, items[0]);
+    Object.keys(picked).forEach(function (name) { pickIn(chooser, name, picked[name]); });
   }
 
   // Plots: the nearest mark to the pointer says what it is.

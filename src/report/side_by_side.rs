@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use maud::{Markup, PreEscaped, html};
+use maud::{PreEscaped, html};
 use serde_json::Value;
 
 use super::cells::{or_dash, p_value_text};
 use super::html::ReportBody;
+use super::markup::table;
 use super::page::page;
 use super::plot::{HistoryLine, IntervalRow, Plot, differences, history};
 use super::served_figure::served_figure;
@@ -97,7 +98,7 @@ impl ComparisonSheet {
         let header = html! { div.headline { @for sentence in &self.sentences { p { (sentence) } } } };
         let main = html! {
             @if let Some(plot) = &self.plot { (served_figure(plot, "")) }
-            @for section in &self.sections { h2 { (section.title) } (html_table(section)) }
+            @for section in &self.sections { h2 { (section.title) } (table(&section.table, section.title)) }
         };
         ReportBody { header, main }
     }
@@ -114,28 +115,11 @@ impl ComparisonSheet {
                 @if let Some(plot) = &self.plot {
                     figure { div.scroll tabindex="0" role="group" aria-label=(plot.title) { (PreEscaped(&plot.svg)) } }
                 }
-                @for section in &self.sections { h2 { (section.title) } (html_table(section)) }
+                @for section in &self.sections { h2 { (section.title) } (table(&section.table, section.title)) }
             }
             footer { "Written by burstlab " (env!("CARGO_PKG_VERSION")) "." }
         };
         page(&format!("{} · burstlab", self.title), None, &body)
-    }
-}
-
-fn html_table(section: &TitledTable) -> Markup {
-    let TitledTable { title, table } = section;
-    html! {
-        div.scroll tabindex="0" role="group" aria-label=(title) {
-            table {
-                thead { tr { @for (index, header) in table.headers.iter().enumerate() {
-                    th.n[index >= table.text_columns] scope="col" { (header) }
-                } } }
-                tbody { @for row in &table.rows { tr { @for (index, cell) in row.cells.iter().enumerate() {
-                    @if index == 0 { th scope="row" { (cell.text) } }
-                    @else { td.n[index >= table.text_columns] { (cell.text) } }
-                } } } }
-            }
-        }
     }
 }
 

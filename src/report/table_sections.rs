@@ -76,15 +76,20 @@ fn leaderboard(comparison: &Comparison, board: &Board) -> Markup {
 }
 
 fn errors_by_target(boards: &[Board]) -> Option<Markup> {
-    let items = boards.iter().flat_map(|board| {
-        tables::targets(board).into_iter().map(move |Target { name, unit }| {
-            let unit = unit_beside(&name, &unit);
-            let content = html! {
-                p { code { (name) } @if !unit.is_empty() { ", in " (unit) } }
-                (table(&tables::errors(board, &name), &format!("Errors of {name}")))
-            };
-            ChooserItem { picks: picks(boards, board, "target", &name), content }
-        })
+    let all: Vec<(&Board, Target)> = boards
+        .iter()
+        .flat_map(|board| tables::targets(board).into_iter().map(move |target| (board, target)))
+        .collect();
+    let is_picked = all.len() > 1;
+    let items = all.into_iter().map(|(board, Target { name, unit })| {
+        let unit = unit_beside(&name, &unit);
+        let content = html! {
+            // A target that is picked is named by the choice.
+            @if !is_picked { p { code { (name) } @if !unit.is_empty() { ", in " (unit) } } }
+            @else if !unit.is_empty() { p { "In " (unit) "." } }
+            (table(&tables::errors(board, &name), &format!("Errors of {name}")))
+        };
+        ChooserItem { picks: picks(boards, board, "target", &name), content }
     });
     let items: Vec<ChooserItem> = items.collect();
     (!items.is_empty()).then(|| {
@@ -111,10 +116,11 @@ fn board_sections(boards: &[Board]) -> Vec<(&'static str, Markup)> {
     let by_title = group_by(own, |(_, section)| section.title);
     let rendered = by_title.into_iter().filter_map(|(title, sections)| {
         let note = sections.first()?.1.note.clone();
+        let is_picked = sections.iter().map(|(_, section)| section.tables.len()).sum::<usize>() > 1;
         let items = sections.iter().flat_map(|(board, section)| {
             section.tables.iter().map(|(caption, data)| {
                 let plain = caption.replace('`', "");
-                let content = html! { p { (prose(caption)) } (table(data, &plain)) };
+                let content = html! { @if !is_picked { p { (prose(caption)) } } (table(data, &plain)) };
                 ChooserItem { picks: picks(boards, board, "table", &plain), content }
             })
         });

@@ -66,19 +66,25 @@ impl Verdict {
     /// The verdict over several settings, whose errors are not comparable with each other.
     fn of_settings(boards: &[Board]) -> Self {
         let partial = boards.iter().filter(|board| board.completion.is_partial()).count();
-        let ahead = boards.iter().filter(|board| is_surely_ahead(board)).count();
+        let ahead = boards.iter().filter(|board| is_significantly_ahead(board)).count();
         let untested = boards.iter().filter(|board| is_untested(board)).count();
         let all = boards.len();
         let mut title = match (partial, ahead) {
             (1.., _) => format!("Not finished: {partial} of {all} settings have runs to come"),
             (0, 0) => {
-                format!("In none of {all} settings is a model surely better than the best naive baseline")
+                format!(
+                    "In none of {all} settings is a model significantly better than the best naive baseline"
+                )
             }
             (0, ahead) if ahead == all => {
-                format!("In each of {all} settings a model is surely better than the best naive baseline")
+                format!(
+                    "In each of {all} settings a model is significantly better than the best naive baseline"
+                )
             }
             (0, ahead) => {
-                format!("In {ahead} of {all} settings a model is surely better than the best naive baseline")
+                format!(
+                    "In {ahead} of {all} settings a model is significantly better than the best naive baseline"
+                )
             }
         };
         if partial == 0 && untested == all {
@@ -100,7 +106,7 @@ impl Verdict {
     }
 }
 
-fn is_surely_ahead(board: &Board) -> bool {
+fn is_significantly_ahead(board: &Board) -> bool {
     let best = board.rows.first().filter(|best| !best.baseline && !board.completion.is_partial());
     best.is_some_and(|best| matches!(best.significance_against_baseline(), Significance::Significant { .. }))
 }
@@ -125,10 +131,10 @@ fn title(board: &Board, best: &BoardRow) -> String {
     }
     match best.significance_against_baseline() {
         Significance::Significant { .. } => {
-            let is_surely_worse =
+            let is_significantly_worse =
                 |row: &BoardRow| matches!(row.significance_against_best(), Significance::Significant { .. });
-            match board.rows[1..].iter().find(|row| !is_surely_worse(row)) {
-                None => format!("{model} is best: surely better than every other model"),
+            match board.rows[1..].iter().find(|row| !is_significantly_worse(row)) {
+                None => format!("{model} is best: significantly better than every other model"),
                 Some(close) if close.model == baseline.model => {
                     format!("{model} beats the best naive baseline, {}", baseline.model)
                 }
@@ -144,7 +150,7 @@ fn title(board: &Board, best: &BoardRow) -> String {
                 baseline.model
             )
         }
-        _ => format!("{model} has the lowest error, but is not surely better than {}", baseline.model),
+        _ => format!("{model} has the lowest error, but is not significantly better than {}", baseline.model),
     }
 }
 
@@ -246,8 +252,11 @@ mod tests {
 
     #[test]
     fn the_title_claims_no_more_than_the_test_shows() {
-        assert_eq!(title_with(0.001), "lstm is best: surely better than every other model");
-        assert_eq!(title_with(0.2), "lstm has the lowest error, but is not surely better than persistence");
+        assert_eq!(title_with(0.001), "lstm is best: significantly better than every other model");
+        assert_eq!(
+            title_with(0.2),
+            "lstm has the lowest error, but is not significantly better than persistence"
+        );
     }
 
     #[test]
@@ -278,12 +287,12 @@ mod tests {
         assert_eq!(Verdict::of(&comparison).facts[0].note, "in 2 of 2 settings");
         assert_eq!(
             title(&comparison),
-            "In each of 2 settings a model is surely better than the best naive baseline"
+            "In each of 2 settings a model is significantly better than the best naive baseline"
         );
         comparison.boards[1].rows[0].against_baseline = None;
         assert_eq!(
             title(&comparison),
-            "In 1 of 2 settings a model is surely better than the best naive baseline; 1 was not tested"
+            "In 1 of 2 settings a model is significantly better than the best naive baseline; 1 was not tested"
         );
         comparison.boards[1].completion.runs = 9;
         assert_eq!(title(&comparison), "Not finished: 1 of 2 settings have runs to come");

@@ -48,7 +48,9 @@ pub use model::{
 pub use outline::{SearchAxis, SearchOutline};
 pub use problem::{ExperimentError, Problem};
 pub(crate) use run_spec::shown_value;
-pub use run_spec::{Candidates, DataIdentity, Identity, RunSpec, lookup, run_label, setting_of};
+pub use run_spec::{
+    Candidates, DataIdentity, Identity, RunSpec, SettingKey, lookup, run_label, setting_key, setting_of,
+};
 pub use schema::json_schema;
 pub use size::Bytes;
 pub use source::{BaseText, ExperimentText};

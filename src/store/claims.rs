@@ -4,9 +4,10 @@ use std::collections::HashMap;
 
 use anyhow::Context;
 use serde_json::{Map, Value};
-use sqlx::{Connection, SqliteConnection};
+use sqlx::{Connection, QueryBuilder, Sqlite, SqliteConnection};
 
 use super::row::from_row;
+use super::summaries::score_column;
 use super::{RevisionId, Store, now};
 use crate::spec::{Aggregate, ClaimPart, ClaimSpec, ClaimUnit, Conditions, Expectation, Tolerance};
 
@@ -139,23 +140,39 @@ impl Store {
         revision: &RevisionId,
         [part, target, unit, name]: [&str; 4],
     ) -> anyhow::Result<HashMap<String, f64>> {
+        let mut query = QueryBuilder::<Sqlite>::new("SELECT r.run_id, ");
+        match score_column([part, target, unit, name]) {
+            Some(column) => {
+                query.push("m.").push(column);
+                query.push(
+                    " AS value FROM revision_runs h CROSS JOIN run_records r USING (run_id) \
+                     CROSS JOIN run_scores m ON m.run = r.run WHERE value IS NOT NULL",
+                );
+            }
+            None => {
+                query
+                    .push(
+                        "m.value FROM metric_keys k CROSS JOIN revision_runs h CROSS JOIN run_records r USING (run_id) \
+                         CROSS JOIN metric_values m ON m.run = r.run AND m.metric = k.metric WHERE k.part = ",
+                    )
+                    .push_bind(part.to_string())
+                    .push(" AND k.target = ")
+                    .push_bind(target.to_string())
+                    .push(" AND k.unit = ")
+                    .push_bind(unit.to_string())
+                    .push(" AND k.name = ")
+                    .push_bind(name.to_string());
+            }
+        }
+        query
+            .push(" AND h.experiment = ")
+            .push_bind(revision.experiment.clone())
+            .push(" AND h.revision = ")
+            .push_bind(revision.revision)
+            .push(" AND h.position IS NOT NULL AND r.status = 'done'");
         let rows: Vec<(String, f64)> = self
             .runtime
-            .block_on(
-                sqlx::query_as(
-                    "SELECT r.run_id, m.value FROM metric_keys k CROSS JOIN revision_runs h CROSS JOIN run_records r USING (run_id) \
-                     CROSS JOIN metric_values m ON m.run = r.run AND m.metric = k.metric WHERE k.part = ? AND k.target = ? \
-                     AND k.unit = ? AND k.name = ? AND h.experiment = ? AND h.revision = ? AND h.position IS NOT NULL \
-                     AND r.status = 'done'",
-                )
-                .bind(part)
-                .bind(target)
-                .bind(unit)
-                .bind(name)
-                .bind(&revision.experiment)
-                .bind(revision.revision)
-                .fetch_all(&mut self.connection),
-            )
+            .block_on(query.build_query_as().fetch_all(&mut self.connection))
             .context("cannot read the metrics from the store")?;
         Ok(rows.into_iter().collect())
     }

@@ -159,7 +159,7 @@ async fn adopt_runs(connection: &mut SqliteConnection) -> sqlx::Result<()> {
 }
 
 /// The values of the adopted runs: each store has numbers of its own for runs and keys, so they go by what these stand for.
-const ADOPT_VALUES: [&[&str]; 3] = [
+const ADOPT_VALUES: [&[&str]; 4] = [
     &[
         "DELETE FROM main.metric_values WHERE run IN \
          (SELECT run FROM main.run_records WHERE run_id IN (SELECT run_id FROM temp.adopted))",
@@ -169,6 +169,13 @@ const ADOPT_VALUES: [&[&str]; 3] = [
          CROSS JOIN other.run_records t ON t.run_id = a.run_id CROSS JOIN main.run_records r ON r.run_id = a.run_id \
          CROSS JOIN other.metric_values v ON v.run = t.run CROSS JOIN other.metric_keys theirs ON theirs.metric = v.metric \
          CROSS JOIN main.metric_keys ours USING (part, target, unit, name)",
+    ],
+    &[
+        "DELETE FROM main.run_scores WHERE run IN \
+         (SELECT run FROM main.run_records WHERE run_id IN (SELECT run_id FROM temp.adopted))",
+        "INSERT INTO main.run_scores SELECT * FROM main.computed_scores s WHERE s.run IN \
+         (SELECT run FROM main.run_records WHERE run_id IN (SELECT run_id FROM temp.adopted)) \
+         AND EXISTS (SELECT 1 FROM main.metric_values v WHERE v.run = s.run)",
     ],
     &[
         "DELETE FROM main.breakdown_values WHERE run IN \

@@ -1,5 +1,6 @@
 //! The store: one SQLite file that remembers every experiment, run, metric and event.
 
+mod annotations;
 mod artefacts;
 mod attempt;
 mod claims;
@@ -10,6 +11,7 @@ mod merge;
 mod moment;
 mod owner;
 mod plan;
+mod planned_runs;
 mod query;
 mod query_result;
 mod read;
@@ -23,6 +25,7 @@ mod snapshot;
 mod stamp;
 mod state_counts;
 mod statement;
+mod summaries;
 mod trials;
 mod write;
 
@@ -41,6 +44,7 @@ use crate::files;
 
 use owner::OwnLock;
 
+pub use annotations::Annotation;
 pub use artefacts::{
     SavedMember, SavedRun, experiment_folder, has_files, report_folder, run_folder, saved_file, store_files,
 };
@@ -251,7 +255,7 @@ fn known() -> impl Iterator<Item = i64> {
 
 /// The migrations in their order: what each does, and its statements. A store keeps a hash of the statements, so a migration
 /// that has been released never changes.
-const MIGRATIONS: [(&str, &str); 7] = [
+const MIGRATIONS: [(&str, &str); 8] = [
     ("foundation", include_str!("../../migrations/0001_foundation.sql")),
     ("search", include_str!("../../migrations/0002_search.sql")),
     ("standing attempt", include_str!("../../migrations/0003_standing_attempt.sql")),
@@ -259,6 +263,7 @@ const MIGRATIONS: [(&str, &str); 7] = [
     ("intervals", include_str!("../../migrations/0005_intervals.sql")),
     ("unproposed trials", include_str!("../../migrations/0006_unproposed.sql")),
     ("revisions", include_str!("../../migrations/0007_revisions.sql")),
+    ("summaries", include_str!("../../migrations/0008_summaries.sql")),
 ];
 
 fn migrator() -> Migrator {

@@ -459,7 +459,9 @@ impl Store {
             .runtime
             .block_on(
                 sqlx::query_scalar(
-                    "SELECT run_id FROM run_records WHERE substr(run_id, 1, length(?1)) = ?1 LIMIT 3",
+                    // The range is what the index finds; the rest is exact.
+                    "SELECT run_id FROM run_records WHERE run_id >= ?1 AND run_id < ?1 || char(1114111) \
+                     AND substr(run_id, 1, length(?1)) = ?1 LIMIT 3",
                 )
                 .bind(prefix)
                 .fetch_all(&mut self.connection),

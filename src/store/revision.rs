@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::fmt;
 
 use anyhow::{Context, anyhow, bail};
+use serde::{Deserialize, Serialize};
 use sqlx::Sqlite;
 use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
@@ -129,7 +130,7 @@ impl RevisionRow {
 }
 
 /// How many runs of a revision stand where.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct RevisionCounts {
     /// Runs that it plans.
     pub planned: i64,
@@ -371,28 +372,6 @@ impl Store {
         )
     }
 
-    /// Puts a tag on a revision, or takes it away.
-    ///
-    /// # Errors
-    /// A store that cannot be written.
-    pub fn tag_revision(&mut self, revision: &RevisionId, tag: &str, remove: bool) -> anyhow::Result<()> {
-        let sql = if remove {
-            "DELETE FROM revision_tags WHERE experiment = ? AND revision = ? AND tag = ?"
-        } else {
-            "INSERT OR IGNORE INTO revision_tags (experiment, revision, tag) VALUES (?, ?, ?)"
-        };
-        self.change(sqlx::query(sql).bind(&revision.experiment).bind(revision.revision).bind(tag))
-    }
-
-    /// Writes a note to a revision; `None` takes it away.
-    ///
-    /// # Errors
-    /// A store that cannot be written.
-    pub fn note_revision(&mut self, revision: &RevisionId, note: Option<&str>) -> anyhow::Result<()> {
-        let sql = "UPDATE revisions SET note = ? WHERE experiment = ? AND revision = ?";
-        self.change(sqlx::query(sql).bind(note).bind(&revision.experiment).bind(revision.revision))
-    }
-
     /// Hides a revision from lists, or shows it again.
     ///
     /// # Errors
@@ -400,27 +379,6 @@ impl Store {
     pub fn archive_revision(&mut self, revision: &RevisionId, archived: bool) -> anyhow::Result<()> {
         let sql = "UPDATE revisions SET archived = ? WHERE experiment = ? AND revision = ?";
         self.change(sqlx::query(sql).bind(archived).bind(&revision.experiment).bind(revision.revision))
-    }
-
-    /// Puts a tag on a run, or takes it away.
-    ///
-    /// # Errors
-    /// A store that cannot be written.
-    pub fn tag_run(&mut self, run_id: &str, tag: &str, remove: bool) -> anyhow::Result<()> {
-        let sql = if remove {
-            "DELETE FROM run_tags WHERE run_id = ? AND tag = ?"
-        } else {
-            "INSERT OR IGNORE INTO run_tags (run_id, tag) VALUES (?, ?)"
-        };
-        self.change(sqlx::query(sql).bind(run_id).bind(tag))
-    }
-
-    /// Writes a note to a run; `None` takes it away.
-    ///
-    /// # Errors
-    /// A store that cannot be written.
-    pub fn note_run(&mut self, run_id: &str, note: Option<&str>) -> anyhow::Result<()> {
-        self.change(sqlx::query("UPDATE run_records SET note = ? WHERE run_id = ?").bind(note).bind(run_id))
     }
 
     fn change(&mut self, query: Query<'_, Sqlite, SqliteArguments>) -> anyhow::Result<()> {

@@ -6,8 +6,8 @@ use anyhow::Context;
 use serde_json::Value;
 use sqlx::{QueryBuilder, Sqlite};
 
-use super::row::from_row;
-use super::{RevisionId, RunFilter, RunRow, Status, Store};
+use super::summaries::score_column;
+use super::{RevisionId, RunFilter, RunRow, Store};
 
 /// Which runs to list, and in what order.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,50 +74,6 @@ const ATTEMPT: &str = " LEFT JOIN attempts a ON a.attempt_id = coalesce((SELECT 
      WHERE b.run_id = r.run_id AND b.status = r.status), \
      (SELECT max(b.attempt_id) FROM attempts b WHERE b.run_id = r.run_id))";
 
-struct BoardRun {
-    run_id: String,
-    model: String,
-    seed: Option<i64>,
-    fold: i64,
-    status: String,
-    device: String,
-    params: String,
-    dataset_sha256: String,
-    leak_verdict: String,
-}
-
-from_row!(BoardRun { run_id, model, seed, fold, status, device, params, dataset_sha256, leak_verdict });
-
-impl BoardRun {
-    fn of(self, revision: &RevisionId) -> anyhow::Result<RunRow> {
-        Ok(RunRow {
-            status: Status::parse(&self.status)
-                .with_context(|| format!("unknown status `{}`", self.status))?,
-            params: serde_json::from_str(&self.params).context("damaged parameters in the store")?,
-            run_id: self.run_id,
-            experiment: revision.experiment.clone(),
-            model: self.model,
-            seed: self.seed,
-            fold: self.fold,
-            device: self.device,
-            started_at: None,
-            finished_at: None,
-            wall_s: None,
-            peak_rss_bytes: None,
-            attempts: 0,
-            git_commit: None,
-            git_dirty: None,
-            version: None,
-            dataset_sha256: self.dataset_sha256,
-            leak_verdict: self.leak_verdict,
-            error: None,
-            revisions: revision.revision.to_string(),
-            tags: None,
-            note: None,
-        })
-    }
-}
-
 impl RunQuery {
     fn select(&self) -> QueryBuilder<Sqlite> {
         // What nobody asked for would cost as much as the rest.
@@ -141,17 +97,25 @@ impl RunQuery {
             query.push(ATTEMPT);
         }
         if let ListOrder::Metric([part, target, unit, name]) = &self.order {
-            query
-                .push(" LEFT JOIN metric_values m ON m.run = r.run AND r.status = 'done' AND m.metric = ")
-                .push("(SELECT metric FROM metric_keys WHERE part = ")
-                .push_bind(part.clone())
-                .push(" AND target = ")
-                .push_bind(target.clone())
-                .push(" AND unit = ")
-                .push_bind(unit.clone())
-                .push(" AND name = ")
-                .push_bind(name.clone())
-                .push(")");
+            match score_column([part, target, unit, name]) {
+                Some(column) => {
+                    query.push(" LEFT JOIN (SELECT run, ").push(column);
+                    query.push(" AS value FROM run_scores) m ON m.run = r.run AND r.status = 'done'");
+                }
+                None => {
+                    query
+                        .push(" LEFT JOIN metric_values m ON m.run = r.run AND r.status = 'done' AND m.metric = ")
+                        .push("(SELECT metric FROM metric_keys WHERE part = ")
+                        .push_bind(part.clone())
+                        .push(" AND target = ")
+                        .push_bind(target.clone())
+                        .push(" AND unit = ")
+                        .push_bind(unit.clone())
+                        .push(" AND name = ")
+                        .push_bind(name.clone())
+                        .push(")");
+                }
+            }
         }
         self.push_conditions(&mut query);
         self.push_order(&mut query);
@@ -307,28 +271,6 @@ impl Store {
             .iter()
             .filter_map(|(run, experiment)| rows.remove(&(experiment.clone(), ids.get(run)?.clone())));
         Ok(in_order.collect())
-    }
-
-    /// The runs that a revision plans, in the order of its plan, with what leaderboards need of them: what they are and where
-    /// they stand, and nothing of their attempts. That takes a third of the time of [`Self::runs`].
-    ///
-    /// # Errors
-    /// A store that cannot be read.
-    pub fn board_runs(&mut self, revision: &RevisionId) -> anyhow::Result<Vec<RunRow>> {
-        let rows: Vec<BoardRun> = self
-            .runtime
-            .block_on(
-                sqlx::query_as(
-                    "SELECT r.run_id, r.model, r.seed, r.fold, r.status, r.device, r.params, r.dataset_sha256, r.leak_verdict \
-                     FROM revision_runs h JOIN run_records r USING (run_id) \
-                     WHERE h.experiment = ? AND h.revision = ? AND h.position IS NOT NULL ORDER BY h.position",
-                )
-                .bind(&revision.experiment)
-                .bind(revision.revision)
-                .fetch_all(&mut self.connection),
-            )
-            .context("cannot read the runs from the store")?;
-        rows.into_iter().map(|row| row.of(revision)).collect()
     }
 
     /// The resolved runs of up to `most` runs of each revision that a filter names; of every run where that is no limit.

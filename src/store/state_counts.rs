@@ -1,7 +1,7 @@
 //! How many runs stand where, and marks that change with what pages show: cheap questions, asked again and again.
 
 use anyhow::Context;
-use sqlx::{QueryBuilder, Sqlite};
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use super::row::from_row;
 use super::{RevisionId, Store};
@@ -34,20 +34,7 @@ impl Store {
     /// # Errors
     /// A store that cannot be read.
     pub fn progress(&mut self, revision: Option<&RevisionId>) -> anyhow::Result<StateCounts> {
-        let mut query = QueryBuilder::<Sqlite>::new(STATE_COUNTS);
-        query.push(STATE_MARK);
-        match revision {
-            None => query.push(" FROM run_records r"),
-            Some(RevisionId { experiment, revision }) => query
-                .push(" FROM revision_runs h JOIN run_records r USING (run_id) WHERE h.experiment = ")
-                .push_bind(experiment.clone())
-                .push(" AND h.revision = ")
-                .push_bind(*revision)
-                .push(" AND (h.position IS NOT NULL OR r.status <> 'planned')"),
-        };
-        self.runtime
-            .block_on(query.build_query_as().fetch_one(&mut self.connection))
-            .context("cannot read the runs from the store")
+        self.runtime.block_on(state_counts(&mut self.connection, revision))
     }
 
     /// A text that changes with everything that the page of a revision shows: its runs with their notes and tags, their
@@ -56,30 +43,7 @@ impl Store {
     /// # Errors
     /// A store that cannot be read.
     pub fn revision_mark(&mut self, revision: &RevisionId) -> anyhow::Result<String> {
-        let StateCounts { total, mark, .. } = self.progress(Some(revision))?;
-        let (attempts, row): (f64, String) = self
-            .runtime
-            .block_on(
-                sqlx::query_as(
-                    "SELECT (SELECT total(a.attempt_id) FROM revision_runs h JOIN attempts a USING (run_id) \
-                     WHERE h.experiment = v.experiment AND h.revision = v.revision), \
-                     json_array(v.updated_at, v.finished_at, v.outcome, v.note, v.archived, v.unproposed, v.path, \
-                     v.command, (SELECT revision FROM experiments e WHERE e.name = v.experiment), \
-                     (SELECT group_concat(tag, ',') FROM revision_tags t WHERE t.experiment = v.experiment \
-                      AND t.revision = v.revision), \
-                     (SELECT group_concat(r.run || ' ' || r.note) FROM revision_runs h JOIN run_records r USING (run_id) \
-                      WHERE h.experiment = v.experiment AND h.revision = v.revision AND r.note IS NOT NULL), \
-                     (SELECT group_concat(t.run_id || ' ' || t.tag) FROM revision_runs h JOIN run_tags t USING (run_id) \
-                      WHERE h.experiment = v.experiment AND h.revision = v.revision), \
-                     (SELECT max(judged_at) FROM claims c WHERE c.experiment = v.experiment AND c.revision = v.revision)) \
-                     FROM revisions v WHERE v.experiment = ? AND v.revision = ?",
-                )
-                .bind(&revision.experiment)
-                .bind(revision.revision)
-                .fetch_one(&mut self.connection),
-            )
-            .context("cannot read the experiments from the store")?;
-        Ok(format!("{total} {mark} {attempts} {row}"))
+        self.runtime.block_on(revision_mark(&mut self.connection, revision))
     }
 
     /// A text that changes with every attempt, event and revision of the store, and with what people write about them.
@@ -123,4 +87,50 @@ impl Store {
         let running = status == "running";
         Ok((StateCounts { total: 1, ended: ended.into(), running: running.into(), mark: 0.0 }, mark))
     }
+}
+
+async fn state_counts(
+    connection: &mut SqliteConnection,
+    revision: Option<&RevisionId>,
+) -> anyhow::Result<StateCounts> {
+    let mut query = QueryBuilder::<Sqlite>::new(STATE_COUNTS);
+    query.push(STATE_MARK);
+    match revision {
+        None => query.push(" FROM run_records r"),
+        Some(RevisionId { experiment, revision }) => query
+            .push(" FROM revision_runs h JOIN run_records r USING (run_id) WHERE h.experiment = ")
+            .push_bind(experiment.clone())
+            .push(" AND h.revision = ")
+            .push_bind(*revision)
+            .push(" AND (h.position IS NOT NULL OR r.status <> 'planned')"),
+    };
+    query.build_query_as().fetch_one(connection).await.context("cannot read the runs from the store")
+}
+
+/// As [`Store::revision_mark`], also within a transaction.
+pub(super) async fn revision_mark(
+    connection: &mut SqliteConnection,
+    revision: &RevisionId,
+) -> anyhow::Result<String> {
+    let StateCounts { total, mark, .. } = state_counts(connection, Some(revision)).await?;
+    let (attempts, row): (f64, String) = sqlx::query_as(
+        "SELECT (SELECT total(a.attempt_id) FROM revision_runs h JOIN attempts a USING (run_id) \
+         WHERE h.experiment = v.experiment AND h.revision = v.revision), \
+         json_array(v.updated_at, v.finished_at, v.outcome, v.note, v.archived, v.unproposed, v.path, \
+         v.command, (SELECT revision FROM experiments e WHERE e.name = v.experiment), \
+         (SELECT group_concat(tag, ',') FROM revision_tags t WHERE t.experiment = v.experiment \
+          AND t.revision = v.revision), \
+         (SELECT group_concat(r.run || ' ' || r.note) FROM revision_runs h JOIN run_records r USING (run_id) \
+          WHERE h.experiment = v.experiment AND h.revision = v.revision AND r.note IS NOT NULL), \
+         (SELECT group_concat(t.run_id || ' ' || t.tag) FROM revision_runs h JOIN run_tags t USING (run_id) \
+          WHERE h.experiment = v.experiment AND h.revision = v.revision), \
+         (SELECT max(judged_at) FROM claims c WHERE c.experiment = v.experiment AND c.revision = v.revision)) \
+         FROM revisions v WHERE v.experiment = ? AND v.revision = ?",
+    )
+    .bind(&revision.experiment)
+    .bind(revision.revision)
+    .fetch_one(connection)
+    .await
+    .context("cannot read the experiments from the store")?;
+    Ok(format!("{total} {mark} {attempts} {row}"))
 }

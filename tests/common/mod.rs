@@ -2,7 +2,9 @@
 
 #![allow(dead_code, clippy::unwrap_used, reason = "each test file uses its own share of these helpers")]
 
+pub mod dashboard;
 pub mod http;
+pub mod load;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

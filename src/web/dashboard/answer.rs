@@ -1,15 +1,24 @@
 //! What a page comes to: an answer, or a fault with what can be done about it.
 
+use std::fs::File;
+use std::io::{self, Read};
+
 use axum::body::Body;
-use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, LOCATION, RETRY_AFTER};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, RETRY_AFTER,
+};
+use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
+use futures_util::stream;
 use maud::html;
 
 use super::frame::{Page, Tab};
 use crate::listing::ListingError;
 use crate::store::{Refusal, TooSlow, is_store_fault};
 use crate::text::causes;
+
+/// Bytes of a file that are in memory while it is sent.
+const PIECE: usize = 64 << 10;
 
 /// What is sent for a page that could be made.
 pub enum PageAnswer {
@@ -23,6 +32,15 @@ pub enum PageAnswer {
         kind: &'static str,
         /// Its content.
         bytes: Vec<u8>,
+    },
+    /// A file that is sent as it is read.
+    Stream {
+        /// Its name.
+        name: String,
+        /// The file.
+        file: File,
+        /// Its size.
+        bytes: u64,
     },
     /// The page to go to after something was written.
     SeeOther(String),
@@ -68,16 +86,10 @@ impl PageAnswer {
                 let status = if page.is_refusal() { StatusCode::BAD_REQUEST } else { StatusCode::OK };
                 html_response(status, &page, version)
             }
-            PageAnswer::File { name, kind, bytes } => {
-                // Only letters, digits, dots and dashes of the name are sent: no name can end the header early.
-                let plain = |c: char| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '_' };
-                let name: String = name.chars().map(plain).collect();
-                let headers = [
-                    (CONTENT_TYPE, kind.to_string()),
-                    (CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
-                    (CACHE_CONTROL, "no-store".to_string()),
-                ];
-                (headers, bytes).into_response()
+            PageAnswer::File { name, kind, bytes } => (attachment(&name, kind), bytes).into_response(),
+            PageAnswer::Stream { name, file, bytes } => {
+                let length = [(CONTENT_LENGTH, bytes.to_string())];
+                (attachment(&name, "application/octet-stream"), length, streamed(file, bytes)).into_response()
             }
             PageAnswer::SeeOther(place) => match HeaderValue::from_str(&place) {
                 Ok(place) => (StatusCode::SEE_OTHER, [(LOCATION, place)]).into_response(),
@@ -85,6 +97,31 @@ impl PageAnswer {
             },
         }
     }
+}
+
+/// The headers of something to be saved under a name.
+fn attachment(name: &str, kind: &str) -> [(HeaderName, String); 3] {
+    // Only letters, digits, dots and dashes of the name are sent: no name can end the header early.
+    let plain = |c: char| if c.is_ascii_alphanumeric() || ".-_".contains(c) { c } else { '_' };
+    let name: String = name.chars().map(plain).collect();
+    [
+        (CONTENT_TYPE, kind.to_string()),
+        (CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
+        (CACHE_CONTROL, "no-store".to_string()),
+    ]
+}
+
+/// The first `bytes` of a file, of which one piece at a time is in memory.
+fn streamed(file: File, bytes: u64) -> Body {
+    Body::from_stream(stream::try_unfold(file.take(bytes), async |mut file| {
+        let read = tokio::task::spawn_blocking(move || {
+            let mut piece = vec![0; PIECE];
+            let count = file.read(&mut piece)?;
+            piece.truncate(count);
+            Ok::<_, io::Error>((count > 0).then_some((piece, file)))
+        });
+        read.await.map_err(io::Error::other)?
+    }))
 }
 
 impl PageFault {

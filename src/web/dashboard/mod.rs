@@ -85,9 +85,6 @@ impl DashboardServer {
     /// A system without the means to wait for requests.
     pub fn serve(self, is_over: impl Fn() -> bool) -> anyhow::Result<()> {
         let Self { server, dashboard } = self;
-        let warm = dashboard.clone();
-        // Without this thread the first pages are computed when they are asked for.
-        let _ = std::thread::Builder::new().name("warm".to_string()).spawn(move || pages::warm(&warm));
         let face = Face {
             longest: dashboard.query.time,
             router: router(dashboard),

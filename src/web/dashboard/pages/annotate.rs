@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::super::answer::{PageAnswer, PageFault};
 use super::super::{BUSY, Dashboard};
 use crate::listing::tag_list;
-use crate::store::{Named, Store};
+use crate::store::{Annotation, Named, Store};
 
 /// Characters of a tag.
 const MOST_TAG: usize = 100;
@@ -45,32 +45,20 @@ pub fn tags(dashboard: &Dashboard, fields: &[(String, String)]) -> Result<PageAn
     write(dashboard, fields, |store, target| {
         let present = tags_of(store, target)?;
         let before = shown.unwrap_or(present.iter().map(String::as_str).collect());
-        let removed = before.iter().filter(|tag| !wanted.contains(tag)).map(|tag| (*tag, true));
-        let added = wanted.iter().filter(|tag| !before.contains(tag)).map(|tag| (*tag, false));
-        for (tag, remove) in removed.chain(added) {
-            match target {
-                Named::Run(run) => store.tag_run(run, tag, remove)?,
-                Named::Revisions(revisions) => {
-                    for revision in revisions {
-                        store.tag_revision(&revision.id(), tag, remove)?;
-                    }
-                }
-            }
-        }
-        Ok(())
+        let only = |some: &[&str], others: &[&str]| {
+            let own = some.iter().filter(|tag| !others.contains(tag));
+            own.map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let (added, removed) = (only(&wanted, &before), only(&before, &wanted));
+        Ok(Annotation { added, removed, note: None })
     })
 }
 
 /// Writes the note of a form.
 pub fn note(dashboard: &Dashboard, fields: &[(String, String)]) -> Result<PageAnswer, PageFault> {
     let text = value(fields, "note").trim().replace("\r\n", "\n");
-    let text = Some(text.as_str()).filter(|text| !text.is_empty());
-    write(dashboard, fields, |store, target| match target {
-        Named::Run(run) => store.note_run(run, text),
-        Named::Revisions(revisions) => {
-            revisions.iter().try_for_each(|revision| store.note_revision(&revision.id(), text))
-        }
-    })
+    let note = Some(Some(text).filter(|text| !text.is_empty()));
+    write(dashboard, fields, |_, _| Ok(Annotation { note, ..Annotation::default() }))
 }
 
 fn value<'a>(fields: &'a [(String, String)], name: &str) -> &'a str {
@@ -94,12 +82,13 @@ fn tags_of(store: &mut Store, target: &Named) -> anyhow::Result<Vec<String>> {
 fn write(
     dashboard: &Dashboard,
     fields: &[(String, String)],
-    change: impl FnOnce(&mut Store, &Named) -> anyhow::Result<()>,
+    annotation: impl FnOnce(&mut Store, &Named) -> anyhow::Result<Annotation>,
 ) -> Result<PageAnswer, PageFault> {
     // A store that is not there, or of another version, is told of, and neither made nor upgraded by a page.
     let target = dashboard.open()?.find(value(fields, "of")).map_err(PageFault::of_lookup)?;
     let mut store = Store::open_within(&dashboard.results, BUSY).map_err(PageFault::Store)?;
-    change(&mut store, &target).map_err(PageFault::Store)?;
+    let annotation = annotation(&mut store, &target).map_err(PageFault::Store)?;
+    store.annotate(&target, &annotation).map_err(PageFault::Store)?;
     store.close().map_err(PageFault::Store)?;
     let back = value(fields, "back");
     // Only a page of this server: `//host` and `/\host` are others to a browser.

@@ -8,13 +8,13 @@ use maud::{Markup, html};
 use super::super::address::{experiment_link, link, run_link};
 use super::super::answer::{PageAnswer, PageFault};
 use super::super::frame::{Page, Tab};
-use super::super::widgets::{choice, kept_fields, plain_table};
+use super::super::widgets::{choice, kept_fields};
 use super::super::{Dashboard, Visit};
 use super::scatter;
 use crate::compare::{History, SideBySide, compared_runs};
 use crate::listing::{SortKey, path_among, paths, unknown};
 use crate::report::plot::{AxisKind, Chart, ChartAxis, ParallelChart, ParallelLine};
-use crate::report::{ComparisonSheet, ReportBody};
+use crate::report::{ComparisonSheet, ReportBody, ReportTable, TableCell, TableRow, folded_table};
 use crate::spec::{lookup, shown_value};
 use crate::store::{RunRow, Status, Store, is_store_fault};
 use crate::text::{causes, counted, number};
@@ -25,6 +25,8 @@ const MOST_REFERENCES: usize = 50;
 const MOST_RUNS: usize = 500;
 /// Runs whose configurations are shown beside each other.
 const MOST_COLUMNS: usize = 12;
+/// Fewer runs have no course to see: the tables say all of them.
+const FEWEST_PLOTTED: usize = 3;
 /// Axes of parallel coordinates beside the metric.
 const MOST_AXES: usize = 8;
 
@@ -153,7 +155,7 @@ fn start(visit: &Visit<'_>) -> Result<Markup, PageFault> {
 /// Parallel coordinates, and a metric against a parameter.
 fn over_runs(visit: &Visit<'_>, store: &mut Store, sheet: &Sheet) -> Result<Markup, PageFault> {
     let done: Vec<&RunRow> = sheet.runs.iter().filter(|run| run.status == Status::Done).collect();
-    if done.len() < 2 {
+    if done.len() < FEWEST_PLOTTED {
         return Ok(html! {});
     }
     let address = visit.address;
@@ -288,15 +290,16 @@ fn configurations(runs: &[RunRow]) -> Markup {
     let differing = differing_paths(&shown);
     let headers: Vec<String> =
         std::iter::once("parameter".to_string()).chain(shown.iter().map(|run| run.run_id.clone())).collect();
-    let columns = headers.len();
     let rows = differing.iter().map(|path| {
         let value = |run: &&RunRow| lookup(&run.params, path).map_or("-".to_string(), shown_value);
-        std::iter::once(path.clone()).chain(shown.iter().map(value)).collect()
+        let cells = std::iter::once(path.clone()).chain(shown.iter().map(value));
+        TableRow { cells: cells.map(TableCell::from).collect(), ..TableRow::default() }
     });
+    let table = ReportTable { text_columns: headers.len(), headers, rows: rows.collect() };
     html! {
         h2 { "Configurations" }
         @if differing.is_empty() { p { "These runs have the same configuration, but for their seeds and folds." } }
-        @else { (plain_table("Configurations", &headers, columns, rows)) }
+        @else { (folded_table(&table, "Configurations")) }
     }
 }
 

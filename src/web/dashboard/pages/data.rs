@@ -4,13 +4,13 @@ use std::path::{Path, PathBuf};
 
 use maud::{Markup, html};
 
-use super::super::Visit;
 use super::super::address::{experiment_link, link};
 use super::super::answer::{PageAnswer, PageFault};
 use super::super::frame::{Page, Tab};
+use super::super::{Dashboard, Visit};
 use crate::dataset::{CatalogEntry, SYNTHETIC, TraceSource, catalog, dataset_folder, find_source};
 use crate::spec::{ColumnsSpec, Experiment};
-use crate::store::Store;
+use crate::store::RevisionRow;
 
 /// A trace that an experiment of the store names.
 pub struct NamedTrace {
@@ -24,10 +24,17 @@ pub struct NamedTrace {
     pub revision: String,
 }
 
+/// The data of a revision.
+pub struct ReadDataset {
+    source: String,
+    /// Where its file is looked for.
+    folders: Vec<PathBuf>,
+    columns: Option<ColumnsSpec>,
+}
+
 /// Makes the page.
 pub fn page(visit: &Visit<'_>) -> Result<PageAnswer, PageFault> {
-    let mut store = visit.dashboard.open()?;
-    let named = named_traces(&mut store)?;
+    let named = named_traces(visit.dashboard)?;
     let entries = catalog()?;
     let folder = dataset_folder();
     let header = html! {
@@ -45,21 +52,21 @@ pub fn page(visit: &Visit<'_>) -> Result<PageAnswer, PageFault> {
 
 /// The traces that the experiments of a store name, each file once for each way of reading its columns; those of the
 /// catalog and the synthetic one are not among them.
-pub fn named_traces(store: &mut Store) -> Result<Vec<NamedTrace>, PageFault> {
+pub fn named_traces(dashboard: &Dashboard) -> Result<Vec<NamedTrace>, PageFault> {
     let mut named: Vec<NamedTrace> = Vec::new();
     let entries = catalog()?;
-    for revision in store.all_revisions()? {
-        let id = revision.id().to_string();
-        let overrides = revision.override_list()?;
-        // A file that this version cannot read names nothing.
-        let Ok(experiment) = Experiment::parse(&revision.path, revision.text, &overrides) else { continue };
-        let dataset = &experiment.spec.dataset;
+    for revision in dashboard.open()?.all_revisions()? {
+        let id = revision.id();
+        // An execution may bring another file of the same text.
+        let mark = format!("{} {}", revision.updated_at, revision.path);
+        let read = dashboard.kept.datasets.get(&id, mark, || read_dataset(revision))?.value;
+        let Some(dataset) = read.as_ref() else { continue };
         let is_known =
             dataset.source == SYNTHETIC || entries.iter().any(|entry| entry.name == dataset.source);
         if is_known {
             continue;
         }
-        let file = match find_source(&dataset.source, &experiment.source_folders()) {
+        let file = match find_source(&dataset.source, &dataset.folders) {
             Ok(TraceSource::File(path)) => Some(path),
             _ => None,
         };
@@ -76,24 +83,35 @@ pub fn named_traces(store: &mut Store) -> Result<Vec<NamedTrace>, PageFault> {
             source: dataset.source.clone(),
             file,
             columns: dataset.columns.clone(),
-            revision: id,
+            revision: id.to_string(),
         });
     }
     Ok(named)
 }
 
+/// What the file of a revision says about its data; a file that this version cannot read names nothing.
+fn read_dataset(revision: RevisionRow) -> Result<Option<ReadDataset>, PageFault> {
+    let overrides = revision.override_list()?;
+    let experiment = Experiment::parse(&revision.path, revision.text, &overrides).ok();
+    Ok(experiment.map(|experiment| ReadDataset {
+        folders: experiment.source_folders(),
+        source: experiment.spec.dataset.source,
+        columns: experiment.spec.dataset.columns,
+    }))
+}
+
 fn named_table(named: &[NamedTrace]) -> Markup {
     html! {
-        div.scroll tabindex="0" role="group" aria-label="Traces of the experiments" { table {
+        div.scroll tabindex="0" role="group" aria-label="Traces of the experiments" { table.cards {
             thead { tr { th scope="col" { "source" } th scope="col" { "status" } th.n scope="col" { "MB" } th scope="col" { "read by" } } }
             tbody { @for trace in named { tr {
                 th scope="row" {
                     @if trace.file.is_some() { a href=(link("/data/inspect", [("source", trace.source.as_str()), ("of", trace.revision.as_str())])) { (trace.source) } }
                     @else { (trace.source) }
                 }
-                td { @if trace.file.is_some() { "here" } @else { "not here" } }
-                td.n { (trace.file.as_deref().and_then(megabytes).unwrap_or("-".to_string())) }
-                td { a href=(experiment_link(&trace.revision)) { (trace.revision) } }
+                td data-label="Status" { @if trace.file.is_some() { "here" } @else { "not here" } }
+                td.n data-label="MB" { (trace.file.as_deref().and_then(megabytes).unwrap_or("-".to_string())) }
+                td data-label="Read by" { a href=(experiment_link(&trace.revision)) { (trace.revision) } }
             } } }
         } }
     }
@@ -101,10 +119,16 @@ fn named_table(named: &[NamedTrace]) -> Markup {
 
 fn catalog_table(entries: &[CatalogEntry], folder: &Path) -> Markup {
     html! {
-        div.scroll tabindex="0" role="group" aria-label="Catalog" { table {
+        div.scroll tabindex="0" role="group" aria-label="Catalog" { table.cards {
             thead { tr { th scope="col" { "name" } th scope="col" { "status" } th.n scope="col" { "MB" } th scope="col" { "licence" } th scope="col" { "description" } } }
             tbody {
-                tr { th scope="row" { (SYNTHETIC) } td { "built in" } td.n { "-" } td { "-" } td { "Synthetic; imitates published statistics of BurstGPT" } }
+                tr {
+                    th scope="row" { (SYNTHETIC) }
+                    td data-label="Status" { "built in" }
+                    td.n data-label="MB" { "-" }
+                    td data-label="Licence" { "-" }
+                    td data-label="Description" { "Synthetic; imitates published statistics of BurstGPT" }
+                }
                 @for entry in entries {
                     @let is_here = folder.join(&entry.file).is_file();
                     tr {
@@ -112,10 +136,12 @@ fn catalog_table(entries: &[CatalogEntry], folder: &Path) -> Markup {
                             @if is_here { a href=(link("/data/inspect", [("source", entry.name.as_str())])) { (entry.name) } }
                             @else { (entry.name) }
                         }
-                        td { @if is_here { "here" } @else { "not here: " code { "burstlab dataset fetch " (entry.name) } } }
-                        td.n { (entry.bytes.map_or("-".to_string(), |bytes| format!("{:.1}", bytes as f64 / 1e6))) }
-                        td { (entry.licence) }
-                        td { (entry.title) }
+                        td data-label="Status" {
+                            @if is_here { "here" } @else { "not here" p.note { code { "burstlab dataset fetch " (entry.name) } } }
+                        }
+                        td.n data-label="MB" { (entry.bytes.map_or("-".to_string(), |bytes| format!("{:.1}", bytes as f64 / 1e6))) }
+                        td data-label="Licence" { (entry.licence) }
+                        td data-label="Description" { (entry.title) }
                     }
                 }
             }

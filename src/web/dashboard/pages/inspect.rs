@@ -46,7 +46,7 @@ fn find(visit: &Visit<'_>, source: &str) -> Result<(PathBuf, Option<ColumnsSpec>
             "the dataset `{source}` is not on this machine; fetch it with: burstlab dataset fetch {source}"
         )));
     }
-    let named = named_traces(&mut visit.dashboard.open()?)?;
+    let named = named_traces(visit.dashboard)?;
     let of = visit.address.value("of");
     let found = named.into_iter().filter(|trace| trace.source == source);
     let mut found: Vec<_> = found.filter(|trace| of.is_none_or(|of| of == trace.revision)).collect();

@@ -14,13 +14,7 @@ pub mod scatter;
 pub mod sql;
 pub mod trials;
 
-use std::sync::Arc;
-
-use axum::http::Uri;
-
-use super::address::Address;
 use super::cache::PageCache;
-use super::{Dashboard, Visit};
 use crate::compare::Trials;
 use crate::report::ReportBody;
 use crate::store::{RevisionId, StoreStamp};
@@ -29,10 +23,10 @@ use crate::store::{RevisionId, StoreStamp};
 const MOST_BODIES: usize = 24;
 /// Orders of lists that are kept; each takes a few bytes for each run.
 const MOST_LISTS: usize = 24;
+/// Revisions of which is kept what data they read.
+const MOST_DATASETS: usize = 4_096;
 /// Inspections of traces that are kept.
 const MOST_INSPECTIONS: usize = 8;
-/// Pages of experiments that are made before anybody asks.
-const WARM_BODIES: usize = 8;
 
 /// What was computed for pages.
 pub struct KeptPages {
@@ -41,6 +35,7 @@ pub struct KeptPages {
     trials: PageCache<RevisionId, String, Trials>,
     lists: PageCache<String, Option<StoreStamp>, runs::RunList>,
     names: PageCache<String, Option<StoreStamp>, Vec<String>>,
+    datasets: PageCache<RevisionId, String, Option<data::ReadDataset>>,
     comparisons: PageCache<Vec<String>, Option<StoreStamp>, compare::Sheet>,
     inspections: PageCache<String, Option<inspect::TraceStamp>, inspect::Inspected>,
 }
@@ -53,6 +48,7 @@ impl Default for KeptPages {
             trials: PageCache::new(MOST_BODIES),
             lists: PageCache::new(MOST_LISTS),
             names: PageCache::new(MOST_LISTS),
+            datasets: PageCache::new(MOST_DATASETS),
             comparisons: PageCache::new(MOST_BODIES),
             inspections: PageCache::new(MOST_INSPECTIONS),
         }
@@ -68,22 +64,5 @@ impl KeptPages {
         self.lists.clear();
         self.names.clear();
         self.comparisons.clear();
-    }
-}
-
-/// Computes what the first pages show before anybody asks.
-pub fn warm(dashboard: &Arc<Dashboard>) {
-    // Whatever is wrong with the store, the pages themselves say it.
-    let Ok((entries, _)) = overview::read(dashboard, dashboard.stamp()) else { return };
-    let usual = Address::read(&Uri::from_static("/runs"), Vec::new()).unwrap_or_default();
-    let visit = Visit { dashboard, address: &usual, stamp: dashboard.stamp(), is_from_elsewhere: false };
-    if runs::page(&visit).is_err() {
-        return;
-    }
-    for entry in entries.iter().take(WARM_BODIES) {
-        let Ok(mut store) = dashboard.open_store() else { return };
-        if experiment::body(dashboard, &mut store, &entry.revision).is_err() {
-            return;
-        }
     }
 }

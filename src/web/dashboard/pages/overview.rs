@@ -1,5 +1,5 @@
-//! All revisions with their standings, which a thread of its own computes while pages go on: in a store of 100,000 runs that
-//! takes seconds, and nobody waits for it.
+//! All revisions with their standings: those that the store keeps, and for others (a sweep goes on, or was killed) what a thread
+//! of its own computes while pages go on.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -9,7 +9,7 @@ use super::super::Dashboard;
 use super::super::answer::PageFault;
 use super::super::cache::{OLDEST, SHARE};
 use crate::compare::RevisionStanding;
-use crate::store::{RevisionId, RevisionRow, StoreStamp};
+use crate::store::{RevisionId, RevisionRow, Store, StoreStamp};
 
 /// How long a page waits for standings that are being computed.
 const PATIENCE: Duration = Duration::from_millis(150);
@@ -113,6 +113,11 @@ pub fn read(
         }
     }
     let seen = Seen { stamp, at_work };
+    let mut kept = kept_standings(&mut store, &seen.at_work)?;
+    if revisions.iter().all(|revision| kept.contains_key(&revision.id())) {
+        let entry = |revision: RevisionRow| Entry { standing: kept.remove(&revision.id()), revision };
+        return Ok((revisions.into_iter().map(entry).collect(), None));
+    }
     let standings = &dashboard.kept.standings;
     let mut state = standings.state.lock().unwrap_or_else(PoisonError::into_inner);
     let is_new = state.seen.as_ref() != Some(&seen);
@@ -130,11 +135,25 @@ pub fn read(
         Some(next) if !state.is_computing => next.saturating_duration_since(Instant::now()).max(AGAIN),
         _ => AGAIN,
     });
-    let entries = revisions.into_iter().map(|revision| Entry {
-        standing: state.known.get(&revision.id()).map(|known| known.standing.clone()),
-        revision,
+    let entry = |revision: RevisionRow| {
+        let id = revision.id();
+        let computed = || state.known.get(&id).map(|known| known.standing.clone());
+        Entry { standing: kept.remove(&id).or_else(computed), revision }
+    };
+    Ok((revisions.into_iter().map(entry).collect(), stale))
+}
+
+/// The standings that the store keeps.
+fn kept_standings(
+    store: &mut Store,
+    at_work: &[RevisionId],
+) -> Result<HashMap<RevisionId, Arc<RevisionStanding>>, PageFault> {
+    let parsed = store.kept_standings()?.into_iter().filter_map(|(id, text)| {
+        let mut standing = RevisionStanding::of_kept(&text)?;
+        standing.is_running = at_work.contains(&id);
+        Some((id, Arc::new(standing)))
     });
-    Ok((entries.collect(), stale))
+    Ok(parsed.collect())
 }
 
 /// Computes the standings that have changed, those of the experiments that ran last first.
@@ -149,7 +168,9 @@ fn compute(dashboard: &Dashboard, seen: Seen) {
 
 fn try_compute(dashboard: &Dashboard, at_work: &[RevisionId]) -> anyhow::Result<()> {
     let mut store = dashboard.open_store()?;
-    let revisions = store.all_revisions()?;
+    let mut revisions = store.all_revisions()?;
+    let kept = store.kept_standings()?;
+    revisions.retain(|revision| !kept.contains_key(&revision.id()));
     let standings = &dashboard.kept.standings;
     for revision in &revisions {
         let id = revision.id();

@@ -1,5 +1,7 @@
 //! The page of a run: what it was, how it went, what it left.
 
+use std::path::Path;
+
 use maud::{Markup, html};
 
 use super::super::Visit;
@@ -13,8 +15,10 @@ use crate::listing::paths;
 use crate::report::{RunFigures, run_figures, served_figure};
 use crate::spec::{lookup, run_label, shown_value};
 use crate::stats::{INTERVAL_NAMES, NAMES};
-use crate::store::{AttemptRow, BreakdownRow, EventRow, MetricRow, RunFilter, RunRow, Store, has_files};
-use crate::text::{duration, minute, number};
+use crate::store::{
+    AttemptRow, BreakdownRow, EventRow, MetricRow, RunFilter, RunRow, Store, has_files, run_folder,
+};
+use crate::text::{counted, duration, minute, number};
 
 /// Events that are shown; a run that is retried again and again has more.
 const MOST_EVENTS: usize = 500;
@@ -60,7 +64,7 @@ pub fn page(visit: &Visit<'_>) -> Result<PageAnswer, PageFault> {
         (configuration(run))
         (attempts(&store.attempts_of_run(&run_id)?))
         (events(&mut store, &run_id)?)
-        (file_list(&run_id, &files))
+        (file_list(&run_id, &files, &run_folder(visit.results(), &run_id)))
         h2 { "Reproduce" }
         p { "This executes the run again and checks that every number is the same to the bit." }
         pre { code { "burstlab rerun " (run_id) } }
@@ -218,9 +222,10 @@ fn events(store: &mut Store, run_id: &str) -> Result<Markup, PageFault> {
     })
 }
 
-fn file_list(run_id: &str, files: &[RunFile]) -> Markup {
+fn file_list(run_id: &str, (files, count): &(Vec<RunFile>, usize), folder: &Path) -> Markup {
     html! {
         h2 { "Files" }
+        @if *count > files.len() { p { "The first " (files.len()) " of " (counted(*count, "file")) "; all are in " code { (folder.display()) } "." } }
         @if files.is_empty() { p { "It has no files." } }
         @else {
             ul { @for file in files {

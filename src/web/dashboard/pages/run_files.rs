@@ -1,7 +1,6 @@
 //! The files of a run, and nothing else of this machine.
 
 use std::fs::File;
-use std::io::Read;
 use std::path::{Component, Path, PathBuf};
 
 use walkdir::WalkDir;
@@ -12,9 +11,7 @@ use super::super::answer::{PageAnswer, PageFault};
 use crate::store::run_folder;
 use crate::text::grouped;
 
-/// Larger files are for the file system: one that is sent is held in memory.
-const MOST_BYTES: u64 = 256 << 20;
-/// Files that are listed.
+/// Files that are listed; there are more in an ensemble of many members.
 const MOST_FILES: usize = 200;
 
 /// A file of a run.
@@ -46,15 +43,18 @@ impl RunFile {
     }
 }
 
-/// The files of a run; links are not followed.
-pub fn list(results: &Path, run_id: &str) -> Vec<RunFile> {
+/// The first files of a run, and how many it has; links are not followed.
+pub fn list(results: &Path, run_id: &str) -> (Vec<RunFile>, usize) {
     let folder = run_folder(results, run_id);
     let entries = WalkDir::new(&folder).sort_by_file_name().into_iter().filter_map(Result::ok);
     let files = entries.filter(|entry| entry.file_type().is_file()).filter_map(|entry| {
         let bytes = entry.metadata().ok()?.len();
         Some(RunFile { path: entry.path().strip_prefix(&folder).ok()?.to_path_buf(), bytes })
     });
-    files.take(MOST_FILES).collect()
+    let mut files: Vec<RunFile> = files.collect();
+    let count = files.len();
+    files.truncate(MOST_FILES);
+    (files, count)
 }
 
 /// Sends a file.
@@ -65,17 +65,9 @@ pub fn page(visit: &Visit<'_>) -> Result<PageAnswer, PageFault> {
     let missing = || PageFault::Missing(format!("run {run_id} has no file `{asked}`"));
     let folder = run_folder(visit.results(), &run_id);
     let file = open_within(&folder, asked).ok_or_else(missing)?;
-    let metadata = file.metadata().map_err(|_| missing())?;
-    if metadata.len() > MOST_BYTES {
-        return Err(PageFault::Refused(format!(
-            "`{asked}` is larger than what is sent from here; it lies in {}",
-            folder.display()
-        )));
-    }
-    let mut bytes = Vec::new();
-    file.take(MOST_BYTES).read_to_end(&mut bytes).map_err(|_| missing())?;
+    let bytes = file.metadata().map_err(|_| missing())?.len();
     let name = Path::new(asked).file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned());
-    Ok(PageAnswer::File { name: format!("{run_id}-{name}"), kind: "application/octet-stream", bytes })
+    Ok(PageAnswer::Stream { name: format!("{run_id}-{name}"), file, bytes })
 }
 
 /// Opens a file below a folder; `None` for anything that is not one, or that lies elsewhere, as a link may.
@@ -121,7 +113,8 @@ mod tests {
         ] {
             assert!(open_within(&folder, outside).is_none(), "{outside}");
         }
-        let listed: Vec<String> = list(results.path(), "abc").iter().map(RunFile::name).collect();
-        assert_eq!(listed, ["plots/a b.svg", "run.toml"]);
+        let (listed, count) = list(results.path(), "abc");
+        let listed: Vec<String> = listed.iter().map(RunFile::name).collect();
+        assert_eq!((listed, count), (vec!["plots/a b.svg".to_string(), "run.toml".to_string()], 2));
     }
 }

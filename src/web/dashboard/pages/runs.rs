@@ -1,6 +1,6 @@
 //! Runs: filtered, sorted, with chosen columns, a page at a time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use maud::{Markup, html};
@@ -246,10 +246,21 @@ fn columns(
     wanted.into_iter().map(column).collect()
 }
 
+/// What tells the runs of each experiment apart; of one that is listed once, what tells it from all others.
+fn telling_by_experiment(rows: &[RunRow]) -> HashMap<&str, Vec<String>> {
+    let mut own: HashMap<&str, Vec<RunRow>> = HashMap::new();
+    for row in rows {
+        own.entry(row.experiment.as_str()).or_default().push(row.clone());
+    }
+    let all = telling_paths(rows);
+    let telling = |runs: Vec<RunRow>| if runs.len() > 1 { telling_paths(&runs) } else { all.clone() };
+    own.into_iter().map(|(experiment, runs)| (experiment, telling(runs))).collect()
+}
+
 fn table(visit: &Visit<'_>, asked: &AskedRuns, columns: &[RunColumn], rows: &[RunRow]) -> Markup {
-    let telling = telling_paths(rows);
+    let telling = telling_by_experiment(rows);
     html! {
-        div.rows tabindex="0" role="group" aria-label="Runs" {
+        div.rows.lines tabindex="0" role="group" aria-label="Runs" {
             table {
                 thead { tr {
                     th scope="col" { span.hidden { "Select" } }
@@ -257,7 +268,7 @@ fn table(visit: &Visit<'_>, asked: &AskedRuns, columns: &[RunColumn], rows: &[Ru
                 } }
                 tbody { @for run in rows { tr {
                     td { input type="checkbox" name="of" value=(run.run_id) aria-label={ "Select run " (run.run_id) }; }
-                    @for column in columns { (cell(column, run, &telling)) }
+                    @for column in columns { (cell(column, run, telling.get(run.experiment.as_str()).map_or(&[], Vec::as_slice))) }
                 } } }
             }
         }
@@ -284,6 +295,11 @@ fn head(visit: &Visit<'_>, asked: &AskedRuns, column: &RunColumn) -> Markup {
 }
 
 fn cell(column: &RunColumn, run: &RunRow, telling: &[String]) -> Markup {
+    if matches!(column, RunColumn::Named("parameters")) {
+        // A list of many is cut at its end; the whole of it is under the pointer, and on the page of the run.
+        let shown = column.shown(run, telling);
+        return html! { td.long title=(shown) { (shown) } };
+    }
     html! {
         td.n[column.is_numeric()] {
             @match column {

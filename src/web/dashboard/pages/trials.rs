@@ -110,10 +110,12 @@ pub fn page(visit: &Visit<'_>) -> Result<PageAnswer, PageFault> {
 fn filter(visit: &Visit<'_>, listed: &mut Vec<Listed<'_>>) -> Result<(), PageFault> {
     let address = visit.address;
     let mut conditions = address.values("where").map(Condition::parse).collect::<anyhow::Result<Vec<_>>>()?;
-    let mut known: Vec<String> =
-        listed.iter().flat_map(|one| crate::listing::paths(&one.trial.params)).collect();
-    known.sort();
-    known.dedup();
+    let mut known: Vec<String> = Vec::new();
+    if !conditions.is_empty() {
+        known = listed.iter().flat_map(|one| crate::listing::paths(&one.trial.params)).collect();
+        known.sort();
+        known.dedup();
+    }
     for condition in &mut conditions {
         match path_among(&condition.path, &known)? {
             Some(path)

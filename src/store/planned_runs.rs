@@ -1,0 +1,106 @@
+//! The runs that a revision plans, all at once: what leaderboards, reports and lists of trials are computed from.
+
+use anyhow::Context;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{RevisionId, RunRow, Status, Store};
+
+/// A row for each run would take longer on its way from SQLite's thread than to read, so each row of the answer is a JSON list
+/// of many runs. JSON has 15 digits of a number, which is more than times have.
+const PLANNED_RUNS: &str = "SELECT json_group_array(json_array(h.position, r.run_id, r.model, r.seed, r.fold, r.status, \
+     coalesce(a.device, r.device), json(r.params), a.started_at, a.finished_at, a.wall_s, a.peak_rss_bytes, \
+     (SELECT count(*) FROM attempts c WHERE c.run_id = r.run_id), a.git_commit, a.git_dirty, a.version, r.dataset_sha256, \
+     r.leak_verdict, a.error, (SELECT group_concat(w.revision, ',') FROM revision_runs w \
+      WHERE w.experiment = h.experiment AND w.run_id = h.run_id), \
+     (SELECT group_concat(tag, ',') FROM run_tags t WHERE t.run_id = r.run_id), r.note)) \
+     FROM revision_runs h CROSS JOIN run_records r USING (run_id) \
+     LEFT JOIN attempts a ON a.attempt_id = coalesce( \
+      (SELECT max(b.attempt_id) FROM attempts b WHERE b.run_id = r.run_id AND b.status = r.status), \
+      (SELECT max(b.attempt_id) FROM attempts b WHERE b.run_id = r.run_id)) \
+     WHERE h.experiment = ? AND h.revision = ? AND h.position IS NOT NULL GROUP BY h.position / 1000";
+
+/// A run in the order of the columns above.
+#[derive(Deserialize)]
+struct PlannedRun {
+    position: i64,
+    run_id: String,
+    model: String,
+    seed: Option<i64>,
+    fold: i64,
+    status: String,
+    device: String,
+    params: Value,
+    started_at: Option<String>,
+    finished_at: Option<String>,
+    wall_s: Option<f64>,
+    peak_rss_bytes: Option<i64>,
+    attempts: i64,
+    git_commit: Option<String>,
+    git_dirty: Option<i64>,
+    version: Option<String>,
+    dataset_sha256: String,
+    leak_verdict: String,
+    error: Option<String>,
+    revisions: String,
+    tags: Option<String>,
+    note: Option<String>,
+}
+
+impl PlannedRun {
+    fn of(self, revision: &RevisionId) -> anyhow::Result<RunRow> {
+        Ok(RunRow {
+            status: Status::parse(&self.status)
+                .with_context(|| format!("unknown status `{}`", self.status))?,
+            run_id: self.run_id,
+            experiment: revision.experiment.clone(),
+            model: self.model,
+            seed: self.seed,
+            fold: self.fold,
+            device: self.device,
+            params: self.params,
+            started_at: self.started_at,
+            finished_at: self.finished_at,
+            wall_s: self.wall_s,
+            peak_rss_bytes: self.peak_rss_bytes,
+            attempts: self.attempts,
+            git_commit: self.git_commit,
+            git_dirty: self.git_dirty.map(|dirty| dirty != 0),
+            version: self.version,
+            dataset_sha256: self.dataset_sha256,
+            leak_verdict: self.leak_verdict,
+            error: self.error,
+            revisions: self.revisions,
+            tags: self.tags,
+            note: self.note,
+        })
+    }
+}
+
+impl Store {
+    /// The runs that a revision plans, in the order of its plan. It is as [`Self::runs`] with [`super::RunFilter::of`], but
+    /// several times as fast.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn planned_runs(&mut self, revision: &RevisionId) -> anyhow::Result<Vec<RunRow>> {
+        let lists: Vec<String> = self
+            .runtime
+            .block_on(
+                sqlx::query_scalar(PLANNED_RUNS)
+                    .bind(&revision.experiment)
+                    .bind(revision.revision)
+                    .fetch_all(&mut self.connection),
+            )
+            .context("cannot read the runs from the store")?;
+        let mut runs: Vec<PlannedRun> = Vec::new();
+        for list in lists {
+            let list: Vec<PlannedRun> =
+                serde_json::from_str(&list).context("damaged parameters in the store")?;
+            runs.extend(list);
+        }
+        // The order within a list is SQLite's own.
+        runs.sort_by_key(|run| run.position);
+        runs.into_iter().map(|run| run.of(revision)).collect()
+    }
+}
