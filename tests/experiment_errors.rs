@@ -1026,27 +1026,10 @@ fn what_slurm_would_refuse_is_refused_before() {
 }
 
 #[test]
-fn impossible_resources_are_refused() {
-    let text = format!("{VALID}[report.resources]\nkv_bytes_per_token = -1\n");
-    assert_snapshot!(refusal(&text, &[]), @r"
-    error: kv_bytes_per_token must be positive and finite, got -1
-      --> e.toml:16:22
-       |
-    16 | kv_bytes_per_token = -1
-       |                      ^^
-       |
-       = help: give a positive number
-    ");
-    let text = format!("{VALID}[report.resources]\nweights_gib = 500\n");
-    assert_snapshot!(refusal(&text, &[]), @r"
-    error: weights of 500 GiB leave no memory for the cache
-      --> e.toml:16:15
-       |
-    16 | weights_gib = 500
-       |               ^^^
-       |
-       = help: the GPUs of a replica have 288 GiB of usable memory; give it more GPUs
-    ");
+fn the_old_table_of_resources_is_answered_with_what_took_its_place() {
+    let text = format!("{VALID}[report.resources]\ngpus_per_replica = 4\ntokens_per_second = 6000\n");
+    assert_snapshot!(refusal(&text, &[]), @"");
+    assert_snapshot!(refusal(VALID, &["--set", "report.resources.weights_gib=70"]), @"");
 }
 
 #[test]

@@ -52,7 +52,9 @@ pub fn named_traces(store: &mut Store) -> Result<Vec<NamedTrace>, PageFault> {
         let id = revision.id().to_string();
         let overrides = revision.override_list()?;
         // A file that this version cannot read names nothing.
-        let Ok(experiment) = Experiment::parse(&revision.path, revision.text, &overrides) else { continue };
+        let Ok(experiment) = Experiment::parse_recorded(&revision.path, revision.text, &overrides) else {
+            continue;
+        };
         let dataset = &experiment.spec.dataset;
         let is_known =
             dataset.source == SYNTHETIC || entries.iter().any(|entry| entry.name == dataset.source);
