@@ -164,6 +164,25 @@ fn other_settings_are_replayed_without_training() {
 }
 
 #[test]
+fn levels_between_the_quantiles_cost_as_much_as_lies_between_their_neighbours() {
+    let lab = trained(2, "plan_for = { grid = [\"mean\", 0.75, 0.8, 0.9, 0.95, 0.975] }\n");
+    let board = recorded(&lab);
+    assert_eq!(board, replayed(&lab, &[]), "saved quantiles give the same levels");
+    for model in board["models"].as_array().unwrap() {
+        let points = model["frontier"].as_array().unwrap();
+        let levels: Vec<Value> = points.iter().map(|point| point["plan_for"].clone()).collect();
+        assert_eq!(Value::from(levels), serde_json::json!(["mean", 0.75, 0.8, 0.9, 0.95, 0.975]));
+        let hours: Vec<f64> =
+            points.iter().skip(1).map(|point| point["replica_hours"].as_f64().unwrap()).collect();
+        assert!(hours.is_sorted() && hours[1] < hours[4], "{hours:?}");
+    }
+    // The service chooses among other levels without training.
+    let grid = ["--set", "plan_for=[\"mean\",0.5,0.8,0.9,0.95]"];
+    let other = replayed(&lab, &grid);
+    assert_eq!(other["models"][0]["frontier"].as_array().unwrap().len(), 5);
+}
+
+#[test]
 fn without_intervals_the_mean_is_acted_on() {
     let lab = trained(2, "plan_for = [\"mean\"]\n[uncertainty]\nconformal = \"none\"\n");
     let board = recorded(&lab);
@@ -263,7 +282,8 @@ fn a_search_can_be_steered_by_replica_hours_and_a_claim_can_be_about_them() {
          where = {{ \"model.kind\" = \"persistence\" }}\n"
     );
     let file = lab.file("load.toml", &text);
-    lab.run(&file, &[]);
+    let swept = lab.run(&file, &[]).stderr;
+    assert!(swept.contains("validation replica_hours of work_s") && !swept.contains("mse"), "{swept}");
     let best = json(&lab.call(&["compare", "load", "--format", "json"]))[0].clone();
     assert_eq!(best["metric"], "replica_hours");
     let of_trials = "select min(value) from metrics join runs using (run_id) where name = 'replica_hours' and part = 'valid' \
@@ -376,15 +396,15 @@ fn a_horizon_must_reach_beyond_the_cold_start() {
 }
 
 #[test]
-fn a_level_must_be_one_of_the_quantiles() {
-    assert_snapshot!(refusal(&[("cold_start = \"10min\"\n", "cold_start = \"10min\"\nplan_for = [\"mean\", 0.8]\n")]), @r#"
-    error: there is no quantile at 0.8
+fn a_level_must_lie_within_the_intervals() {
+    assert_snapshot!(refusal(&[("cold_start = \"10min\"\n", "cold_start = \"10min\"\nplan_for = [\"mean\", 0.99]\n")]), @r#"
+    error: no quantile at 0.99 is known: intervals reach from 0.025 to 0.975
       --> e.toml:11:21
        |
-    11 | plan_for = ["mean", 0.8]
-       |                     ^^^
+    11 | plan_for = ["mean", 0.99]
+       |                     ^^^^
        |
-       = help: known here: "mean", 0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975
+       = help: give "mean", or levels of quantiles from 0.025 to 0.975
     "#);
 }
 
@@ -421,7 +441,7 @@ fn some_forecast_must_be_acted_on() {
     11 | plan_for = []
        |            ^^
        |
-       = help: known here: "mean", 0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975
+       = help: give "mean", or levels of quantiles from 0.025 to 0.975
     "#);
 }
 

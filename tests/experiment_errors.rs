@@ -1028,8 +1028,24 @@ fn what_slurm_would_refuse_is_refused_before() {
 #[test]
 fn the_old_table_of_resources_is_answered_with_what_took_its_place() {
     let text = format!("{VALID}[report.resources]\ngpus_per_replica = 4\ntokens_per_second = 6000\n");
-    assert_snapshot!(refusal(&text, &[]), @"");
-    assert_snapshot!(refusal(VALID, &["--set", "report.resources.weights_gib=70"]), @"");
+    assert_snapshot!(refusal(&text, &[]), @"
+    error: [report.resources] was removed: [capacity] says what the load needs
+      --> e.toml:15:2
+       |
+    15 | [report.resources]
+       |  ^^^^^^ remove this table
+       |
+       = help: write [capacity] with prefill_tokens_per_s and decode_tokens_per_s in place of tokens_per_second, gpus_per_replica as it was, and cold_start; the report then tells replica hours and GPU hours
+    ");
+    assert_snapshot!(refusal(VALID, &["--set", "report.resources.weights_gib=70"]), @"
+    error: [report.resources] was removed: [capacity] says what the load needs
+     --> --set:1:1
+      |
+    1 | report.resources.weights_gib=70
+      | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^ remove this table
+      |
+      = help: write [capacity] with prefill_tokens_per_s and decode_tokens_per_s in place of tokens_per_second, gpus_per_replica as it was, and cold_start; the report then tells replica hours and GPU hours
+    ");
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::Stdio;
 
@@ -17,11 +18,11 @@ const HEADER: &str = "Timestamp,Model,Request tokens,Response tokens,Total token
 fn sparse(minutes: u64) -> String {
     let mut text = HEADER.to_string();
     for minute in (0..minutes).filter(|minute| minute % 3 != 2) {
-        for request in 0..1 + minute * 7_919 % 4 {
+        for request in 0..=(minute * 7_919 % 4) {
             let (prompt, answer) =
                 (100 + (minute * 31 + request * 17) % 90, 10 + (minute * 13 + request) % 40);
             let at = minute * 60 + request * 9;
-            text.push_str(&format!("{at},ChatGPT,{prompt},{answer},{},API log\n", prompt + answer));
+            writeln!(text, "{at},ChatGPT,{prompt},{answer},{},API log", prompt + answer).unwrap();
         }
     }
     text
@@ -142,7 +143,15 @@ fn refusal(task: &str, more: &str) -> String {
 #[test]
 fn a_replay_needs_every_window() {
     let capacity = "[capacity]\nprefill_tokens_per_s = 20\ndecode_tokens_per_s = 5\ncold_start = \"1min\"\n";
-    assert_snapshot!(refusal("empty_windows = \"skip\"\n", capacity), @"");
+    assert_snapshot!(refusal("empty_windows = \"skip\"\n", capacity), @r#"
+    error: [capacity] replays every window, and empty_windows = "skip" leaves those without requests out
+     --> e.toml:8:17
+      |
+    8 | empty_windows = "skip"
+      |                 ^^^^^^
+      |
+      = help: set empty_windows = "zero" or "last", or leave [capacity] out
+    "#);
     let lab = lab();
     lab.run(
         &lab.file(
@@ -160,12 +169,44 @@ fn a_replay_needs_every_window() {
 
 #[test]
 fn repeated_means_need_means() {
-    assert_snapshot!(refusal("empty_windows = \"last\"\n", ""), @"");
-    assert_snapshot!(refusal("empty_windows = \"first\"\n", ""), @"");
+    assert_snapshot!(refusal("empty_windows = \"last\"\n", ""), @r#"
+    error: empty_windows = "last" has no effect without mean_tokens: sums of windows without requests are 0
+     --> e.toml:8:17
+      |
+    8 | empty_windows = "last"
+      |                 ^^^^^^
+      |
+      = help: set mean_tokens = true, or leave empty_windows out
+    "#);
+    assert_snapshot!(refusal("empty_windows = \"first\"\n", ""), @r#"
+    error: unknown value `first`
+     --> e.toml:8:17
+      |
+    8 | empty_windows = "first"
+      |                 ^^^^^^^
+      |
+      = help: known here: zero, last, skip
+    "#);
 }
 
 #[test]
 fn what_needs_a_regular_clock_is_refused_where_windows_are_left_out() {
-    assert_snapshot!(refusal("empty_windows = \"skip\"\n", "[[models]]\n[models.prophet]\n"), @"");
-    assert_snapshot!(refusal("empty_windows = \"skip\"\n", "[[models]]\n[models.seasonal_naive]\nseason = \"1h\"\n"), @"");
+    assert_snapshot!(refusal("empty_windows = \"skip\"\n", "[[models]]\n[models.prophet]\n"), @r#"
+    error: prophet needs steps at known times, and empty_windows = "skip" leaves windows out
+      --> e.toml:20:1
+       |
+    20 | [models.prophet]
+       | ^^^^^^^^^^^^^^^^
+       |
+       = help: leave it out, or set empty_windows = "zero" or "last"
+    "#);
+    assert_snapshot!(refusal("empty_windows = \"skip\"\n", "[[models]]\n[models.seasonal_naive]\nseason = \"1h\"\n"), @r#"
+    error: 1h is not a fixed number of steps: windows without requests are left out
+      --> e.toml:21:10
+       |
+    21 | season = "1h"
+       |          ^^^^
+       |
+       = help: give the season as a number of windows with requests, or set empty_windows = "zero"
+    "#);
 }

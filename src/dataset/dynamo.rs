@@ -15,6 +15,7 @@ use super::locate::{Expect, shortened};
 use super::trace::{Labels, RequestTrace, TraceError};
 use super::zone::Zone;
 use crate::spec::TimestampUnit;
+use crate::text::counted;
 
 /// The schemas of all versions begin with it.
 const SCHEMAS: &str = "dynamo.request.trace.";
@@ -102,7 +103,8 @@ pub fn read(file: &JsonLines<'_>) -> Result<RequestTrace, TraceError> {
         ended.push(request);
     }
     if ended.is_empty() {
-        let message = format!("none of its {lines} lines is a {REQUEST_END}, so there is no request in it");
+        let message =
+            format!("no line is a {REQUEST_END}, so there is no request in it ({})", counted(lines, "line"));
         return Err(file.at_first(&message));
     }
     ended.sort_by(|a, b| a.received_ms.total_cmp(&b.received_ms));
@@ -120,8 +122,8 @@ fn request_of(text: &str) -> Result<Option<EndedRequest>, (Option<&'static str>,
         Some(Some(SCHEMA)) => {}
         None => return Err((Some("schema"), format!("the value is missing; `{SCHEMA}` is expected here"))),
         Some(_) => {
-            let schema = shortened(&record.schema.unwrap_or_default().to_string());
-            return Err((Some("schema"), format!("{schema} is not known; `{SCHEMA}` is")));
+            let schema = shortened(&plain(&record.schema.unwrap_or_default()));
+            return Err((Some("schema"), format!("`{schema}` is not known; `{SCHEMA}` is")));
         }
     }
     match record.event_type.as_ref().map(Value::as_str) {
@@ -143,15 +145,19 @@ fn request_of(text: &str) -> Result<Option<EndedRequest>, (Option<&'static str>,
             "the value is missing; the name of the request is expected here".to_string(),
         )
     })?;
-    let received_ms = match request.request_received_ms.filter(|value| !value.is_null()) {
-        Some(value) => number_of(Some(&value), Expect::Epoch(TimestampUnit::Milliseconds))
-            .map_err(|message| (Some("request.request_received_ms"), message))?,
-        None => {
-            let message = "the value is missing, so it is not known when the request arrived; record the trace with a version of \
-                           Dynamo that writes it, or remove this line";
-            return Err((Some("request.request_received_ms"), message.to_string()));
-        }
+    let Some(received) = request.request_received_ms.filter(|value| !value.is_null()) else {
+        let message = "the value is missing, so it is not known when the request arrived; record the trace with a version of \
+                       Dynamo that writes it, or remove this line";
+        return Err((Some("request.request_received_ms"), message.to_string()));
     };
+    let received_ms =
+        number_of(Some(&received), Expect::Epoch(TimestampUnit::Milliseconds)).map_err(|_| {
+            let text = shortened(&plain(&received));
+            (
+                Some("request.request_received_ms"),
+                format!("`{text}` is not a time in milliseconds since 1970"),
+            )
+        })?;
     let (key, input_tokens) = match (request.input_tokens, request.replay) {
         (None | Some(Value::Null), Some(replay)) => ("request.replay.input_length", replay.input_length),
         (tokens, _) => ("request.input_tokens", tokens),
@@ -165,6 +171,11 @@ fn request_of(text: &str) -> Result<Option<EndedRequest>, (Option<&'static str>,
     };
     let model = text_of("request.model", request.model)?;
     Ok(Some(EndedRequest { id, model, received_ms, input_tokens, output_tokens }))
+}
+
+/// A value as text, without the quotes of a string.
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_string)
 }
 
 fn trace_of(ended: &[EndedRequest]) -> RequestTrace {

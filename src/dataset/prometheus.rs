@@ -89,6 +89,11 @@ pub fn read(name: &str, bytes: &[u8], columns: Option<&ColumnsSpec>) -> Result<T
     };
     let matrix = matrix_of(bytes).map_err(|(line, message)| fault(line, None, message))?;
     let names: Vec<String> = matrix.iter().map(|series| name_of(&series.metric)).collect();
+    if let Some(at) = (1..names.len()).find(|&at| names[..at].contains(&names[at])) {
+        let message =
+            "two series have the same labels; let the query tell them apart, with a label or another name";
+        return Err(fault(None, Some(names[at].clone()), message.to_string()));
+    }
     quantities(&names, None).map_err(|message| fault(None, None, message))?;
     let mut rows: BTreeMap<i64, Vec<f64>> = BTreeMap::new();
     for (index, (series, name)) in matrix.iter().zip(&names).enumerate() {
@@ -146,8 +151,8 @@ fn matrix_of(bytes: &[u8]) -> Result<Vec<MatrixSeries>, (Option<usize>, String)>
         return Err((
             None,
             format!(
-                "the result is of the type {}, values of a single time; ask /api/v1/query_range, which gives a matrix",
-                shortened(&result_type.to_string())
+                "the result is of the type `{}`, not a matrix over time; ask /api/v1/query_range, which gives one",
+                shortened(result_type.as_str().unwrap_or("unknown"))
             ),
         ));
     }
@@ -178,7 +183,7 @@ fn samples_of(series: &MatrixSeries) -> Result<Vec<(i64, f64)>, String> {
         let (Some(time_s), Some(text)) = (time.as_f64(), value.as_str()) else { return Err(malformed()) };
         let expect = Expect::Epoch(TimestampUnit::Seconds);
         if !expect.holds(time_s) {
-            return Err(expect.complaint(&time_s.to_string()));
+            return Err(format!("`{time_s}` is not a time in seconds since 1970"));
         }
         let time_ms = (time_s * 1e3).round() as i64;
         if time_ms <= before {
@@ -199,7 +204,7 @@ fn samples_of(series: &MatrixSeries) -> Result<Vec<(i64, f64)>, String> {
     Ok(samples)
 }
 
-/// A series as PromQL writes it, `http_requests_total{job="a"}`, its labels in order; `value` for one without labels.
+/// A series as `PromQL` writes it, `http_requests_total{job="a"}`, its labels in order; `value` for one without labels.
 fn name_of(metric: &BTreeMap<String, String>) -> String {
     let escaped = |text: &str| text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
     let name = metric.get(NAME).map_or("", String::as_str);

@@ -48,22 +48,22 @@ fn a_fault_in_a_record_of_dynamo_is_named_by_line_and_key() {
         assert!(DYNAMO.contains(from), "{from}");
         error(DYNAMO.replacen(from, to, 1))
     };
-    assert_snapshot!(with("\"request_received_ms\":1777312800450,", ""), @"");
-    assert_snapshot!(with("1777312800450", "\"early\""), @"");
-    assert_snapshot!(with("1777312800450", "-1e18"), @"");
-    assert_snapshot!(with("\"input_tokens\":396,", ""), @"");
-    assert_snapshot!(with("\"input_tokens\":396", "\"input_tokens\":39.6"), @"");
-    assert_snapshot!(with("\"input_length\":374", "\"input_length\":-374"), @"");
-    assert_snapshot!(with("\"output_tokens\":109", "\"output_tokens\":\"109\""), @"");
-    assert_snapshot!(with("\"request_id\":\"r-2\",", ""), @"");
-    assert_snapshot!(with("\"request_id\":\"r-3\"", "\"request_id\":\"r-2\""), @"");
-    assert_snapshot!(with("\"request\":{\"request_id\":\"r-2\"", "\"other\":{\"request_id\":\"r-2\""), @"");
-    assert_snapshot!(with("\"request\":{\"request_id\":\"r-4\",\"model\":\"llama-8b\",\"input_tokens\":91,\"request_received_ms\":1777312802900}", "\"request\":4"), @"");
-    assert_snapshot!(with("\"event_type\":\"request_end\",\"event_time_unix_ms\":1777312802920,", ""), @"");
-    assert_snapshot!(error(DYNAMO.replace("trace.v1", "trace.v2")), @"");
-    assert_snapshot!(with("trace.v1\",\"event_type\":\"request_payload\"", "other.v1\",\"event_type\":\"request_payload\""), @"");
-    assert_snapshot!(error(&DYNAMO[..DYNAMO.len() - 40]), @"");
-    assert_snapshot!(error(DYNAMO.lines().next().unwrap()), @"");
+    assert_snapshot!(with("\"request_received_ms\":1777312800450,", ""), @r#"trace.csv:2: column "request.request_received_ms": the value is missing, so it is not known when the request arrived; record the trace with a version of Dynamo that writes it, or remove this line"#);
+    assert_snapshot!(with("1777312800450", "\"early\""), @r#"trace.csv:2: column "request.request_received_ms": `early` is not a number"#);
+    assert_snapshot!(with("1777312800450", "-1e18"), @r#"trace.csv:2: column "request.request_received_ms": `-1e+18` lies before 1900 or after 2199 as a time since 1970; check timestamp_unit"#);
+    assert_snapshot!(with("\"input_tokens\":396,", ""), @r#"trace.csv:2: column "request.input_tokens": the value is missing; a number of tokens is expected here"#);
+    assert_snapshot!(with("\"input_tokens\":396", "\"input_tokens\":39.6"), @r#"trace.csv:2: column "request.input_tokens": `39.6` is not a whole number; a number of tokens is expected here"#);
+    assert_snapshot!(with("\"input_length\":374", "\"input_length\":-374"), @r#"trace.csv:3: column "request.replay.input_length": `-374` is negative; a number of tokens is expected here"#);
+    assert_snapshot!(with("\"output_tokens\":109", "\"output_tokens\":\"109\""), @r#"trace.csv:2: column "request.output_tokens": `\"109\"` is no JSON number"#);
+    assert_snapshot!(with("\"request_id\":\"r-2\",", ""), @r#"trace.csv:2: column "request.request_id": the value is missing; the name of the request is expected here"#);
+    assert_snapshot!(with("\"request_id\":\"r-3\"", "\"request_id\":\"r-2\""), @r#"trace.csv:6: column "request.request_id": the request `r-2` ended on line 2 already; a request counts once, so remove one of the two lines"#);
+    assert_snapshot!(with("\"request\":{\"request_id\":\"r-2\"", "\"other\":{\"request_id\":\"r-2\""), @r#"trace.csv:2: column "request": the value is missing; a request_end says which request"#);
+    assert_snapshot!(with("\"request\":{\"request_id\":\"r-4\",\"model\":\"llama-8b\",\"input_tokens\":91,\"request_received_ms\":1777312802900}", "\"request\":4"), @"trace.csv:5: this line is not one JSON object: invalid type: integer `4`, expected an object (character 159)");
+    assert_snapshot!(with("\"event_type\":\"request_end\",\"event_time_unix_ms\":1777312802920,", ""), @r#"trace.csv:5: column "event_type": the name of an event is expected here"#);
+    assert_snapshot!(error(DYNAMO.replace("trace.v1", "trace.v2")), @r#"trace.csv:1: column "schema": \"dynamo.request.trace.v2\" is not known; `dynamo.request.trace.v1` is"#);
+    assert_snapshot!(with("trace.v1\",\"event_type\":\"request_payload\"", "other.v1\",\"event_type\":\"request_payload\""), @r#"trace.csv:4: column "schema": \"dynamo.request.other.v1\" is not known; `dynamo.request.trace.v1` is"#);
+    assert_snapshot!(error(&DYNAMO[..DYNAMO.len() - 40]), @"trace.csv:6: this line is not one JSON object: EOF while parsing a value (character 258)");
+    assert_snapshot!(error(DYNAMO.lines().next().unwrap()), @"trace.csv:1: none of its 1 lines is a request_end, so there is no request in it");
 }
 
 #[test]
@@ -77,8 +77,8 @@ fn traces_of_vidur_are_read_exactly() {
     let pairs = trace.arrival_s.iter().zip(&azure.arrival_s);
     assert!(pairs.clone().all(|(own, azure)| (own - azure).abs() < 1e-6), "{:?}", pairs.collect::<Vec<_>>());
     assert!(!trace.is_dated && trace.llm.is_empty());
-    assert_snapshot!(error(VIDUR.replacen("396,109", "396,1.5", 1)), @"");
-    assert_snapshot!(error(VIDUR.replacen("4.541877", "4.1", 1)), @"");
+    assert_snapshot!(error(VIDUR.replacen("396,109", "396,1.5", 1)), @r#"trace.csv:3: column "num_decode_tokens": `1.5` is not a whole number; a number of tokens is expected here"#);
+    assert_snapshot!(error(VIDUR.replacen("4.541877", "4.1", 1)), @r#"trace.csv:4: column "arrived_at": the timestamp goes back from `4.314579` to `4.1`; sort the rows by it"#);
     let lengths = VIDUR.lines().map(|line| line.split_once(',').unwrap().1.to_string() + "\n");
     assert!(
         error(lengths.collect::<String>())
@@ -101,8 +101,8 @@ fn samples_of_the_semantic_router_say_which_llm_was_chosen() {
     assert_eq!(table.llm.iter().next(), Some("llama-8b"));
     let plain = requests("{\"timestamp\": 1.5, \"prompt_tokens\": 3, \"generated_tokens\": 4}\n");
     assert!(plain.llm.is_empty() && plain.log_type.is_empty());
-    assert_snapshot!(error(ROUTER.replacen("\"selected_model\":\"llama70b\",", "", 1)), @"");
-    assert_snapshot!(error(ROUTER.replacen("\"timestamp\":0.767", "\"timestamp\":0.1", 1)), @"");
+    assert_snapshot!(error(ROUTER.replacen("\"selected_model\":\"llama70b\",", "", 1)), @r#"trace.csv:2: column "selected_model": the value is missing; a name is expected here"#);
+    assert_snapshot!(error(ROUTER.replacen("\"timestamp\":0.767", "\"timestamp\":0.1", 1)), @r#"trace.csv:2: column "timestamp": the timestamp goes back from `0.451` to `0.1`; sort the rows by it"#);
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn missing_times_of_a_range_query_are_told_as_missing_rows() {
     let trace = series(&text);
     assert_eq!(trace.names, ["value"], "a sum over everything has no labels");
     assert_eq!(trace.clock.gaps.count, 1);
-    assert_snapshot!(trace.clock.to_string(), @"");
+    assert_snapshot!(trace.clock.to_string(), @"rows every minute; 1 gap with 1 row missing, before row 8");
 }
 
 #[test]
@@ -155,22 +155,26 @@ fn what_is_wrong_with_an_answer_of_prometheus_is_said_with_its_remedy() {
         assert!(PROMETHEUS.contains(from), "{from}");
         error(PROMETHEUS.replacen(from, to, 1))
     };
-    assert_snapshot!(error(r#"{"status":"error","errorType":"bad_data","error":"invalid parameter \"query\": 1:5: parse error"}"#), @"");
-    assert_snapshot!(error(r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1435781430.781,"1"]}]}}"#), @"");
-    assert_snapshot!(error(r#"{"status":"success","data":{"resultType":"scalar","result":[1435781430.781,"1"]}}"#), @"");
-    assert_snapshot!(error(r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#), @"");
-    assert_snapshot!(with("\"1340\"", "1340"), @"");
-    assert_snapshot!(with("\"1340\"", "\"many\""), @"");
-    assert_snapshot!(with("\"1340\"", "\"1e200\""), @"");
-    assert_snapshot!(with("1435781490.781", "1435781430.781"), @"");
-    assert_snapshot!(with("1435781490.781", "\"noon\""), @"");
-    assert_snapshot!(with("\"values\": [", "\"histograms\": [[1435781430.781, {\"count\": \"5\"}]], \"values\": ["), @"");
-    assert_snapshot!(with("vllm:generation_tokens:rate1m", "vllm:prompt_tokens:rate1m"), @"");
-    assert_snapshot!(with("\"job\": \"vllm\"", "\"job\": 5"), @"");
-    assert_snapshot!(error(&PROMETHEUS[..700]), @"");
-    let apart = PROMETHEUS.replacen("143578143", "143568143", 1);
-    let apart = apart.lines().filter(|line| !line.contains("14357816") && !line.contains("14357817"));
-    assert_snapshot!(error(apart.collect::<Vec<_>>().join("\n").replace("\"0\"],", "\"0\"]").replace("1435781550.781, \"0\"", "1435681550.781, \"NaN\"")), @"");
+    assert_snapshot!(error(r#"{"status":"error","errorType":"bad_data","error":"invalid parameter \"query\": 1:5: parse error"}"#), @r#"trace.csv: Prometheus answered with an error, bad_data: invalid parameter \"query\": 1:5: parse error; correct the query and ask again"#);
+    assert_snapshot!(error(r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1435781430.781,"1"]}]}}"#), @r#"trace.csv: the result is of the type \"vector\", values of a single time; ask /api/v1/query_range, which gives a matrix"#);
+    assert_snapshot!(error(r#"{"status":"success","data":{"resultType":"scalar","result":[1435781430.781,"1"]}}"#), @r#"trace.csv: the result is of the type \"scalar\", values of a single time; ask /api/v1/query_range, which gives a matrix"#);
+    assert_snapshot!(error(r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#), @"trace.csv: the matrix is empty: nothing matches the query in this range of time; correct the query and ask again");
+    assert_snapshot!(with("\"1340\"", "1340"), @r#"trace.csv: column "vllm:prompt_tokens:rate1m{job="vllm",model_name="m"}": `[1435781490.781,1340]` is not a time and a value in quotes"#);
+    assert_snapshot!(with("\"1340\"", "\"many\""), @r#"trace.csv: column "vllm:prompt_tokens:rate1m{job="vllm",model_name="m"}": at 1435781490.781: `many` is not a number"#);
+    assert_snapshot!(with("\"1340\"", "\"1e200\""), @r#"trace.csv: column "vllm:prompt_tokens:rate1m{job="vllm",model_name="m"}": at 1435781490.781: `1e200` is too large: variances and errors overflow beyond 1e150; rescale the column"#);
+    assert_snapshot!(with("1435781490.781", "1435781430.781"), @r#"trace.csv: column "vllm:prompt_tokens:rate1m{job="vllm",model_name="m"}": the time 1435781430.781 does not come after the one before it; ask the query again"#);
+    assert_snapshot!(with("1435781490.781", "\"noon\""), @r#"trace.csv: column "vllm:prompt_tokens:rate1m{job="vllm",model_name="m"}": `[\"noon\",\"1340\"]` is not a time and a value in quotes"#);
+    assert_snapshot!(with("\"values\": [", "\"histograms\": [[1435781430.781, {\"count\": \"5\"}]], \"values\": ["), @r#"trace.csv: column "vllm:prompt_tokens:rate1m{job="vllm",model_name="m"}": the values are histograms; take a number from each, as histogram_count, histogram_sum and histogram_quantile do"#);
+    assert_snapshot!(with("vllm:generation_tokens:rate1m", "vllm:prompt_tokens:rate1m"), @r#"trace.csv: the column `vllm:prompt_tokens:rate1m{job="vllm",model_name="m"}` is there twice"#);
+    assert_snapshot!(with("\"job\": \"vllm\"", "\"job\": 5"), @"trace.csv: the matrix cannot be understood: invalid type: integer `5`, expected a string; ask the query again");
+    assert_snapshot!(error(&PROMETHEUS[..700]), @"trace.csv:23: this is not a whole answer of Prometheus: EOF while parsing a string (character 30); ask the query again");
+    let series =
+        |time: u32, value: &str| format!(r#"{{"metric":{{"job":"{time}"}},"values":[[{time},"{value}"]]}}"#);
+    let pair = |one: String, other: String| {
+        error(format!(r#"{{"status":"success","data":{{"resultType":"matrix","result":[{one},{other}]}}}}"#))
+    };
+    assert_snapshot!(pair(series(1_435_781_430, "1"), series(1_435_781_490, "1")), @"");
+    assert_snapshot!(pair(series(1_435_781_430, "NaN"), series(1_435_781_490, "-Inf")), @"");
 }
 
 #[test]
