@@ -115,6 +115,25 @@ fn other_settings_are_replayed_without_training() {
 }
 
 #[test]
+fn levels_between_the_quantiles_cost_as_much_as_lies_between_their_neighbours() {
+    let lab = trained(2, "plan_for = { grid = [\"mean\", 0.75, 0.8, 0.9, 0.95, 0.975] }\n");
+    let board = recorded(&lab);
+    assert_eq!(board, replayed(&lab, &[]), "saved quantiles give the same levels");
+    for model in board["models"].as_array().unwrap() {
+        let points = model["frontier"].as_array().unwrap();
+        let levels: Vec<Value> = points.iter().map(|point| point["plan_for"].clone()).collect();
+        assert_eq!(Value::from(levels), serde_json::json!(["mean", 0.75, 0.8, 0.9, 0.95, 0.975]));
+        let hours: Vec<f64> =
+            points.iter().skip(1).map(|point| point["replica_hours"].as_f64().unwrap()).collect();
+        assert!(hours.is_sorted() && hours[1] < hours[4], "{hours:?}");
+    }
+    // The service chooses among other levels without training.
+    let grid = ["--set", "plan_for=[\"mean\",0.5,0.8,0.9,0.95]"];
+    let other = replayed(&lab, &grid);
+    assert_eq!(other["models"][0]["frontier"].as_array().unwrap().len(), 5);
+}
+
+#[test]
 fn without_intervals_the_mean_is_acted_on() {
     let lab = trained(2, "plan_for = [\"mean\"]\n[uncertainty]\nconformal = \"none\"\n");
     let board = recorded(&lab);
@@ -214,7 +233,8 @@ fn a_search_can_be_steered_by_replica_hours_and_a_claim_can_be_about_them() {
          where = {{ \"model.kind\" = \"persistence\" }}\n"
     );
     let file = lab.file("load.toml", &text);
-    lab.run(&file, &[]);
+    let swept = lab.run(&file, &[]).stderr;
+    assert!(swept.contains("validation replica_hours of work_s") && !swept.contains("mse"), "{swept}");
     let best = json(&lab.call(&["compare", "load", "--format", "json"]))[0].clone();
     assert_eq!(best["metric"], "replica_hours");
     let of_trials = "select min(value) from metrics join runs using (run_id) where name = 'replica_hours' and part = 'valid' \

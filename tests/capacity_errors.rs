@@ -84,15 +84,15 @@ fn a_horizon_must_reach_beyond_the_cold_start() {
 }
 
 #[test]
-fn a_level_must_be_one_of_the_quantiles() {
-    assert_snapshot!(refusal(&[("cold_start = \"10min\"\n", "cold_start = \"10min\"\nplan_for = [\"mean\", 0.8]\n")]), @r#"
-    error: there is no quantile at 0.8
+fn a_level_must_lie_within_the_intervals() {
+    assert_snapshot!(refusal(&[("cold_start = \"10min\"\n", "cold_start = \"10min\"\nplan_for = [\"mean\", 0.99]\n")]), @r#"
+    error: no quantile at 0.99 is known: intervals reach from 0.025 to 0.975
       --> e.toml:11:21
        |
-    11 | plan_for = ["mean", 0.8]
-       |                     ^^^
+    11 | plan_for = ["mean", 0.99]
+       |                     ^^^^
        |
-       = help: known here: "mean", 0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975
+       = help: give "mean", or levels of quantiles from 0.025 to 0.975
     "#);
 }
 
@@ -129,7 +129,7 @@ fn some_forecast_must_be_acted_on() {
     11 | plan_for = []
        |            ^^
        |
-       = help: known here: "mean", 0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975
+       = help: give "mean", or levels of quantiles from 0.025 to 0.975
     "#);
 }
 

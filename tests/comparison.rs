@@ -1,5 +1,5 @@
 //! What a comparison says and a report shows, on an excerpt of the real Azure trace: folds, the runner-up, intervals,
-//! breakdowns, and resources.
+//! breakdowns.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -112,19 +112,6 @@ fn the_report_shows_intervals_and_errors() {
         }
         assert!(markdown.contains(&format!("plots/{plot}.png")), "{plot}");
     }
-}
-
-#[test]
-fn what_a_report_assumes_changes_no_run() {
-    let lab = Lab::new();
-    let file = lab.azure("assumed", WINDOWS);
-    lab.run(&file, &[]);
-    let page = std::fs::read_to_string(lab.results().join("assumed/report.html")).unwrap();
-    assert!(page.contains("327,680 bytes of KV cache a token"));
-    let again = lab.run(&file, &["--set", "report.resources.kv_bytes_per_token=4096"]);
-    assert!(again.stderr.contains("nothing to run"), "{}", again.stderr);
-    let page = std::fs::read_to_string(lab.results().join("assumed/report.html")).unwrap();
-    assert!(page.contains("4,096 bytes of KV cache a token"));
 }
 
 #[test]

@@ -1026,26 +1026,25 @@ fn what_slurm_would_refuse_is_refused_before() {
 }
 
 #[test]
-fn impossible_resources_are_refused() {
-    let text = format!("{VALID}[report.resources]\nkv_bytes_per_token = -1\n");
-    assert_snapshot!(refusal(&text, &[]), @r"
-    error: kv_bytes_per_token must be positive and finite, got -1
-      --> e.toml:16:22
+fn the_old_table_of_resources_is_answered_with_what_took_its_place() {
+    let text = format!("{VALID}[report.resources]\ngpus_per_replica = 4\ntokens_per_second = 6000\n");
+    assert_snapshot!(refusal(&text, &[]), @"
+    error: [report.resources] was removed: [capacity] says what the load needs
+      --> e.toml:15:2
        |
-    16 | kv_bytes_per_token = -1
-       |                      ^^
+    15 | [report.resources]
+       |  ^^^^^^ remove this table
        |
-       = help: give a positive number
+       = help: write [capacity] with prefill_tokens_per_s and decode_tokens_per_s in place of tokens_per_second, gpus_per_replica as it was, and cold_start; the report then tells replica hours and GPU hours
     ");
-    let text = format!("{VALID}[report.resources]\nweights_gib = 500\n");
-    assert_snapshot!(refusal(&text, &[]), @r"
-    error: weights of 500 GiB leave no memory for the cache
-      --> e.toml:16:15
-       |
-    16 | weights_gib = 500
-       |               ^^^
-       |
-       = help: the GPUs of a replica have 288 GiB of usable memory; give it more GPUs
+    assert_snapshot!(refusal(VALID, &["--set", "report.resources.weights_gib=70"]), @"
+    error: [report.resources] was removed: [capacity] says what the load needs
+     --> --set:1:1
+      |
+    1 | report.resources.weights_gib=70
+      | ^^^^^^^^^^^^^^^^^^^^^^^^^^^^ remove this table
+      |
+      = help: write [capacity] with prefill_tokens_per_s and decode_tokens_per_s in place of tokens_per_second, gpus_per_replica as it was, and cold_start; the report then tells replica hours and GPU hours
     ");
 }
 

@@ -42,7 +42,7 @@ fn the_replay_agrees_with_the_reference() {
                 ("under_provisioned_share", totals.under_provisioned_share),
                 ("late_work_share", totals.late_work_share),
                 ("max_delay_s", totals.max_delay_s),
-                ("scale_events", totals.scale_events as f64),
+                ("scale_events", totals.scale_events),
             ] {
                 let want = expected[name].as_f64().unwrap();
                 assert!((value - want).abs() <= 1e-9, "{what}: {name} is {value} and should be {want}");

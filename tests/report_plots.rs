@@ -108,7 +108,6 @@ fn loads_have_dates_and_are_forecast_from_what_was_known() {
     {
         assert!(load.contains(text), "{text}");
     }
-    assert!(svg(&folder, "resources").contains("GPUs, in whole replicas"));
 }
 
 #[test]
@@ -122,7 +121,7 @@ fn requests_are_numbered_and_their_load_is_not_pretended_to_be_known() {
             assert!(svg(&folder, &stem(target, step)).contains("\nrequest<"), "{target} {step}");
         }
     }
-    assert!(!folder.join("plots/load.svg").exists() && !folder.join("plots/resources.svg").exists());
+    assert!(!folder.join("plots/load.svg").exists());
     let markdown = std::fs::read_to_string(folder.join("report.md")).unwrap();
     assert!(markdown.contains("16 Nov 2023 "), "the caption says when");
 }

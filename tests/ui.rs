@@ -88,6 +88,27 @@ fn a_run_that_failed_is_shown_beside_another_one() {
 }
 
 #[test]
+fn the_page_of_a_run_tells_what_acting_on_its_forecasts_costs() {
+    let lab = Lab::new();
+    let service = "[task.window_load]\nwindow = \"5s\"\nlookback = 4\nhorizon = 2\n[capacity]\nprefill_tokens_per_s = 2000\n\
+                   decode_tokens_per_s = 500\ncold_start = \"5s\"\nplan_for = [\"mean\", 0.8, 0.9]\n[[models]]\n[models.ewma]\n";
+    lab.run(&lab.azure("acted", service), &[]);
+    let run = lab.scalar("select run_id from runs where status = 'done'");
+    let ui = Dashboard::start(&lab, &[]);
+    let page = ui.page(&format!("/runs/{}", run.as_str().unwrap()));
+    for part in [
+        "Capacity",
+        "its mean",
+        "its 80 % quantile",
+        "(chosen)",
+        "reactive_with_headroom (×",
+        "late_work_share",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
+}
+
+#[test]
 fn addresses_that_lead_nowhere_say_so() {
     let lab = lab_with_a_sweep();
     let ui = Dashboard::start(&lab, &[]);

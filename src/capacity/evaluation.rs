@@ -258,7 +258,7 @@ mod tests {
             under_provisioned_share: 0.0,
             late_work_share,
             max_delay_s: 0.0,
-            scale_events: 0,
+            scale_events: 0.0,
         };
         assert_eq!(evaluator.choose([of(0.3, 1.0), of(0.2, 9.0)].into_iter()), 1);
         assert_eq!(evaluator.choose([of(0.01, 3.0), of(0.0, 4.0), of(0.02, 1.0)].into_iter()), 0);

@@ -12,8 +12,8 @@ mod replay;
 pub use evaluation::{Evaluation, Evaluator, PlannedWindows, Policy, PolicyReplay};
 pub use fleet::{Fleet, RecentNeeds};
 pub use metrics::{
-    CAPACITY_NAMES, CHOSEN, HEADROOM_FACTOR, LARGEST_WORK, LATE_WORK_SHARE, MAX_DELAY_S, REPLICA_HOURS,
-    SCALE_EVENTS, UNDER_PROVISIONED_SHARE, is_capacity_metric, metric_of,
+    CAPACITY_NAMES, CHOSEN, HEADROOM_FACTOR, IDLE_REPLICA_HOURS, LARGEST_WORK, LATE_WORK_SHARE, MAX_DELAY_S,
+    REPLICA_HOURS, SCALE_EVENTS, UNDER_PROVISIONED_SHARE, is_capacity_metric, metric_of, policy_of,
 };
 pub use plan_level::PlanLevel;
 pub use replay::{CapacityTotals, Replay, ReplayedWindow, replay};

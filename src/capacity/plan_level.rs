@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub enum PlanLevel {
     /// The point forecast, `"mean"` in files.
     Mean,
-    /// The quantile at a level between 0 and 1.
+    /// The quantile at a level, as [`crate::stats::quantile_between`] gives it.
     Quantile(f64),
 }
 
@@ -87,7 +87,7 @@ impl JsonSchema for PlanLevel {
             "description": "\"mean\" for the point forecast, or the level of a quantile, such as 0.9.",
             "anyOf": [
                 { "const": "mean" },
-                { "type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1 }
+                { "type": "number", "minimum": 0.025, "maximum": 0.975 }
             ]
         })
     }

@@ -26,7 +26,7 @@ pub struct Replay {
     pub scale_events: usize,
 }
 
-/// What a replay cost.
+/// What a replay cost, or the means over several.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CapacityTotals {
     /// Hours of replicas that were live or starting: both are paid for.
@@ -40,7 +40,7 @@ pub struct CapacityTotals {
     /// The longest delay, in seconds.
     pub max_delay_s: f64,
     /// Windows at whose end replicas were ordered or stopped.
-    pub scale_events: usize,
+    pub scale_events: f64,
 }
 
 /// Replays a policy over consecutive windows.
@@ -108,7 +108,7 @@ impl Replay {
             under_provisioned_share: share(under as f64, windows.len() as f64),
             late_work_share: share(late, all),
             max_delay_s: windows.iter().map(|window| window.delay_s).fold(0.0, f64::max),
-            scale_events: *scale_events,
+            scale_events: *scale_events as f64,
         }
     }
 }

@@ -11,6 +11,7 @@ use super::sweep_view::{FailureLine, NAMED_FAILURES, RETRY, RunningLine, SettleP
 use crate::engine::Sweep;
 use crate::engine::local::{Awaited, Progress, Spent};
 use crate::plan::Run;
+use crate::spec::ObjectiveSpec;
 use crate::store::{RunResult, Status};
 use crate::text::{counted, duration, number};
 use crate::train::Epoch;
@@ -26,6 +27,7 @@ pub(super) struct SweepProgress {
     started: Instant,
     total: usize,
     finished: usize,
+    objective: ObjectiveSpec,
     view: Option<DrawnView>,
 }
 
@@ -59,7 +61,8 @@ impl SweepProgress {
         let started = Instant::now();
         let view = (console.is_live() && total > 0)
             .then(|| DrawnView::start(ViewState::new(sweep, total, slots, started), console));
-        Self { console, started, total, finished: 0, view: view.flatten() }
+        let objective = sweep.experiment.spec.search.objective.clone();
+        Self { console, started, total, finished: 0, objective, view: view.flatten() }
     }
 
     /// Ends the view, of which only the failures stay, and returns the seconds since the start.
@@ -227,13 +230,13 @@ impl Progress for SweepProgress {
     fn done(&mut self, slot: usize, run: &Run, result: &RunResult) {
         let position = self.advance();
         self.line(|| {
-            let mse = result
-                .metrics
-                .iter()
-                .find(|metric| metric.part == "valid" && metric.target == "all" && metric.name == "mse");
-            let mse =
-                mse.map_or(String::new(), |metric| format!(", validation mse {}", number(metric.value)));
-            format!("{position} done {} in {:.1} s{mse}", title(run), result.wall_s)
+            let value = result.metrics.iter().find(|metric| {
+                self.objective.matches(&metric.part, &metric.target, &metric.unit, &metric.name)
+            });
+            let value = value.map_or(String::new(), |metric| {
+                format!(", {} {}", self.objective.in_words(), number(metric.value))
+            });
+            format!("{position} done {} in {:.1} s{value}", title(run), result.wall_s)
         });
         self.update(|state| {
             state.free(slot);

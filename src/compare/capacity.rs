@@ -9,7 +9,7 @@ use super::board::{Board, MetricKey, correct};
 use super::significance::{Difference, Significance};
 use super::window_losses::{WindowLosses, replica_hours_of_run};
 use crate::capacity::{
-    CAPACITY_NAMES, CHOSEN, HEADROOM_FACTOR, LATE_WORK_SHARE, PlanLevel, Policy, REPLICA_HOURS, WORK,
+    CHOSEN, CapacityTotals, HEADROOM_FACTOR, LATE_WORK_SHARE, PlanLevel, Policy, REPLICA_HOURS, WORK,
     metric_of,
 };
 use crate::spec::CapacitySpec;
@@ -42,28 +42,11 @@ pub struct CapacityRow {
     /// The forecasts that its runs act on, with the share of the runs that do; none of a policy without a forecast.
     pub plans: Vec<(PlanLevel, f64)>,
     /// What it costs, the mean over runs.
-    pub values: CapacityValues,
+    pub values: CapacityTotals,
     /// Replica hours and late work for every plan, chosen or not.
     pub frontier: Vec<FrontierPoint>,
     /// Difference of the replica hours to `reactive_with_headroom`, over the whole test part.
     pub against_headroom: Option<Difference>,
-}
-
-/// Means over runs of the metrics of a replay.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct CapacityValues {
-    /// Hours of replicas that are paid for.
-    pub replica_hours: f64,
-    /// Hours of live replicas that had nothing to do.
-    pub idle_replica_hours: f64,
-    /// Share of the windows that were short of replicas.
-    pub under_provisioned_share: f64,
-    /// Share of the work that was late.
-    pub late_work_share: f64,
-    /// The longest delay, in seconds.
-    pub max_delay_s: f64,
-    /// Windows at whose end replicas were ordered or stopped.
-    pub scale_events: f64,
 }
 
 /// A plan on the frontier of replica hours against late work.
@@ -89,28 +72,10 @@ pub(super) struct ModelReplays {
 }
 
 impl ModelReplays {
-    fn values(&self, policy: Option<&str>) -> Option<CapacityValues> {
-        let value = |name: &str| {
+    fn values(&self, policy: Option<&str>) -> Option<CapacityTotals> {
+        CapacityTotals::of_names(|name| {
             let name = policy.map_or_else(|| name.to_string(), |policy| metric_of(name, policy));
             self.metrics.get(&name).copied()
-        };
-        let values: Option<Vec<f64>> = CAPACITY_NAMES.iter().map(|name| value(name)).collect();
-        let values: [f64; CAPACITY_NAMES.len()] = values?.try_into().ok()?;
-        let [
-            replica_hours,
-            idle_replica_hours,
-            under_provisioned_share,
-            late_work_share,
-            max_delay_s,
-            scale_events,
-        ] = values;
-        Some(CapacityValues {
-            replica_hours,
-            idle_replica_hours,
-            under_provisioned_share,
-            late_work_share,
-            max_delay_s,
-            scale_events,
         })
     }
 
@@ -249,7 +214,7 @@ impl BoardCapacity {
     pub fn to_json(&self) -> Value {
         let spec = &self.spec;
         let row = |row: &CapacityRow| {
-            let CapacityValues {
+            let CapacityTotals {
                 replica_hours,
                 idle_replica_hours,
                 under_provisioned_share,

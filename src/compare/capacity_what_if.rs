@@ -15,7 +15,7 @@ use crate::capacity::{
 };
 use crate::dataset::{Part, PolicyWindows, PredictionTable};
 use crate::spec::{CapacitySpec, Experiment};
-use crate::stats::QUANTILES;
+use crate::stats::quantile_between;
 use crate::store::{MetricRow, SavedRun, Store};
 use crate::text::counted;
 
@@ -64,7 +64,7 @@ fn changed_spec(comparison: &Comparison, changes: &[String]) -> anyhow::Result<C
         }
         overrides.push(format!("capacity.{}", change.trim_start_matches("capacity.")));
     }
-    let parsed = Experiment::parse(&experiment.path, experiment.text.clone(), &overrides)?;
+    let parsed = Experiment::parse_recorded(&experiment.path, experiment.text.clone(), &overrides)?;
     parsed.spec.capacity.with_context(|| {
         format!(
             "the experiment `{}` has no [capacity] table, so its models forecast no work",
@@ -161,13 +161,12 @@ fn planned(
         |forecast, ahead| table.actual[work][rows[forecast * horizon + ahead]],
         |level, forecast, ahead| {
             let row = rows[forecast * horizon + ahead];
-            let index = match level {
-                PlanLevel::Mean => None,
-                PlanLevel::Quantile(level) => QUANTILES.iter().position(|own| *own == level),
-            };
-            match index {
-                Some(index) => table.quantiles[work][index][row],
-                None => scale.unscale(f64::from(table.scaled_forecast[work][row])),
+            match level {
+                PlanLevel::Mean => scale.unscale(f64::from(table.scaled_forecast[work][row])),
+                PlanLevel::Quantile(level) => {
+                    let own = std::array::from_fn(|index| table.quantiles[work][index][row]);
+                    quantile_between(&own, level)
+                }
             }
         },
     )

@@ -24,7 +24,7 @@ mod window_losses;
 pub(crate) use best::{BestTrial, best_trials, metrics_over_seeds};
 pub(crate) use board::lookbacks;
 pub use board::{Board, BoardRow, Completion, FoldError, MeanSpread, MetricKey, Target};
-pub use capacity::{BoardCapacity, CapacityRow, CapacityValues, FrontierPoint};
+pub use capacity::{BoardCapacity, CapacityRow, FrontierPoint};
 pub use capacity_what_if::what_if;
 pub use comparison::{Comparison, ScoredRun, leaderboards};
 pub(crate) use grouping::{distinct, group_by};

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use super::board::{Board, BoardRow, Completion, FoldError, MeanSpread, MetricKey};
-use super::capacity::{BoardCapacity, CapacityRow, CapacityValues, FrontierPoint};
+use super::capacity::{BoardCapacity, CapacityRow, FrontierPoint};
 use super::claims::{ClaimVerdict, Judgement};
 use super::comparison::{Comparison, ScoredRun};
 use super::significance::Difference;
-use crate::capacity::PlanLevel;
+use crate::capacity::{CapacityTotals, PlanLevel};
 use crate::spec::{CapacitySpec, ClaimSpec, ObjectiveSpec};
 use crate::store::{BreakdownRow, EpochRow, RevisionRow, RunRow, Status};
 
@@ -110,7 +110,6 @@ fn experiment() -> RevisionRow {
         overrides: "[\"training.epochs=2\"]".to_string(),
         axes: "[]".to_string(),
         objective: String::new(),
-        report: "{}".to_string(),
         unproposed: 0,
         command: "burstlab run experiments/sample.toml".to_string(),
         git_commit: None,
@@ -149,7 +148,7 @@ pub fn capacity() -> BoardCapacity {
         r#"{"prefill_tokens_per_s": 6000, "decode_tokens_per_s": 1500, "cold_start": "10min", "plan_for": ["mean", 0.9]}"#,
     )
     .unwrap();
-    let values = |replica_hours: f64, late_work_share: f64| CapacityValues {
+    let values = |replica_hours: f64, late_work_share: f64| CapacityTotals {
         replica_hours,
         idle_replica_hours: 0.2 * replica_hours,
         under_provisioned_share: late_work_share,
@@ -157,7 +156,7 @@ pub fn capacity() -> BoardCapacity {
         max_delay_s: 45.0,
         scale_events: 61.5,
     };
-    let row = |name: &str, values: CapacityValues| CapacityRow {
+    let row = |name: &str, values: CapacityTotals| CapacityRow {
         name: name.to_string(),
         plans: Vec::new(),
         values,

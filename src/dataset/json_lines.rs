@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
 use super::clock::parse_nanoseconds;
@@ -90,6 +90,12 @@ impl<'a> JsonLines<'a> {
         self.at_line(self.first_line, None, message)
     }
 
+    /// An error about a value in a line, by its path from the line's object.
+    pub fn fault(&self, line: usize, path: Option<&str>, message: String) -> TraceError {
+        let (file, column) = (self.name.to_string(), path.map(str::to_string));
+        TraceError { file, line: Some(line), column, message }
+    }
+
     /// An error about a timestamp that is earlier than that of the row before, `row - 1`.
     pub fn backwards(&self, row: usize, key: usize) -> TraceError {
         let mut stamps = self.lines().skip(row - 1).map(|(line, text)| {
@@ -113,7 +119,7 @@ impl<'a> JsonLines<'a> {
     }
 
     /// The lines that are not blank, or the items of an array, with the numbers of their first lines counted from 1.
-    fn lines(&self) -> Box<dyn Iterator<Item = (usize, &'a str)> + 'a> {
+    pub fn lines(&self) -> Box<dyn Iterator<Item = (usize, &'a str)> + 'a> {
         if is_array(self.text.as_bytes()) {
             return Box::new(ArrayItems::of(self.text));
         }
@@ -252,16 +258,26 @@ pub(super) fn object_keys(text: &str) -> Result<Vec<String>, String> {
     parse(text, Keys)
 }
 
+/// A line that holds one object of a known form.
+///
+/// # Errors
+/// What is wrong with the line.
+pub(super) fn object_of<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_str(text).map_err(|error| not_an_object(&error))
+}
+
 /// Parses one line as an object; whatever follows it is a mistake.
 fn parse<'de, V: Visitor<'de>>(text: &'de str, visitor: V) -> Result<V::Value, String> {
     let mut reader = serde_json::Deserializer::from_str(text);
     let parsed = reader.deserialize_map(visitor).and_then(|value| reader.end().map(|()| value));
-    parsed.map_err(|error| {
-        // A line of a file of lines: serde's own line number would mislead.
-        let message = error.to_string();
-        let message = message.split(" at line ").next().unwrap_or_default();
-        format!("this line is not one JSON object: {message} (character {})", error.column())
-    })
+    parsed.map_err(|error| not_an_object(&error))
+}
+
+/// What is said of a line of a file of lines: serde's own line number would mislead.
+fn not_an_object(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let message = message.split(" at line ").next().unwrap_or_default();
+    format!("this line is not one JSON object: {message} (character {})", error.column())
 }
 
 /// Collects the keys of an object.

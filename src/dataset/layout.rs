@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::clock::parse_nanoseconds;
 use super::columns::TraceTable;
+use super::dynamo;
 use super::locate::{Expect, shortened};
 use super::prepare_error::PrepareError;
 use super::rows::Rows;
@@ -16,6 +17,15 @@ use crate::text::nearest;
 const BURSTGPT: [&str; 5] = ["Timestamp", "Request tokens", "Response tokens", "Model", "Log Type"];
 const AZURE: [&str; 3] = ["TIMESTAMP", "ContextTokens", "GeneratedTokens"];
 const MOONCAKE: [&str; 3] = ["timestamp", "input_length", "output_length"];
+/// The processed traces of vidur: <https://github.com/microsoft/vidur/tree/main/data/processed_traces>.
+const VIDUR: [&str; 3] = ["arrived_at", "num_prefill_tokens", "num_decode_tokens"];
+/// The samples of vLLM's semantic router:
+/// <https://github.com/vllm-project/semantic-router/tree/main/src/fleet-sim/examples/trace_samples>.
+const SEMANTIC_ROUTER: [&str; 3] = ["timestamp", "prompt_tokens", "generated_tokens"];
+/// Where its samples say the LLM that was chosen, in the order in which its own reader looks
+/// (`src/fleet-sim/fleet_sim/api/trace_ingest.py`).
+const SELECTED_MODEL: [&str; 5] =
+    ["selected_model", "x_vsr_selected_model", "model", "routed_to", "model_id"];
 /// `ServeGen` publishes its client traces without these names.
 const SERVEGEN: [&str; 6] = ["start_s", "rate_rps", "cv", "family", "a", "b"];
 const DATE_NAMES: [&str; 4] = ["date", "datetime", "time", "timestamp"];
@@ -98,6 +108,12 @@ pub fn read_rows(rows: Rows<'_>, columns: Option<&ColumnsSpec>) -> Result<Trace,
         }
         rows => rows,
     };
+    if let Rows::JsonLines(file) = &rows
+        && !is_given
+        && file.lines().next().is_some_and(|(_, first)| dynamo::is_record(first))
+    {
+        return dynamo::read(file).map(Trace::Requests).map_err(PrepareError::Trace);
+    }
     let is_json = matches!(rows, Rows::JsonLines(_));
     let layout = layout_of(rows.names(), is_json, columns, |message| rows.at_names(message))?;
     let is_given = columns.is_some_and(|columns| columns.requests.is_some());
@@ -194,6 +210,22 @@ fn recognise(names: &[String], is_json: bool) -> Result<Layout, String> {
     if is_json && let Some([timestamp, request, response]) = positions(names, "Mooncake", MOONCAKE)? {
         return Ok(requests(timestamp, TimestampUnit::Milliseconds, request, response));
     }
+    if let Some([timestamp, request, response]) = all_of(names, VIDUR) {
+        return Ok(requests(timestamp, TimestampUnit::Seconds, request, response));
+    }
+    if let Some([timestamp, request_tokens, response_tokens]) = all_of(names, SEMANTIC_ROUTER) {
+        let llm = SELECTED_MODEL.iter().find_map(|model| names.iter().position(|name| name == model));
+        // A numeric table may have these columns, and a date; it has no names of LLMs.
+        if is_json || llm.is_some() {
+            return Ok(Layout::Requests {
+                timestamp: TimeColumn::new(timestamp, TimestampUnit::Seconds),
+                request_tokens,
+                response_tokens,
+                llm,
+                log_type: names.iter().position(|name| name == "category"),
+            });
+        }
+    }
     // `a`, `b` and `family` are names that any table may have; `rate_rps` is not.
     if names.iter().any(|name| name == SERVEGEN[1])
         && let Some([start, rate, cv, ..]) = positions(names, "ServeGen", SERVEGEN)?
@@ -212,8 +244,10 @@ fn recognise(names: &[String], is_json: bool) -> Result<Layout, String> {
         _ => Err(format!(
             "the header `{}` is not one that is known; known are BurstGPT (Timestamp,Model,Request tokens,Response \
              tokens,Total tokens,Log Type), Azure (TIMESTAMP,ContextTokens,GeneratedTokens), Mooncake (JSON lines with \
-             timestamp, input_length, output_length), ServeGen clients (start_s,rate_rps,cv,family,a,b) and numeric \
-             tables with a column `date`; name the columns of other requests in [dataset.columns], or the time of another series, \
+             timestamp, input_length, output_length), vidur (arrived_at,num_prefill_tokens,num_decode_tokens), semantic-router \
+             (timestamp, prompt_tokens, generated_tokens, selected_model), request traces of Dynamo \
+             (dynamo.request.trace.v1), ServeGen clients (start_s,rate_rps,cv,family,a,b), results of Prometheus range \
+             queries and numeric tables with a column `date`; name the columns of other requests in [dataset.columns], or the time of another series, \
              with timestamp_unit = \"none\" where there is none",
             shortened(&names.join(","))
         )),
@@ -221,7 +255,7 @@ fn recognise(names: &[String], is_json: bool) -> Result<Layout, String> {
 }
 
 /// Where the quantities of a series stand: in all columns but that of the time, and one without a name that counts the rows.
-fn quantities(names: &[String], time: Option<usize>) -> Result<Vec<usize>, String> {
+pub(super) fn quantities(names: &[String], time: Option<usize>) -> Result<Vec<usize>, String> {
     let index = usize::from(names.first().is_some_and(String::is_empty));
     if let Some(at) = (index..names.len()).find(|&at| names[at].is_empty()) {
         return Err(format!("column {} has no name", at + 1));
@@ -240,6 +274,19 @@ fn quantities(names: &[String], time: Option<usize>) -> Result<Vec<usize>, Strin
     } else {
         Ok(columns)
     }
+}
+
+/// Where the columns of a layout stand; `None` unless each of them is there, once.
+fn all_of<const N: usize>(names: &[String], wanted: [&str; N]) -> Option<[usize; N]> {
+    let mut positions = [0; N];
+    for (position, wanted) in positions.iter_mut().zip(wanted) {
+        let mut found = (0..names.len()).filter(|&at| names[at] == wanted);
+        *position = found.next()?;
+        if found.next().is_some() {
+            return None;
+        }
+    }
+    Some(positions)
 }
 
 /// Where the columns of a layout stand; `None` where hardly any of them is there.

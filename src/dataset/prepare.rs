@@ -26,6 +26,7 @@ use super::steps::{Steps, steps_of};
 use super::synthetic;
 use super::synthetic_slice::generate;
 use super::trace::{Trace, TraceError};
+use super::window_steps::left_out_windows;
 use super::windows::{ScaledSteps, StepTimes, Windows};
 use super::zone::Zone;
 use crate::spec::{DatasetSpec, RunSpec, TrainingSpec};
@@ -79,7 +80,7 @@ pub struct TargetSeries {
 impl Prepared {
     /// Slices a trace and makes the steps of a task.
     fn of(trace: &Trace, spec: &RunSpec, fold: usize) -> Result<Self, PrepareError> {
-        let (trace, removed) = slice(trace, &spec.dataset).map_err(PrepareError::Slice)?;
+        let (trace, mut removed) = slice(trace, &spec.dataset).map_err(PrepareError::Slice)?;
         let (steps, arrivals) = rayon::join(
             || steps_of(&trace, &spec.task, spec.capacity.as_ref()),
             || match &*trace {
@@ -89,7 +90,10 @@ impl Prepared {
         );
         let steps = steps.map_err(PrepareError::Task)?;
         let (clock_s, is_dated, clock, zone) = match &*trace {
-            Trace::Requests(trace) => (trace.clock_s, trace.is_dated, None, Zone::default()),
+            Trace::Requests(trace) => {
+                removed.empty_windows = left_out_windows(trace, &spec.task, steps.len());
+                (trace.clock_s, trace.is_dated, None, Zone::default())
+            }
             Trace::Series(trace) => (trace.clock_s, trace.is_dated, Some(trace.clock.clone()), trace.zone),
         };
         // The scaled steps may take the memory of the slice.

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::layout::read_rows;
 use super::prepare_error::PrepareError;
+use super::prometheus;
 use super::rows::Rows;
 use super::stream::read_plain_file;
 use super::trace::{Trace, TraceError};
@@ -86,8 +87,8 @@ pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> TraceError {
 
 /// Reads a trace from bytes; `name` is only named in errors.
 ///
-/// Formats (CSV, JSONL, Parquet; gzip and zstd around them) are told by the first bytes, layouts by the names of the
-/// columns. Values are taken as they stand: surplus columns are passed over, and so are blank lines and spaces around a
+/// Formats (CSV, JSONL, Parquet, answers of Prometheus; gzip and zstd around them) are told by the first bytes, layouts by the
+/// names of the columns. Values are taken as they stand: surplus columns are passed over, and so are blank lines and spaces around a
 /// field.
 ///
 /// # Errors
@@ -110,6 +111,9 @@ pub fn parse_trace_as(
     columns: Option<&ColumnsSpec>,
 ) -> Result<Trace, PrepareError> {
     let bytes = unpack(name, bytes).map_err(PrepareError::Trace)?;
+    if prometheus::is_answer(&bytes) {
+        return prometheus::read(name, &bytes, columns);
+    }
     let rows = Rows::of(name, &bytes, columns).map_err(PrepareError::Trace)?;
     read_rows(rows, columns)
 }

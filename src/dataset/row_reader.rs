@@ -7,10 +7,12 @@ use serde_json::Value;
 
 use super::clock::{settle_twice, starts_at_s};
 use super::dialect::Decimal;
+use super::dynamo;
 use super::json_lines::{is_array, nanoseconds_of, number_of, object_keys, values_of};
 use super::layout::{Layout, TimeColumn, layout_of};
 use super::locate::{Expect, TraceFile, goes_back, wrong_length};
 use super::prepare_error::PrepareError;
+use super::prometheus;
 use super::records::{CsvRecord, Malformed, Splitter, without_line_end};
 use super::trace::TraceError;
 use crate::spec::ColumnsSpec;
@@ -157,9 +159,16 @@ impl RowReader {
                            jq -c '.[]' does";
             return Err(at_first(message.to_string()));
         }
+        if prometheus::is_answer(first) {
+            return Err(at_first(prometheus::DOES_NOT_GROW.to_string()));
+        }
+        let is_given = columns.is_some_and(|columns| columns.requests.is_some());
         let (header, csv, decimal) = if is_json {
             let text = std::str::from_utf8(first)
                 .map_err(|_| at_first("a byte that is not UTF-8; save the file as UTF-8".to_string()))?;
+            if !is_given && dynamo::is_record(text) {
+                return Err(at_first(dynamo::GROWS_LATE.to_string()));
+            }
             (object_keys(text.trim_ascii()).map_err(at_first)?, None, Decimal::Point)
         } else {
             let file = TraceFile::new(name, first, columns).map_err(PrepareError::Trace)?;
@@ -172,7 +181,6 @@ impl RowReader {
             message: message.to_string(),
         };
         let layout = layout_of(&header, is_json, columns, at_names)?;
-        let is_given = columns.is_some_and(|columns| columns.requests.is_some());
         let layout = if is_json && !is_given {
             let text = std::str::from_utf8(first).unwrap_or_default().trim_ascii();
             layout.for_first(|key| values_of(text, vec![header[key].as_str()]).ok()?.pop()?)

@@ -19,7 +19,7 @@ pub struct SliceError {
     pub help: String,
 }
 
-/// What slicing and cleaning left out, in rows.
+/// What slicing and cleaning left out, in rows, and what the task left out, in windows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Removed {
     /// Rows of the whole trace.
@@ -36,6 +36,9 @@ pub struct Removed {
     /// Rows that became one with the row before, whose time they shared.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub merged: usize,
+    /// Windows without requests that are no step.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub empty_windows: usize,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

@@ -5,9 +5,10 @@ use rayon::prelude::*;
 use super::pattern::BurstState;
 use super::trace::{RequestTrace, SeriesTrace, Trace};
 use super::values::Values;
+use super::window_steps::window_steps;
 use super::work::WorkColumns;
 use crate::capacity::WORK;
-use crate::spec::{CapacitySpec, Feature, NextRequestSpec, TaskSpec, WindowLoadSpec};
+use crate::spec::{CapacitySpec, Feature, NextRequestSpec, TaskSpec};
 
 /// How a channel is brought to a scale that models learn on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -113,12 +114,12 @@ pub const REQUESTS: &str = "this is a trace of requests; its tasks are next_requ
 /// What is said of a numeric table whose task is another.
 pub const TABLE: &str = "this is a numeric table; its task is series";
 
-fn channel(name: &str, unit: &str, transform: Transform) -> Channel {
+pub(super) fn channel(name: &str, unit: &str, transform: Transform) -> Channel {
     Channel { name: name.to_string(), unit: unit.to_string(), transform }
 }
 
 /// What a replica does in a second.
-const WORK_UNIT: &str = "replica-s";
+pub(super) const WORK_UNIT: &str = "replica-s";
 /// How many last requests the rate and mean-token features look at.
 const FEATURE_REQUESTS: usize = 10;
 const DAY_S: f64 = 86_400.0;
@@ -212,49 +213,6 @@ fn push_feature(feature: Feature, trace: &RequestTrace, row: usize, values: &mut
     }
 }
 
-/// Whole windows from the first request on; the last one, which the trace may end inside of, is left out.
-fn window_steps(
-    trace: &RequestTrace,
-    spec: &WindowLoadSpec,
-    capacity: Option<&CapacitySpec>,
-) -> Result<Steps, TaskError> {
-    let width_s = spec.window.seconds();
-    let span_s = trace.arrival_s.last().copied().unwrap_or(0.0);
-    let windows = (span_s / width_s).floor();
-    if windows > MOST_WINDOWS as f64 {
-        return Err(TaskError::Window(windows));
-    }
-    let windows = windows as usize;
-    let mut channels = vec![
-        channel("requests", "requests", Transform::Log1p),
-        channel("request_tokens", "tokens", Transform::Log1p),
-        channel("response_tokens", "tokens", Transform::Log1p),
-    ];
-    channels.extend(capacity.map(|_| channel(WORK, WORK_UNIT, Transform::Log1p)));
-    let width = channels.len();
-    let mut values = vec![0.0; windows * width];
-    for row in 0..trace.len() {
-        let window = (trace.arrival_s[row] / width_s) as usize;
-        if window < windows {
-            values[window * width] += 1.0;
-            values[window * width + 1] += trace.request_tokens[row];
-            values[window * width + 2] += trace.response_tokens[row];
-        }
-    }
-    if let Some(capacity) = capacity {
-        let work = WorkColumns::OF_WINDOWS;
-        for window in values.chunks_exact_mut(width) {
-            window[width - 1] = work.work(window, capacity);
-        }
-    }
-    Ok(Steps {
-        channels,
-        targets: width,
-        time_s: (0..windows).map(|window| window as f64 * width_s).collect(),
-        values: values.into(),
-    })
-}
-
 fn row_steps(trace: &SeriesTrace, capacity: Option<&CapacitySpec>) -> Result<Steps, TaskError> {
     let mut channels: Vec<Channel> =
         trace.names.iter().map(|name| channel(name, "", Transform::Identity)).collect();
@@ -307,13 +265,5 @@ mod tests {
         let whole = request_steps(&trace(), &spec);
         let early = request_steps(&trace().select(&[0, 1, 2]), &spec);
         assert_eq!(whole.values[..early.values.len()], early.values[..]);
-    }
-
-    #[test]
-    fn windows_count_requests_and_tokens_and_leave_the_unfinished_one_out() {
-        let spec =
-            WindowLoadSpec { window: serde_json::from_str("\"10s\"").unwrap(), lookback: 1, horizon: 1 };
-        let steps = window_steps(&trace(), &spec, None).unwrap();
-        assert_eq!(*steps.values, [3.0, 60.0, 6.0, 0.0, 0.0, 0.0]);
     }
 }

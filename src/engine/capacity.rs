@@ -6,7 +6,7 @@ use crate::capacity::{Evaluation, Evaluator, LARGEST_WORK, PlanLevel, PlannedWin
 use crate::dataset::{CapacityTable, Part, PolicyWindows, Prepared};
 use crate::model::intervals::{Base, Bounds, target_bounds};
 use crate::spec::{CapacitySpec, RunSpec};
-use crate::stats::{Conformal, QUANTILES};
+use crate::stats::{Conformal, QUANTILES, quantile_between};
 use crate::store::MetricValue;
 
 /// Quantiles of the work, in replica-seconds, for each window and step ahead.
@@ -102,8 +102,10 @@ fn replay(
             |forecast, ahead| came[part.origins.start + forecast + ahead],
             |level, forecast, ahead| {
                 let cell = forecast * horizon + ahead;
-                match (quantile_index(level), quantiles) {
-                    (Some(quantile), Some(quantiles)) => quantiles[cell][quantile],
+                match (level, quantiles) {
+                    (PlanLevel::Quantile(level), Some(quantiles)) => {
+                        quantile_between(&quantiles[cell], level)
+                    }
                     _ => scale.unscale(f64::from(part.forecast[cell * targets + work])),
                 }
             },
@@ -123,14 +125,6 @@ fn replay(
         policies: policies(&evaluation),
     };
     Ok(CapacityOutcome { metrics: metrics(&evaluation, largest_work), table })
-}
-
-/// Index of a level among the quantiles; `None` for the point forecast.
-fn quantile_index(level: PlanLevel) -> Option<usize> {
-    match level {
-        PlanLevel::Mean => None,
-        PlanLevel::Quantile(level) => QUANTILES.iter().position(|own| *own == level),
-    }
 }
 
 /// The chosen plan and the policies that need no forecast.

@@ -27,7 +27,7 @@ pub(super) struct StepHistory<'a> {
     clock_s: f64,
     /// Time of the last step, in seconds since the trace's first row.
     last_s: f64,
-    /// How far apart the steps are, where that is known.
+    /// How far apart the steps are, where that is known; at least so far where windows without requests are left out.
     pace: Option<Frequency>,
     /// Whether a series tells its pace by its own rows, since its run did not record one.
     finds_its_pace: bool,

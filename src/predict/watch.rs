@@ -5,8 +5,11 @@ use anyhow::{anyhow, bail};
 use super::history::{StepHistory, recorded_pace, require_channels};
 use super::{Forecast, SavedModel, roll};
 use crate::capacity::WORK;
-use crate::dataset::{MOST_WINDOWS, REQUESTS, Row, RowCleaner, RowEffect, RowReader, TABLE, TaskError};
-use crate::spec::{Span, TaskSpec};
+use crate::dataset::{
+    MOST_WINDOWS, REQUESTS, Row, RowCleaner, RowEffect, RowReader, TABLE, TaskError, WindowChannels,
+    WindowSums,
+};
+use crate::spec::{Span, TaskSpec, WindowLoadSpec};
 
 /// The known part of a trace, and the model that forecasts after each step.
 ///
@@ -45,7 +48,8 @@ struct Cleaning {
 struct OpenWindow {
     width_s: f64,
     number: usize,
-    sums: [f64; 3],
+    sums: WindowSums,
+    channels: WindowChannels,
     /// The requests that share the last timestamp, where these are spread.
     held: Vec<Tokens>,
 }
@@ -60,8 +64,8 @@ struct Tokens {
 /// A window that has ended.
 struct EndedWindow {
     start_s: f64,
-    /// Requests, request tokens and response tokens.
-    sums: [f64; 3],
+    /// Its channels, but for the work.
+    values: Vec<f64>,
 }
 
 impl<'a> Watch<'a> {
@@ -75,7 +79,7 @@ impl<'a> Watch<'a> {
             shared: 0,
         };
         let windows = match &spec.task {
-            TaskSpec::WindowLoad(load) => Some(OpenWindow::new(load.window.seconds())),
+            TaskSpec::WindowLoad(load) => Some(OpenWindow::new(load)),
             TaskSpec::NextRequest(_) | TaskSpec::Series(_) => None,
         };
         let rows = match &spec.task {
@@ -243,8 +247,8 @@ impl<'a> Watch<'a> {
             window.reach(arrival_s, &mut complete)?;
             window.add(tokens);
         }
-        for EndedWindow { start_s, sums } in complete {
-            self.history.push_observed(start_s, &sums);
+        for EndedWindow { start_s, values } in complete {
+            self.history.push_observed(start_s, &values);
             on_step(self)?;
         }
         Ok(())
@@ -290,19 +294,22 @@ impl Cleaning {
 }
 
 impl OpenWindow {
-    fn new(width_s: f64) -> Self {
-        Self { width_s, number: 0, sums: [0.0; 3], held: Vec::new() }
+    fn new(load: &WindowLoadSpec) -> Self {
+        let channels = WindowChannels::of(load);
+        Self { width_s: load.window.seconds(), number: 0, sums: [0.0; 3], channels, held: Vec::new() }
     }
 
-    /// Completes the windows that end before a time, in order.
+    /// Completes the windows that end before a time, in order, but for those that the task leaves out.
     fn reach(&mut self, arrival_s: f64, complete: &mut Vec<EndedWindow>) -> anyhow::Result<()> {
         let ended = (arrival_s / self.width_s).floor();
         if ended - self.number as f64 > MOST_WINDOWS as f64 {
             bail!(TaskError::Window(ended));
         }
         while self.number < ended as usize {
-            complete.push(EndedWindow { start_s: self.number as f64 * self.width_s, sums: self.sums });
-            self.sums = [0.0; 3];
+            let mut values = Vec::new();
+            if self.channels.push(std::mem::take(&mut self.sums), &mut values) {
+                complete.push(EndedWindow { start_s: self.number as f64 * self.width_s, values });
+            }
             self.number += 1;
         }
         Ok(())

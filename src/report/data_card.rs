@@ -5,8 +5,8 @@ use serde_json::Value;
 use crate::compare::{Comparison, distinct, lookbacks};
 use crate::dataset::{Removed, SYNTHETIC, SeriesClock, Transform, catalog};
 use crate::spec::{
-    BiasCorrection, ConformalSpec, DatasetSpec, GapPolicy, RepeatPolicy, Span, SplitSpec, UncertaintySpec,
-    lookup, setting_of,
+    BiasCorrection, ConformalSpec, DatasetSpec, EmptyWindows, GapPolicy, RepeatPolicy, RunSpec, Span,
+    SplitSpec, TaskSpec, UncertaintySpec, lookup, setting_of,
 };
 use crate::store::{RunRow, SavedRun};
 use crate::text::{counted, grouped, unit_beside};
@@ -253,7 +253,7 @@ fn task(params: &Value, saved: Option<&SavedRun>) -> Vec<CardEntry> {
     let window = lookup(params, "task.window").and_then(Value::as_str).unwrap_or_default();
     let meaning = match kind {
         "next_request" => "one step is one request".to_string(),
-        "window_load" => format!("one step is a window of {window}"),
+        "window_load" => format!("one step is a window of {window}{}", empty_windows(params, saved)),
         _ => "one step is one row of the table".to_string(),
     };
     let mut entries = vec![CardEntry::new("Task", format!("`{kind}`: {meaning}"))];
@@ -277,6 +277,27 @@ fn task(params: &Value, saved: Option<&SavedRun>) -> Vec<CardEntry> {
         }
     }
     entries
+}
+
+/// What becomes of windows without requests, where that is not the rule or decides a mean.
+fn empty_windows(params: &Value, saved: Option<&SavedRun>) -> String {
+    let Some(TaskSpec::WindowLoad(load)) = RunSpec::from_params(params).ok().map(|spec| spec.task) else {
+        return String::new();
+    };
+    match load.empty_windows {
+        EmptyWindows::Skip => {
+            let count =
+                saved.map_or("those".to_string(), |saved| counted(saved.removed.empty_windows, "window"));
+            format!(
+                "; {count} without requests left out, so that lookback and horizon count windows with requests"
+            )
+        }
+        EmptyWindows::Last => {
+            "; without requests, its mean tokens are those of the window before it".to_string()
+        }
+        EmptyWindows::Zero if load.mean_tokens => "; without requests, its mean tokens are 0".to_string(),
+        EmptyWindows::Zero => String::new(),
+    }
 }
 
 fn lookback(lookbacks: &[u64]) -> String {

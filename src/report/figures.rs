@@ -180,7 +180,7 @@ fn draw_board(comparison: &Comparison, index: usize, results: &Path, plots: Plot
     draw_curves(comparison, board, &labels, &mut figures);
     draw_gaps(board, &mut figures);
     if let Some(best) = shown.first() {
-        draw_load(comparison, board, &best.label, &best.predictions, &mut figures);
+        draw_load(board, &best.label, &best.predictions, &mut figures);
     }
     draw_searches(comparison, index, &mut figures);
     figures

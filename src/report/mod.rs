@@ -26,7 +26,6 @@ mod page;
 pub mod plot;
 mod plot_files;
 mod reproduction;
-mod resources;
 mod run_figures;
 mod search_figures;
 mod served_figure;

@@ -7,7 +7,7 @@ use super::plot::{
 };
 use crate::compare::{Comparison, ModelImportance, ModelSearch};
 use crate::files::file_stem;
-use crate::spec::{ObjectiveSpec, Strategy};
+use crate::spec::Strategy;
 use crate::text::{capitalised, counted};
 
 /// Models whose searches are drawn, the best on the test part first.
@@ -23,7 +23,7 @@ pub fn draw_searches(comparison: &Comparison, board: usize, figures: &mut BoardF
     let mut searches: Vec<&ModelSearch> =
         comparison.searches.iter().filter(|search| search.board == board).collect();
     searches.sort_by_key(|search| rank(search));
-    let metric = metric_of(&comparison.objective);
+    let metric = comparison.objective.in_words();
     let mut drawn: Vec<DrawnSearch> =
         searches.into_iter().filter_map(|search| DrawnSearch::of(search, &metric)).collect();
     if drawn.len() > MOST_MODELS {
@@ -71,13 +71,6 @@ pub fn draw_searches(comparison: &Comparison, board: usize, figures: &mut BoardF
             search.about_parallel(),
         );
     }
-}
-
-/// `validation mse`, `training mae of gap_s`.
-fn metric_of(objective: &ObjectiveSpec) -> String {
-    let part = objective.part.as_str().replace("valid", "validation").replace("train", "training");
-    let target = if objective.target == "all" { String::new() } else { format!(" of {}", objective.target) };
-    format!("{part} {}{target}", objective.metric.as_str())
 }
 
 /// The search of one model, ready to be drawn.

@@ -41,22 +41,6 @@ impl LoadForecast {
             windows: coverage.windows + 1,
         })
     }
-
-    /// The same load in another quantity, through a function that never decreases.
-    #[must_use]
-    pub fn map(&self, through: impl Fn(f64) -> f64) -> Self {
-        let each = |values: &[f64]| values.iter().map(|&value| through(value)).collect::<Vec<f64>>();
-        Self {
-            length_s: self.length_s,
-            time_s: self.time_s.clone(),
-            actual: each(&self.actual),
-            forecast: each(&self.forecast),
-            bands: [0, 1].map(|index: usize| Band {
-                lower: each(&self.bands[index].lower),
-                upper: each(&self.bands[index].upper),
-            }),
-        }
-    }
 }
 
 /// How many windows lie within their band, of those that have one.
@@ -147,8 +131,8 @@ mod tests {
     const HORIZON: usize = 3;
 
     fn task() -> WindowLoadSpec {
-        let window = serde_json::from_str("\"1min\"").unwrap();
-        WindowLoadSpec { window, lookback: 1, horizon: HORIZON }
+        serde_json::from_value(serde_json::json!({ "window": "1min", "lookback": 1, "horizon": HORIZON }))
+            .unwrap()
     }
 
     /// Forecasts of the next three minutes at every minute, from calibration through test, each `bias` tokens too low.

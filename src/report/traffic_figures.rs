@@ -1,17 +1,13 @@
-//! The plots of the traffic and of its cost: burst pattern, token load of the next windows, memory and GPUs.
+//! The plots of the traffic: burst pattern, and token load of the next windows.
 
 use super::figures::{BoardFigures, FigureSection};
 use super::forecast_figures::origin_of;
 use super::plot::{BandPanel, Gaps, TimeOrigin, band_panels, gap_pattern};
-use super::resources::{cache_gib, gpus};
 use super::token_load::{Coverage, LoadForecast, token_load};
-use crate::compare::{Board, Comparison};
+use crate::compare::Board;
 use crate::dataset::{ArrivalPattern, BurstState, PredictionTable};
-use crate::spec::{ReportSpec, ResourcesSpec, TaskSpec};
+use crate::spec::{EmptyWindows, TaskSpec};
 use crate::text::{duration, grouped};
-
-/// Capacity is planned by the minute.
-const PLANNED_S: f64 = 60.0;
 
 /// The histogram of a trace's gaps, coloured by burst state.
 pub fn gaps_of(pattern: &ArrivalPattern, note: String) -> Gaps {
@@ -41,17 +37,15 @@ pub fn draw_gaps(board: &Board, figures: &mut BoardFigures) {
     figures.add(FigureSection::Traffic, "burst pattern", "burst-pattern".to_string(), drawn, caption);
 }
 
-/// Adds the token load of the next window, and of all windows that the task forecasts, as forecast by the model of `label`, and
-/// the resources that it needs. A forecast of single requests has none: how many will arrive is not known.
-pub fn draw_load(
-    comparison: &Comparison,
-    board: &Board,
-    label: &str,
-    predictions: &PredictionTable,
-    figures: &mut BoardFigures,
-) {
+/// Adds the token load of the next window, and of all windows that the task forecasts, as forecast by the model of `label`. A
+/// forecast of single requests has none: how many will arrive is not known.
+pub fn draw_load(board: &Board, label: &str, predictions: &PredictionTable, figures: &mut BoardFigures) {
     let Some(saved) = &board.saved_run else { return };
     let TaskSpec::WindowLoad(task) = &saved.spec.task else { return };
+    // Windows with requests between which others are left out are no stretch of time.
+    if task.empty_windows == EmptyWindows::Skip {
+        return;
+    }
     let mut lengths = vec![1, task.horizon];
     lengths.dedup();
     let loads: Vec<LoadForecast> =
@@ -84,11 +78,6 @@ pub fn draw_load(
     );
     let drawn = band_panels("load", "Token load, observed and forecast", label, [95, 80], &panels);
     figures.add(FigureSection::Traffic, "token load", "load".to_string(), drawn, caption);
-    let report: ReportSpec = serde_json::from_str(&comparison.experiment.report).unwrap_or_default();
-    let distance = |load: &LoadForecast| (load.length_s / PLANNED_S).ln().abs();
-    if let Some(planned) = loads.iter().min_by(|a, b| distance(a).total_cmp(&distance(b))) {
-        draw_resources(&report.resources, label, origin, planned, figures);
-    }
 }
 
 /// The length of the stretches of a load, without decimals that say nothing.
@@ -100,69 +89,11 @@ fn band_panel(title: String, quantity: &str, origin: TimeOrigin, load: &LoadFore
     BandPanel {
         title,
         quantity: quantity.to_string(),
-        multiples_of: None,
         origin,
         time_s: load.time_s.clone(),
         actual: load.actual.clone(),
         forecast: load.forecast.clone(),
         bands: load.bands.clone(),
         step_s: load.length_s,
-    }
-}
-
-fn draw_resources(
-    resources: &ResourcesSpec,
-    label: &str,
-    origin: TimeOrigin,
-    load: &LoadForecast,
-    figures: &mut BoardFigures,
-) {
-    let cache = load.map(|tokens| cache_gib(tokens, load.length_s, resources));
-    let count = load.map(|tokens| gpus(tokens, load.length_s, resources));
-    let panels = [
-        band_panel("KV cache".to_string(), "GiB", origin, &cache),
-        BandPanel {
-            multiples_of: Some(resources.gpus_per_replica as f64),
-            ..band_panel("GPUs, in whole replicas".to_string(), "", origin, &count)
-        },
-    ];
-    let caption = format!(
-        "The memory and the GPUs that the token load of the next {} needs. Assumptions, set under `report.resources`: \
-         {} bytes of KV cache a token, kept for {} s; replicas of {} GPUs with {} GiB each, of which {} % may be used; {} \
-         GiB of weights a replica; {} tokens a second a replica. The GPUs are those of the replicas that the cache and the \
-         tokens of a second need. For another model or GPU the figures differ.",
-        length_text(load),
-        grouped(resources.kv_bytes_per_token as usize),
-        resources.seconds_in_cache,
-        resources.gpus_per_replica,
-        resources.gpu_memory_gib,
-        (1_000.0 * resources.usable_memory).round() / 10.0,
-        resources.weights_gib,
-        grouped(resources.tokens_per_second as usize)
-    );
-    let drawn = band_panels("resources", "Resources that the token load needs", label, [95, 80], &panels);
-    figures.add(FigureSection::Traffic, "resource forecast", "resources".to_string(), drawn, caption);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::report::plot::Band;
-
-    #[test]
-    fn the_caption_states_the_assumptions_behind_the_resources() {
-        let mut figures = BoardFigures::default();
-        let values: Vec<f64> = (0..20).map(|minute| 1e5 + 1e3 * f64::from(minute)).collect();
-        let band = || Band { lower: values.clone(), upper: values.clone() };
-        let load = LoadForecast {
-            length_s: 60.0,
-            time_s: (0..20).map(|minute| 60.0 * f64::from(minute)).collect(),
-            actual: values.clone(),
-            forecast: values.clone(),
-            bands: [band(), band()],
-        };
-        draw_resources(&ResourcesSpec::default(), "lstm", TimeOrigin::TraceStart, &load, &mut figures);
-        let caption = &figures.plots[0].caption;
-        assert!(caption.contains("327,680 bytes") && caption.contains("90 % may be used"), "{caption}");
     }
 }

@@ -34,10 +34,10 @@ pub use claim::{Aggregate, ClaimPart, ClaimSpec, ClaimUnit, Conditions, Expectat
 pub use duration::Span;
 pub use file::{
     BiasCorrection, CapacitySpec, ClaimCell, ClaimEntry, CleaningSpec, ColumnsSpec, ConformalSpec,
-    DatasetSpec, EvaluationSpec, ExperimentSpec, Feature, GapPolicy, HUBER_DELTA, JudgedSteps, Loss, Metric,
-    NextRequestSpec, ObjectivePart, ObjectiveSpec, Optimizer, PlanFor, RepeatPolicy, ReportSpec,
-    RequestColumns, ResourcesSpec, Schedule, SchedulerSpec, SearchSpec, Separator, SeriesColumns, SeriesSpec,
-    SlurmSpec, SplitSpec, Strategy, TaskSpec, TimestampUnit, TrainingSpec, UncertaintySpec, WindowLoadSpec,
+    DatasetSpec, EmptyWindows, EvaluationSpec, ExperimentSpec, Feature, GapPolicy, HUBER_DELTA, JudgedSteps,
+    Loss, Metric, NextRequestSpec, ObjectivePart, ObjectiveSpec, Optimizer, PlanFor, RepeatPolicy,
+    RequestColumns, Schedule, SchedulerSpec, SearchSpec, Separator, SeriesColumns, SeriesSpec, SlurmSpec,
+    SplitSpec, Strategy, TaskSpec, TimestampUnit, TrainingSpec, UncertaintySpec, WindowLoadSpec,
 };
 pub use model::{
     BASELINES, BoostedTreesSpec, DlinearSpec, EnsembleSpec, EwmaSpec, FEWEST_STEPS, FilterUnits, GapFamily,
@@ -128,6 +128,20 @@ impl Experiment {
         let plain = ExperimentDocument::read(path, text, overrides)?;
         let document = plain.with_overrides()?;
         let text = plain.text();
+        refuse_removed(&document)
+            .and_then(|()| Self::expanded(&plain, &document, text))
+            .map_err(|problem| problem.within(&document.source))
+    }
+
+    /// Parses the text that a store keeps of an experiment. What earlier versions read, and what changed no result, is passed
+    /// over.
+    ///
+    /// # Errors
+    /// As [`Experiment::parse`].
+    pub fn parse_recorded(path: &str, text: String, overrides: &[String]) -> Result<Self, ExperimentError> {
+        let plain = ExperimentDocument::read(path, text, overrides)?;
+        let document = plain.with_overrides()?.without(REMOVED);
+        let (plain, text) = (plain.without(REMOVED), plain.text());
         Self::expanded(&plain, &document, text).map_err(|problem| problem.within(&document.source))
     }
 
@@ -211,6 +225,22 @@ impl Experiment {
     /// An error at a key of this file, for what only the data can tell.
     pub fn error_at(&self, path: &[&str], message: String, label: &str, help: String) -> ExperimentError {
         Problem::at(self.document.span_of(path), message).label(label).help(help).within(&self.source)
+    }
+}
+
+/// The table of earlier versions that said what a token costs, for a forecast of memory and GPUs in the report.
+const REMOVED: &str = "report";
+
+/// Refuses a table that earlier versions read, and says what has taken its place.
+fn refuse_removed(document: &ExperimentDocument) -> Result<(), Problem> {
+    match document.key_span_of(&[REMOVED]) {
+        Some(span) => Err(Problem::at(Some(span), "[report.resources] was removed: [capacity] says what the load needs")
+            .label("remove this table")
+            .help(
+                "write [capacity] with prefill_tokens_per_s and decode_tokens_per_s in place of tokens_per_second, gpus_per_replica \
+                 as it was, and cold_start; the report then tells replica hours and GPU hours",
+            )),
+        None => Ok(()),
     }
 }
 

@@ -75,8 +75,6 @@ fn may_hold_axes(name: &str) -> bool {
         "MedianSpec",
         "SchedulerSpec",
         "UncertaintySpec",
-        "ReportSpec",
-        "ResourcesSpec",
         "CapacitySpec",
     ];
     name.ends_with("Spec") && !elsewhere.contains(&name) && name != "TaskSpec" && name != "ModelSpec"

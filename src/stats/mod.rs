@@ -25,6 +25,6 @@ pub use point::{
     seasonal_scale,
 };
 pub use probabilistic::{crps_quantile, pinball};
-pub use quantile::{MEDIAN, QUANTILES};
+pub use quantile::{MEDIAN, QUANTILES, quantile_between};
 pub use stream::Stream;
 pub use sum::Moments;

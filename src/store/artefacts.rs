@@ -173,10 +173,13 @@ impl SavedRun {
 
     /// How many channels the model forecasts: the first ones.
     pub fn target_count(&self) -> usize {
-        match self.spec.task {
+        match &self.spec.task {
             TaskSpec::Series(_) => self.scaler.channels.len(),
             TaskSpec::NextRequest(_) => 3,
-            TaskSpec::WindowLoad(_) => 3 + usize::from(self.spec.capacity.is_some()),
+            TaskSpec::WindowLoad(load) => {
+                let means = if load.mean_tokens { 2 } else { 0 };
+                3 + means + usize::from(self.spec.capacity.is_some())
+            }
         }
     }
 

@@ -178,7 +178,8 @@ async fn insert_revision(
     .bind(json!(experiment.source.overrides).to_string())
     .bind(json!(experiment.axes).to_string())
     .bind(objective.to_string())
-    .bind(json!(experiment.spec.report).to_string())
+    // Files of earlier versions had a table [report].
+    .bind("{}")
     .bind(&execution.command)
     .bind(&execution.git_commit)
     .bind(execution.git_dirty)

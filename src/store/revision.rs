@@ -51,8 +51,6 @@ pub struct RevisionRow {
     pub axes: String,
     /// JSON of metric, target and part.
     pub objective: String,
-    /// JSON of the file's `[report]` table.
-    pub report: String,
     /// Trials that its search had yet to propose when its plan was last recorded.
     pub unproposed: i64,
     /// The command line of its last execution.
@@ -92,7 +90,6 @@ from_row!(RevisionRow {
     overrides,
     axes,
     objective,
-    report,
     unproposed,
     command,
     git_commit,
@@ -182,7 +179,7 @@ fn is_all(reference: &str, one: &RevisionRow) -> bool {
 }
 
 const SELECT: &str = "SELECT v.experiment, v.revision, v.revision = e.revision AS is_latest, v.description, v.path, v.text, \
-     v.given, v.overrides, v.axes, v.objective, v.report, v.unproposed, v.command, v.git_commit, v.git_dirty, v.host, \
+     v.given, v.overrides, v.axes, v.objective, v.unproposed, v.command, v.git_commit, v.git_dirty, v.host, \
      v.device, v.started_at, v.updated_at, v.finished_at, v.outcome, v.note, v.archived, \
      (SELECT group_concat(tag, ',') FROM revision_tags t WHERE t.experiment = v.experiment AND t.revision = v.revision) AS tags \
      FROM revisions v JOIN experiments e ON e.name = v.experiment WHERE ?1 IS NULL OR v.experiment = ?1 \

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 use burstlab::dataset::{Loader, Trace, inspect, parse_trace, parse_trace_as, slice, steps_of};
 use burstlab::plan::Plan;
 use burstlab::spec::{
-    ColumnsSpec, DatasetSpec, Experiment, Feature, NextRequestSpec, SeriesSpec, Span, TaskSpec,
+    ColumnsSpec, DatasetSpec, EmptyWindows, Experiment, Feature, NextRequestSpec, SeriesSpec, Span, TaskSpec,
     WindowLoadSpec,
 };
 
@@ -39,13 +39,18 @@ impl Target {
     }
 }
 
-const TRACES: [&str; 9] = [
+const TRACES: [&str; 14] = [
     include_str!("../fixtures/burstgpt_6_columns.csv"),
     include_str!("../fixtures/burstgpt_8_columns.csv"),
     include_str!("../fixtures/azure_conv.csv"),
     include_str!("../fixtures/series.csv"),
     include_str!("../fixtures/mooncake.jsonl"),
     include_str!("../fixtures/servegen.csv"),
+    include_str!("../fixtures/dynamo.jsonl"),
+    include_str!("../fixtures/vidur.csv"),
+    include_str!("../fixtures/semantic_router.jsonl"),
+    include_str!("../fixtures/semantic_router.csv"),
+    include_str!("../fixtures/prometheus.json"),
     // Clocks that are not regular: a missing, a repeated and an irregular row; months; the ends of months far from zero.
     "date,x\n2016-07-01 00:00,1\n2016-07-01 01:00,2\n2016-07-01 03:00,3\n2016-07-01 03:00,4\n2016-07-01 03:20,5\n2016-07-01 04:00,6\n",
     "date,x\n1971-10-01,1e8\n1971-11-01,1e-30\n1971-12-01,1e6\n1972-02-01,-1e140\n",
@@ -307,6 +312,10 @@ pub fn trace() -> Target {
         "\\u0000",
         "null",
         "Weibull",
+        "\"request_received_ms\":",
+        "request_end",
+        "\"resultType\": \"matrix\"",
+        "+Inf",
     ];
     Target { name: "trace", corpus, words, accepts: read, try_out: |bytes| _ = read(bytes) }
 }
@@ -340,10 +349,21 @@ fn read(bytes: &[u8]) -> bool {
         Feature::TimeOfDay,
         Feature::DayOfWeek,
     ];
+    let windows = |empty_windows| {
+        let mean_tokens = true;
+        TaskSpec::WindowLoad(WindowLoadSpec {
+            window: second,
+            lookback: 2,
+            horizon: 1,
+            mean_tokens,
+            empty_windows,
+        })
+    };
     let tasks = match &trace {
         Trace::Requests(_) => vec![
             TaskSpec::NextRequest(NextRequestSpec { lookback: 2, horizon: 1, features }),
-            TaskSpec::WindowLoad(WindowLoadSpec { window: second, lookback: 2, horizon: 1 }),
+            windows(EmptyWindows::Last),
+            windows(EmptyWindows::Skip),
         ],
         Trace::Series(_) => {
             clean_in_every_way(&trace);

@@ -8,6 +8,7 @@ mod faults;
 mod formats;
 mod forms;
 mod layouts;
+mod operators;
 mod parquet;
 mod properties;
 

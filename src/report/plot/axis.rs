@@ -28,12 +28,7 @@ impl PlotAxis {
 
     /// Like [`PlotAxis::linear`], for what is counted in whole numbers.
     pub(super) fn whole(title: impl Into<String>, span: Extent, max_ticks: usize) -> Self {
-        Self::multiples_of(title, span, 1.0, max_ticks)
-    }
-
-    /// At most about `max_ticks` ticks, all at multiples of a whole number, for what is counted in these.
-    pub(super) fn multiples_of(title: impl Into<String>, span: Extent, unit: f64, max_ticks: usize) -> Self {
-        let step = unit * round_step((span.width() / unit / max_ticks as f64).max(1.0));
+        let step = round_step((span.width() / max_ticks as f64).max(1.0));
         let ticks =
             multiples(span, step).into_iter().map(|value| Tick { value, label: number::whole(value) });
         Self { title: title.into(), ticks: ticks.collect(), span, log: false }
@@ -100,8 +95,6 @@ mod tests {
         assert_eq!(labels(&PlotAxis::whole("epoch", Extent { lo: 0.0, hi: 2.0 }, 8)), ["0", "1", "2"]);
         let requests = PlotAxis::whole("request", Extent { lo: 1_390.0, hi: 1_510.0 }, 4);
         assert_eq!(labels(&requests), ["1,400", "1,450", "1,500"]);
-        let gpus = PlotAxis::multiples_of("GPUs", Extent { lo: 0.0, hi: 9.0 }, 4.0, 4);
-        assert_eq!(labels(&gpus), ["0", "4", "8"]);
     }
 
     #[test]

@@ -34,8 +34,6 @@ pub struct BandPanel {
     pub title: String,
     /// Quantity and unit of the vertical axis.
     pub quantity: String,
-    /// What all values are whole multiples of, such as the GPUs of a replica; `None` for any number.
-    pub multiples_of: Option<f64>,
     /// What times count from.
     pub origin: TimeOrigin,
     /// Start of each window, in seconds.
@@ -134,10 +132,7 @@ fn panel(scene: &mut Scene, y: f64, data: &BandPanel) -> Result<f64> {
     let times = Extent::of(data.time_s.iter().flat_map(|time_s| [*time_s, time_s + data.step_s]));
     let times = times.context("no time is finite")?;
     let title = with_unit(&data.title, &data.quantity);
-    let y_axis = match data.multiples_of {
-        Some(unit) => PlotAxis::multiples_of(title, span, unit, 4),
-        None => PlotAxis::linear(title, span, 4),
-    };
+    let y_axis = PlotAxis::linear(title, span, 4);
     let x_axis = data.origin.axis(times, 8);
     let panel = Panel::below(scene, y, &y_axis, PANEL_HEIGHT, 48.0);
     let scales = panel.scales(&x_axis, &y_axis);
@@ -203,7 +198,6 @@ mod tests {
         BandPanel {
             title: "1 min".to_owned(),
             quantity: "tokens".to_owned(),
-            multiples_of: None,
             origin: TimeOrigin::TraceStart,
             time_s: (0..count).map(|index| 60.0 * index as f64).collect(),
             actual: moved(17.0),

@@ -45,8 +45,10 @@ pub struct CapacitySpec {
     /// The share of the work that may be late. Plans and headroom are chosen on validation among those that keep it.
     #[serde(default = "late_work_at_most")]
     pub late_work_at_most: f64,
-    /// The forecasts that may be acted on: `"mean"`, the point forecast, and levels of the quantiles that intervals consist
-    /// of. Which one is best is chosen on validation; more of them cost no training. `{ grid = [...] }` means the same list.
+    /// The forecasts that may be acted on: `"mean"`, the point forecast, and levels of quantiles from 0.025 to 0.975. Levels
+    /// between those that intervals consist of (0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975) lie on a straight line between their
+    /// neighbours. Which one is best is chosen on validation; more of them cost no training. `{ grid = [...] }` means the same
+    /// list.
     #[serde(default)]
     pub plan_for: PlanFor,
     /// Column with the request tokens of a window; for the task `series`, which needs it.

@@ -23,7 +23,7 @@ pub use columns::{ColumnsSpec, RequestColumns, Separator, SeriesColumns, Timesta
 pub use dataset::{CleaningSpec, DatasetSpec, GapPolicy, RepeatPolicy};
 pub use scheduler::{SchedulerSpec, SlurmSpec};
 pub use search::{Metric, ObjectivePart, ObjectiveSpec, SearchSpec, Strategy};
-pub use task::{Feature, NextRequestSpec, SeriesSpec, TaskSpec, WindowLoadSpec};
+pub use task::{EmptyWindows, Feature, NextRequestSpec, SeriesSpec, TaskSpec, WindowLoadSpec};
 pub use training::{HUBER_DELTA, Loss, Optimizer, Schedule, TrainingSpec};
 
 /// One experiment: a slice of a trace, a forecasting task, and the models to compare on it.
@@ -64,9 +64,6 @@ pub struct ExperimentSpec {
     pub capacity: Option<CapacitySpec>,
     /// The models to compare; each `[[models]]` entry holds exactly one model table.
     pub models: Vec<ModelSpec>,
-    /// What the report assumes. It changes no result.
-    #[serde(default)]
-    pub report: ReportSpec,
     /// How the axes are searched.
     #[serde(default)]
     pub search: SearchSpec,
@@ -202,49 +199,5 @@ impl ConformalSpec {
     /// Whether there are intervals, and so a second half of the validation part that is kept for them.
     pub fn calibrates(self) -> bool {
         self != Self::None
-    }
-}
-
-/// What the report assumes. It changes no result.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct ReportSpec {
-    /// What a token costs, for the forecast of memory and GPUs. The defaults describe a dense model of 70 billion
-    /// parameters with grouped-query attention in 16 bits, on GPUs of 80 GiB.
-    pub resources: ResourcesSpec,
-}
-
-/// What a token costs, for the forecast of memory and GPUs.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, default)]
-pub struct ResourcesSpec {
-    /// Bytes of KV cache for each token: 2 x layers x key-value heads x head size x bytes of a number.
-    pub kv_bytes_per_token: f64,
-    /// Seconds that the tokens of a request stay in the cache, on average.
-    pub seconds_in_cache: f64,
-    /// Bytes of the model's weights, held once for each replica.
-    pub weights_gib: f64,
-    /// GPUs that one replica of the model is spread over.
-    pub gpus_per_replica: usize,
-    /// Memory of a GPU.
-    pub gpu_memory_gib: f64,
-    /// Share of a GPU's memory that weights and cache may take.
-    pub usable_memory: f64,
-    /// Tokens that one replica handles in a second, prompt and generated ones together.
-    pub tokens_per_second: f64,
-}
-
-impl Default for ResourcesSpec {
-    fn default() -> Self {
-        Self {
-            // 2 x 80 layers x 8 heads x 128 x 2 bytes.
-            kv_bytes_per_token: 327_680.0,
-            seconds_in_cache: 10.0,
-            weights_gib: 130.0,
-            gpus_per_replica: 4,
-            gpu_memory_gib: 80.0,
-            usable_memory: 0.9,
-            tokens_per_second: 6_000.0,
-        }
     }
 }

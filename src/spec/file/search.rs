@@ -105,6 +105,13 @@ impl ObjectiveSpec {
         target == self.target && unit == self.unit() && name == self.metric.as_str()
     }
 
+    /// What it is, for people: `validation mse`, `training mae of gap_s`.
+    pub fn in_words(&self) -> String {
+        let part = self.part.as_str().replace("valid", "validation").replace("train", "training");
+        let target = if self.target == "all" { String::new() } else { format!(" of {}", self.target) };
+        format!("{part} {}{target}", self.metric.as_str())
+    }
+
     /// The same metric and target on the validation part.
     #[must_use]
     pub fn on_validation(&self) -> Self {

@@ -47,7 +47,7 @@ pub enum Feature {
     DayOfWeek,
 }
 
-/// Forecast the load of the next time windows.
+/// Forecast the load of the next time windows: requests, request tokens and response tokens.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct WindowLoadSpec {
@@ -58,6 +58,38 @@ pub struct WindowLoadSpec {
     /// How many next windows it forecasts at once.
     #[serde(default = "one")]
     pub horizon: usize,
+    /// Also forecast the mean tokens of the requests of a window, as planners do: `request_tokens_mean` and
+    /// `response_tokens_mean`.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub mean_tokens: bool,
+    /// What becomes of windows without requests.
+    #[serde(default, skip_serializing_if = "EmptyWindows::is_zero")]
+    pub empty_windows: EmptyWindows,
+}
+
+/// What becomes of a window without requests, whose mean tokens are undefined.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EmptyWindows {
+    /// It has no requests and no tokens, and its means are 0.
+    #[default]
+    Zero,
+    /// It has no requests and no tokens, and its means are those of the window before it.
+    Last,
+    /// It is left out: lookback and horizon count windows with requests.
+    Skip,
+}
+
+impl EmptyWindows {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+    fn is_zero(&self) -> bool {
+        *self == Self::Zero
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Forecast the rows of a numeric table.

@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserializer, Error, Unexpected, Visitor};
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::spec::{Span, TaskSpec};
+use crate::spec::{EmptyWindows, Span, TaskSpec};
 
 /// The length of a season.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,6 +37,9 @@ impl Season {
             Season::Time(span) => span,
         };
         match task {
+            TaskSpec::WindowLoad(load) if load.empty_windows == EmptyWindows::Skip => {
+                Err(SeasonError::OfKeptWindows(season))
+            }
             TaskSpec::WindowLoad(load) => {
                 let window = load.window;
                 let (season_ns, window_ns) = (season.0.as_nanos(), window.0.as_nanos());
@@ -64,6 +67,9 @@ pub enum SeasonError {
         /// The width of a window.
         window: Span,
     },
+    /// The task leaves windows without requests out.
+    #[error("{0} is not a fixed number of steps: windows without requests are left out")]
+    OfKeptWindows(Span),
     /// Requests arrive at any time.
     #[error("{0} is not a fixed number of steps: a step of this task is one request")]
     OfRequests(Span),
@@ -156,6 +162,8 @@ mod tests {
         assert_eq!(season("\"1w\"").steps_of(&minutes), Ok(Some(2_016)));
         assert_eq!(season("12").steps_of(&minutes), Ok(Some(12)));
         let odd = task(r#"{"window_load": {"window": "7s", "lookback": 1}}"#);
+        let kept = task(r#"{"window_load": {"window": "5min", "lookback": 1, "empty_windows": "skip"}}"#);
+        assert!(season("\"1d\"").steps_of(&kept).is_err() && season("12").steps_of(&kept).is_ok());
         assert!(season("\"1d\"").steps_of(&odd).is_err() && season("\"6s\"").steps_of(&odd).is_err());
     }
 

@@ -1,6 +1,6 @@
 //! `[capacity]`: rates and limits of the service, and the forecasts that it may act on.
 
-use super::Check;
+use super::{Check, skips};
 use crate::capacity::{PlanLevel, WORK};
 use crate::spec::file::{CapacitySpec, ExperimentSpec, Metric, ObjectivePart, TaskSpec};
 use crate::stats::QUANTILES;
@@ -80,6 +80,12 @@ impl Check {
             "[capacity] counts in windows, and next_request has none",
             "use task.window_load, or leave [capacity] out",
         );
+        self.require(
+            !skips(&spec.task),
+            "task.window_load.empty_windows",
+            "[capacity] replays every window, and empty_windows = \"skip\" leaves those without requests out",
+            "set empty_windows = \"zero\" or \"last\", or leave [capacity] out",
+        );
         let is_series = matches!(spec.task, TaskSpec::Series(_));
         for (key, column) in
             [("request_tokens", &capacity.request_tokens), ("response_tokens", &capacity.response_tokens)]
@@ -110,19 +116,17 @@ impl Check {
     }
 
     fn plans(&mut self, spec: &ExperimentSpec, levels: &[PlanLevel]) {
-        let known = || {
-            let levels = QUANTILES.map(|level| level.to_string());
-            format!("known here: \"mean\", {}", levels.join(", "))
-        };
+        let [least, .., most] = QUANTILES;
+        let known = || format!("give \"mean\", or levels of quantiles from {least} to {most}");
         self.require(!levels.is_empty(), "capacity.plan_for", "no forecast is given to act on", known());
         let without_intervals = !spec.uncertainty.conformal.calibrates();
         for (index, level) in levels.iter().enumerate() {
             let path = format!("capacity.plan_for.{index}");
             if let PlanLevel::Quantile(quantile) = level {
                 self.require(
-                    QUANTILES.contains(quantile),
+                    (least..=most).contains(quantile),
                     &path,
-                    format!("there is no quantile at {quantile}"),
+                    format!("no quantile at {quantile} is known: intervals reach from {least} to {most}"),
                     known(),
                 );
                 self.require(

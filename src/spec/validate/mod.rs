@@ -4,7 +4,7 @@ mod capacity;
 mod scheduler;
 mod search;
 
-use super::file::{ExperimentSpec, Schedule, TaskSpec, TrainingSpec};
+use super::file::{EmptyWindows, ExperimentSpec, Schedule, TaskSpec, TrainingSpec};
 use super::model::{FEWEST_STEPS, ModelSpec};
 use super::problem::Violation;
 
@@ -26,10 +26,14 @@ pub fn violations(spec: &ExperimentSpec) -> Vec<Violation> {
     check.positive("evaluation.mase_season", spec.evaluation.mase_season);
     check.models(&spec.models, &spec.task);
     check.capacity(spec);
-    check.report(spec);
     check.search(spec);
     check.scheduler(spec);
     check.0
+}
+
+/// Whether the task leaves windows without requests out.
+fn skips(task: &TaskSpec) -> bool {
+    matches!(task, TaskSpec::WindowLoad(load) if load.empty_windows == EmptyWindows::Skip)
 }
 
 struct Check(Vec<Violation>);
@@ -115,6 +119,12 @@ impl Check {
                 "task.window_load.window",
                 "window must be longer than 0s",
                 "for example \"1min\"",
+            );
+            self.require(
+                load.mean_tokens || load.empty_windows != EmptyWindows::Last,
+                "task.window_load.empty_windows",
+                "empty_windows = \"last\" has no effect without mean_tokens: sums of windows without requests are 0",
+                "set mean_tokens = true, or leave empty_windows out",
             );
         }
         if let TaskSpec::NextRequest(next) = task {
@@ -241,6 +251,9 @@ impl Check {
                 && let Err(error) = spec.season.steps_of(task)
             {
                 let help = match task {
+                    TaskSpec::WindowLoad(load) if load.empty_windows == EmptyWindows::Skip => {
+                        "give the season as a number of windows with requests, or set empty_windows = \"zero\"".to_string()
+                    }
                     TaskSpec::WindowLoad(load) => format!("give a multiple of {}, or a number of windows", load.window),
                     _ => "give the season as a number of steps, e.g. season = 24 for the day of an hourly table".to_string(),
                 };
@@ -265,6 +278,12 @@ impl Check {
                     &format!("models.{index}.prophet"),
                     "prophet needs steps at known times, which requests do not have",
                     "leave it out, or use task.window_load",
+                );
+                self.require(
+                    !skips(task),
+                    &format!("models.{index}.prophet"),
+                    "prophet needs steps at known times, and empty_windows = \"skip\" leaves windows out",
+                    "leave it out, or set empty_windows = \"zero\" or \"last\"",
                 );
             }
             let process = match model {

@@ -1,4 +1,4 @@
-//! `[scheduler]` and `[report.resources]`: what is said of machines.
+//! `[scheduler]`: what is said of machines.
 
 use super::Check;
 use crate::spec::file::{ExperimentSpec, SlurmSpec};
@@ -10,39 +10,6 @@ const MOST_THREADS: usize = 256;
 const MOST_PARTS: usize = 1_000;
 
 impl Check {
-    pub(super) fn report(&mut self, spec: &ExperimentSpec) {
-        let resources = &spec.report.resources;
-        for (key, value) in [
-            ("kv_bytes_per_token", resources.kv_bytes_per_token),
-            ("seconds_in_cache", resources.seconds_in_cache),
-            ("weights_gib", resources.weights_gib),
-            ("gpu_memory_gib", resources.gpu_memory_gib),
-            ("tokens_per_second", resources.tokens_per_second),
-        ] {
-            self.require(
-                value > 0.0 && value.is_finite(),
-                &format!("report.resources.{key}"),
-                format!("{key} must be positive and finite, got {value}"),
-                "give a positive number",
-            );
-        }
-        self.positive("report.resources.gpus_per_replica", resources.gpus_per_replica);
-        let usable = resources.usable_memory;
-        self.require(
-            usable > 0.0 && usable <= 1.0,
-            "report.resources.usable_memory",
-            format!("usable_memory must be above 0 and at most 1, got {usable}"),
-            "give the share of a GPU's memory that weights and cache may take",
-        );
-        let held = resources.gpus_per_replica as f64 * resources.gpu_memory_gib * usable;
-        self.require(
-            resources.weights_gib < held,
-            "report.resources.weights_gib",
-            format!("weights of {} GiB leave no memory for the cache", resources.weights_gib),
-            format!("the GPUs of a replica have {held:.0} GiB of usable memory; give it more GPUs"),
-        );
-    }
-
     pub(super) fn scheduler(&mut self, spec: &ExperimentSpec) {
         let scheduler = &spec.scheduler;
         self.positive("scheduler.threads_per_run", scheduler.threads_per_run);

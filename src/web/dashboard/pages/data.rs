@@ -92,7 +92,8 @@ pub fn named_traces(dashboard: &Dashboard) -> Result<Vec<NamedTrace>, PageFault>
 /// What the file of a revision says about its data; a file that this version cannot read names nothing.
 fn read_dataset(revision: RevisionRow) -> Result<Option<ReadDataset>, PageFault> {
     let overrides = revision.override_list()?;
-    let experiment = Experiment::parse(&revision.path, revision.text, &overrides).ok();
+    // A file that this version cannot read names nothing.
+    let experiment = Experiment::parse_recorded(&revision.path, revision.text, &overrides).ok();
     Ok(experiment.map(|experiment| ReadDataset {
         folders: experiment.source_folders(),
         source: experiment.spec.dataset.source,

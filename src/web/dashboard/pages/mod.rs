@@ -8,6 +8,7 @@ pub mod experiments;
 pub mod inspect;
 pub mod overview;
 pub mod run;
+pub mod run_capacity;
 pub mod run_files;
 pub mod runs;
 pub mod scatter;

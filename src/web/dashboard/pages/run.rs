@@ -10,6 +10,7 @@ use super::super::answer::{PageAnswer, PageFault};
 use super::super::frame::{Live, Page, Tab};
 use super::super::widgets::{card, plain_table, status, tags};
 use super::annotate::annotation_form;
+use super::run_capacity::capacity_table;
 use super::run_files::{self, RunFile};
 use crate::listing::paths;
 use crate::report::{RunFigures, run_figures, served_figure};
@@ -39,6 +40,7 @@ pub fn page(visit: &Visit<'_>) -> Result<PageAnswer, PageFault> {
     let label = run_label(&run.params, &names);
     let figures =
         run_figures(visit.results(), &run_id, &run.model, &epochs, has_files(visit.results(), &run_id));
+    let recorded = store.metrics_of_run(&run_id)?;
     let files = run_files::list(visit.results(), &run_id);
     let place = run_link(&run_id);
     let header = html! {
@@ -59,7 +61,8 @@ pub fn page(visit: &Visit<'_>) -> Result<PageAnswer, PageFault> {
     let main = html! {
         (facts(run))
         (plots(&figures))
-        (metrics(&store.metrics_of_run(&run_id)?))
+        (metrics(&recorded))
+        (capacity_table(&recorded))
         (breakdowns(&store.breakdowns_of_run(&run_id)?))
         (configuration(run))
         (attempts(&store.attempts_of_run(&run_id)?))

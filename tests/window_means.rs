@@ -1,0 +1,212 @@
+//! Mean tokens of the requests of a window as targets, and what becomes of windows without requests.
+
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod common;
+
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::Stdio;
+
+use common::{Lab, Outcome};
+use insta::assert_snapshot;
+use serde_json::Value;
+
+const HEADER: &str = "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n";
+
+/// Requests in two of three minutes, for some hours.
+fn sparse(minutes: u64) -> String {
+    let mut text = HEADER.to_string();
+    for minute in (0..minutes).filter(|minute| minute % 3 != 2) {
+        for request in 0..=(minute * 7_919 % 4) {
+            let (prompt, answer) =
+                (100 + (minute * 31 + request * 17) % 90, 10 + (minute * 13 + request) % 40);
+            let at = minute * 60 + request * 9;
+            writeln!(text, "{at},ChatGPT,{prompt},{answer},{},API log", prompt + answer).unwrap();
+        }
+    }
+    text
+}
+
+fn experiment(name: &str, task: &str) -> String {
+    format!(
+        "name = \"{name}\"\n[dataset]\nsource = \"sparse.csv\"\n[task.window_load]\nwindow = \"1min\"\nlookback = 6\nhorizon = 2\n{task}\
+         [[models]]\n[models.persistence]\n[[models]]\n[models.linear]\nsolver = \"least_squares\"\n[[models]]\n[models.dlinear]\nkernel = 3\n\
+         [training]\nepochs = 2\n"
+    )
+}
+
+fn lab() -> Lab {
+    let lab = Lab::new();
+    lab.file("sparse.csv", &sparse(900));
+    lab
+}
+
+fn json(outcome: &Outcome) -> Value {
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    serde_json::from_str(&outcome.stdout).unwrap()
+}
+
+fn watched(lab: &Lab, experiment: &str, text: &str) -> Outcome {
+    let mut child = lab
+        .command(&["predict", "--experiment", experiment, "--trace", "-", "--watch"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    let text = text.to_string();
+    let feeder = std::thread::spawn(move || drop(input.write_all(text.as_bytes())));
+    let outcome = child.wait_with_output().unwrap().into();
+    feeder.join().unwrap();
+    outcome
+}
+
+#[test]
+fn means_are_targets_like_any_other_and_what_is_left_out_is_counted() {
+    let lab = lab();
+    for (name, task, card) in [
+        ("zero", "mean_tokens = true\n", "without requests, its mean tokens are 0"),
+        ("last", "mean_tokens = true\nempty_windows = \"last\"\n", "those of the window before it"),
+        ("skip", "mean_tokens = true\nempty_windows = \"skip\"\n", "299 windows without requests left out"),
+    ] {
+        lab.run(&lab.file(&format!("{name}.toml"), &experiment(name, task)), &[]);
+        let markdown = std::fs::read_to_string(lab.results().join(name).join("report.md")).unwrap();
+        assert!(markdown.contains(card), "{name}: {markdown}");
+        assert!(markdown.contains("`request_tokens_mean` (tokens per request)"), "{name}");
+        let targets = lab.query(&format!(
+            "select distinct m.target from metrics m join runs r using (run_id) where r.experiment = '{name}' order by 1"
+        ));
+        let targets: Vec<&str> = targets.iter().map(|row| row["target"].as_str().unwrap()).collect();
+        assert_eq!(
+            targets,
+            [
+                "all",
+                "request_tokens",
+                "request_tokens_mean",
+                "requests",
+                "response_tokens",
+                "response_tokens_mean"
+            ]
+        );
+        let arguments =
+            ["predict", "--experiment", name, "--trace", "sparse.csv", "--steps", "2", "--format", "json"];
+        let whole = lab.call(&arguments);
+        let steps = json(&whole)["steps"].clone();
+        for step in steps.as_array().unwrap() {
+            assert!(step["request_tokens_mean"].as_f64().unwrap() >= 0.0, "{step}");
+            assert!(step["response_tokens_mean_intervals"]["95"][0].as_f64().unwrap() >= 0.0, "{step}");
+        }
+        let arguments = ["predict", "--experiment", name, "--trace", "sparse.csv", "--format", "json"];
+        let followed = watched(&lab, name, &sparse(900));
+        assert_eq!(followed.code, 0, "{}", followed.stderr);
+        assert_eq!(followed.stdout.lines().last().unwrap(), lab.call(&arguments).stdout.trim_end(), "{name}");
+    }
+    // Where requests always come, their mean is what is forecast; zeros in between make it smaller.
+    let mean = |name: &str| {
+        let arguments = ["predict", "--experiment", name, "--trace", "sparse.csv", "--format", "json"];
+        json(&lab.call(&arguments))["steps"][0]["request_tokens_mean"].as_f64().unwrap()
+    };
+    assert!((100.0..190.0).contains(&mean("skip")), "{}", mean("skip"));
+    assert!(
+        !lab.results().join("skip/plots/load.svg").exists()
+            && lab.results().join("zero/plots/load.svg").exists()
+    );
+}
+
+#[test]
+fn a_task_without_these_keys_keeps_its_identity_and_its_numbers() {
+    let lab = lab();
+    let ids = |task: &str| {
+        let file = lab.file("same.toml", &experiment("same", task));
+        let plan = json(&lab.call(&["run", file.to_str().unwrap(), "--dry-run", "--format", "json"]));
+        plan["runs"].as_array().unwrap().iter().map(|run| run["run_id"].clone()).collect::<Vec<_>>()
+    };
+    let plain = ids("");
+    assert_eq!(ids("mean_tokens = false\nempty_windows = \"zero\"\n"), plain);
+    // As it was before there were these keys.
+    assert_eq!(plain[0], "ddf14f592b349421");
+    let others = [ids("mean_tokens = true\n"), ids("empty_windows = \"skip\"\n")];
+    assert!(others[0][0] != plain[0] && others[1][0] != plain[0] && others[0][0] != others[1][0]);
+}
+
+/// Runs a file with a mistake, which must be refused.
+fn refusal(task: &str, more: &str) -> String {
+    let lab = lab();
+    lab.file("e.toml", &(experiment("e", task) + more));
+    let outcome = lab.call(&["run", "e.toml"]);
+    assert_eq!(outcome.code, 2, "{}\n{}", outcome.stdout, outcome.stderr);
+    outcome.stderr
+}
+
+#[test]
+fn a_replay_needs_every_window() {
+    let capacity = "[capacity]\nprefill_tokens_per_s = 20\ndecode_tokens_per_s = 5\ncold_start = \"1min\"\n";
+    assert_snapshot!(refusal("empty_windows = \"skip\"\n", capacity), @r#"
+    error: [capacity] replays every window, and empty_windows = "skip" leaves those without requests out
+     --> e.toml:8:17
+      |
+    8 | empty_windows = "skip"
+      |                 ^^^^^^
+      |
+      = help: set empty_windows = "zero" or "last", or leave [capacity] out
+    "#);
+    let lab = lab();
+    lab.run(
+        &lab.file(
+            "acted.toml",
+            &(experiment("acted", "mean_tokens = true\nempty_windows = \"last\"\n") + capacity),
+        ),
+        &[],
+    );
+    let arguments = ["capacity", "acted", "--format", "json"];
+    assert!(json(&lab.call(&arguments))[0]["models"].as_array().unwrap().len() == 3);
+    let targets =
+        lab.query("select distinct target from metrics where target like '%work_s%' or target like '%mean'");
+    assert_eq!(targets.len(), 3, "{targets:?}");
+}
+
+#[test]
+fn repeated_means_need_means() {
+    assert_snapshot!(refusal("empty_windows = \"last\"\n", ""), @r#"
+    error: empty_windows = "last" has no effect without mean_tokens: sums of windows without requests are 0
+     --> e.toml:8:17
+      |
+    8 | empty_windows = "last"
+      |                 ^^^^^^
+      |
+      = help: set mean_tokens = true, or leave empty_windows out
+    "#);
+    assert_snapshot!(refusal("empty_windows = \"first\"\n", ""), @r#"
+    error: unknown value `first`
+     --> e.toml:8:17
+      |
+    8 | empty_windows = "first"
+      |                 ^^^^^^^
+      |
+      = help: known here: zero, last, skip
+    "#);
+}
+
+#[test]
+fn what_needs_a_regular_clock_is_refused_where_windows_are_left_out() {
+    assert_snapshot!(refusal("empty_windows = \"skip\"\n", "[[models]]\n[models.prophet]\n"), @r#"
+    error: prophet needs steps at known times, and empty_windows = "skip" leaves windows out
+      --> e.toml:20:1
+       |
+    20 | [models.prophet]
+       | ^^^^^^^^^^^^^^^^
+       |
+       = help: leave it out, or set empty_windows = "zero" or "last"
+    "#);
+    assert_snapshot!(refusal("empty_windows = \"skip\"\n", "[[models]]\n[models.seasonal_naive]\nseason = \"1h\"\n"), @r#"
+    error: 1h is not a fixed number of steps: windows without requests are left out
+      --> e.toml:21:10
+       |
+    21 | season = "1h"
+       |          ^^^^
+       |
+       = help: give the season as a number of windows with requests, or set empty_windows = "zero"
+    "#);
+}
