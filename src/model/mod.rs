@@ -3,10 +3,12 @@
 //! A new model is a variant of [`ModelSpec`] with its hyperparameters, an implementation of [`Forecaster`] (or, for
 //! one that is trained by gradient descent, of [`crate::train::Network`]) and a line in [`build`].
 
+mod arima;
 mod boosted_trees;
 mod ensemble;
 mod ets;
 mod ewma;
+mod filter_scale;
 mod gap_distribution;
 mod hawkes;
 pub mod intervals;
@@ -124,6 +126,7 @@ fn build_unbounded(
         ModelSpec::SeasonalNaive(_) => Box::new(naive::Recent::seasonal(shape, context.shape.lookback)),
         ModelSpec::Ewma(spec) => Box::new(ewma::Ewma::new(shape, spec.alpha)),
         ModelSpec::Ets(_) => Box::new(ets::Ets::new(shape)),
+        ModelSpec::Arima(spec) => Box::new(arima::Arima::new(shape, spec)),
         ModelSpec::Prophet(spec) => Box::new(prophet::Prophet::new(shape, spec)),
         ModelSpec::Kalman(spec) => Box::new(kalman::Kalman::new(shape, spec)),
         ModelSpec::Linear(spec) => linear(Fold::Plain, spec.per_channel, spec.solver, spec.ridge, context),

@@ -59,6 +59,19 @@ pub struct ProphetSpec {
     pub daily_seasonality: Seasonality,
     /// A season of one week, of Fourier order 3; `auto` where there are steps of two weeks or more, less than a week apart.
     pub weekly_seasonality: Seasonality,
+    /// Windows from one fit to the next, each to the lookback of its first window, as a planner of LLM serving does it. Left out,
+    /// one curve is fitted to the training steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refit_every: Option<usize>,
+    /// The scale that is fitted: `scaled`, or `original` as a serving planner does it.
+    #[serde(skip_serializing_if = "is_scaled")]
+    pub units: FilterUnits,
+}
+
+/// Earlier versions knew no other units, so these do not change the identity of a run.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
+fn is_scaled(units: &FilterUnits) -> bool {
+    *units == FilterUnits::Scaled
 }
 
 impl Default for ProphetSpec {
@@ -69,6 +82,8 @@ impl Default for ProphetSpec {
             seasonality_prior_scale: 10.0,
             daily_seasonality: Seasonality::Auto,
             weekly_seasonality: Seasonality::Auto,
+            refit_every: None,
+            units: FilterUnits::Scaled,
         }
     }
 }

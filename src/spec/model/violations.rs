@@ -60,6 +60,7 @@ fn of_prophet(spec: &ProphetSpec) -> Vec<Violation> {
         within("n_changepoints", spec.n_changepoints, 0..=MOST_CHANGEPOINTS, "25 are usual"),
         prior("changepoint_prior_scale", spec.changepoint_prior_scale, "0.001 to 0.5 are usual"),
         prior("seasonality_prior_scale", spec.seasonality_prior_scale, "0.01 to 10 are usual"),
+        spec.refit_every.and_then(|every| positive("refit_every", every)),
     ]
     .into_iter()
     .flatten()
@@ -105,6 +106,7 @@ impl ModelSpec {
                 let help = "give the weight of the newest step, or leave it out to have it chosen";
                 Vec::from_iter(check("alpha", alpha > 0.0 && alpha <= 1.0, message, help))
             }
+            ModelSpec::Arima(spec) => spec.violations(),
             ModelSpec::Prophet(spec) => of_prophet(spec),
             ModelSpec::Kalman(spec) => of_kalman(spec),
             ModelSpec::Dlinear(spec) => {
