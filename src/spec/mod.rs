@@ -40,11 +40,11 @@ pub use file::{
     SlurmSpec, SplitSpec, Strategy, TaskSpec, TimestampUnit, TrainingSpec, UncertaintySpec, WindowLoadSpec,
 };
 pub use model::{
-    ArimaOrder, ArimaSpec, BASELINES, BoostedTreesSpec, ConstantTerm, DlinearSpec, EnsembleSpec, EwmaSpec,
-    FEWEST_STEPS, FilterUnits, GapFamily, KalmanSpec, LinearSpec, MOST_COMPONENTS, Misfit, ModelSpec,
-    MovingAverageSpec, NeuralPointProcessSpec, OWN_LOOKBACK, OrderSearch, Parameterless, ProphetSpec,
-    RecurrentSpec, RenewalSpec, Season, SeasonError, SeasonalNaiveSpec, Seasonality, Solver, TcnSpec,
-    TsMixerSpec,
+    ArimaOrder, ArimaSpec, BASELINES, BoostedTreesSpec, ConstantTerm, DlinearSpec, EnsembleSpec, EtsSpec,
+    EwmaSpec, FEWEST_STEPS, FilterUnits, GapFamily, KalmanSpec, LinearSpec, MOST_COMPONENTS, Misfit,
+    ModelSpec, MovingAverageSpec, NeuralPointProcessSpec, OWN_LOOKBACK, OrderSearch, Parameterless,
+    ProphetSpec, RecurrentSpec, RenewalSpec, Season, SeasonError, SeasonalNaiveSpec, Seasonality, Solver,
+    TcnSpec, TsMixerSpec,
 };
 pub use outline::{SearchAxis, SearchOutline};
 pub use problem::{ExperimentError, Problem};

@@ -3,6 +3,7 @@
 use super::likelihood::FilteredSeries;
 use super::orders::ArimaOrders;
 use super::polynomial::{Coefficients, differences, filtered};
+use crate::model::normal_equations::NormalEquations;
 
 /// Most steps of a search.
 const MOST_STEPS: usize = 60;
@@ -236,63 +237,4 @@ fn long_autoregression(centred: &[f64], season: usize) -> Vec<f64> {
         centred[at] - past.sum::<f64>()
     };
     (0..count).map(error).collect()
-}
-
-/// Least squares with few unknowns.
-#[derive(Debug, Clone)]
-struct NormalEquations {
-    width: usize,
-    /// `width x width`, of which the lower half is kept.
-    products: Vec<f64>,
-    right: Vec<f64>,
-}
-
-impl NormalEquations {
-    fn new(width: usize) -> Self {
-        Self { width, products: vec![0.0; width * width], right: vec![0.0; width] }
-    }
-
-    /// Adds an equation: the unknowns, each times its cell of the row, should give the value.
-    fn add(&mut self, row: &[f64], value: f64) {
-        for (at, own) in row.iter().enumerate() {
-            self.right[at] += own * value;
-            for (cell, other) in self.products[at * self.width..].iter_mut().zip(&row[..=at]) {
-                *cell += own * other;
-            }
-        }
-    }
-
-    /// The unknowns, by Cholesky's decomposition of the products whose diagonal is raised by the share `damping`.
-    fn solve(&self, damping: f64) -> Option<Vec<f64>> {
-        let width = self.width;
-        let largest = (0..width).map(|at| self.products[at * width + at]).fold(0.0, f64::max);
-        let mut factor = self.products.clone();
-        for at in 0..width {
-            // A number without influence stays where it is.
-            let own = factor[at * width + at].max(1e-12 * largest).max(f64::MIN_POSITIVE);
-            factor[at * width + at] = own * (1.0 + damping);
-        }
-        let mut unknowns = self.right.clone();
-        for row in 0..width {
-            for column in 0..=row {
-                let known: f64 =
-                    (0..column).map(|at| factor[row * width + at] * factor[column * width + at]).sum();
-                let rest = factor[row * width + column] - known;
-                factor[row * width + column] = if column < row {
-                    rest / factor[column * width + column]
-                } else if rest > 0.0 {
-                    libm::sqrt(rest)
-                } else {
-                    return None;
-                };
-            }
-            let known: f64 = (0..row).map(|at| factor[row * width + at] * unknowns[at]).sum();
-            unknowns[row] = (unknowns[row] - known) / factor[row * width + row];
-        }
-        for row in (0..width).rev() {
-            let known: f64 = (row + 1..width).map(|at| factor[at * width + row] * unknowns[at]).sum();
-            unknowns[row] = (unknowns[row] - known) / factor[row * width + row];
-        }
-        unknowns.iter().all(|unknown| unknown.is_finite()).then_some(unknowns)
-    }
 }

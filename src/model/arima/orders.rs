@@ -44,9 +44,4 @@ impl ArimaOrders {
         let ma = self.ma + self.season * self.seasonal_ma;
         self.lost() + ar.max(ma)
     }
-
-    /// Values with which all coefficients, the constant and the variance can be estimated.
-    pub fn fewest_values(self) -> usize {
-        self.reach() + self.coefficients() + usize::from(self.constant) + 3
-    }
 }

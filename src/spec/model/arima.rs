@@ -29,8 +29,8 @@ const MOST_DIFFERENCES: usize = 2;
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ArimaSpec {
-    /// `[p, d, q]`: past values, differences and past errors; or `"auto"`, chosen by the corrected Akaike criterion among p and q up to 5, with d up to 2
-    /// by the KPSS test.
+    /// `[p, d, q]`: past values, differences and past errors; or `"auto"`, chosen by the corrected Akaike criterion among p
+    /// and q up to 5, with d up to 2 by the KPSS test.
     pub order: ArimaOrder,
     /// `[P, D, Q]`, the same in whole seasons, where there is a `season`; or `"auto"`, with P and Q up to 2, and D = 1 where the
     /// season is strong.

@@ -12,9 +12,9 @@ use crate::spec::TaskSpec;
 pub use arima::{ArimaOrder, ArimaSpec, ConstantTerm, OrderSearch};
 pub use season::{Season, SeasonError};
 pub use tables::{
-    BoostedTreesSpec, DlinearSpec, EnsembleSpec, EwmaSpec, FilterUnits, GapFamily, KalmanSpec, LinearSpec,
-    MovingAverageSpec, NeuralPointProcessSpec, Parameterless, ProphetSpec, RecurrentSpec, RenewalSpec,
-    SeasonalNaiveSpec, Seasonality, Solver, TcnSpec, TsMixerSpec,
+    BoostedTreesSpec, DlinearSpec, EnsembleSpec, EtsSpec, EwmaSpec, FilterUnits, GapFamily, KalmanSpec,
+    LinearSpec, MovingAverageSpec, NeuralPointProcessSpec, Parameterless, ProphetSpec, RecurrentSpec,
+    RenewalSpec, SeasonalNaiveSpec, Seasonality, Solver, TcnSpec, TsMixerSpec,
 };
 
 /// Components that a mixture over gaps has at most.
@@ -23,6 +23,9 @@ pub const MOST_COMPONENTS: usize = 8;
 /// Least lookback of models that are fitted to it: with six steps, the criterion that chooses the form of `ets` is not defined
 /// for a trend.
 pub const FEWEST_STEPS: usize = 7;
+
+/// Longest season of `ets`: each of its steps is a state to be estimated.
+const MOST_SEASON: usize = 48;
 
 /// Kinds of the naive baselines that other models are measured against.
 pub const BASELINES: [&str; 7] =
@@ -83,8 +86,8 @@ pub enum ModelSpec {
     /// The exponentially weighted mean of the last steps, on the transformed channels (Brown, 1956).
     Ewma(EwmaSpec),
     /// Exponential smoothing whose form and weights are chosen on each lookback (Hyndman et al., 2002); the lookback must
-    /// have at least 7 steps, each of which costs a forecast about 15 µs.
-    Ets(Parameterless),
+    /// have at least 7 steps, each of which costs a forecast about 15 µs without a season.
+    Ets(EtsSpec),
     /// Autoregressive integrated moving averages with seasons, by exact maximum likelihood (Box & Jenkins, 1970; Hyndman &
     /// Khandakar, 2008), with quantiles of its own.
     Arima(ArimaSpec),
@@ -235,11 +238,11 @@ impl ModelSpec {
                     spec.season = Season::Steps(steps);
                 }
             }
-            ModelSpec::Arima(spec) => {
-                if let Some(Ok(Some(steps))) = spec.season.map(|season| season.steps_of(task)) {
-                    spec.season = Some(Season::Steps(steps));
+            ModelSpec::Ets(EtsSpec { season: Some(season) })
+            | ModelSpec::Arima(ArimaSpec { season: Some(season), .. }) => {
+                if let Ok(Some(steps)) = season.steps_of(task) {
+                    *season = Season::Steps(steps);
                 }
-                spec.normalise();
             }
             // Dropout acts between layers.
             ModelSpec::Lstm(spec) | ModelSpec::Gru(spec) if spec.layers == 1 => spec.dropout = 0.0,
@@ -250,6 +253,9 @@ impl ModelSpec {
             | ModelSpec::Dlinear(DlinearSpec { solver: Solver::GradientDescent, ridge, .. }) => *ridge = 0.0,
             _ => {}
         }
+        if let ModelSpec::Arima(spec) = &mut normalised {
+            spec.normalise();
+        }
         normalised
     }
 
@@ -257,11 +263,27 @@ impl ModelSpec {
     pub fn misfit(&self, task: &TaskSpec) -> Option<Misfit> {
         let lookback = task.lookback();
         match self {
-            ModelSpec::Ets(_) if lookback < FEWEST_STEPS => Some(Misfit {
-                key: "lookback",
-                message: format!("ets needs a lookback of at least {FEWEST_STEPS}, got {lookback}"),
-                help: "ets is fitted to the lookback alone: give more steps, or leave ets out",
-            }),
+            ModelSpec::Ets(spec) => {
+                // The rows of a series say later how many steps a length of time is.
+                let season = spec.season.map_or(Ok(Some(0)), |season| season.steps_of(task)).ok()??;
+                if season == 1 || season > MOST_SEASON {
+                    return Some(Misfit {
+                        key: "season",
+                        message: format!(
+                            "the season of ets has 2 to {MOST_SEASON} steps, and this one has {season}"
+                        ),
+                        help: "give a shorter season or wider steps, or use arima, prophet or seasonal_naive",
+                    });
+                }
+                let needed = FEWEST_STEPS + 2 * season;
+                let with =
+                    if season > 0 { format!(" with a season of {season} steps") } else { String::new() };
+                (lookback < needed).then(|| Misfit {
+                    key: "lookback",
+                    message: format!("ets{with} needs a lookback of at least {needed}, got {lookback}"),
+                    help: "ets is fitted to the lookback alone: give more steps, or leave ets out",
+                })
+            }
             ModelSpec::Prophet(spec) if spec.refit_every.is_some() && lookback < FEWEST_STEPS => {
                 Some(Misfit {
                     key: "lookback",
@@ -284,6 +306,7 @@ impl ModelSpec {
     pub fn season(&self) -> Option<Season> {
         match self {
             ModelSpec::SeasonalNaive(spec) => Some(spec.season),
+            ModelSpec::Ets(spec) => spec.season,
             ModelSpec::Arima(spec) => spec.season,
             _ => None,
         }
@@ -293,6 +316,7 @@ impl ModelSpec {
     pub(super) fn set_season(&mut self, steps: usize) {
         match self {
             ModelSpec::SeasonalNaive(spec) => spec.season = Season::Steps(steps),
+            ModelSpec::Ets(spec) => spec.season = Some(Season::Steps(steps)),
             ModelSpec::Arima(spec) => spec.season = Some(Season::Steps(steps)),
             _ => {}
         }

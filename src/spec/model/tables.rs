@@ -43,6 +43,16 @@ pub struct EwmaSpec {
     pub alpha: Option<f64>,
 }
 
+/// Hyperparameters of `ets`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EtsSpec {
+    /// Length of a season of up to 48 steps, which is added where the criterion chooses so: a number of steps, or a length of
+    /// time such as `"1d"`. The lookback must have two seasons and 7 steps. Left out, there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub season: Option<Season>,
+}
+
 /// Hyperparameters of `prophet`, by the names and with the defaults of its authors' program.
 ///
 /// Where the training part has more than 200,000 steps, every n-th is fitted.

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::tables::{KalmanSpec, ProphetSpec};
-use super::{MOST_COMPONENTS, ModelSpec};
+use super::{MOST_COMPONENTS, ModelSpec, Season};
 use crate::spec::problem::Violation;
 
 /// Largest size of a layer, and most layers: beyond them a mistake is likelier than a model.
@@ -106,6 +106,9 @@ impl ModelSpec {
                 let help = "give the weight of the newest step, or leave it out to have it chosen";
                 Vec::from_iter(check("alpha", alpha > 0.0 && alpha <= 1.0, message, help))
             }
+            ModelSpec::Ets(spec) => Vec::from_iter(
+                spec.season.and_then(Season::steps).and_then(|steps| positive("season", steps)),
+            ),
             ModelSpec::Arima(spec) => spec.violations(),
             ModelSpec::Prophet(spec) => of_prophet(spec),
             ModelSpec::Kalman(spec) => of_kalman(spec),
@@ -180,7 +183,7 @@ impl ModelSpec {
             .into_iter()
             .flatten()
             .collect(),
-            ModelSpec::Ets(_) | ModelSpec::Renewal(_) | ModelSpec::Hawkes(_) => Vec::new(),
+            ModelSpec::Renewal(_) | ModelSpec::Hawkes(_) => Vec::new(),
             ModelSpec::Ensemble(spec) => {
                 let message = "an ensemble needs at least one member".to_string();
                 let help = "e.g. members = [\"lstm\", \"dlinear\"]";
