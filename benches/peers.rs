@@ -2,7 +2,8 @@
 //!
 //! `scripts/bench.sh` runs this beside the peers' scripts; `cargo bench --bench peers` runs it alone, all of it or the
 //! work named: `step`, or an epoch of `dlinear`, `nlinear` or `lstm`, with random data, as the peers' training step has
-//! them: the time does not depend on them. `trace=FILE` times a BurstGPT trace from the file to its windows.
+//! them: the time does not depend on them. `arima` chooses and fits an ARIMA model for each of 1,000 windows of 240 rows of the
+//! load that comes with burstlab. `trace=FILE` times a BurstGPT trace from the file to its windows.
 
 #![expect(clippy::print_stdout, reason = "the result of a benchmark")]
 
@@ -15,7 +16,8 @@ use burstlab::dataset::{
 use burstlab::kernel::matrix_rate;
 use burstlab::model::{BuildContext, Forecaster, build};
 use burstlab::spec::{
-    BiasCorrection, DlinearSpec, ExperimentSpec, LinearSpec, ModelSpec, RecurrentSpec, RunSpec, TrainingSpec,
+    ArimaSpec, BiasCorrection, DlinearSpec, ExperimentSpec, LinearSpec, ModelSpec, OrderSearch,
+    RecurrentSpec, RunSpec, TrainingSpec,
 };
 use burstlab::stats::Stream;
 use burstlab::train::{ComputeDevice, FitData, Shape};
@@ -34,6 +36,9 @@ const TARGETS: usize = 3;
 const TRAIN_WINDOWS: usize = 13_506;
 const TEST_WINDOWS: usize = 2_905;
 const EPOCHS: usize = 9;
+/// ARIMA models that are chosen and fitted, and the values of each.
+const REFITS: usize = 1_000;
+const REFIT_VALUES: usize = 240;
 
 fn main() {
     let named: Vec<String> = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
@@ -54,6 +59,9 @@ fn main() {
                 "matrix_floor_ms": floor_ms})
         );
     }
+    if wanted("arima") {
+        println!("{}", arima_refits());
+    }
     let models = [
         ("dlinear", ModelSpec::Dlinear(DlinearSpec::default())),
         ("nlinear", ModelSpec::Nlinear(LinearSpec::default())),
@@ -72,6 +80,41 @@ fn main() {
             );
         }
     }
+}
+
+/// Orders and coefficients of an ARIMA model, for each of the windows: how long one takes.
+fn arima_refits() -> serde_json::Value {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/dataset/servegen/servegen-m-large-load.csv");
+    let text = std::fs::read_to_string(file).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let requests = |line: &str| line.split(',').nth(1).and_then(|cell| cell.parse::<f32>().ok());
+    let values: Vec<f32> = text.lines().skip(1).filter_map(requests).collect();
+    let steps =
+        ScaledSteps { inputs: values.clone().into(), targets: values.into(), channels: 1, target_count: 1 };
+    let spec = ModelSpec::Arima(ArimaSpec {
+        refit_every: Some(1),
+        order_search: OrderSearch::EveryRefit,
+        ..ArimaSpec::default()
+    });
+    let channel = Channel { name: "requests".into(), unit: String::new(), transform: Transform::Identity };
+    let scales = [ChannelScale::new(channel, 0.0, 1.0)];
+    let device = ComputeDevice::cpu();
+    let context = BuildContext {
+        shape: Shape { lookback: REFIT_VALUES, horizon: 1, channels: 1, targets: 1, heads: 1 },
+        training: &TrainingSpec::default(),
+        seed: 1,
+        device: &device,
+        scales: &scales,
+        correction: BiasCorrection::None,
+        members: Vec::new(),
+    };
+    let model = build(&spec, context);
+    let origins = REFIT_VALUES..REFIT_VALUES + REFITS;
+    let windows = Windows { steps: &steps, times: StepTimes::default(), origins, horizon: 1 };
+    let started = Instant::now();
+    let forecast = model.forecast(&windows);
+    let ms = started.elapsed().as_secs_f64() * 1e3 / REFITS as f64;
+    assert!(forecast.iter().all(|value| value.is_finite()));
+    json!({"work": "arima", "refits": REFITS, "ms": ms})
 }
 
 /// Reads, cleans and scales a trace as a run does, until its windows can be gathered.

@@ -193,6 +193,19 @@ def traces():
             note=f"peak {mine['mib']:.0f} MiB against {pandas['mib']:.0f}")
 
 
+def refits():
+    def mine():
+        return {"ms": next(one["ms"] for one in ours("arima") if one["work"] == "arima")}
+
+    def theirs():
+        script = Path(__file__).parent / "statsforecast_baseline.py"
+        return {"ms": json.loads(run(*ONE_CORE, sys.executable, script, env=ONE_THREAD, cwd=script.parent.parent))["ms"]}
+
+    mine, peer = alternate(mine, theirs)
+    row("1,000 refits of an automatic ARIMA model on 240 values, each", "ms", mine["ms"], {"statsforecast": peer["ms"]}, 2,
+        note="statsforecast does every tenth of them")
+
+
 def processor():
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
@@ -201,7 +214,7 @@ def processor():
 
 
 MEASUREMENTS = {"step": steps, "epoch": epochs, "inference": inference, "sweep": sweeps, "overhead": overhead,
-                "trace": traces}
+                "trace": traces, "arima": refits}
 wanted = os.environ.get("ROWS", ",".join(MEASUREMENTS)).split(",")
 if unknown := [name for name in wanted if name not in MEASUREMENTS]:
     sys.exit(f"bench.py: ROWS names {', '.join(unknown)}; known are {', '.join(MEASUREMENTS)}")

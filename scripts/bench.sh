@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
 # Measures burstlab beside its peers on this machine: each piece of work alternates with the same work in PyTorch, JAX,
-# pandas or Optuna, and the medians are compared. Prints a Markdown table and writes JSON beside it.
+# pandas, Optuna or statsforecast, and the medians are compared. Prints a Markdown table and writes JSON beside it.
 #
 #   PYTHON=venv/bin/python scripts/bench.sh BASELINES AZURE.csv [OUT.json]
 #
 # BASELINES is the folder with torch_baseline.py, jax_baseline.py, jax_sweep_baseline.py, pandas_baseline.py and
-# optuna_baseline.py. PYTHON needs torch, jax, optax, pandas and optuna; this script installs nothing. Leave the machine
+# optuna_baseline.py. PYTHON needs torch, jax, optax, pandas, optuna and statsforecast; this script installs nothing. Leave the machine
 # alone while it runs: five rounds take about half an hour on two cores.
 #
 #   ROUNDS=1 ROWS=sweep scripts/bench.sh ...
 #
-# runs fewer rounds (5 by default) and only some rows: any of step, epoch, inference, sweep, overhead and trace, with
-# commas between them.
+# runs fewer rounds (5 by default) and only some rows: any of step, epoch, inference, sweep, overhead, trace and arima,
+# with commas between them.
 set -euo pipefail
 baselines=$(realpath "${1:?the folder of the baselines}")
 trace=$(realpath "${2:?the Azure conversation trace}")
@@ -20,8 +20,8 @@ out=$(realpath -m "${3:-bench.json}")
 python=$(command -v "${PYTHON:-python3}") || { echo "bench.sh: there is no ${PYTHON:-python3}" >&2; exit 1; }
 python=$(realpath -s "$python")
 cd "$(dirname "$0")/.."
-"$python" -c 'import torch, jax, optax, pandas, optuna' || {
-    echo "bench.sh: $python lacks torch, jax, optax, pandas or optuna" >&2
+"$python" -c 'import torch, jax, optax, pandas, optuna, statsforecast' || {
+    echo "bench.sh: $python lacks torch, jax, optax, pandas, optuna or statsforecast" >&2
     exit 1
 }
 for baseline in torch jax jax_sweep pandas optuna; do

@@ -280,3 +280,24 @@ fn where_the_rows_are_shuffled_no_model_needs_fewer_hours_than_the_mean_of_the_p
     // There is something to know all the same.
     assert!(number(&board, "oracle", "replica_hours") < 0.9 * blind, "{board}");
 }
+
+#[test]
+fn where_the_rows_are_shuffled_no_predictor_of_a_planner_beats_the_naive_baselines() {
+    let lab = lab();
+    lab.file("load.csv", &shuffled());
+    let text = "name = \"load\"\n[dataset]\nsource = \"load.csv\"\n[task.series]\nlookback = 50\nhorizon = 1\n\
+                [split]\nfolds = 2\n[[models]]\n[models.mean]\n[[models]]\n[models.persistence]\n\
+                [[models]]\n[models.moving_average]\nwindow = 50\n[[models]]\n[models.arima]\nrefit_every = 10\n\
+                [[models]]\n[models.arima]\nunits = \"scaled\"\n[[models]]\n[models.kalman]\n[[models]]\n[models.ets]\n\
+                [[models]]\n[models.prophet]\nrefit_every = 10\nunits = \"original\"\n";
+    let file = lab.file("load.toml", text);
+    lab.run(&file, &[]);
+    let boards = json(&lab.call(&["compare", "load", "--format", "json"]));
+    let rows = boards[0]["models"].as_array().unwrap();
+    let others: Vec<&Value> = rows.iter().filter(|row| row["baseline"] == false).collect();
+    assert!(others.len() >= 4, "{rows:?}");
+    for row in others {
+        let (skill, p_value) = (row["skill"].as_f64().unwrap(), row["p_value"].as_f64().unwrap());
+        assert!(skill < 0.0 || p_value > 0.05, "{row}");
+    }
+}

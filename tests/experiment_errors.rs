@@ -55,7 +55,7 @@ fn an_unknown_model_is_pointed_at() {
     13 | [models.lstmm]
        |         ^^^^^ did you mean `lstm`?
        |
-       = help: known here: zero, mean, median, persistence, moving_average, seasonal_naive, ewma, ets, prophet, kalman, linear, nlinear, dlinear, lstm, gru, ts_mixer, tcn, boosted_trees, renewal, hawkes, neural_point_process, ensemble
+       = help: known here: zero, mean, median, persistence, moving_average, seasonal_naive, ewma, ets, arima, prophet, kalman, linear, nlinear, dlinear, lstm, gru, ts_mixer, tcn, boosted_trees, renewal, hawkes, neural_point_process, ensemble
     "#);
 }
 
@@ -270,6 +270,109 @@ fn a_lookback_that_exponential_smoothing_cannot_be_chosen_on_is_pointed_at() {
       |
       = help: ets is fitted to the lookback alone: give more steps, or leave ets out
     ");
+}
+
+#[test]
+fn orders_that_no_model_has_are_pointed_at() {
+    let arima = |keys: &str| with("models.lstm", &format!("models.arima]\n{keys}\n[[models]]\n[models.lstm"));
+    assert_snapshot!(refusal(&arima("order = [1, 0]"), &[]), @r#"
+    error: invalid length 2, expected "auto" or three numbers such as [2, 1, 1]
+      --> e.toml:14:9
+       |
+    14 | order = [1, 0]
+       |         ^^^^^^
+       |
+       = help: 
+    "#);
+    assert_snapshot!(refusal(&arima("order = [30, 0, 0]"), &[]), @r#"
+    error: order has at most 24 lags of either kind and 2 differences, got [30, 0, 0]
+      --> e.toml:14:9
+       |
+    14 | order = [30, 0, 0]
+       |         ^^^^^^^^^^
+       |
+       = help: two lags are usual, or "auto" to have them chosen
+    "#);
+    assert_snapshot!(refusal(&arima("season = 1"), &[]), @r#"
+    error: a season must have at least 2 steps, got 1
+      --> e.toml:14:10
+       |
+    14 | season = 1
+       |          ^
+       |
+       = help: give the number of steps after which the pattern repeats, or leave season out
+    "#);
+    assert_snapshot!(refusal(&arima("seasonal_order = [1, 0, 0]"), &[]), @r#"
+    error: a seasonal_order needs a season
+      --> e.toml:14:18
+       |
+    14 | seasonal_order = [1, 0, 0]
+       |                  ^^^^^^^^^
+       |
+       = help: give season as well, e.g. season = "1d" or season = 24, or leave seasonal_order out
+    "#);
+    assert_snapshot!(refusal(&arima("order = [1, 2, 0]\nconstant = \"always\""), &[]), @r#"
+    error: a series that is differenced twice has no constant
+      --> e.toml:15:12
+       |
+    15 | constant = "always"
+       |            ^^^^^^^^
+       |
+       = help: a constant there would be a parabola: leave constant out, or take one difference
+    "#);
+    assert_snapshot!(refusal(&arima("order_search = \"every_refit\""), &[]), @r#"
+    error: without refit_every there is no refit that could choose orders
+      --> e.toml:14:16
+       |
+    14 | order_search = "every_refit"
+       |                ^^^^^^^^^^^^^
+       |
+       = help: give refit_every, e.g. refit_every = 1, or leave order_search out
+    "#);
+    assert_snapshot!(refusal(&arima("refit_every = 0"), &[]), @r#"
+    error: refit_every must be at least 1, got 0
+      --> e.toml:14:15
+       |
+    14 | refit_every = 0
+       |               ^
+       |
+       = help: give a positive integer, or leave it out to estimate once
+    "#);
+}
+
+#[test]
+fn orders_that_the_lookback_is_too_short_for_are_pointed_at() {
+    let arima = |keys: &str| with("models.lstm", &format!("models.arima]\n{keys}\n[[models]]\n[models.lstm"));
+    assert_snapshot!(refusal(&arima("order = [2, 1, 2]\nseasonal_order = [2, 0, 0]\nseason = 24"), &[]), @r#"
+    error: arima with order [2, 1, 2] and seasonal_order [2, 0, 0] needs a lookback of at least 61, got 50
+     --> e.toml:6:12
+      |
+    6 | lookback = 50
+      |            ^^
+      |
+      = help: a forecast follows from its lookback alone: give more steps, or smaller orders and a shorter season
+    "#);
+    assert_snapshot!(refusal(&arima("season = 24"), &[]), @r#"
+    error: arima with order auto and seasonal_order auto needs a lookback of at least 58, got 50
+     --> e.toml:6:12
+      |
+    6 | lookback = 50
+      |            ^^
+      |
+      = help: a forecast follows from its lookback alone: give more steps, or smaller orders and a shorter season
+    "#);
+    let prophet = "[task.window_load]\nwindow = \"1s\"\n";
+    let text = with("[task.next_request]\n", prophet).replace("lookback = 50", "lookback = 6");
+    let text = text.replace("[models.lstm]\nhidden = 4", "[models.prophet]\nrefit_every = 1");
+    assert_snapshot!(refusal(&text, &[]), @r#"
+    error: prophet with refit_every needs a lookback of at least 7, got 6
+     --> e.toml:7:12
+      |
+    7 | lookback = 6
+      |            ^
+      |
+      = help: it is fitted to the lookback then: give more steps, or leave refit_every out
+    "#);
 }
 
 #[test]

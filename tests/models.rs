@@ -53,6 +53,19 @@ alpha = 0.3
 [[models]]
 [models.ets]
 [[models]]
+[models.arima]
+[[models]]
+[models.arima]
+order = [1, 0, 1]
+seasonal_order = [1, 0, 0]
+season = 4
+refit_every = 20
+units = "scaled"
+[[models]]
+[models.arima]
+refit_every = 150
+order_search = "every_refit"
+[[models]]
 [models.kalman]
 units = { grid = ["original", "scaled"] }
 [[models]]
@@ -121,7 +134,7 @@ fn every_model_is_scored_on_every_part_target_and_unit() {
          join metrics using (run_id) group by run_id",
     );
     // The penalty belongs to the closed form: gradient descent runs once for both of its values.
-    assert_eq!(rows.len(), 35);
+    assert_eq!(rows.len(), 38);
     for row in rows {
         // Three targets in two units and the mean over them in scaled units, on three parts.
         assert_eq!(row["groups"], 3 * 7, "{row}");
@@ -521,6 +534,84 @@ fn the_kalman_filter_follows_a_trend_that_smoothing_lags_behind() {
     assert!((mae("persistence") - 3.0).abs() < 0.2, "{}", mae("persistence"));
     assert!(mae("kalman") < 0.5, "{}", mae("kalman"));
     assert!(mae("ewma") > 2.5, "{}", mae("ewma"));
+}
+
+/// An hourly series of a season of a day and noise that lasts for a while, for `days` days.
+fn seasonal_series(lab: &Lab, days: u32) -> std::path::PathBuf {
+    let mut text = String::from("date,level\n");
+    let (mut state, mut noise) = (7_u64, 0.0);
+    for hour in 0..days * 24 {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        noise = 0.6 * noise + 2.0 * ((state >> 33) as f64 / f64::from(1_u32 << 31) - 0.5);
+        let season = 5.0 * (std::f64::consts::TAU * f64::from(hour) / 24.0).sin();
+        let (day, hour) = (hour / 24, hour % 24);
+        writeln!(text, "2024-01-{:02} {hour:02}:00:00,{}", 1 + day, 50.0 + season + noise).unwrap();
+    }
+    lab.file("days.csv", &text)
+}
+
+#[test]
+fn arima_finds_a_season_its_quantiles_hold_and_predict_agrees_with_a_fit_of_the_newest_window() {
+    let lab = Lab::new();
+    let path = seasonal_series(&lab, 28);
+    let text = format!(
+        "name = \"days\"\n[dataset]\nsource = \"{}\"\n[task.series]\nlookback = 72\nhorizon = 2\n\
+         [uncertainty]\nconformal = \"split\"\n\
+         [[models]]\n[models.arima]\nseason = \"1d\"\n[[models]]\n[models.arima]\norder = [1, 0, 0]\nrefit_every = 24\n\
+         [[models]]\n[models.ets]\nseason = \"1d\"\n\
+         [[models]]\n[models.persistence]\n[[models]]\n[models.seasonal_naive]\nseason = \"1d\"\n",
+        path.display()
+    );
+    lab.run(&lab.file("days.toml", &text), &[]);
+    let of = |model: &str, metric: &str| test_metric(&lab, "days", model, "level", metric);
+    let seasonal = |metric: &str| {
+        let sql = format!(
+            "select value from runs join metrics using (run_id) where params->>'$.model.season' = 24 and model = 'arima' \
+             and part = 'test' and target = 'level' and unit = 'original' and name = '{metric}'"
+        );
+        lab.scalar(&sql).as_f64().unwrap()
+    };
+    assert!(seasonal("mse") < 0.8 * of("persistence", "mse"), "{}", seasonal("mse"));
+    assert!(of("ets", "mse") < of("seasonal_naive", "mse"), "{}", of("ets", "mse"));
+    assert!(seasonal("mse") < 0.8 * of("seasonal_naive", "mse"), "{}", seasonal("mse"));
+    assert!((seasonal("coverage_80") - 0.8).abs() < 0.12, "{}", seasonal("coverage_80"));
+    let refit = lab.scalar("select run_id from runs where params->>'$.model.refit_every' = 24");
+    let ask = |more: &[&str]| {
+        let arguments =
+            ["predict", "--run", refit.as_str().unwrap(), "--trace", "days.csv", "--format", "json"];
+        lab.call(&[&arguments[..], more].concat())
+    };
+    let once = ask(&[]);
+    assert_eq!(once.code, 0, "{}", once.stderr);
+    assert_eq!(once.stdout, ask(&[]).stdout);
+    let forecast: Value = serde_json::from_str(&once.stdout).unwrap();
+    let step = &forecast["steps"][0];
+    let bounds = &step["level_intervals"]["80"];
+    let [low, point, high] = [&bounds[0], &step["level"], &bounds[1]].map(|value| value.as_f64().unwrap());
+    assert!(low < point && point < high && high - low < 10.0, "{step}");
+}
+
+#[test]
+fn prophet_that_is_fitted_anew_follows_what_its_old_curve_has_never_seen() {
+    let lab = Lab::new();
+    let path = rising_trace(&lab);
+    let text = format!(
+        "name = \"anew\"\n[dataset]\nsource = \"{}\"\n[task.window_load]\nwindow = \"10s\"\nlookback = 24\n\
+         [[models]]\n[models.prophet]\nrefit_every = 1\nunits = \"original\"\n[[models]]\n[models.persistence]\n",
+        path.display()
+    );
+    lab.run(&lab.file("anew.toml", &text), &[]);
+    let mae = |model: &str| test_metric(&lab, "anew", model, "requests", "mae");
+    assert!(mae("prophet") < 0.5 * mae("persistence"), "{} beside {}", mae("prophet"), mae("persistence"));
+    let run_id = lab.scalar("select run_id from runs where model = 'prophet'");
+    let saved = SavedRun::read(&lab.results(), run_id.as_str().unwrap()).unwrap();
+    let model = saved.load(&lab.results(), &ComputeDevice::cpu()).unwrap();
+    let prepared = Loader::default().prepare(&saved.spec, 0).unwrap();
+    let again = model.forecast(&prepared.windows(Part::Test, 24, 1));
+    let folder = lab.results().join("runs").join(run_id.as_str().unwrap());
+    let table = read_predictions(&folder.join("predictions.parquet")).unwrap();
+    let kept: Vec<f32> = table.test_rows().map(|row| table.scaled_forecast[0][row]).collect();
+    assert_eq!(again.chunks_exact(3).map(|step| step[0]).collect::<Vec<f32>>(), kept);
 }
 
 #[test]

@@ -139,6 +139,9 @@ impl Prepared {
         self.split
             .require_room((lookback, spec.model.lookback_key()), horizon)
             .map_err(PrepareError::Split)?;
+        if let Some(misfit) = spec.model.misfit(&spec.task) {
+            return Err(PrepareError::Misfit(misfit));
+        }
         self.check_weights(&spec.training)?;
         self.check_clock(spec)?;
         self.check_capacity(spec)?;

@@ -8,7 +8,7 @@ use super::source::MissingSource;
 use super::split::{Part, SplitError};
 use super::steps::TaskError;
 use super::trace::TraceError;
-use crate::spec::{RunSpec, SeasonError, Span};
+use crate::spec::{Misfit, RunSpec, SeasonError, Span};
 use crate::text::nearest;
 
 /// Why data could not be prepared.
@@ -71,6 +71,8 @@ pub enum PrepareError {
         /// Its forecasts.
         forecasts: usize,
     },
+    /// The model does not fit to the task.
+    Misfit(Misfit),
     /// The split leaks.
     Leak(String),
 }
@@ -100,6 +102,7 @@ impl PrepareError {
             },
             PrepareError::Clock { model, .. } => keys(&["models", &entry.to_string(), model]),
             PrepareError::Season(_) => keys(&["models", &entry.to_string(), spec.model.kind(), "season"]),
+            PrepareError::Misfit(misfit) => misfit.place(&spec.model, &spec.task, entry),
             PrepareError::Batch { .. } => keys(&["training", "batch_size"]),
             PrepareError::Weighted { name, .. } => keys(&["training", "target_weights", name]),
             PrepareError::Weightless => keys(&["training", "target_weights"]),
@@ -141,6 +144,7 @@ impl PrepareError {
                 "give the season as a number of steps, e.g. season = 24 for the day of an hourly table"
                     .to_string()
             }
+            PrepareError::Misfit(misfit) => misfit.help.to_string(),
             PrepareError::Batch { .. } => {
                 "use a smaller batch, or leave evaluation.drop_last out".to_string()
             }
@@ -168,6 +172,7 @@ impl fmt::Display for PrepareError {
                 write!(formatter, "{fault}, and this {model} needs rows at regular times")
             }
             PrepareError::Season(error) => error.fmt(formatter),
+            PrepareError::Misfit(misfit) => formatter.write_str(&misfit.message),
             PrepareError::Batch { part, windows, batch } => {
                 write!(
                     formatter,

@@ -4,7 +4,8 @@
 //!
 //! Each target of each window is fitted by itself: a level alone, with a trend, or with a damped trend, all with additive
 //! errors. Smoothing weights and initial states are those of the greatest likelihood within the bounds of the authors' R
-//! package, and the corrected Akaike criterion chooses. Multiplicative errors need data whose zero means something, which
+//! package, and the corrected Akaike criterion chooses. With a season, the same forms with one compete too
+//! ([`super::ets_season`]). Multiplicative errors need data whose zero means something, which
 //! the scale that models learn on does not have.
 //!
 //! For given weights the errors are linear in the initial states, so the best states follow from the normal equations. Only
@@ -12,15 +13,16 @@
 
 use rayon::prelude::*;
 
+use super::ets_season;
 use super::simplex::minimum;
 use super::{FitData, FitError, Forecaster, OnEpoch, Parameters, Shape};
 use crate::dataset::Windows;
-use crate::spec::FEWEST_STEPS;
+use crate::spec::{EtsSpec, FEWEST_STEPS, Season};
 
 /// Smoothing weights lie between this and one minus this.
-const LEAST_WEIGHT: f64 = 1e-4;
+pub(super) const LEAST_WEIGHT: f64 = 1e-4;
 /// Damping below this is hardly a trend, above it hardly damped.
-const DAMPING: (f64, f64) = (0.8, 0.98);
+pub(super) const DAMPING: (f64, f64) = (0.8, 0.98);
 /// Where searches may start, as log-odds between the bounds: of the level's weight, the trend's weight and the damping.
 const LEVEL_STARTS: [f64; 5] = [-6.0, -3.0, -1.5, 0.0, 3.0];
 const TREND_STARTS: [f64; 4] = [-6.0, -2.0, 0.0, 3.0];
@@ -35,41 +37,53 @@ const AGREEMENT: f64 = 1e-10;
 /// The smoothing of each window, found when it is asked for. Nothing is learned before.
 pub struct Ets {
     shape: Shape,
+    /// Steps of a season; 0 without one.
+    season: usize,
 }
 
 impl Ets {
     /// A smoothing that is chosen on each window.
-    pub fn new(shape: Shape) -> Self {
-        Self { shape }
+    pub fn new(shape: Shape, spec: &EtsSpec) -> Self {
+        // A length of time has become a number of steps when the run was planned.
+        Self { shape, season: spec.season.and_then(Season::steps).unwrap_or(0) }
     }
 
     /// The next values of one series. They are NaN, which fails the run, for fewer values than [`FEWEST_STEPS`].
     fn forecast_values(&self, values: &[f64]) -> Vec<f64> {
         let horizon = self.shape.horizon;
-        chosen(values).map_or_else(|| vec![f64::NAN; horizon], |chosen| chosen.forecast(horizon).collect())
+        chosen(values, self.season)
+            .map_or_else(|| vec![f64::NAN; horizon], |chosen| chosen.forecast(horizon).collect())
     }
 }
 
 /// The form whose criterion is the lowest, or `None` for fewer values than [`FEWEST_STEPS`].
-fn chosen(values: &[f64]) -> Option<Candidate> {
+pub(super) fn chosen(values: &[f64], season: usize) -> Option<Candidate> {
     let origin = values.first().copied().filter(|_| values.len() >= FEWEST_STEPS)?;
     // Relative to the first value, a level that is large beside its changes costs no digits.
     let values: Vec<f64> = values.iter().map(|value| value - origin).collect();
     let candidates = [most_likely::<1>(&values), most_likely::<2>(&values), most_likely::<3>(&values)];
-    let mut chosen = candidates.into_iter().flatten().min_by(|a, b| a.criterion.total_cmp(&b.criterion))?;
+    let with_season = (season > 1).then(|| {
+        [
+            ets_season::most_likely::<2>(&values, season),
+            ets_season::most_likely::<3>(&values, season),
+            ets_season::most_likely::<4>(&values, season),
+        ]
+    });
+    let candidates = candidates.into_iter().chain(with_season.into_iter().flatten());
+    let mut chosen = candidates.flatten().min_by(|a, b| a.criterion.total_cmp(&b.criterion))?;
     chosen.last.level += origin;
     Some(chosen)
 }
 
 /// How level and trend follow the errors.
 #[derive(Debug, Clone, Copy)]
-struct SmoothingWeights {
+pub(super) struct SmoothingWeights {
     /// Share of an error that the level takes up: alpha.
-    level: f64,
+    pub level: f64,
     /// Share of an error that the slope takes up: beta.
-    trend: f64,
+    pub trend: f64,
     /// What is left of the slope after a step: phi, 1 without damping.
-    damping: f64,
+    pub damping: f64,
 }
 
 impl SmoothingWeights {
@@ -84,15 +98,16 @@ impl SmoothingWeights {
     }
 }
 
+/// Level and slope at some step.
 #[derive(Debug, Clone, Copy)]
-struct SmoothingState {
-    level: f64,
-    slope: f64,
+pub(super) struct SmoothingState {
+    pub level: f64,
+    pub slope: f64,
 }
 
 impl SmoothingState {
     /// Moves one step ahead and takes up a value. Returns its error.
-    fn observe(&mut self, weights: SmoothingWeights, value: f64) -> f64 {
+    pub fn observe(&mut self, weights: SmoothingWeights, value: f64) -> f64 {
         let slope = weights.damping * self.slope;
         let forecast = self.level + slope;
         let error = value - forecast;
@@ -152,20 +167,26 @@ impl Smoothed {
 }
 
 /// The most likely smoothing of one form.
-struct Candidate {
+pub(super) struct Candidate {
     /// The corrected Akaike criterion, up to a constant of the series.
-    criterion: f64,
-    damping: f64,
-    last: SmoothingState,
+    pub criterion: f64,
+    /// What is left of the slope after a step.
+    pub damping: f64,
+    /// After the last value.
+    pub last: SmoothingState,
+    /// The next steps of the season; none without one.
+    pub season: Vec<f64>,
 }
 
 impl Candidate {
-    fn forecast(self, horizon: usize) -> impl Iterator<Item = f64> {
-        let Self { damping, mut last, .. } = self;
-        (0..horizon).map(move |_| {
+    /// The next values.
+    pub fn forecast(self, horizon: usize) -> impl Iterator<Item = f64> {
+        let Self { damping, mut last, season, .. } = self;
+        (0..horizon).map(move |ahead| {
             last.slope *= damping;
             last.level += last.slope;
-            last.level
+            let of_season = if season.is_empty() { 0.0 } else { season[ahead % season.len()] };
+            last.level + of_season
         })
     }
 }
@@ -195,6 +216,7 @@ fn most_likely<const N: usize>(values: &[f64]) -> Option<Candidate> {
         criterion: count * cost + 2.0 * parameters * (1.0 + (parameters + 1.0) / spare),
         damping: weights.damping,
         last: Smoothed::new::<N>(values, weights).last,
+        season: Vec::new(),
     })
 }
 
@@ -257,7 +279,10 @@ mod tests {
     use super::*;
 
     fn ets(horizon: usize) -> Ets {
-        Ets::new(Shape { lookback: FEWEST_STEPS, horizon, channels: 1, targets: 1, heads: 1 })
+        Ets::new(
+            Shape { lookback: FEWEST_STEPS, horizon, channels: 1, targets: 1, heads: 1 },
+            &EtsSpec::default(),
+        )
     }
 
     #[test]
@@ -310,7 +335,8 @@ mod tests {
         let found = log_likelihood(values.len(), smoothed.squared_errors.ln());
         let want = fixed["log_likelihood"].as_f64().unwrap();
         assert!((found - want).abs() < 1e-6, "{found} against {want}");
-        let candidate = Candidate { criterion: 0.0, damping: weights.damping, last: smoothed.last };
+        let candidate =
+            Candidate { criterion: 0.0, damping: weights.damping, last: smoothed.last, season: Vec::new() };
         for (found, want) in candidate.forecast(5).zip(numbers(&fixed["forecast"])) {
             assert!((found - want).abs() < 1e-6 * want.abs().max(1.0), "{found} against {want}");
         }

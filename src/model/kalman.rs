@@ -10,18 +10,17 @@
 //! In scaled units the level starts at zero, which is the mean of the training steps. In original units it starts at the
 //! first value of the window: zero there may be a million deviations from everything that was ever seen.
 
+use super::filter_scale::FilterScale;
 use super::{FitData, FitError, Forecaster, OnEpoch, ParameterValues, Parameters, Shape};
-use crate::dataset::{Transform, Windows};
+use crate::dataset::Windows;
 use crate::spec::{FilterUnits, KalmanSpec};
 
 /// The filter, one for each target, all with the same gains.
 pub struct Kalman {
     shape: Shape,
-    units: FilterUnits,
     /// `horizon x lookback`: what each step of the window, the oldest first, weighs in each forecast.
     weight: Vec<f32>,
-    /// For each target: mean, deviation and whether a logarithm is taken (1 or 0), which lead to original units.
-    scale: Vec<[f32; 3]>,
+    scale: FilterScale,
 }
 
 impl Kalman {
@@ -29,32 +28,7 @@ impl Kalman {
     pub fn new(shape: Shape, spec: &KalmanSpec) -> Self {
         let starts_at_first = spec.units == FilterUnits::Original;
         let weight = weights(spec, starts_at_first, shape.lookback, shape.horizon);
-        Self { shape, units: spec.units, weight, scale: vec![[0.0, 1.0, 0.0]; shape.targets] }
-    }
-
-    /// From the scale of the networks to that of the filter, but for mean and deviation of a channel that is not transformed:
-    /// its filter is a weighted mean, on which they have no influence.
-    fn filtered_unit(&self, target: usize, value: f32) -> f64 {
-        let value = f64::from(value);
-        match self.logarithm(target) {
-            Some([mean, std]) => libm::expm1(value * std + mean),
-            None => value,
-        }
-    }
-
-    /// From the scale of the filter to that of the networks. On a logarithmic scale, forecasts below zero become zero.
-    fn scaled_unit(&self, target: usize, value: f64) -> f32 {
-        let scaled = match self.logarithm(target) {
-            Some([mean, std]) => (libm::log1p(value.max(0.0)) - mean) / std,
-            None => value,
-        };
-        scaled as f32
-    }
-
-    /// Mean and deviation of the logarithms that the filter has to undo; `None` where it has none to undo.
-    fn logarithm(&self, target: usize) -> Option<[f64; 2]> {
-        let [mean, std, log] = self.scale[target].map(f64::from);
-        (self.units == FilterUnits::Original && log > 0.0).then_some([mean, std])
+        Self { shape, weight, scale: FilterScale::new(spec.units, shape.targets) }
     }
 }
 
@@ -118,13 +92,7 @@ fn weights(spec: &KalmanSpec, starts_at_first: bool, lookback: usize, horizon: u
 
 impl Forecaster for Kalman {
     fn fit(&mut self, data: &FitData<'_>, _: OnEpoch<'_>) -> Result<(), FitError> {
-        let scales = data.scaler.channels.iter().take(self.shape.targets);
-        self.scale = scales
-            .map(|scale| {
-                let log = f32::from(u8::from(scale.channel.transform == Transform::Log1p));
-                [scale.mean as f32, scale.std as f32, log]
-            })
-            .collect();
+        self.scale.fit(data.scaler);
         Ok(())
     }
 
@@ -137,14 +105,16 @@ impl Forecaster for Kalman {
         let first = windows.origins.start - lookback;
         let seen = &windows.steps.inputs[first * channels..(windows.origins.end - 1) * channels];
         for target in 0..targets {
-            let values: Vec<f64> =
-                seen.chunks_exact(channels).map(|step| self.filtered_unit(target, step[target])).collect();
+            let values: Vec<f64> = seen
+                .chunks_exact(channels)
+                .map(|step| self.scale.filtered_unit(target, step[target]))
+                .collect();
             for (index, past) in values.windows(lookback).enumerate() {
                 for (ahead, weight) in self.weight.chunks_exact(lookback).enumerate() {
                     let forecast =
                         past.iter().zip(weight).map(|(value, &weight)| value * f64::from(weight)).sum();
                     forecasts[(index * horizon + ahead) * targets + target] =
-                        self.scaled_unit(target, forecast);
+                        self.scale.scaled_unit(target, forecast);
                 }
             }
         }
@@ -160,16 +130,13 @@ impl Forecaster for Kalman {
             shape: vec![self.shape.horizon, self.shape.lookback],
             data: self.weight.clone(),
         };
-        let scale = ParameterValues { shape: vec![self.shape.targets, 3], data: self.scale.concat() };
-        Parameters::from([("weight".to_string(), weight), ("scale".to_string(), scale)])
+        Parameters::from([("weight".to_string(), weight), self.scale.parameter()])
     }
 
     fn load(&mut self, parameters: &Parameters) -> anyhow::Result<()> {
-        let Shape { lookback, horizon, targets, .. } = self.shape;
+        let Shape { lookback, horizon, .. } = self.shape;
         self.weight.clone_from(&parameters.get("weight", &[horizon, lookback])?.data);
-        let (scale, _) = parameters.get("scale", &[targets, 3])?.data.as_chunks();
-        self.scale = scale.to_vec();
-        Ok(())
+        self.scale.load(parameters)
     }
 }
 

@@ -3,10 +3,13 @@
 //! A new model is a variant of [`ModelSpec`] with its hyperparameters, an implementation of [`Forecaster`] (or, for
 //! one that is trained by gradient descent, of [`crate::train::Network`]) and a line in [`build`].
 
+mod arima;
 mod boosted_trees;
 mod ensemble;
 mod ets;
+mod ets_season;
 mod ewma;
+mod filter_scale;
 mod gap_distribution;
 mod hawkes;
 pub mod intervals;
@@ -17,6 +20,7 @@ mod linear_op;
 mod naive;
 mod network;
 mod neural_point_process;
+mod normal_equations;
 mod parameters;
 mod prophet;
 mod prophet_posterior;
@@ -123,7 +127,8 @@ fn build_unbounded(
         // Its season is its lookback.
         ModelSpec::SeasonalNaive(_) => Box::new(naive::Recent::seasonal(shape, context.shape.lookback)),
         ModelSpec::Ewma(spec) => Box::new(ewma::Ewma::new(shape, spec.alpha)),
-        ModelSpec::Ets(_) => Box::new(ets::Ets::new(shape)),
+        ModelSpec::Ets(spec) => Box::new(ets::Ets::new(shape, spec)),
+        ModelSpec::Arima(spec) => Box::new(arima::Arima::new(shape, spec)),
         ModelSpec::Prophet(spec) => Box::new(prophet::Prophet::new(shape, spec)),
         ModelSpec::Kalman(spec) => Box::new(kalman::Kalman::new(shape, spec)),
         ModelSpec::Linear(spec) => linear(Fold::Plain, spec.per_channel, spec.solver, spec.ridge, context),

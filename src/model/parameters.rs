@@ -126,8 +126,28 @@ impl Parameters {
     }
 }
 
+/// Saved models hold singles: a double is saved as the sum of three.
+pub(super) const PIECES: usize = 3;
+
+/// A double as a sum of singles.
+pub(super) fn split(value: f64) -> [f32; PIECES] {
+    let mut rest = value;
+    [(); PIECES].map(|()| {
+        let piece = rest as f32;
+        rest -= f64::from(piece);
+        piece
+    })
+}
+
+/// The double that [`split`] took apart.
+pub(super) fn join(pieces: &[f32]) -> f64 {
+    pieces.iter().rev().copied().map(f64::from).sum()
+}
+
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -151,5 +171,13 @@ mod tests {
             message.contains("fc1.bias") && message.contains("[1]") && message.contains("[2]"),
             "{message}"
         );
+    }
+
+    proptest! {
+        #[test]
+        fn a_double_is_the_sum_of_its_pieces(value in -1e15_f64..1e15, exponent in -20_i32..1) {
+            let value = value * 10_f64.powi(exponent);
+            prop_assert_eq!(join(&split(value)), value);
+        }
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! One curve is fitted to the training steps of each target, and the forecast of a step depends on its time alone: the time
 //! of the last known step plus the median length of the training steps for each step ahead, since the time of a future step
-//! is not known better.
+//! is not known better. With refits, it is fitted to the lookback of every n-th window instead.
 //!
 //! Values are divided by the largest of them, the trend's time runs from 0 to 1 over the training steps, and the slope may
 //! change at points that are spread over the first 80 % of the steps: the layout of the authors' package. What they leave to
@@ -11,10 +11,14 @@
 
 use std::f64::consts::TAU;
 
+use rayon::prelude::*;
+
+use super::filter_scale::FilterScale;
+use super::parameters::{PIECES, join, split};
 use super::prophet_posterior::{Design, Posterior, Prior};
 use super::{FitData, FitError, Forecaster, OnEpoch, ParameterValues, Parameters, Shape};
 use crate::dataset::Windows;
-use crate::spec::{ProphetSpec, Seasonality};
+use crate::spec::{FilterUnits, ProphetSpec, Seasonality};
 
 /// Training steps that are fitted. Of a longer series every n-th step is fitted.
 const MOST_STEPS: usize = 200_000;
@@ -22,17 +26,19 @@ const MOST_STEPS: usize = 200_000;
 const TICKS: f64 = 1e6;
 /// The clock times, in seconds, whose microseconds a double holds exactly: 285 years before and after zero.
 const MOST_SECONDS: f64 = 9e9;
+/// Windows that one thread forecasts at a time.
+const WINDOWS_AT_ONCE: usize = 256;
 /// Share of the training steps within which the slope may change, as in Prophet.
 const CHANGEPOINT_RANGE: f64 = 0.8;
 /// Scale of the normal priors on the first slope and offset, as in Prophet.
 const TREND_PRIOR_SCALE: f64 = 5.0;
-/// Saved models hold singles: a double is saved as the sum of three.
-const PIECES: usize = 3;
 
 /// One curve for each target.
 pub struct Prophet {
     shape: Shape,
     spec: ProphetSpec,
+    scale: FilterScale,
+    /// Of the training steps; none where there are refits.
     curves: Curves,
 }
 
@@ -72,7 +78,7 @@ struct Curves {
     /// Where the slope changes, on the trend's scale of time.
     changepoints: Vec<f64>,
     seasons: Vec<FourierSeason>,
-    /// `targets x (slope, offset, changes of the slope, Fourier coefficients)`, in scaled units.
+    /// `targets x (slope, offset, changes of the slope, Fourier coefficients)`, on the scale that is fitted.
     coefficients: Vec<f64>,
 }
 
@@ -168,19 +174,57 @@ fn fit_curves(
 impl Prophet {
     /// Curves that have not been fitted yet.
     pub fn new(shape: Shape, spec: &ProphetSpec) -> Self {
-        Self { shape, spec: spec.clone(), curves: Curves::default() }
+        let scale = FilterScale::new(spec.units, shape.targets);
+        Self { shape, spec: spec.clone(), scale, curves: Curves::default() }
+    }
+
+    /// Curves of the lookback of a window.
+    fn fitted_to(&self, windows: &Windows<'_>, index: usize) -> Result<Curves, FitError> {
+        let Shape { lookback, channels, targets, .. } = self.shape;
+        let origin = windows.origins.start + index;
+        let times: Vec<f64> =
+            (origin - lookback..origin).map(|step| ticks(windows.times.clock_s(step))).collect();
+        let history = windows.history(index, lookback);
+        let values = (0..targets).map(|target| {
+            let steps = history.chunks_exact(channels);
+            steps.map(|step| self.scale.filtered_unit(target, step[target])).collect()
+        });
+        fit_curves(&self.spec, &times, values)
+    }
+
+    /// Forecasts a window from curves, `horizon x targets`.
+    fn follow(&self, curves: &Curves, windows: &Windows<'_>, index: usize, forecast: &mut [f32]) {
+        let last = ticks(windows.last_clock_s(index));
+        let calendar = windows.calendar_clock_s(index);
+        let mut basis = Vec::with_capacity(curves.width());
+        for (at, cells) in forecast.chunks_exact_mut(self.shape.targets).enumerate() {
+            let time = match &calendar {
+                Some(times) => ticks(times[at]),
+                None => last + (at + 1) as f64 * curves.step,
+            };
+            curves.basis(time, &mut basis);
+            let own = curves.coefficients.chunks_exact(basis.len()).enumerate();
+            for ((target, coefficients), cell) in own.zip(cells) {
+                let terms = coefficients.iter().zip(&basis).map(|(coefficient, value)| coefficient * value);
+                *cell = self.scale.scaled_unit(target, terms.sum());
+            }
+        }
     }
 }
 
 impl Forecaster for Prophet {
     fn fit(&mut self, data: &FitData<'_>, _: OnEpoch<'_>) -> Result<(), FitError> {
+        self.scale.fit(data.scaler);
+        if self.spec.refit_every.is_some() {
+            return Ok(());
+        }
         let stride = data.train_steps.len().div_ceil(MOST_STEPS).max(1);
         let times: Vec<f64> =
             data.train_steps.clone().map(|step| ticks(data.train.times.clock_s(step))).collect();
         let fitted: Vec<f64> = times.iter().copied().step_by(stride).collect();
         let targets = (0..self.shape.targets).map(|target| {
-            let values = data.training_values(target).into_iter().map(f64::from);
-            values.step_by(stride).collect()
+            let values = data.training_values(target).into_iter().step_by(stride);
+            values.map(|value| self.scale.filtered_unit(target, value)).collect()
         });
         self.curves = fit_curves(&self.spec, &fitted, targets)?;
         self.curves.step /= stride as f64;
@@ -188,34 +232,30 @@ impl Forecaster for Prophet {
     }
 
     fn forecast(&self, windows: &Windows<'_>) -> Vec<f32> {
-        let Shape { horizon, targets, .. } = self.shape;
-        let mut forecasts = Vec::with_capacity(windows.len() * horizon * targets);
-        let mut basis = Vec::with_capacity(self.curves.width());
-        for index in 0..windows.len() {
-            let last = ticks(windows.last_clock_s(index));
-            let calendar = windows.calendar_clock_s(index);
-            for ahead in 1..=horizon {
-                let time = match &calendar {
-                    Some(times) => ticks(times[ahead - 1]),
-                    None => last + ahead as f64 * self.curves.step,
-                };
-                self.curves.basis(time, &mut basis);
-                let curves = self.curves.coefficients.chunks_exact(basis.len());
-                forecasts.extend(curves.map(|coefficients| {
-                    let terms =
-                        coefficients.iter().zip(&basis).map(|(coefficient, value)| coefficient * value);
-                    terms.sum::<f64>() as f32
-                }));
+        let cells = self.shape.horizon * self.shape.targets;
+        let mut forecasts = vec![f32::NAN; windows.len() * cells];
+        let at_once = self.spec.refit_every.unwrap_or(WINDOWS_AT_ONCE);
+        // Windows with curves of their own are forecast by themselves, so any number of threads gives the same forecasts.
+        forecasts.par_chunks_mut(at_once.saturating_mul(cells)).enumerate().for_each(|(chunk, forecasts)| {
+            let first = chunk * at_once;
+            let own = self.spec.refit_every.map(|_| self.fitted_to(windows, first));
+            // Steps whose times do not move leave NaN, which fails the run.
+            let Ok(curves) = own.as_ref().map_or(Ok(&self.curves), |own| own.as_ref()) else { return };
+            for (index, forecast) in forecasts.chunks_exact_mut(cells).enumerate() {
+                self.follow(curves, windows, first + index, forecast);
             }
-        }
+        });
         forecasts
     }
 
     fn lookback(&self) -> usize {
-        1
+        self.shape.lookback
     }
 
     fn parameters(&self) -> Parameters {
+        if self.spec.refit_every.is_some() {
+            return Parameters::from([self.scale.parameter()]);
+        }
         let Curves { start, span, step, changepoints, seasons, coefficients } = &self.curves;
         let doubles = |values: &[f64], mut shape: Vec<usize>| {
             shape.push(PIECES);
@@ -224,15 +264,27 @@ impl Forecaster for Prophet {
         let width = self.curves.width();
         let seasons = seasons.iter().flat_map(|season| [season.period_s as f32, season.order as f32]);
         let seasons: Vec<f32> = seasons.collect();
-        Parameters::from([
+        let mut parameters = Parameters::from([
             ("time".to_string(), doubles(&[*start, *span, *step], vec![3])),
             ("changepoints".to_string(), doubles(changepoints, vec![changepoints.len()])),
             ("seasons".to_string(), ParameterValues { shape: vec![seasons.len() / 2, 2], data: seasons }),
             ("coefficients".to_string(), doubles(coefficients, vec![coefficients.len() / width, width])),
-        ])
+        ]);
+        if self.spec.units == FilterUnits::Original {
+            let (name, scale) = self.scale.parameter();
+            parameters.insert(name, scale);
+        }
+        parameters
     }
 
     fn load(&mut self, parameters: &Parameters) -> anyhow::Result<()> {
+        // Models of earlier versions, and those on the scale of the networks, need no scale.
+        if self.spec.units == FilterUnits::Original || self.spec.refit_every.is_some() {
+            self.scale.load(parameters)?;
+        }
+        if self.spec.refit_every.is_some() {
+            return Ok(());
+        }
         let rows = |name: &str, width: usize| {
             let found = parameters.iter().find(|(own, _)| *own == name);
             let rows = found.map_or(0, |(_, values)| values.data.len() / width);
@@ -261,23 +313,8 @@ impl Forecaster for Prophet {
     }
 }
 
-/// A double as a sum of singles.
-fn split(value: f64) -> [f32; PIECES] {
-    let mut rest = value;
-    [(); PIECES].map(|()| {
-        let piece = rest as f32;
-        rest -= f64::from(piece);
-        piece
-    })
-}
-
-fn join(pieces: &[f32]) -> f64 {
-    pieces.iter().rev().copied().map(f64::from).sum()
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
     use serde_json::Value;
 
     use super::*;
@@ -386,13 +423,5 @@ mod tests {
         assert!(fit(&[5.0; 10]).contains("less than a microsecond apart"));
         assert!(fit(&[1e16, 2e16]).contains("too far"));
         assert!(fit(&[]).contains("no training step"));
-    }
-
-    proptest! {
-        #[test]
-        fn a_double_is_the_sum_of_its_pieces(value in -1e15_f64..1e15, exponent in -20_i32..1) {
-            let value = value * 10_f64.powi(exponent);
-            prop_assert_eq!(join(&split(value)), value);
-        }
     }
 }

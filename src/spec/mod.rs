@@ -40,10 +40,11 @@ pub use file::{
     SplitSpec, Strategy, TaskSpec, TimestampUnit, TrainingSpec, UncertaintySpec, WindowLoadSpec,
 };
 pub use model::{
-    BASELINES, BoostedTreesSpec, DlinearSpec, EnsembleSpec, EwmaSpec, FEWEST_STEPS, FilterUnits, GapFamily,
-    KalmanSpec, LinearSpec, MOST_COMPONENTS, ModelSpec, MovingAverageSpec, NeuralPointProcessSpec,
-    OWN_LOOKBACK, Parameterless, ProphetSpec, RecurrentSpec, RenewalSpec, Season, SeasonError,
-    SeasonalNaiveSpec, Seasonality, Solver, TcnSpec, TsMixerSpec,
+    ArimaOrder, ArimaSpec, BASELINES, BoostedTreesSpec, ConstantTerm, DlinearSpec, EnsembleSpec, EtsSpec,
+    EwmaSpec, FEWEST_STEPS, FilterUnits, GapFamily, KalmanSpec, LinearSpec, MOST_COMPONENTS, Misfit,
+    ModelSpec, MovingAverageSpec, NeuralPointProcessSpec, OWN_LOOKBACK, OrderSearch, Parameterless,
+    ProphetSpec, RecurrentSpec, RenewalSpec, Season, SeasonError, SeasonalNaiveSpec, Seasonality, Solver,
+    TcnSpec, TsMixerSpec,
 };
 pub use outline::{SearchAxis, SearchOutline};
 pub use problem::{ExperimentError, Problem};

@@ -115,11 +115,8 @@ impl RunSpec {
 
     /// The season of the model where only the rows of the data say how many steps it is.
     pub fn season_of_rows(&self) -> Option<Span> {
-        match (&self.model, &self.task) {
-            (ModelSpec::SeasonalNaive(model), TaskSpec::Series(_)) => match model.season {
-                Season::Time(span) => Some(span),
-                Season::Steps(_) => None,
-            },
+        match (self.model.season(), &self.task) {
+            (Some(Season::Time(span)), TaskSpec::Series(_)) => Some(span),
             _ => None,
         }
     }
@@ -127,9 +124,9 @@ impl RunSpec {
     /// The same run with a season of so many steps.
     #[must_use]
     pub fn with_season(mut self, steps: usize) -> Self {
-        if let ModelSpec::SeasonalNaive(model) = &mut self.model {
-            model.season = Season::Steps(steps);
-            self.task.set_lookback(steps);
+        self.model.set_season(steps);
+        if let Some(own) = self.model.own_lookback() {
+            self.task.set_lookback(own);
         }
         self
     }
@@ -289,7 +286,9 @@ pub fn run_label<'a>(params: &Value, axes: impl IntoIterator<Item = &'a String>)
     for axis in axes {
         // The lookback of many models is their own and no axis.
         let kind = lookup(params, "model.kind").and_then(Value::as_str);
-        if axis == "task.lookback" && kind.is_some_and(|kind| OWN_LOOKBACK.contains(&kind)) {
+        let has_own = kind.is_some_and(|kind| OWN_LOOKBACK.contains(&kind))
+            && lookup(params, "model.refit_every").is_none();
+        if axis == "task.lookback" && has_own {
             continue;
         }
         if let Some(value) = lookup(params, axis) {

@@ -79,6 +79,11 @@ pub enum FitError {
     /// The trees cannot be grown.
     #[error("the trees cannot be grown: {0}")]
     Trees(String),
+    /// No order is likely in numbers.
+    #[error(
+        "no ARIMA model can be fitted: the training steps are too few, or hold values that are not finite"
+    )]
+    Arima,
     /// The curve through time cannot be fitted.
     #[error("Prophet cannot be fitted: {0}")]
     Prophet(String),

@@ -178,6 +178,11 @@ drop_last = true
 [[models]]
 [models.ets]
 [[models]]
+[models.arima]
+order = [1, 1, 1]
+constant = "never"
+refit_every = 10
+[[models]]
 [models.linear]
 [search]
 strategy = "grid"

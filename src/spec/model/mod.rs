@@ -1,5 +1,6 @@
 //! The model tables of an experiment file, and what the planner must know of each kind before it is built.
 
+mod arima;
 mod season;
 mod tables;
 mod violations;
@@ -8,18 +9,23 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::spec::TaskSpec;
+pub use arima::{ArimaOrder, ArimaSpec, ConstantTerm, OrderSearch};
 pub use season::{Season, SeasonError};
 pub use tables::{
-    BoostedTreesSpec, DlinearSpec, EnsembleSpec, EwmaSpec, FilterUnits, GapFamily, KalmanSpec, LinearSpec,
-    MovingAverageSpec, NeuralPointProcessSpec, Parameterless, ProphetSpec, RecurrentSpec, RenewalSpec,
-    SeasonalNaiveSpec, Seasonality, Solver, TcnSpec, TsMixerSpec,
+    BoostedTreesSpec, DlinearSpec, EnsembleSpec, EtsSpec, EwmaSpec, FilterUnits, GapFamily, KalmanSpec,
+    LinearSpec, MovingAverageSpec, NeuralPointProcessSpec, Parameterless, ProphetSpec, RecurrentSpec,
+    RenewalSpec, SeasonalNaiveSpec, Seasonality, Solver, TcnSpec, TsMixerSpec,
 };
 
 /// Components that a mixture over gaps has at most.
 pub const MOST_COMPONENTS: usize = 8;
 
-/// Least lookback of `ets`: with six steps, the criterion that chooses its form is not defined for a trend.
+/// Least lookback of models that are fitted to it: with six steps, the criterion that chooses the form of `ets` is not defined
+/// for a trend.
 pub const FEWEST_STEPS: usize = 7;
+
+/// Longest season of `ets`: each of its steps is a state to be estimated.
+const MOST_SEASON: usize = 48;
 
 /// Kinds of the naive baselines that other models are measured against.
 pub const BASELINES: [&str; 7] =
@@ -37,6 +43,29 @@ pub const OWN_LOOKBACK: [&str; 9] = [
     "renewal",
     "ensemble",
 ];
+
+/// What keeps a model from fitting to the task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Misfit {
+    /// The key at fault: `lookback`, which is the task's, or one of the model's own.
+    pub key: &'static str,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub help: &'static str,
+}
+
+impl Misfit {
+    /// Keys of the experiment file that are at fault; `entry` is the `[[models]]` entry of the model.
+    pub fn place(&self, model: &ModelSpec, task: &TaskSpec, entry: usize) -> Vec<String> {
+        let entry = entry.to_string();
+        let keys: Vec<&str> = match self.key {
+            "lookback" => vec!["task", task.kind(), "lookback"],
+            own => vec!["models", &entry, model.kind(), own],
+        };
+        keys.into_iter().map(str::to_string).collect()
+    }
+}
 
 /// One model with its hyperparameters.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -57,8 +86,11 @@ pub enum ModelSpec {
     /// The exponentially weighted mean of the last steps, on the transformed channels (Brown, 1956).
     Ewma(EwmaSpec),
     /// Exponential smoothing whose form and weights are chosen on each lookback (Hyndman et al., 2002); the lookback must
-    /// have at least 7 steps, each of which costs a forecast about 15 µs.
-    Ets(Parameterless),
+    /// have at least 7 steps, each of which costs a forecast about 15 µs without a season.
+    Ets(EtsSpec),
+    /// Autoregressive integrated moving averages with seasons, by exact maximum likelihood (Box & Jenkins, 1970; Hyndman &
+    /// Khandakar, 2008), with quantiles of its own.
+    Arima(ArimaSpec),
     /// A trend of straight pieces and seasons in time (Taylor & Letham, 2018); for `window_load` and `series`.
     Prophet(ProphetSpec),
     /// Level and trend by a Kalman filter (Kalman, 1960; Harvey, 1989), as a planner of LLM serving runs it.
@@ -92,7 +124,7 @@ pub enum ModelSpec {
 
 impl ModelSpec {
     /// Every kind, in the order of the variants.
-    pub const KINDS: [&str; 22] = [
+    pub const KINDS: [&str; 23] = [
         "zero",
         "mean",
         "median",
@@ -101,6 +133,7 @@ impl ModelSpec {
         "seasonal_naive",
         "ewma",
         "ets",
+        "arima",
         "prophet",
         "kalman",
         "linear",
@@ -128,6 +161,7 @@ impl ModelSpec {
             ModelSpec::SeasonalNaive(_) => "seasonal_naive",
             ModelSpec::Ewma(_) => "ewma",
             ModelSpec::Ets(_) => "ets",
+            ModelSpec::Arima(_) => "arima",
             ModelSpec::Prophet(_) => "prophet",
             ModelSpec::Kalman(_) => "kalman",
             ModelSpec::Linear(_) => "linear",
@@ -204,6 +238,12 @@ impl ModelSpec {
                     spec.season = Season::Steps(steps);
                 }
             }
+            ModelSpec::Ets(EtsSpec { season: Some(season) })
+            | ModelSpec::Arima(ArimaSpec { season: Some(season), .. }) => {
+                if let Ok(Some(steps)) = season.steps_of(task) {
+                    *season = Season::Steps(steps);
+                }
+            }
             // Dropout acts between layers.
             ModelSpec::Lstm(spec) | ModelSpec::Gru(spec) if spec.layers == 1 => spec.dropout = 0.0,
             ModelSpec::NeuralPointProcess(spec) if spec.layers == 1 => spec.dropout = 0.0,
@@ -213,7 +253,73 @@ impl ModelSpec {
             | ModelSpec::Dlinear(DlinearSpec { solver: Solver::GradientDescent, ridge, .. }) => *ridge = 0.0,
             _ => {}
         }
+        if let ModelSpec::Arima(spec) = &mut normalised {
+            spec.normalise();
+        }
         normalised
+    }
+
+    /// What keeps the model from fitting to the lookback of a task, as far as that is known without the data.
+    pub fn misfit(&self, task: &TaskSpec) -> Option<Misfit> {
+        let lookback = task.lookback();
+        match self {
+            ModelSpec::Ets(spec) => {
+                // The rows of a series say later how many steps a length of time is.
+                let season = spec.season.map_or(Ok(Some(0)), |season| season.steps_of(task)).ok()??;
+                if season == 1 || season > MOST_SEASON {
+                    return Some(Misfit {
+                        key: "season",
+                        message: format!(
+                            "the season of ets has 2 to {MOST_SEASON} steps, and this one has {season}"
+                        ),
+                        help: "give a shorter season or wider steps, or use arima, prophet or seasonal_naive",
+                    });
+                }
+                let needed = FEWEST_STEPS + 2 * season;
+                let with =
+                    if season > 0 { format!(" with a season of {season} steps") } else { String::new() };
+                (lookback < needed).then(|| Misfit {
+                    key: "lookback",
+                    message: format!("ets{with} needs a lookback of at least {needed}, got {lookback}"),
+                    help: "ets is fitted to the lookback alone: give more steps, or leave ets out",
+                })
+            }
+            ModelSpec::Prophet(spec) if spec.refit_every.is_some() && lookback < FEWEST_STEPS => {
+                Some(Misfit {
+                    key: "lookback",
+                    message: format!(
+                        "prophet with refit_every needs a lookback of at least {FEWEST_STEPS}, got {lookback}"
+                    ),
+                    help: "it is fitted to the lookback then: give more steps, or leave refit_every out",
+                })
+            }
+            ModelSpec::Arima(spec) => {
+                // The rows of a series say later how many steps a length of time is.
+                let season = spec.season.map_or(Ok(Some(0)), |season| season.steps_of(task)).ok()??;
+                spec.misfit(season, lookback)
+            }
+            _ => None,
+        }
+    }
+
+    /// The season of the model, as it is given.
+    pub fn season(&self) -> Option<Season> {
+        match self {
+            ModelSpec::SeasonalNaive(spec) => Some(spec.season),
+            ModelSpec::Ets(spec) => spec.season,
+            ModelSpec::Arima(spec) => spec.season,
+            _ => None,
+        }
+    }
+
+    /// Gives the model a season of so many steps.
+    pub(super) fn set_season(&mut self, steps: usize) {
+        match self {
+            ModelSpec::SeasonalNaive(spec) => spec.season = Season::Steps(steps),
+            ModelSpec::Ets(spec) => spec.season = Some(Season::Steps(steps)),
+            ModelSpec::Arima(spec) => spec.season = Some(Season::Steps(steps)),
+            _ => {}
+        }
     }
 
     /// The key that says how many past steps the model reads.
@@ -233,10 +339,13 @@ impl ModelSpec {
             }
             ModelSpec::MovingAverage(spec) => Some(spec.window),
             ModelSpec::SeasonalNaive(spec) => Some(spec.season.steps().unwrap_or(1)),
-            // An ensemble reads what its members read, which are chosen later. Prophet needs one step to know the time.
-            ModelSpec::Ensemble(_) | ModelSpec::Renewal(_) | ModelSpec::Prophet(_) => Some(1),
+            // Prophet needs one step to know the time, unless it is fitted to its lookback.
+            ModelSpec::Prophet(spec) => spec.refit_every.is_none().then_some(1),
+            // An ensemble reads what its members read, which are chosen later.
+            ModelSpec::Ensemble(_) | ModelSpec::Renewal(_) => Some(1),
             ModelSpec::Ewma(_)
             | ModelSpec::Ets(_)
+            | ModelSpec::Arima(_)
             | ModelSpec::Kalman(_)
             | ModelSpec::Hawkes(_)
             | ModelSpec::Linear(_)

@@ -43,6 +43,16 @@ pub struct EwmaSpec {
     pub alpha: Option<f64>,
 }
 
+/// Hyperparameters of `ets`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct EtsSpec {
+    /// Length of a season of up to 48 steps, which is added where the criterion chooses so: a number of steps, or a length of
+    /// time such as `"1d"`. The lookback must have two seasons and 7 steps. Left out, there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub season: Option<Season>,
+}
+
 /// Hyperparameters of `prophet`, by the names and with the defaults of its authors' program.
 ///
 /// Where the training part has more than 200,000 steps, every n-th is fitted.
@@ -59,6 +69,19 @@ pub struct ProphetSpec {
     pub daily_seasonality: Seasonality,
     /// A season of one week, of Fourier order 3; `auto` where there are steps of two weeks or more, less than a week apart.
     pub weekly_seasonality: Seasonality,
+    /// Windows from one fit to the next, each to the lookback of its first window, as a planner of LLM serving does it. Left out,
+    /// one curve is fitted to the training steps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub refit_every: Option<usize>,
+    /// The scale that is fitted: `scaled`, or `original` as a serving planner does it.
+    #[serde(skip_serializing_if = "is_scaled")]
+    pub units: FilterUnits,
+}
+
+/// Earlier versions knew no other units, so these do not change the identity of a run.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "what serde asks for")]
+fn is_scaled(units: &FilterUnits) -> bool {
+    *units == FilterUnits::Scaled
 }
 
 impl Default for ProphetSpec {
@@ -69,6 +92,8 @@ impl Default for ProphetSpec {
             seasonality_prior_scale: 10.0,
             daily_seasonality: Seasonality::Auto,
             weekly_seasonality: Seasonality::Auto,
+            refit_every: None,
+            units: FilterUnits::Scaled,
         }
     }
 }

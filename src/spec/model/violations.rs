@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::tables::{KalmanSpec, ProphetSpec};
-use super::{MOST_COMPONENTS, ModelSpec};
+use super::{MOST_COMPONENTS, ModelSpec, Season};
 use crate::spec::problem::Violation;
 
 /// Largest size of a layer, and most layers: beyond them a mistake is likelier than a model.
@@ -60,6 +60,7 @@ fn of_prophet(spec: &ProphetSpec) -> Vec<Violation> {
         within("n_changepoints", spec.n_changepoints, 0..=MOST_CHANGEPOINTS, "25 are usual"),
         prior("changepoint_prior_scale", spec.changepoint_prior_scale, "0.001 to 0.5 are usual"),
         prior("seasonality_prior_scale", spec.seasonality_prior_scale, "0.01 to 10 are usual"),
+        spec.refit_every.and_then(|every| positive("refit_every", every)),
     ]
     .into_iter()
     .flatten()
@@ -105,6 +106,10 @@ impl ModelSpec {
                 let help = "give the weight of the newest step, or leave it out to have it chosen";
                 Vec::from_iter(check("alpha", alpha > 0.0 && alpha <= 1.0, message, help))
             }
+            ModelSpec::Ets(spec) => Vec::from_iter(
+                spec.season.and_then(Season::steps).and_then(|steps| positive("season", steps)),
+            ),
+            ModelSpec::Arima(spec) => spec.violations(),
             ModelSpec::Prophet(spec) => of_prophet(spec),
             ModelSpec::Kalman(spec) => of_kalman(spec),
             ModelSpec::Dlinear(spec) => {
@@ -178,7 +183,7 @@ impl ModelSpec {
             .into_iter()
             .flatten()
             .collect(),
-            ModelSpec::Ets(_) | ModelSpec::Renewal(_) | ModelSpec::Hawkes(_) => Vec::new(),
+            ModelSpec::Renewal(_) | ModelSpec::Hawkes(_) => Vec::new(),
             ModelSpec::Ensemble(spec) => {
                 let message = "an ensemble needs at least one member".to_string();
                 let help = "e.g. members = [\"lstm\", \"dlinear\"]";

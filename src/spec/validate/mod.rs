@@ -5,7 +5,7 @@ mod scheduler;
 mod search;
 
 use super::file::{EmptyWindows, ExperimentSpec, Schedule, TaskSpec, TrainingSpec};
-use super::model::{FEWEST_STEPS, ModelSpec};
+use super::model::ModelSpec;
 use super::problem::Violation;
 
 /// A file with more trials for one model holds a mistake.
@@ -247,8 +247,8 @@ impl Check {
                 violation.path.splice(0..0, ["models", &index.to_string(), model.kind()].map(str::to_string));
                 self.0.push(violation);
             }
-            if let ModelSpec::SeasonalNaive(spec) = model
-                && let Err(error) = spec.season.steps_of(task)
+            if let Some(season) = model.season()
+                && let Err(error) = season.steps_of(task)
             {
                 let help = match task {
                     TaskSpec::WindowLoad(load) if load.empty_windows == EmptyWindows::Skip => {
@@ -259,18 +259,14 @@ impl Check {
                 };
                 self.require(
                     false,
-                    &format!("models.{index}.seasonal_naive.season"),
+                    &format!("models.{index}.{}.season", model.kind()),
                     error.to_string(),
                     help,
                 );
             }
-            if let ModelSpec::Ets(_) = model {
-                self.require(
-                    task.lookback() >= FEWEST_STEPS,
-                    &format!("task.{}.lookback", task.kind()),
-                    format!("ets needs a lookback of at least {FEWEST_STEPS}, got {}", task.lookback()),
-                    "ets is fitted to the lookback alone: give more steps, or leave ets out",
-                );
+            if let Some(misfit) = model.misfit(task) {
+                let place = misfit.place(model, task, index).join(".");
+                self.require(false, &place, misfit.message, misfit.help);
             }
             if let ModelSpec::Prophet(_) = model {
                 self.require(
