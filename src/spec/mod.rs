@@ -34,10 +34,11 @@ pub use claim::{Aggregate, ClaimPart, ClaimSpec, ClaimUnit, Conditions, Expectat
 pub use duration::Span;
 pub use file::{
     BiasCorrection, CapacitySpec, ClaimCell, ClaimEntry, CleaningSpec, ColumnsSpec, ConformalSpec,
-    DatasetSpec, EvaluationSpec, ExperimentSpec, Feature, GapPolicy, HUBER_DELTA, JudgedSteps, Loss, Metric,
-    NextRequestSpec, ObjectivePart, ObjectiveSpec, Optimizer, PlanFor, RepeatPolicy, ReportSpec,
-    RequestColumns, ResourcesSpec, Schedule, SchedulerSpec, SearchSpec, Separator, SeriesColumns, SeriesSpec,
-    SlurmSpec, SplitSpec, Strategy, TaskSpec, TimestampUnit, TrainingSpec, UncertaintySpec, WindowLoadSpec,
+    DatasetSpec, EvaluationSpec, ExperimentSpec, Feature, GapPolicy, HUBER_DELTA, JudgedSteps,
+    KubernetesSpec, Loss, Metric, NextRequestSpec, ObjectivePart, ObjectiveSpec, Optimizer, PlanFor,
+    RepeatPolicy, ReportSpec, RequestColumns, ResourcesSpec, Schedule, SchedulerSpec, SearchSpec, Separator,
+    SeriesColumns, SeriesSpec, SlurmSpec, SplitSpec, Strategy, TaskSpec, TimestampUnit, TrainingSpec,
+    UncertaintySpec, WindowLoadSpec,
 };
 pub use model::{
     BASELINES, BoostedTreesSpec, DlinearSpec, EnsembleSpec, EwmaSpec, FEWEST_STEPS, FilterUnits, GapFamily,
