@@ -1,9 +1,10 @@
 """Fills a store up with copies of its runs, to measure how burstlab works with many.
 
-fill-store.py STORE RUNS [RUNS_PER_EXPERIMENT]
+fill-store.py STORE RUNS [RUNS_PER_EXPERIMENT [FIRST]]
 
 Each copy has a learning rate of its own and metrics that are a little worse, so that the real runs, which have files, stay
 those that are shown. With RUNS_PER_EXPERIMENT, the copies are divided among experiments that are copies of the first one.
+FIRST is added to the number that each copy is made from, so that stores which are filled with different ones share no copy.
 """
 
 import json
@@ -13,6 +14,7 @@ import sys
 
 RUNS = int(sys.argv[2])
 PER_EXPERIMENT = int(sys.argv[3]) if len(sys.argv) > 3 else RUNS
+FIRST = int(sys.argv[4]) if len(sys.argv) > 4 else 0
 store = sqlite3.connect(sys.argv[1])
 store.execute("pragma foreign_keys = on")
 store.execute("pragma synchronous = off")
@@ -44,9 +46,9 @@ for index in range(RUNS - present):
     worse = 1.01 + generator.random()
     params = json.loads(run["params"])
     # Two seeds of each copied trial stay together.
-    rate = random.Random((present + index) // len(runs)).uniform(1e-4, 1e-2)
+    rate = random.Random((FIRST + present + index) // len(runs)).uniform(1e-4, 1e-2)
     params["training"]["learning_rate"] = rate
-    run.update(run_id=f"{present + index:016x}", params=json.dumps(params, separators=(",", ":")))
+    run.update(run_id=f"{FIRST + present + index:016x}", params=json.dumps(params, separators=(",", ":")))
     if index % 100 == 99:
         run["status"] = "failed"
     copy = insert("run_records", run)
@@ -55,7 +57,7 @@ for index in range(RUNS - present):
     if part > 0 and (present + index) % PER_EXPERIMENT == 0:
         insert("revisions", first | {"experiment": experiment})
     insert("revision_runs", {"experiment": experiment, "revision": first["revision"], "run_id": run["run_id"],
-                             "position": present + index})
+                             "position": FIRST + present + index})
     attempt = attempts[source] | {"run_id": run["run_id"], "status": run["status"]}
     if run["status"] == "failed":
         attempt["error"] = "the loss is not finite in epoch 1"

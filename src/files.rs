@@ -88,6 +88,31 @@ pub fn copy_folder(from: &Path, place: &Path) -> anyhow::Result<()> {
     install(fresh, place).with_context(failed)
 }
 
+/// A folder for what is needed for a while: hidden, gone with this value, and removed by [`clear_drafts`] if its process dies
+/// before.
+#[derive(Debug)]
+pub struct ScratchFolder {
+    folder: TempDir,
+    _held: Option<File>,
+}
+
+impl ScratchFolder {
+    /// Makes one below `parent`.
+    ///
+    /// # Errors
+    /// A folder that cannot be written.
+    pub fn below(parent: &Path) -> anyhow::Result<Self> {
+        let folder = draft(0o777).tempdir_in(parent);
+        let folder = folder.with_context(|| format!("cannot make a folder in {}", parent.display()))?;
+        Ok(Self { _held: hold(folder.path()), folder })
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
 /// Makes a file that this process has locked before others can see its name; the lock ends with the process, or when the
 /// file is closed.
 ///

@@ -3,15 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use clap::Args;
+use rayon::prelude::*;
 use serde_json::json;
 
 use super::OutputFormat;
 use super::console::Console;
 use super::exit_code::Exit;
 use crate::compare::keep_standings;
-use crate::files;
+use crate::files::{self, ScratchFolder};
 use crate::store::{Merged, Store, has_files, results_folder, run_folder, store_at};
 use crate::text::counted;
 
@@ -29,6 +30,10 @@ pub(super) fn merge(args: &MergeArgs, console: Console) -> anyhow::Result<Exit> 
     let results = results_folder();
     let others = args.stores.iter().map(|path| store_at(path)).collect::<anyhow::Result<Vec<_>>>()?;
     let mut store = Store::open(&results)?;
+    // What a merge left that was killed: this one brings it whole.
+    for folder in [results.join("runs"), results.clone()] {
+        files::clear_drafts(&folder);
+    }
     let mut exit = Exit::Ok;
     let mut documents = Vec::new();
     for other in &others {
@@ -47,6 +52,8 @@ pub(super) fn merge(args: &MergeArgs, console: Console) -> anyhow::Result<Exit> 
             OutputFormat::Json => documents.push(to_json(other, &outcome)),
         }
     }
+    // Once for all of them: until then standings are computed where they are asked for.
+    keep_standings(&mut store)?;
     if args.format == OutputFormat::Json {
         console.result(&json!(documents).to_string());
     }
@@ -62,28 +69,26 @@ struct MergeOutcome {
 }
 
 fn merge_one(store: &mut Store, other: &Path, results: &Path) -> anyhow::Result<MergeOutcome> {
-    let folder = tempfile::Builder::new().prefix("burstlab-merge-").tempdir();
-    let folder = folder.context("cannot create a temporary folder")?;
+    let folder = ScratchFolder::below(results)?;
     Store::snapshot(other, folder.path())?;
     let lacking = store.attach(&folder.path().join("burstlab.db"), |run| has_files(results, run))?;
-    // As after a run, the files come first, so that every run that the store calls done has its files.
     let theirs = other.parent().unwrap_or(Path::new("."));
-    let mut without_files = 0;
-    if !lacking.is_empty() {
+    let (with_files, without): (Vec<String>, Vec<String>) =
+        lacking.into_iter().partition(|run| has_files(theirs, run));
+    if !with_files.is_empty() {
         let runs = results.join("runs");
         std::fs::create_dir_all(&runs)
             .with_context(|| format!("cannot create the folder {}", runs.display()))?;
     }
-    for run in &lacking {
-        if has_files(theirs, run) {
-            files::copy_folder(&run_folder(theirs, run), &run_folder(results, run))?;
-        } else {
-            without_files += 1;
-        }
-    }
-    let merged = store.merge()?;
-    keep_standings(store)?;
-    Ok(MergeOutcome { merged, without_files })
+    let copy = |run: &String| files::copy_folder(&run_folder(theirs, run), &run_folder(results, run));
+    // The disk brings the files while the store takes in the rows. As after a run, the files are there before the rows are
+    // committed, so that every run that the store calls done has its files, also if this merge is killed.
+    let merged = std::thread::scope(|scope| {
+        let copying = scope.spawn(|| with_files.par_iter().try_for_each(copy));
+        store
+            .merge(|| copying.join().unwrap_or_else(|_| bail!("copying the files of the runs was cut short")))
+    })?;
+    Ok(MergeOutcome { merged, without_files: without.len() })
 }
 
 fn print(other: &Path, outcome: &MergeOutcome, console: Console) {

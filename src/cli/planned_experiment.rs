@@ -9,7 +9,7 @@ use super::run::{Engine, RunArgs};
 use super::usage;
 use crate::dataset::{Loader, settled_source};
 use crate::engine::Sweep;
-use crate::spec::{Bytes, Experiment, SlurmSpec};
+use crate::spec::{Bytes, Experiment};
 use crate::system::device::{DeviceRequest, Machine, Placement};
 use crate::system::memory;
 use crate::text::{causes, counted};
@@ -97,19 +97,25 @@ impl PlannedExperiment {
     /// Plans an experiment for the requested engine.
     fn new(experiment: Experiment, args: &RunArgs, loader: &mut Loader) -> anyhow::Result<Self> {
         let scheduler = &experiment.spec.scheduler;
-        let divided = args.is_partial() || (args.engine == Engine::Slurm && scheduler.slurm.parts > 1);
+        let elsewhere = match args.engine {
+            Engine::Local => None,
+            Engine::Slurm => Some(("slurm", scheduler.slurm.parts, scheduler.slurm.gpus)),
+            Engine::Kubernetes => Some(("kubernetes", scheduler.kubernetes.parts, scheduler.kubernetes.gpus)),
+        };
+        let divided = args.is_partial() || elsewhere.is_some_and(|(_, parts, _)| parts > 1);
         if divided && let Some(reason) = experiment.indivisible() {
             return Err(usage(format!(
                 "the plan of `{}` cannot be divided: {reason}; run it whole, on one machine or with \
-                 scheduler.slurm.parts = 1",
-                experiment.spec.name
+                 scheduler.{}.parts = 1",
+                experiment.spec.name,
+                elsewhere.map_or("slurm", |(engine, _, _)| engine)
             )));
         }
         let device = args.device.as_deref().unwrap_or(&scheduler.device);
         let request = DeviceRequest::parse(device)
             .map_err(|error| usage(format!("{error}; give auto, cpu, cuda, cuda:0 or wgpu")))?;
-        if args.engine == Engine::Slurm {
-            let class = class_elsewhere(request, &scheduler.slurm);
+        if let Some((_, _, gpus)) = elsewhere {
+            let class = class_elsewhere(request, gpus);
             let sweep = Sweep::new(experiment, loader, class)?;
             return Ok(Self { sweep, slots: Vec::new(), class, memory_note: None });
         }
@@ -131,10 +137,10 @@ impl PlannedExperiment {
 }
 
 /// The device class on other machines: `auto` means the GPUs that the cluster's jobs request, if they request any.
-fn class_elsewhere(request: DeviceRequest, slurm: &SlurmSpec) -> &'static str {
+fn class_elsewhere(request: DeviceRequest, gpus: usize) -> &'static str {
     match request {
         DeviceRequest::Cuda(_) => "cuda",
-        DeviceRequest::Auto if slurm.gpus > 0 => "cuda",
+        DeviceRequest::Auto if gpus > 0 => "cuda",
         DeviceRequest::Cpu | DeviceRequest::Auto => "cpu",
         DeviceRequest::Wgpu => "wgpu",
     }

@@ -1,8 +1,10 @@
 //! `burstlab run`: from experiment files to a report.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use clap::{Args, ValueEnum};
 
 use super::console::Console;
@@ -11,9 +13,9 @@ use super::hooks::{self, Finished};
 use super::planned_experiment::{Plans, plan_all};
 use super::run_experiment::{ExperimentOutcome, record_skipped, run_experiment};
 use super::run_output::print_plan;
-use super::{OutputFormat, slurm, usage};
+use super::{OutputFormat, kubernetes, slurm, usage};
 use crate::engine::local::Budget;
-use crate::plan::{Partition, Run};
+use crate::plan::{Assignment, Partition, Run};
 use crate::system::interrupt;
 
 #[derive(Debug, Args)]
@@ -39,12 +41,19 @@ pub(super) struct RunArgs {
     /// Run everything again, including finished runs
     #[arg(long)]
     pub(super) force: bool,
-    /// Run one of N fixed parts of the plan, e.g. 2/4; `burstlab merge` combines the stores of the parts
-    #[arg(long, value_name = "I/N")]
+    /// Run one of N fixed parts of the plan, e.g. 2/4, or auto in a task of an array job; 2/4:1/3 is the first third of that
+    /// part; `burstlab merge` combines the stores of the parts
+    #[arg(long, value_name = "I/N", value_parser = partition_here)]
     pub(super) partition: Option<Partition>,
-    /// Where the plan runs: on this machine, or on a Slurm cluster
+    /// The file that says which run is in which part, as the engines of clusters write it
+    #[arg(long, value_name = "FILE", requires = "partition", hide = true)]
+    assignment: Option<PathBuf>,
+    /// Where the plan runs: on this machine, or on a cluster
     #[arg(long, value_enum, default_value = "local", conflicts_with = "partition")]
     pub(super) engine: Engine,
+    /// Hand the manifests of --engine kubernetes to kubectl, wait for the parts, then hand over the last job
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(super) apply: bool,
     /// Start at most N runs, finish them, and stop; the same command continues later
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     max_runs: Option<u32>,
@@ -69,17 +78,34 @@ pub(super) enum Engine {
     Local,
     /// A job array on a Slurm cluster.
     Slurm,
+    /// An Indexed Job on a Kubernetes cluster.
+    Kubernetes,
+}
+
+/// The partition that a text names in this process's environment.
+fn partition_here(text: &str) -> Result<Partition, String> {
+    Partition::parse(text, |name| std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()))
 }
 
 impl RunArgs {
-    /// Whether a run belongs to the requested part of the plan.
-    pub(super) fn holds(&self, run: &Run) -> bool {
-        self.partition.is_none_or(|partition| partition.holds(run))
+    /// The runs of a plan that belong to its requested part, by their position.
+    pub(super) fn requested(&self, runs: &[Arc<Run>]) -> anyhow::Result<Vec<usize>> {
+        match (&self.partition, &self.assignment) {
+            (None, _) => Ok((0..runs.len()).collect()),
+            (Some(partition), None) => Ok(partition.select(runs)),
+            (Some(partition), Some(path)) => {
+                let assignment = Assignment::read(path)?;
+                assignment
+                    .with_context(|| format!("there is no {}", path.display()))?
+                    .select(partition, runs)
+                    .with_context(|| format!("{} does not fit", path.display()))
+            }
+        }
     }
 
     /// Whether only a part of the plan is requested.
     pub(super) fn is_partial(&self) -> bool {
-        self.partition.is_some_and(|partition| partition.count > 1)
+        self.partition.as_ref().is_some_and(|partition| !partition.is_whole()) || self.assignment.is_some()
     }
 
     fn budget(&self, started: Instant) -> Budget {
@@ -93,16 +119,14 @@ impl RunArgs {
 pub(super) fn run(args: &RunArgs, console: Console) -> anyhow::Result<Exit> {
     let started = Instant::now();
     interrupt::listen(move || console.finish_lines(), Exit::Interrupted as u8)?;
+    refuse_for_engine(args)?;
     let mut plans = plan_all(args, console)?;
-    if args.engine == Engine::Slurm {
-        if args.on_finish.is_some() || args.on_failure.is_some() {
-            return Err(usage(
-                "--on-finish and --on-failure need --engine local: under Slurm this command is over before the runs are; \
-                 `sbatch --mail-type=END` tells of the end of a job",
-            ));
-        }
+    if args.engine != Engine::Local {
         for planned in &plans.planned {
-            slurm::submit(planned, args, console)?;
+            match args.engine {
+                Engine::Kubernetes => kubernetes::submit(planned, args, console)?,
+                _ => slurm::submit(planned, args, console)?,
+            }
         }
         return Ok(Exit::Ok);
     }
@@ -118,6 +142,20 @@ pub(super) fn run(args: &RunArgs, console: Console) -> anyhow::Result<Exit> {
         record_skipped(experiment, args, console)?;
     }
     run_all(&mut plans, args, args.budget(started), console)
+}
+
+/// Refuses what an engine has no use for.
+fn refuse_for_engine(args: &RunArgs) -> anyhow::Result<()> {
+    if args.apply && args.engine != Engine::Kubernetes {
+        return Err(usage("--apply needs --engine kubernetes: no other engine has manifests to hand over"));
+    }
+    if args.engine != Engine::Local && (args.on_finish.is_some() || args.on_failure.is_some()) {
+        return Err(usage(
+            "--on-finish and --on-failure need --engine local: on a cluster this command does not run the experiment; under \
+             Slurm, `sbatch --mail-type=END` tells of the end of a job",
+        ));
+    }
+    Ok(())
 }
 
 /// Runs the experiments one after the other within one budget.

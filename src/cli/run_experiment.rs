@@ -54,10 +54,10 @@ pub(super) fn run_experiment(
     let execution = execution(planned.class);
     let revision = record_plan(planned, &execution, &mut store, loader, console)?;
     let runs = planned.sweep.runs();
-    let requested: Vec<usize> = (0..runs.len()).filter(|&run| args.holds(&runs[run])).collect();
+    let requested = args.requested(runs)?;
     let is_left = |&run: &usize| args.force || !planned.sweep.is_finished(run, &results);
     let left: Vec<usize> = requested.iter().copied().filter(is_left).collect();
-    if let Some(partition) = args.partition {
+    if let Some(partition) = &args.partition {
         console.note(&format!(
             "{name}: partition {partition} has {} of {} runs",
             requested.len(),

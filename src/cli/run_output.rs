@@ -54,7 +54,8 @@ pub(super) fn print_plan(
         Status::Done | Status::Pruned if !sweep.is_finished(run, &results) => Status::Planned.as_str(),
         status => status.as_str(),
     };
-    let runs = || sweep.runs().iter().enumerate().filter(|(_, run)| args.holds(run));
+    let requested = args.requested(sweep.runs())?;
+    let runs = || requested.iter().map(|&index| (index, sweep.run(index)));
     if args.format == OutputFormat::Json {
         let runs: Vec<_> = runs()
             .map(|(index, run)| {
@@ -149,7 +150,7 @@ pub(super) fn print_partial_outcome(
     requested: usize,
     console: Console,
 ) {
-    let partition = args.partition.map_or(String::new(), |partition| partition.to_string());
+    let partition = args.partition.as_ref().map_or(String::new(), ToString::to_string);
     if args.format == OutputFormat::Json {
         let outcome = json!({
             "experiment": name,

@@ -1,20 +1,21 @@
 //! `burstlab run --engine slurm`: which parts of a plan have runs left, and their submission to Slurm.
 
 use std::collections::HashSet;
-use std::path::{Path, absolute};
+use std::env;
+use std::path::{Path, PathBuf, absolute};
 
 use anyhow::Context;
 use serde_json::json;
 
 use super::OutputFormat;
 use super::console::Console;
+use super::handover::{self, arguments, finished, part_arguments};
 use super::planned_experiment::PlannedExperiment;
 use super::run::RunArgs;
 use crate::dataset::dataset_folder;
 use crate::engine::slurm::{self, Scripts};
-use crate::plan::Partition;
-use crate::spec::Experiment;
-use crate::store::{Status, Store, experiment_folder, has_files, results_folder};
+use crate::engine::{JobCommands, part_stores};
+use crate::store::{experiment_folder, results_folder};
 
 /// Submits one planned experiment to Slurm, or prints the scripts that would be submitted.
 pub(super) fn submit(planned: &PlannedExperiment, args: &RunArgs, console: Console) -> anyhow::Result<()> {
@@ -36,28 +37,34 @@ pub(super) fn submit(planned: &PlannedExperiment, args: &RunArgs, console: Conso
         console.note(&format!("{name}: all {} runs are done already, nothing to run", sweep.runs().len()));
         return Ok(());
     }
+    let begun = part_stores(&folder)?;
     let mut done = here;
     if !args.force {
-        for part in slurm::part_stores(&folder)? {
-            done.extend(finished(name, &part)?);
+        for part in &begun {
+            done.extend(finished(name, part)?);
         }
     }
-    let parts: Vec<usize> = (1..=slurm_spec.parts)
-        .filter(|&index| {
-            let partition = Partition { index, count: slurm_spec.parts };
-            sweep.runs().iter().any(|run| partition.holds(run) && !done.contains(&run.id))
-        })
-        .collect();
+    let mut stores: Vec<&Path> = vec![&results];
+    stores.extend(begun.iter().map(PathBuf::as_path));
+    let assignment = handover::assignment(planned, slurm_spec.parts, &folder, &done, &stores)?;
+    let parts = assignment.incomplete(&done);
+    let commands = JobCommands {
+        program: env::current_exe().context("cannot find the path of this program")?.display().to_string(),
+        results: results.display().to_string(),
+        folder: folder.display().to_string(),
+        assignment: folder.join("parts.json").display().to_string(),
+        count: slurm_spec.parts,
+        arguments: arguments(&experiment.source.path, experiment, slurm_spec.cpus, class, args),
+        part_arguments: part_arguments(args),
+    };
     let scripts = Scripts {
         experiment: name,
         slurm: slurm_spec,
-        program: &std::env::current_exe().context("cannot find the path of this program")?,
-        results: &results,
         dataset: &absolute(dataset_folder()).context("cannot find the dataset folder")?,
-        working: &std::env::current_dir().context("cannot find the current folder")?,
+        working: &env::current_dir().context("cannot find the current folder")?,
         folder: folder.clone(),
-        arguments: arguments(experiment, class, args),
-        part_arguments: if args.force { vec!["--force".to_string()] } else { Vec::new() },
+        commands,
+        assignment,
         parts,
     };
     if args.dry_run {
@@ -83,38 +90,6 @@ pub(super) fn submit(planned: &PlannedExperiment, args: &RunArgs, console: Conso
         folder.join("logs").display()
     ));
     Ok(())
-}
-
-/// Finished runs of an experiment in one results folder; none where there is no store yet.
-fn finished(name: &str, results: &Path) -> anyhow::Result<HashSet<String>> {
-    if !results.join("burstlab.db").is_file() {
-        return Ok(HashSet::new());
-    }
-    let statuses = Store::open_read_only(results)?.statuses_of_experiment(name)?;
-    let finished = statuses.into_iter().filter(|(run, status)| match status {
-        Status::Done => has_files(results, run),
-        status => *status == Status::Pruned,
-    });
-    Ok(finished.map(|(run, _)| run).collect())
-}
-
-/// The arguments of `burstlab run` in every job: the same plan on the same device class, with the CPUs that the job has.
-fn arguments(experiment: &Experiment, class: &str, args: &RunArgs) -> Vec<String> {
-    let scheduler = &experiment.spec.scheduler;
-    let mut arguments = vec![experiment.source.path.clone(), "--device".to_string(), class.to_string()];
-    let by_cpus = (scheduler.slurm.cpus / scheduler.threads_per_run).max(1);
-    // Slots on GPUs follow from the GPUs that the job sees.
-    let slots = args.slots.map(usize::from).or((class == "cpu").then_some(by_cpus));
-    if let Some(slots) = slots {
-        arguments.extend(["--slots".to_string(), slots.to_string()]);
-    }
-    for change in &experiment.source.overrides {
-        arguments.extend(["--set".to_string(), change.clone()]);
-    }
-    if args.fail_fast {
-        arguments.push("--fail-fast".to_string());
-    }
-    arguments
 }
 
 fn show(scripts: &Scripts<'_>, format: OutputFormat, console: Console) {

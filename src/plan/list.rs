@@ -32,6 +32,8 @@ pub struct Run {
     pub dataset_sha256: String,
     /// Outcome of the split's proof.
     pub verdict: LeakVerdict,
+    /// Training windows.
+    pub windows: usize,
 }
 
 /// Every run of an experiment that is known so far: under `tpe` later runs follow from the results of earlier ones.
@@ -242,7 +244,7 @@ impl Resolved {
         loader: &mut Loader,
     ) -> Result<Run, ExperimentError> {
         let Place { seed, fold, device_class } = place;
-        let (sha256, verdict) = prepare(experiment, self.entry, &self.spec, fold, loader)?;
+        let Proven { sha256, verdict, windows } = prepare(experiment, self.entry, &self.spec, fold, loader)?;
         let follows = |loader: &mut Loader| loader.prepare(&self.spec, fold).ok()?.calendar();
         let calendar = if self.spec.model.needs_a_clock() { follows(loader) } else { None };
         let data = DataIdentity {
@@ -264,6 +266,7 @@ impl Resolved {
             candidates: candidates.run_ids,
             dataset_sha256: sha256,
             verdict,
+            windows,
             spec: self.spec.clone(),
         })
     }
@@ -358,6 +361,14 @@ fn check_target(
     ))
 }
 
+/// The data of a run whose split is proven.
+struct Proven {
+    sha256: String,
+    verdict: LeakVerdict,
+    /// Training windows.
+    windows: usize,
+}
+
 /// Reads the data of a run and proves its split, before anything is scheduled.
 fn prepare(
     experiment: &Experiment,
@@ -365,10 +376,14 @@ fn prepare(
     spec: &RunSpec,
     fold: usize,
     loader: &mut Loader,
-) -> Result<(String, LeakVerdict), ExperimentError> {
+) -> Result<Proven, ExperimentError> {
     let prepared = loader.sha256(&spec.dataset).and_then(|hash| Ok((hash, loader.prepare(spec, fold)?)));
-    let checked = prepared.and_then(|(hash, prepared)| Ok((hash, prepared.check(spec)?)));
-    checked.map_err(|error| at_its_place(experiment, entry, spec, &error))
+    let proven = prepared.and_then(|(sha256, prepared)| {
+        let verdict = prepared.check(spec)?;
+        let windows = prepared.split.origins(Part::Train, spec.task.lookback(), spec.task.horizon()).len();
+        Ok(Proven { sha256, verdict, windows })
+    });
+    proven.map_err(|error| at_its_place(experiment, entry, spec, &error))
 }
 
 /// An error at the key of the file that is at fault.

@@ -1,7 +1,15 @@
-//! The plan of an experiment: its runs with their identities, how the list grows, and which share of it is whose.
+//! The plan of an experiment: its runs with their identities, how the list grows, what each is expected to cost, and which
+//! share of it is whose.
 
+mod array_job;
+mod assignment;
+mod cost;
 mod list;
 mod partition;
+#[cfg(test)]
+mod test_runs;
 
+pub use assignment::Assignment;
+pub use cost::{KnownCosts, shape};
 pub use list::{Plan, Run};
-pub use partition::Partition;
+pub use partition::{Partition, Share};

@@ -35,6 +35,7 @@ pub use duration::Span;
 pub use file::{
     BiasCorrection, CapacitySpec, ClaimCell, ClaimEntry, CleaningSpec, ColumnsSpec, ConformalSpec,
     DatasetSpec, EmptyWindows, EvaluationSpec, ExperimentSpec, Feature, GapPolicy, HUBER_DELTA, JudgedSteps,
+    KubernetesSpec,
     Loss, Metric, NextRequestSpec, ObjectivePart, ObjectiveSpec, Optimizer, PlanFor, RepeatPolicy,
     RequestColumns, Schedule, SchedulerSpec, SearchSpec, Separator, SeriesColumns, SeriesSpec, SlurmSpec,
     SplitSpec, Strategy, TaskSpec, TimestampUnit, TrainingSpec, UncertaintySpec, WindowLoadSpec,

@@ -15,7 +15,7 @@ use crate::train::{ComputeDevice, Shape};
 
 /// Folder of an experiment's report.
 pub fn experiment_folder(results: &Path, experiment: &str) -> PathBuf {
-    let reserved = ["runs", "slurm", "burstlab.db", "burstlab.db-wal", "burstlab.db-shm"];
+    let reserved = ["runs", "slurm", "kubernetes", "burstlab.db", "burstlab.db-wal", "burstlab.db-shm"];
     results.join(&*folder_name(experiment, &reserved))
 }
 

@@ -1,9 +1,10 @@
 //! Where runs stand, and who is at them: runs are claimed before they start, and those of a dead supervisor are freed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use serde_json::Value;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Connection, FromRow, Row, SqliteConnection};
 
@@ -139,6 +140,36 @@ impl Store {
             )
             .context("cannot read the runs from the store")?;
         Ok(rows.into_iter().filter_map(|(id, status)| Some((id, Status::parse(&status)?))).collect())
+    }
+
+    /// Parameters and seconds of every finished run on one class of device and on some data, given by their SHA-256.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn seconds_of_runs(
+        &mut self,
+        device_class: &str,
+        data: &HashSet<&str>,
+    ) -> anyhow::Result<Vec<(Value, f64)>> {
+        let rows: Vec<(String, String, f64)> = self
+            .runtime
+            .block_on(
+                sqlx::query_as(
+                    "SELECT r.params, r.dataset_sha256, avg(a.wall_s) FROM run_records r JOIN attempts a USING (run_id) \
+                     WHERE r.device = ?1 AND r.status = 'done' AND a.status = 'done' AND a.wall_s IS NOT NULL \
+                     GROUP BY r.run ORDER BY r.run_id",
+                )
+                .bind(device_class)
+                .fetch_all(&mut self.connection),
+            )
+            .context("cannot read the times of earlier runs from the store")?;
+        let ours = rows.into_iter().filter(|(_, sha256, _)| data.contains(sha256.as_str()));
+        ours.map(|(params, _, seconds)| {
+            let params =
+                serde_json::from_str(&params).context("the store has a run whose parameters are no JSON")?;
+            Ok((params, seconds))
+        })
+        .collect()
     }
 
     /// Marks runs as interrupted whose supervisor is dead, and returns how many.

@@ -21,13 +21,25 @@ const ADOPTED: &str = "CREATE TEMP TABLE adopted AS \
      LEFT JOIN standing here ON here.status = ours.status \
      WHERE ours.run_id IS NULL OR coalesce(there.rank, 0) > coalesce(here.rank, 0)";
 
+/// The runs that both have finished, and the metrics of the other store, with their numbers in both.
+const COMPARED: [&str; 6] = [
+    "DROP TABLE IF EXISTS temp.finished",
+    "CREATE TEMP TABLE finished (run_id TEXT NOT NULL, theirs INTEGER NOT NULL, ours INTEGER NOT NULL)",
+    "INSERT INTO temp.finished SELECT t.run_id, t.run, o.run FROM other.run_records t \
+     JOIN main.run_records o USING (run_id) WHERE t.status = 'done' AND o.status = 'done'",
+    "DROP TABLE IF EXISTS temp.compared",
+    "CREATE TEMP TABLE compared (theirs INTEGER PRIMARY KEY, ours INTEGER NOT NULL)",
+    "INSERT INTO temp.compared SELECT theirs.metric, ours.metric FROM other.metric_keys theirs \
+     JOIN main.metric_keys ours USING (part, target, unit, name)",
+];
+
 /// Runs that both have finished, but with different metrics.
-const CONFLICTS: &str = "WITH finished AS (SELECT run_id FROM main.run_records WHERE status = 'done' \
-         INTERSECT SELECT run_id FROM other.run_records WHERE status = 'done'), \
-     ours AS (SELECT * FROM main.metrics WHERE run_id IN finished), \
-     theirs AS (SELECT * FROM other.metrics WHERE run_id IN finished) \
-     SELECT DISTINCT run_id FROM (SELECT * FROM (SELECT * FROM ours EXCEPT SELECT * FROM theirs) \
-         UNION ALL SELECT * FROM (SELECT * FROM theirs EXCEPT SELECT * FROM ours)) ORDER BY 1";
+const CONFLICTS: &str = "SELECT run_id FROM temp.finished f WHERE \
+     (SELECT count(*) FROM main.metric_values m WHERE m.run = f.ours) \
+         <> (SELECT count(*) FROM other.metric_values v WHERE v.run = f.theirs) \
+     OR EXISTS (SELECT 1 FROM other.metric_values v LEFT JOIN temp.compared k ON k.theirs = v.metric \
+         LEFT JOIN main.metric_values m ON m.run = f.ours AND m.metric = k.ours \
+         WHERE v.run = f.theirs AND m.value IS NOT v.value) ORDER BY 1";
 
 /// Whether an attempt of the other store is one of this store: a supervisor starts a run once in a millisecond.
 const SAME_ATTEMPT: &str =
@@ -87,24 +99,43 @@ impl Store {
     }
 
     /// Takes over what the attached store knows more, in one transaction, and detaches it. Merging again changes nothing.
+    /// `ready` is called before the transaction is committed: by then the files of the runs must be there.
     ///
     /// # Errors
-    /// A store that cannot be written; then nothing is taken over.
-    pub fn merge(&mut self) -> anyhow::Result<Merged> {
+    /// A store that cannot be written, or what `ready` fails with; then nothing is taken over.
+    pub fn merge(&mut self, ready: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<Merged> {
         let path = self.path.clone();
         let failed = || format!("cannot merge into the store {}", path.display());
         self.require_in_place()?;
         self.runtime.block_on(async {
-            let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await.with_context(failed)?;
-            let merged = join(&mut transaction).await.with_context(failed)?;
-            transaction.commit().await.with_context(failed)?;
-            sqlx::query("DETACH DATABASE other").execute(&mut self.connection).await.with_context(failed)?;
+            // Every value comes with its run and its key, by the joins that bring it, and nothing that others refer to is
+            // removed: looking both up again for each of millions of values would take half of the time.
+            execute(&mut self.connection, "PRAGMA foreign_keys = OFF").await.with_context(failed)?;
+            let merged = joined(&mut self.connection, ready, &failed).await;
+            execute(&mut self.connection, "PRAGMA foreign_keys = ON").await.with_context(failed)?;
+            let merged = merged?;
+            execute(&mut self.connection, "DETACH DATABASE other").await.with_context(failed)?;
             Ok(merged)
         })
     }
 }
 
+async fn joined(
+    connection: &mut SqliteConnection,
+    ready: impl FnOnce() -> anyhow::Result<()>,
+    failed: &impl Fn() -> String,
+) -> anyhow::Result<Merged> {
+    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.with_context(failed)?;
+    let merged = join(&mut transaction).await.with_context(failed)?;
+    ready()?;
+    transaction.commit().await.with_context(failed)?;
+    Ok(merged)
+}
+
 async fn conflicts(connection: &mut SqliteConnection) -> sqlx::Result<Vec<String>> {
+    for sql in COMPARED {
+        execute(connection, sql).await?;
+    }
     sqlx::query_scalar(CONFLICTS).fetch_all(connection).await
 }
 
@@ -150,51 +181,44 @@ async fn adopt_runs(connection: &mut SqliteConnection) -> sqlx::Result<()> {
         let select = format!("SELECT {columns} FROM other.\"{table}\" WHERE {adopted}");
         execute(connection, &format!("INSERT INTO main.\"{table}\" ({columns}) {select}")).await?;
     }
-    for statements in ADOPT_VALUES {
-        for sql in statements {
-            execute(connection, sql).await?;
-        }
+    for sql in ADOPT_VALUES {
+        execute(connection, sql).await?;
     }
     Ok(())
 }
 
-/// The values of the adopted runs: each store has numbers of its own for runs and keys, so they go by what these stand for.
-const ADOPT_VALUES: [&[&str]; 4] = [
-    &[
-        "DELETE FROM main.metric_values WHERE run IN \
-         (SELECT run FROM main.run_records WHERE run_id IN (SELECT run_id FROM temp.adopted))",
-        "INSERT OR IGNORE INTO main.metric_keys (part, target, unit, name) \
-         SELECT part, target, unit, name FROM other.metric_keys",
-        "INSERT INTO main.metric_values SELECT r.run, ours.metric, v.value FROM temp.adopted a \
-         CROSS JOIN other.run_records t ON t.run_id = a.run_id CROSS JOIN main.run_records r ON r.run_id = a.run_id \
-         CROSS JOIN other.metric_values v ON v.run = t.run CROSS JOIN other.metric_keys theirs ON theirs.metric = v.metric \
-         CROSS JOIN main.metric_keys ours USING (part, target, unit, name)",
-    ],
-    &[
-        "DELETE FROM main.run_scores WHERE run IN \
-         (SELECT run FROM main.run_records WHERE run_id IN (SELECT run_id FROM temp.adopted))",
-        "INSERT INTO main.run_scores SELECT * FROM main.computed_scores s WHERE s.run IN \
-         (SELECT run FROM main.run_records WHERE run_id IN (SELECT run_id FROM temp.adopted)) \
-         AND EXISTS (SELECT 1 FROM main.metric_values v WHERE v.run = s.run)",
-    ],
-    &[
-        "DELETE FROM main.breakdown_values WHERE run IN \
-         (SELECT run FROM main.run_records WHERE run_id IN (SELECT run_id FROM temp.adopted))",
-        "INSERT OR IGNORE INTO main.breakdown_keys (part, dimension, bucket, target, unit, name) \
-         SELECT part, dimension, bucket, target, unit, name FROM other.breakdown_keys",
-        "INSERT INTO main.breakdown_values SELECT r.run, ours.breakdown, v.value, v.forecasts FROM temp.adopted a \
-         CROSS JOIN other.run_records t ON t.run_id = a.run_id CROSS JOIN main.run_records r ON r.run_id = a.run_id \
-         CROSS JOIN other.breakdown_values v ON v.run = t.run \
-         CROSS JOIN other.breakdown_keys theirs ON theirs.breakdown = v.breakdown \
-         CROSS JOIN main.breakdown_keys ours USING (part, dimension, bucket, target, unit, name)",
-    ],
-    &[
-        "DELETE FROM main.epoch_values WHERE run IN \
-         (SELECT run FROM main.run_records WHERE run_id IN (SELECT run_id FROM temp.adopted))",
-        "INSERT INTO main.epoch_values SELECT r.run, v.epoch, v.train_loss, v.valid_loss, v.learning_rate, v.wall_s \
-         FROM temp.adopted a CROSS JOIN other.run_records t ON t.run_id = a.run_id \
-         CROSS JOIN main.run_records r ON r.run_id = a.run_id CROSS JOIN other.epoch_values v ON v.run = t.run",
-    ],
+/// The values of the adopted runs. Each store has numbers of its own for runs and keys, so those of the other store are first
+/// listed with ours: millions of values are then joined by numbers, not by what these stand for.
+const ADOPT_VALUES: [&str; 20] = [
+    "DROP TABLE IF EXISTS temp.run_numbers",
+    "CREATE TEMP TABLE run_numbers (theirs INTEGER PRIMARY KEY, ours INTEGER NOT NULL)",
+    "INSERT INTO temp.run_numbers SELECT t.run, r.run FROM temp.adopted a CROSS JOIN other.run_records t \
+     ON t.run_id = a.run_id CROSS JOIN main.run_records r ON r.run_id = a.run_id",
+    "DROP TABLE IF EXISTS temp.key_numbers",
+    "CREATE TEMP TABLE key_numbers (theirs INTEGER PRIMARY KEY, ours INTEGER NOT NULL)",
+    "DELETE FROM main.metric_values WHERE run IN (SELECT ours FROM temp.run_numbers)",
+    "INSERT OR IGNORE INTO main.metric_keys (part, target, unit, name) \
+     SELECT part, target, unit, name FROM other.metric_keys",
+    "INSERT INTO temp.key_numbers SELECT theirs.metric, ours.metric FROM other.metric_keys theirs \
+     JOIN main.metric_keys ours USING (part, target, unit, name)",
+    "INSERT INTO main.metric_values SELECT r.ours, k.ours, v.value FROM temp.run_numbers r \
+     CROSS JOIN other.metric_values v ON v.run = r.theirs CROSS JOIN temp.key_numbers k ON k.theirs = v.metric",
+    "DELETE FROM temp.key_numbers",
+    "DELETE FROM main.run_scores WHERE run IN (SELECT ours FROM temp.run_numbers)",
+    "INSERT INTO main.run_scores SELECT s.* FROM temp.run_numbers r CROSS JOIN main.computed_scores s ON s.run = r.ours \
+     WHERE EXISTS (SELECT 1 FROM main.metric_values v WHERE v.run = s.run)",
+    "DELETE FROM main.breakdown_values WHERE run IN (SELECT ours FROM temp.run_numbers)",
+    "INSERT OR IGNORE INTO main.breakdown_keys (part, dimension, bucket, target, unit, name) \
+     SELECT part, dimension, bucket, target, unit, name FROM other.breakdown_keys",
+    "INSERT INTO temp.key_numbers SELECT theirs.breakdown, ours.breakdown FROM other.breakdown_keys theirs \
+     JOIN main.breakdown_keys ours USING (part, dimension, bucket, target, unit, name)",
+    "INSERT INTO main.breakdown_values SELECT r.ours, k.ours, v.value, v.forecasts FROM temp.run_numbers r \
+     CROSS JOIN other.breakdown_values v ON v.run = r.theirs CROSS JOIN temp.key_numbers k ON k.theirs = v.breakdown",
+    "DELETE FROM main.epoch_values WHERE run IN (SELECT ours FROM temp.run_numbers)",
+    "INSERT INTO main.epoch_values SELECT r.ours, v.epoch, v.train_loss, v.valid_loss, v.learning_rate, v.wall_s \
+     FROM temp.run_numbers r CROSS JOIN other.epoch_values v ON v.run = r.theirs",
+    "DROP TABLE temp.key_numbers",
+    "DROP TABLE temp.run_numbers",
 ];
 
 /// Every attempt that this store lacks, or that it has seen unfinished; returns how many.

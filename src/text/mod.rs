@@ -1,11 +1,12 @@
-//! Text for people and machines: numbers, tables, CSV, hashes, errors with their causes, and the nearest of several
-//! words.
+//! Text for people and machines: numbers, tables, CSV, hashes, words of a shell, errors with their causes, and the nearest
+//! of several words.
 
 mod causes;
 mod csv;
 mod format;
 mod hash;
 mod nearest;
+mod shell;
 mod table;
 
 pub use causes::causes;
@@ -16,4 +17,5 @@ pub use format::{
 };
 pub use hash::{hex, short_hash};
 pub use nearest::nearest;
+pub use shell::{shell_word, shell_words};
 pub use table::table;

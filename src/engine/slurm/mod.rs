@@ -27,27 +27,6 @@ pub fn folder(results: &Path, experiment: &str) -> PathBuf {
     results.join("slurm").join(&*folder_name(experiment, &[]))
 }
 
-/// The stores of all parts that have begun, whatever number of parts there was.
-///
-/// # Errors
-/// A folder that cannot be read.
-pub fn part_stores(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let mut stores = Vec::new();
-    let entries = match std::fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(stores),
-        entries => entries.with_context(|| format!("cannot read {}", folder.display()))?,
-    };
-    for entry in entries {
-        let path = entry.with_context(|| format!("cannot read {}", folder.display()))?.path();
-        let is_part = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("part-"));
-        if is_part && path.join("burstlab.db").is_file() {
-            stores.push(path);
-        }
-    }
-    stores.sort();
-    Ok(stores)
-}
-
 /// The jobs of an experiment that are still under way.
 ///
 /// # Errors
@@ -75,6 +54,8 @@ pub fn submit(scripts: &Scripts<'_>) -> anyhow::Result<Jobs> {
     let logs = folder.join("logs");
     std::fs::create_dir_all(&logs).with_context(|| format!("cannot make the folder {}", logs.display()))?;
     let mut jobs = Jobs::default();
+    let assignment = scripts.assignment.to_text()?;
+    write_whole(Path::new(&scripts.commands.assignment), assignment.as_bytes())?;
     if let Some(text) = scripts.array() {
         let path = folder.join("array.sh");
         write_whole(&path, text.as_bytes())?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::kubernetes::KubernetesSpec;
 use crate::spec::duration::Span;
 use crate::spec::size::Bytes;
 
@@ -34,6 +35,8 @@ pub struct SchedulerSpec {
     pub backoff: Span,
     /// How `--engine slurm` hands the plan to Slurm.
     pub slurm: SlurmSpec,
+    /// How `--engine kubernetes` hands the plan to a Kubernetes cluster.
+    pub kubernetes: KubernetesSpec,
 }
 
 impl Default for SchedulerSpec {
@@ -48,6 +51,7 @@ impl Default for SchedulerSpec {
             retries: 1,
             backoff: Span(Duration::from_secs(1)),
             slurm: SlurmSpec::default(),
+            kubernetes: KubernetesSpec::default(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What a well-typed experiment must also satisfy: ranges, sums, names that refer to something.
 
 mod capacity;
+mod kubernetes;
 mod scheduler;
 mod search;
 
@@ -56,14 +57,13 @@ impl Check {
             && !name.starts_with('.')
             && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
             && name.len() <= 100
-            && name != "runs"
-            && name != "slurm"
+            && !["runs", "slurm", "kubernetes"].contains(&name)
             && !name.starts_with("burstlab.db");
         self.require(
             legal,
             "name",
             format!("`{name}` cannot name an experiment"),
-            "the name becomes a folder of results/: use at most 100 letters, digits, `-`, `_` and `.`, and neither `runs` nor `slurm`",
+            "the name becomes a folder of results/: use at most 100 letters, digits, `-`, `_` and `.`, and none of `runs`, `slurm` and `kubernetes`",
         );
     }
 

@@ -6,8 +6,8 @@ use crate::system::device::DeviceRequest;
 
 /// More threads than any machine would give one run.
 const MOST_THREADS: usize = 256;
-/// Tasks of a job array that Slurm takes by default (`MaxArraySize`).
-const MOST_PARTS: usize = 1_000;
+/// Tasks of a job array that Slurm takes by default (`MaxArraySize`); no more anywhere.
+pub(super) const MOST_PARTS: usize = 1_000;
 
 impl Check {
     pub(super) fn scheduler(&mut self, spec: &ExperimentSpec) {
@@ -42,6 +42,7 @@ impl Check {
             );
         }
         self.slurm(&scheduler.slurm);
+        self.kubernetes(&scheduler.kubernetes);
     }
 
     fn slurm(&mut self, slurm: &SlurmSpec) {
