@@ -9,6 +9,7 @@ use super::run::{Engine, RunArgs};
 use super::usage;
 use crate::dataset::{Loader, settled_source};
 use crate::engine::Sweep;
+use crate::engine::local::packing_lines;
 use crate::spec::{Bytes, Experiment, SlurmSpec};
 use crate::system::device::{DeviceRequest, Machine, Placement};
 use crate::system::memory;
@@ -127,6 +128,16 @@ impl PlannedExperiment {
         let class = slots[0].class();
         let sweep = Sweep::new(experiment, loader, class)?;
         Ok(Self { sweep, slots, class, memory_note })
+    }
+}
+
+impl PlannedExperiment {
+    /// What is trained together of some runs of the plan, in words; nothing where no slot takes packs.
+    pub(super) fn packing_lines(&self, runs: impl IntoIterator<Item = usize>) -> Vec<String> {
+        let Some(&placement) = self.slots.first() else { return Vec::new() };
+        let sweep = &self.sweep;
+        let runs = runs.into_iter().map(|run| (sweep.run(run).as_ref(), sweep.rungs(run)));
+        packing_lines(runs, placement, sweep.experiment.spec.scheduler.pack)
     }
 }
 

@@ -55,6 +55,7 @@ pub(super) fn print_plan(
         status => status.as_str(),
     };
     let runs = || sweep.runs().iter().enumerate().filter(|(_, run)| args.holds(run));
+    let indices = || runs().map(|(index, _)| index);
     if args.format == OutputFormat::Json {
         let runs: Vec<_> = runs()
             .map(|(index, run)| {
@@ -62,9 +63,10 @@ pub(super) fn print_plan(
                         "status": status(index), "params": run.spec.params() })
             })
             .collect();
+        let packing = planned.packing_lines(indices());
         let plan = json!({
             "experiment": name, "slots": planned.slots.len(), "runs": runs, "complete": sweep.is_complete(),
-            "unproposed_trials": sweep.unproposed(),
+            "unproposed_trials": sweep.unproposed(), "packing": packing,
         });
         console.result(&plan.to_string());
         return Ok(());
@@ -93,6 +95,9 @@ pub(super) fn print_plan(
         counted(rows.len(), "run"),
         counted(planned.slots.len(), "slot")
     ));
+    for line in planned.packing_lines(indices()) {
+        console.result(&line);
+    }
     if sweep.unproposed() > 0 {
         console.result(&format!(
             "{} will be proposed from the results of these",

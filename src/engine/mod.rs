@@ -5,6 +5,7 @@ mod capacity;
 mod ensemble_selection;
 mod execute;
 pub mod local;
+mod pack;
 mod score;
 pub mod slurm;
 mod sweep;

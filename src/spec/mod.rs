@@ -15,6 +15,7 @@ mod file;
 mod model;
 mod outline;
 mod overrides;
+mod pack_size;
 mod paste;
 mod problem;
 mod resolved;
@@ -46,6 +47,7 @@ pub use model::{
     SeasonalNaiveSpec, Seasonality, Solver, TcnSpec, TsMixerSpec,
 };
 pub use outline::{SearchAxis, SearchOutline};
+pub use pack_size::PackSize;
 pub use problem::{ExperimentError, Problem};
 pub(crate) use run_spec::shown_value;
 pub use run_spec::{Candidates, DataIdentity, Identity, RunSpec, lookup, run_label, setting_of};

@@ -48,8 +48,8 @@ pub fn run_alone(job: Job, placement: Placement, threads: usize) -> anyhow::Resu
             WorkerMessage::Event(FromWorker::Done(result)) => {
                 return Ok(Some(LoneRun { result: (*result).clone(), epochs }));
             }
-            WorkerMessage::Event(FromWorker::Pruned { .. }) => {
-                bail!("the worker pruned a run that nothing judges")
+            WorkerMessage::Event(FromWorker::Pruned { .. } | FromWorker::Member { .. }) => {
+                bail!("the worker spoke of a run that nothing judges or packs")
             }
             WorkerMessage::Event(
                 FromWorker::Failed { error, .. }

@@ -1,5 +1,6 @@
 //! Which run goes to which slot: runs are chosen in the order of the plan, claimed in the store, and handed over.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::dispatcher::Dispatcher;
@@ -32,24 +33,44 @@ pub(super) struct NextRun {
 impl Dispatcher<'_> {
     /// Hands the next runs that are ready to the slots that are free.
     pub(super) fn fill_slots(&mut self) -> anyhow::Result<()> {
-        for slot in 0..self.slots.len() {
-            while self.slots[slot].is_free() {
+        for lanes in self.slots.workers() {
+            while self.slots.are_free(lanes.clone()) {
                 let now = Instant::now();
-                let Some(run) = self.next_ready(now) else { return Ok(()) };
+                let Some(first) = self.next_ready(now) else { return Ok(()) };
                 if let Some(spent) = self.spending.spent(0, now) {
-                    self.queue.put_back(run);
+                    self.queue.put_back(first);
                     self.stop = true;
                     self.summary.spent = Some(spent);
                     self.progress.spent(spent, self.slots.running().count());
                     return Ok(());
                 }
-                let request = self.claim_request(slot, run);
-                for claim in self.journal.write_and_claim(&[], &[request])? {
-                    self.take_up(slot, run, claim, now)?;
+                let runs = self.gather_pack(lanes.start, first, now);
+                let requests: Vec<_> = runs.iter().map(|&run| self.claim_request(lanes.start, run)).collect();
+                let claims = self.journal.write_and_claim(&[], &requests)?;
+                let mut granted = Vec::new();
+                for (run, claim) in runs.into_iter().zip(claims) {
+                    granted.extend(self.take_claim(run, claim, now)?);
+                }
+                self.note_packing(lanes.start, &granted)?;
+                match granted[..] {
+                    [] => {}
+                    [claimed] => self.begin(lanes.start, claimed, now)?,
+                    _ => self.begin_pack(lanes.clone(), &granted, now)?,
                 }
             }
         }
         Ok(())
+    }
+
+    /// Records with which others the runs are trained that a slot takes up, where it takes packs.
+    fn note_packing(&mut self, slot: usize, granted: &[ClaimedRun]) -> anyhow::Result<()> {
+        let mut records = Vec::new();
+        for claimed in granted {
+            let note = self.packing_note(slot, claimed.run, granted.len());
+            let run = self.sweep.run(claimed.run);
+            records.extend(note.map(|note| self.journal.event(run, "packed", note)));
+        }
+        if records.is_empty() { Ok(()) } else { self.journal.write(&records) }
     }
 
     /// Takes the next run that waits for nothing out of the queue. One that is only tried alone comes when nothing else
@@ -83,6 +104,10 @@ impl Dispatcher<'_> {
             let slot = *slot;
             let Some(current) = self.slots[slot].current() else { continue };
             if current.is_overtime() || !matches!(message, WorkerMessage::Event(FromWorker::Done(_))) {
+                continue;
+            }
+            // The other runs of a pack are still at work.
+            if self.slots.takes_packs(slot) {
                 continue;
             }
             let (before, taken) = (current.claimed.run, current.elapsed(now));
@@ -132,7 +157,7 @@ impl Dispatcher<'_> {
             attempt: Attempt {
                 experiment: options.revision.experiment.clone(),
                 device: self.slots[slot].placement.to_string(),
-                slot,
+                slot: self.slots.number(slot),
                 git_commit: options.git_commit.clone(),
                 git_dirty: options.git_dirty,
             },
@@ -148,22 +173,36 @@ impl Dispatcher<'_> {
         claim: Claim,
         now: Instant,
     ) -> anyhow::Result<()> {
-        let attempt = match claim {
-            Claim::Granted(attempt) => attempt,
+        match self.take_claim(run, claim, now)? {
+            Some(claimed) => self.begin(slot, claimed, now),
+            None => Ok(()),
+        }
+    }
+
+    /// The attempt that a claim grants; a run that another supervisor has or has done is dealt with.
+    fn take_claim(&mut self, run: usize, claim: Claim, now: Instant) -> anyhow::Result<Option<ClaimedRun>> {
+        match claim {
+            Claim::Granted(attempt) => {
+                self.spending.start(run);
+                Ok(Some(ClaimedRun { run, attempt }))
+            }
             Claim::Done | Claim::Pruned => {
                 self.summary.done_elsewhere += 1;
                 self.sweep.refresh(self.journal.store(), &[run])?;
                 self.queue.settle(run);
                 self.progress.elsewhere(self.sweep.run(run));
-                return Ok(());
+                Ok(None)
             }
             Claim::Taken => {
                 self.queue.put_back_until(run, now + TAKEN_PAUSE);
-                return Ok(());
+                Ok(None)
             }
-        };
-        let claimed = ClaimedRun { run, attempt };
-        self.spending.start(run);
+        }
+    }
+
+    /// Hands a run to a slot.
+    fn begin(&mut self, slot: usize, claimed: ClaimedRun, now: Instant) -> anyhow::Result<()> {
+        let run = claimed.run;
         let job = match self.job(run) {
             Ok(job) => job,
             Err(error) => {
@@ -174,16 +213,43 @@ impl Dispatcher<'_> {
         match self.slots.hand_over(slot, claimed, job, now) {
             Ok(Handover::Began) => self.progress.started(slot, self.sweep.run(run)),
             Ok(Handover::Ahead) => {}
-            Err(error) => {
-                let end = self.slots[slot].reap();
-                let error = format!("{}; {}", causes(&error), end.text);
-                if self.slots[slot].is_unfit() {
-                    return self.retire(slot, &error, now);
-                }
-                return self.charge(slot, Status::Failed, &error, Fault::Crash, now);
-            }
+            Err(error) => return self.settle_unstarted(slot, &error, now),
         }
         Ok(())
+    }
+
+    /// Hands runs of one shape to the lanes of a slot.
+    fn begin_pack(
+        &mut self,
+        lanes: Range<usize>,
+        granted: &[ClaimedRun],
+        now: Instant,
+    ) -> anyhow::Result<()> {
+        let mut pack = Vec::with_capacity(granted.len());
+        for &claimed in granted {
+            pack.push((claimed, self.job(claimed.run)?));
+        }
+        let busy = lanes.start..lanes.start + granted.len();
+        if let Err(error) = self.slots.hand_over_pack(lanes, pack, now) {
+            for lane in busy {
+                self.settle_unstarted(lane, &error, now)?;
+            }
+            return Ok(());
+        }
+        for (lane, claimed) in busy.zip(granted) {
+            self.progress.started(lane, self.sweep.run(claimed.run));
+        }
+        Ok(())
+    }
+
+    /// The worker could not be started, or did not take what it was sent.
+    fn settle_unstarted(&mut self, slot: usize, error: &anyhow::Error, now: Instant) -> anyhow::Result<()> {
+        let end = self.slots[slot].reap();
+        let error = format!("{}; {}", causes(error), end.text);
+        if self.slots[slot].is_unfit() {
+            return self.retire(slot, &error, now);
+        }
+        self.charge(slot, Status::Failed, &error, Fault::Crash, now)
     }
 
     /// What a worker needs to know of a run.
