@@ -83,7 +83,7 @@ fn packed_runs_have_the_numbers_of_the_runs_alone_and_are_recorded_each_by_itsel
     }
     let runs = packed.query(
         "select r.run_id, r.status, r.model, (select count(*) from attempts a where a.run_id = r.run_id) as attempts, \
-         (select detail from events e where e.run_id = r.run_id and kind = 'packed') as packed from runs r",
+         (select kind || ': ' || detail from events e where e.run_id = r.run_id and kind in ('packed', 'alone')) as packed from runs r",
     );
     assert_eq!(runs.len(), expected_runs(&alone));
     for run in &runs {
@@ -92,8 +92,11 @@ fn packed_runs_have_the_numbers_of_the_runs_alone_and_are_recorded_each_by_itsel
         assert!(folder.join("model.safetensors").exists() && folder.join("predictions.parquet").exists());
         let packed = run["packed"].as_str().unwrap();
         let expected = match run["model"].as_str().unwrap() {
-            "lstm" => ["together with 5 other runs of its shape", "together with 1 other run of its shape"],
-            "dlinear" | "tcn" => ["together with 3 other runs of its shape"; 2],
+            "lstm" => [
+                "packed: together with 5 other runs of its shape",
+                "packed: together with 1 other run of its shape",
+            ],
+            "dlinear" | "tcn" => ["packed: together with 3 other runs of its shape"; 2],
             "ensemble" => ["alone: an ensemble is chosen from other runs"; 2],
             _ => ["alone: it is not trained by gradient descent"; 2],
         };
@@ -102,6 +105,13 @@ fn packed_runs_have_the_numbers_of_the_runs_alone_and_are_recorded_each_by_itsel
     let lstm = runs.iter().find(|run| run["model"] == "lstm").unwrap()["run_id"].as_str().unwrap();
     let explained = packed.call(&["explain", lstm]).stdout;
     assert!(explained.contains("packed      together with 5 other runs of its shape"), "{explained}");
+    let again = packed.call(&["rerun", lstm]);
+    assert!(
+        again.stdout.contains("gave the same numbers again, to the bit"),
+        "{} {}",
+        again.stdout,
+        again.stderr
+    );
 }
 
 fn expected_runs(lab: &Lab) -> usize {
@@ -132,7 +142,7 @@ fn wait_for(lab: &Lab, sql: &str, least: i64) {
         || lab.call(&["query", sql]).code != 0
         || lab.scalar(sql).as_i64().unwrap() < least
     {
-        assert!(started.elapsed() < Duration::from_secs(120), "{sql}");
+        assert!(started.elapsed() < Duration::from_mins(2), "{sql}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -154,7 +164,10 @@ fn a_pack_that_dies_costs_each_of_its_runs_one_attempt_and_they_are_tried_again_
         .map(|row| (row["status"].as_str().unwrap(), row["count"].as_i64().unwrap()))
         .collect();
     assert_eq!(counts, [("done", 4), ("failed", 4)]);
-    assert_eq!(lab.scalar("select count(*) from events where detail = 'alone: it has lost an attempt'"), 4);
+    assert_eq!(
+        lab.scalar("select count(*) from events where kind = 'alone' and detail = 'it has lost an attempt'"),
+        4
+    );
     let epochs =
         lab.query("select run_id, count(*) as epochs, max(epoch) as last from epochs group by run_id");
     assert!(epochs.iter().all(|row| row["epochs"] == 12 && row["last"] == 12), "{epochs:?}");

@@ -70,6 +70,9 @@ pub(super) fn run_experiment(
         console.note(&format!("{name}: {opening}"));
     }
     if !left.is_empty() {
+        if let Some(note) = planned.device_note.as_ref().filter(|_| planned.class != "cpu") {
+            console.note(&format!("{name}: {note}"));
+        }
         for line in planned.packing_lines(left.iter().copied()) {
             console.note(&format!("{name}: {line}"));
         }

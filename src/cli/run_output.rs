@@ -66,7 +66,7 @@ pub(super) fn print_plan(
         let packing = planned.packing_lines(indices());
         let plan = json!({
             "experiment": name, "slots": planned.slots.len(), "runs": runs, "complete": sweep.is_complete(),
-            "unproposed_trials": sweep.unproposed(), "packing": packing,
+            "unproposed_trials": sweep.unproposed(), "packing": packing, "device": planned.device_note,
         });
         console.result(&plan.to_string());
         return Ok(());
@@ -95,7 +95,7 @@ pub(super) fn print_plan(
         counted(rows.len(), "run"),
         counted(planned.slots.len(), "slot")
     ));
-    for line in planned.packing_lines(indices()) {
+    for line in planned.device_note.iter().cloned().chain(planned.packing_lines(indices())) {
         console.result(&line);
     }
     if sweep.unproposed() > 0 {

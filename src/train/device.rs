@@ -3,7 +3,7 @@
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::system::device::Placement;
+use crate::system::device::{Placement, WgpuAdapters};
 
 /// A device with and without autodiff.
 #[derive(Debug, Clone)]
@@ -40,6 +40,27 @@ impl ComputeDevice {
             #[cfg(not(feature = "wgpu"))]
             Placement::Wgpu => anyhow::bail!("this binary was built without support for {placement}"),
         }
+    }
+
+    /// What wgpu finds on this machine.
+    #[cfg(feature = "wgpu")]
+    pub fn wgpu_adapters() -> WgpuAdapters {
+        let devices = Device::enumerate(burn::tensor::DeviceType::Wgpu);
+        let mut found = WgpuAdapters::Nothing;
+        for device in devices.iter() {
+            // The kind of an adapter is not told but by its name for people.
+            if !format!("{device:?}").contains("Cpu") {
+                return WgpuAdapters::Gpu;
+            }
+            found = WgpuAdapters::Software;
+        }
+        found
+    }
+
+    /// What wgpu finds on this machine: nothing in a binary without it.
+    #[cfg(not(feature = "wgpu"))]
+    pub fn wgpu_adapters() -> WgpuAdapters {
+        WgpuAdapters::Nothing
     }
 
     fn new(plain: Device, cpu: bool) -> Self {

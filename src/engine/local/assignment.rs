@@ -9,6 +9,7 @@ use super::protocol::{FromWorker, Job};
 use super::retry::Fault;
 use super::slot::{ClaimedRun, Handover};
 use crate::store::{Attempt, Claim, ClaimRequest, Status, saved_file};
+use crate::system::device::Placement;
 use crate::text::causes;
 
 /// Pause before a run that another supervisor has is looked at again.
@@ -36,7 +37,7 @@ impl Dispatcher<'_> {
         for lanes in self.slots.workers() {
             while self.slots.are_free(lanes.clone()) {
                 let now = Instant::now();
-                let Some(first) = self.next_ready(now) else { return Ok(()) };
+                let Some(first) = self.next_ready(lanes.start, now) else { break };
                 if let Some(spent) = self.spending.spent(0, now) {
                     self.queue.put_back(first);
                     self.stop = true;
@@ -66,24 +67,27 @@ impl Dispatcher<'_> {
     fn note_packing(&mut self, slot: usize, granted: &[ClaimedRun]) -> anyhow::Result<()> {
         let mut records = Vec::new();
         for claimed in granted {
-            let note = self.packing_note(slot, claimed.run, granted.len());
+            let event = self.packing_event(slot, claimed.run, granted.len());
             let run = self.sweep.run(claimed.run);
-            records.extend(note.map(|note| self.journal.event(run, "packed", note)));
+            records.extend(event.map(|(kind, detail)| self.journal.event(run, kind, detail)));
         }
         if records.is_empty() { Ok(()) } else { self.journal.write(&records) }
     }
 
     /// Takes the next run that waits for nothing out of the queue. One that is only tried alone comes when nothing else
     /// can, and nothing starts beside it.
-    fn next_ready(&mut self, now: Instant) -> Option<usize> {
+    fn next_ready(&mut self, slot: usize, now: Instant) -> Option<usize> {
         let retries = &self.retries;
         if self.slots.running().any(|run| retries.is_alone(run)) {
             return None;
         }
         let is_idle = self.slots.running().next().is_none();
+        let (sweep, are_mixed) = (&self.sweep, self.slots.are_mixed());
+        let is_on_cpu = self.slots[slot].placement == Placement::Cpu;
+        let admits = |run| !are_mixed || is_on_cpu != sweep.run(run).spec.model.computes_on_gpu();
         self.queue
-            .take(now, |run| !retries.is_alone(run))
-            .or_else(|| if is_idle { self.queue.take(now, |_| true) } else { None })
+            .take(now, |run| admits(run) && !retries.is_alone(run))
+            .or_else(|| if is_idle { self.queue.take(now, admits) } else { None })
     }
 
     /// Runs for the slots that a round of messages frees. They are claimed in the transaction that records the round: of
@@ -117,14 +121,14 @@ impl Dispatcher<'_> {
                 break;
             }
             if self.slots[slot].ahead() == 0 {
-                let Some(run) = self.next_ready(now) else { break };
+                let Some(run) = self.next_ready(slot, now) else { break };
                 choices.push(NextRun { slot, run });
             }
             for _ in self.slots[slot].ahead()..AHEAD {
                 if !has_room(self, &choices) {
                     return choices;
                 }
-                let Some(run) = self.next_ahead(before, taken, now) else { break };
+                let Some(run) = self.next_ahead(slot, before, taken, now) else { break };
                 choices.push(NextRun { slot, run });
             }
         }
@@ -133,13 +137,13 @@ impl Dispatcher<'_> {
 
     /// A run that a slot's worker may have before it is through with another: one that is over in a moment, as far as the
     /// run before tells. A longer one would be kept from slots that become free meanwhile.
-    fn next_ahead(&mut self, before: usize, taken: Duration, now: Instant) -> Option<usize> {
+    fn next_ahead(&mut self, slot: usize, before: usize, taken: Duration, now: Instant) -> Option<usize> {
         let before = &self.sweep.run(before).spec.model;
         if before.is_trained() || taken > MOMENT {
             return None;
         }
         let kind = before.kind();
-        let next = self.next_ready(now)?;
+        let next = self.next_ready(slot, now)?;
         let run = self.sweep.run(next);
         if run.spec.model.kind() == kind && run.candidates.is_empty() {
             return Some(next);

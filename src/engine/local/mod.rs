@@ -25,6 +25,6 @@ pub use budget::{Budget, Spent};
 pub use dispatcher::Dispatcher;
 pub use options::{DispatchOptions, Progress, Summary};
 pub use pace::Awaited;
-pub use packing::packing_lines;
+pub use packing::{PACKED, packing_lines};
 pub use protocol::Job;
 pub use worker::serve;

@@ -17,6 +17,9 @@ const MOST_RUNS: usize = 64;
 /// not tell how much there is.
 const STEP_BYTES: usize = 2 << 30;
 
+/// Kind of the event that a run starts in a pack.
+pub const PACKED: &str = "packed";
+
 /// Whether a run is trained with others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Packing {
@@ -164,30 +167,45 @@ impl Dispatcher<'_> {
             return pack;
         }
         let Packing::Together { shape, most } = self.packing(first) else { return pack };
-        let room = most.min(lanes);
+        let mut others = Vec::new();
         for run in self.queue.ready(now) {
-            if pack.len() == room || self.spending.spent(pack.len(), now).is_some() {
+            let fits = matches!(self.packing(run), Packing::Together { shape: own, .. } if own == shape);
+            if fits && !self.retries.is_alone(run) {
+                others.push(run);
+            }
+        }
+        // The slots that are free share them, this one included.
+        let share = (1 + others.len()).div_ceil(self.slots.free_workers().max(1));
+        for run in others.into_iter().take(share.min(most).min(lanes) - 1) {
+            if self.spending.spent(pack.len(), now).is_some() {
                 break;
             }
-            let fits = matches!(self.packing(run), Packing::Together { shape: own, .. } if own == shape);
-            if fits && !self.retries.is_alone(run) && self.queue.take_out(run) {
-                pack.push(run);
-            }
+            self.queue.take_out(run);
+            pack.push(run);
         }
         pack
     }
 
-    /// What the store keeps of how a run was packed; nothing where no pack could have been.
-    pub(super) fn packing_note(&mut self, slot: usize, run: usize, together: usize) -> Option<String> {
+    /// Kind and particulars of what the store keeps of how a run starts: [`PACKED`] or alone; nothing where no pack could have
+    /// been.
+    pub(super) fn packing_event(
+        &mut self,
+        slot: usize,
+        run: usize,
+        together: usize,
+    ) -> Option<(&'static str, String)> {
         if !self.slots.takes_packs(slot) {
             return None;
         }
-        Some(match (together, self.packing(run)) {
-            (1, Packing::Alone(why)) => format!("alone: {why}"),
-            (1, Packing::Together { .. }) => "alone: no other run of its shape could start".to_string(),
-            (2, _) => "together with 1 other run of its shape".to_string(),
-            _ => format!("together with {} other runs of its shape", together - 1),
-        })
+        if together > 1 {
+            let others = if together == 2 { "run" } else { "runs" };
+            return Some((PACKED, format!("together with {} other {others} of its shape", together - 1)));
+        }
+        let why = match self.packing(run) {
+            Packing::Alone(why) => why,
+            Packing::Together { .. } => "no other run of its shape could start",
+        };
+        Some(("alone", why.to_string()))
     }
 }
 

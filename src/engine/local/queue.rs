@@ -62,9 +62,9 @@ impl Queue {
         self.waiting.iter().copied().filter(|&run| self.can_start(run, now)).collect()
     }
 
-    /// Takes out a run; returns whether it waited.
-    pub fn take_out(&mut self, run: usize) -> bool {
-        self.waiting.remove(&run)
+    /// Takes out a run that is ready.
+    pub fn take_out(&mut self, run: usize) {
+        self.waiting.remove(&run);
     }
 
     /// Whether a run waits for nothing but a slot.

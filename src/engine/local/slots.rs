@@ -71,6 +71,17 @@ impl Slots {
         self.all[lanes].iter().all(Slot::is_free)
     }
 
+    /// Number of workers that may get runs and have none.
+    pub fn free_workers(&self) -> usize {
+        self.lanes.iter().filter(|lanes| self.are_free((*lanes).clone())).count()
+    }
+
+    /// Whether some slots are on the CPU and others on GPUs: those on the CPU then take what does not compute on a GPU.
+    pub fn are_mixed(&self) -> bool {
+        let is_cpu = |slot: &Slot| slot.placement == Placement::Cpu;
+        self.all.iter().any(is_cpu) && !self.all.iter().all(is_cpu)
+    }
+
     /// The slots that a message of a slot's worker is about: all runs of a pack end with its worker.
     pub fn concerned(&self, slot: usize, message: &WorkerMessage) -> Vec<usize> {
         let ends_worker = matches!(
@@ -92,9 +103,11 @@ impl Slots {
         self.all.iter().filter_map(Slot::run)
     }
 
-    /// Whether some slot may still get runs.
+    /// Whether some slot may still get runs, on a GPU if any is there.
     pub fn any_usable(&self) -> bool {
-        self.all.iter().any(|slot| !slot.is_retired())
+        let are_mixed = self.are_mixed();
+        let counts = |slot: &&Slot| !are_mixed || slot.placement != Placement::Cpu;
+        self.all.iter().filter(counts).any(|slot| !slot.is_retired())
     }
 
     /// As [`Slot::hand_over`].

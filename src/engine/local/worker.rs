@@ -38,7 +38,7 @@ pub fn serve(placement: &Placement) -> anyhow::Result<()> {
     for order in jobs {
         reset_peak_rss();
         match order {
-            WorkOrder::Run(job) => run_alone(&job, &mut loader, &device, &pipe, &verdicts)?,
+            WorkOrder::Run(job) => run_one(&job, &mut loader, &device, &pipe, &verdicts)?,
             WorkOrder::Pack(jobs) => run_pack(&jobs, &mut loader, &device, &pipe, &verdicts)?,
         }
     }
@@ -52,7 +52,7 @@ enum WorkOrder {
     Pack(Vec<Job>),
 }
 
-fn run_alone(
+fn run_one(
     job: &Job,
     loader: &mut Loader,
     device: &ComputeDevice,
