@@ -45,16 +45,15 @@ impl ComputeDevice {
     /// What wgpu finds on this machine.
     #[cfg(feature = "wgpu")]
     pub fn wgpu_adapters() -> WgpuAdapters {
+        let software = Device::wgpu(burn::tensor::DeviceKind::Cpu);
         let devices = Device::enumerate(burn::tensor::DeviceType::Wgpu);
-        let mut found = WgpuAdapters::Nothing;
-        for device in devices.iter() {
-            // The kind of an adapter is not told but by its name for people.
-            if !format!("{device:?}").contains("Cpu") {
-                return WgpuAdapters::Gpu;
-            }
-            found = WgpuAdapters::Software;
+        if devices.iter().any(|device| *device != software) {
+            WgpuAdapters::Gpu
+        } else if devices.is_empty() {
+            WgpuAdapters::Nothing
+        } else {
+            WgpuAdapters::Software
         }
-        found
     }
 
     /// What wgpu finds on this machine: nothing in a binary without it.
