@@ -86,6 +86,7 @@ fn run(experiment: Experiment) -> anyhow::Result<Comparison> {
         revision: recorded.id.clone(),
         results: results.clone(),
         slots,
+        pack: scheduler.pack,
         threads_per_run: scheduler.threads_per_run,
         timeout: scheduler.timeout.map(|timeout| timeout.0),
         grace: scheduler.grace.0,

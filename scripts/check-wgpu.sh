@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Trains on a GPU through wgpu, or on Mesa's software Vulkan (lavapipe) where there is none, and compares the metrics with
-# those of the CPU: scripts/check-wgpu.sh [DATA]. The build takes ten minutes or more, so run it when training code changes.
+# Trains on a GPU through wgpu, or on Mesa's software Vulkan (lavapipe) where there is none: the metrics are compared with
+# those of the CPU, those of packs with those of runs alone, and a pack of 24 is timed against 24 runs alone:
+# scripts/check-wgpu.sh [DATA]. The build takes ten minutes or more, so run it when training code changes.
 set -euo pipefail
 data=$(realpath "${1:-$(dirname "$0")/../dataset/fixtures}")
 cd "$(dirname "$0")/.."
@@ -53,4 +54,11 @@ for a, b in zip(cpu, gpu):
     print(f"{a['model']}: test mse {a['value']} on the CPU, {b['value']} through wgpu, {apart:.1e} apart")
     assert apart < 1e-3, "the two devices train different models"
 PY
+"$(dirname "$0")/compare-packs.sh" "$binary" wgpu "$trace"
+auto=$("$binary" run "$work/gpu.toml" --dry-run --device auto | grep "device auto")
+echo "$auto"
+if ! ls /dev/dri/renderD* /dev/nvidia0 > /dev/null 2>&1; then
+    # Without a card there is only the software renderer, which `auto` must not take.
+    grep -q "is the CPU" <<< "$auto"
+fi
 echo "wgpu: all checks passed"

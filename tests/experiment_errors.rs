@@ -1052,7 +1052,7 @@ fn amounts_and_times_of_the_scheduler_have_units() {
     9 | backof = "1s"
       | ^^^^^^ did you mean `backoff`?
       |
-      = help: known here: device, threads_per_run, runs_per_gpu, memory_per_run, timeout, grace, retries, backoff, slurm
+      = help: known here: device, threads_per_run, runs_per_gpu, pack, memory_per_run, timeout, grace, retries, backoff, slurm
     "#);
 }
 

@@ -9,10 +9,12 @@ use super::run::{Engine, RunArgs};
 use super::usage;
 use crate::dataset::{Loader, settled_source};
 use crate::engine::Sweep;
-use crate::spec::{Bytes, Experiment};
+use crate::engine::local::packing_lines;
+use crate::spec::{Bytes, Experiment, ModelSpec};
 use crate::system::device::{DeviceRequest, Machine, Placement};
 use crate::system::memory;
 use crate::text::{causes, counted};
+use crate::train::ComputeDevice;
 
 /// The experiments of a command line.
 pub(super) struct Plans {
@@ -89,6 +91,8 @@ pub(super) struct PlannedExperiment {
     pub slots: Vec<Placement>,
     /// Device class of the runs: `cpu`, `cuda` or `wgpu`.
     pub class: &'static str,
+    /// What `device = "auto"` was decided to be, and why.
+    pub device_note: Option<String>,
     /// Why there are fewer slots than the cores or GPUs would allow, if so.
     pub memory_note: Option<String>,
 }
@@ -117,14 +121,22 @@ impl PlannedExperiment {
         if let Some((_, _, gpus)) = elsewhere {
             let class = class_elsewhere(request, gpus);
             let sweep = Sweep::new(experiment, loader, class)?;
-            return Ok(Self { sweep, slots: Vec::new(), class, memory_note: None });
+            return Ok(Self { sweep, slots: Vec::new(), class, device_note: None, memory_note: None });
         }
         let machine = Machine::detect();
+        let models = &experiment.spec.models;
+        let choice = (request == DeviceRequest::Auto).then(|| {
+            machine.choose(models.iter().any(ModelSpec::computes_on_gpu), ComputeDevice::wgpu_adapters)
+        });
+        let request = choice.as_ref().map_or(request, |choice| choice.request);
         let mut slots = machine
             .slots(request, scheduler.threads_per_run, scheduler.runs_per_gpu)
             .map_err(|error| usage(error.to_string()))?;
         if let Some(wanted) = args.slots {
             slots = slots.iter().copied().cycle().take(usize::from(wanted)).collect();
+        } else if slots[0] != Placement::Cpu && models.iter().any(|model| !model.computes_on_gpu()) {
+            // Beside the GPUs, for the models that do not compute on one.
+            slots.push(Placement::Cpu);
         }
         let memory_note = match scheduler.memory_per_run {
             Some(each) => limit_by_memory(&mut slots, each)?,
@@ -132,7 +144,18 @@ impl PlannedExperiment {
         };
         let class = slots[0].class();
         let sweep = Sweep::new(experiment, loader, class)?;
-        Ok(Self { sweep, slots, class, memory_note })
+        let device_note = choice.map(|choice| choice.to_string());
+        Ok(Self { sweep, slots, class, device_note, memory_note })
+    }
+}
+
+impl PlannedExperiment {
+    /// What is trained together of some runs of the plan, in words; nothing where no slot takes packs.
+    pub(super) fn packing_lines(&self, runs: impl IntoIterator<Item = usize>) -> Vec<String> {
+        let Some(&placement) = self.slots.first() else { return Vec::new() };
+        let sweep = &self.sweep;
+        let runs = runs.into_iter().map(|run| (sweep.run(run).as_ref(), sweep.rungs(run)));
+        packing_lines(runs, placement, sweep.experiment.spec.scheduler.pack)
     }
 }
 

@@ -11,9 +11,12 @@ use super::exit_code::Exit;
 use super::{OutputFormat, usage};
 use crate::compare::{ChangedNumber, RunNumbers};
 use crate::dataset::Loader;
-use crate::engine::local::{Job, run_alone};
+use crate::engine::local::{Job, PACKED, run_alone};
 use crate::spec::RunSpec;
-use crate::store::{RecordRow, RunOrigin, SavedRun, Status, Store, has_files, results_folder, run_folder};
+use crate::store::{
+    AttemptRow, EventRow, RecordRow, RunOrigin, SavedRun, Status, Store, has_files, results_folder,
+    run_folder,
+};
 use crate::system::device::{DeviceRequest, Machine, Placement};
 use crate::system::interrupt;
 use crate::text::{counted, table};
@@ -53,8 +56,9 @@ pub(super) fn rerun(args: &RerunArgs, console: Console) -> anyhow::Result<Exit> 
     provide(&members, &results, scratch.path())?;
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let job = recorded.job(members, scratch.path());
-    let repeated =
-        run_alone(job, placement, threads).with_context(|| format!("run {} failed", recorded.run_id))?;
+    let packed = is_packed(&attempts, &store.events_of_run(&recorded.run_id)?);
+    let repeated = run_alone(job, packed, placement, threads)
+        .with_context(|| format!("run {} failed", recorded.run_id))?;
     let Some(repeated) = repeated else {
         console.note(&format!("run {} was stopped before its end; nothing was compared", recorded.run_id));
         return Ok(Exit::Interrupted);
@@ -71,6 +75,18 @@ pub(super) fn rerun(args: &RerunArgs, console: Console) -> anyhow::Result<Exit> 
         OutputFormat::Json => console.result(&to_json(&recorded.run_id, &then, &changes).to_string()),
     }
     Ok(if changes.is_empty() { Exit::Ok } else { Exit::Other })
+}
+
+/// Whether the attempt that succeeded last was trained in a pack.
+fn is_packed(attempts: &[AttemptRow], events: &[EventRow]) -> bool {
+    let done = attempts.iter().rev().find(|attempt| attempt.status == "done");
+    done.is_some_and(|attempt| {
+        let is_of_attempt = |event: &&EventRow| {
+            event.at >= attempt.started_at
+                && attempt.finished_at.as_ref().is_none_or(|finished| event.at <= *finished)
+        };
+        events.iter().filter(is_of_attempt).any(|event| event.kind == PACKED)
+    })
 }
 
 /// A finished run as the store knows it.

@@ -69,11 +69,19 @@ pub(super) fn run_experiment(
     if let Some(opening) = opening(&planned.sweep, requested.len(), left.len(), slots) {
         console.note(&format!("{name}: {opening}"));
     }
+    if !left.is_empty() {
+        if let Some(note) = planned.device_note.as_ref().filter(|_| planned.class != "cpu") {
+            console.note(&format!("{name}: {note}"));
+        }
+        for line in planned.packing_lines(left.iter().copied()) {
+            console.note(&format!("{name}: {line}"));
+        }
+    }
     if let (Some(note), false) = (&planned.memory_note, left.is_empty()) {
         console.note(&format!("{name}: {note}"));
     }
     let options = dispatch_options(planned, args, budget, &results, &revision, &execution);
-    let mut progress = SweepProgress::new(console, &planned.sweep, left.len(), slots);
+    let mut progress = SweepProgress::new(console, &planned.sweep, left.len(), options.lanes());
     let dispatcher = Dispatcher::new(&mut store, options, &mut planned.sweep, loader, &left, &mut progress);
     let summary = dispatcher.run()?;
     let wall_s = progress.finish();
@@ -308,6 +316,7 @@ fn dispatch_options(
         revision: revision.clone(),
         results: results.to_path_buf(),
         slots: planned.slots.clone(),
+        pack: spec.scheduler.pack,
         threads_per_run: spec.scheduler.threads_per_run,
         timeout: spec.scheduler.timeout.map(|timeout| timeout.0),
         grace: spec.scheduler.grace.0,

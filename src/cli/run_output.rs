@@ -56,6 +56,7 @@ pub(super) fn print_plan(
     };
     let requested = args.requested(sweep.runs())?;
     let runs = || requested.iter().map(|&index| (index, sweep.run(index)));
+    let indices = || runs().map(|(index, _)| index);
     if args.format == OutputFormat::Json {
         let runs: Vec<_> = runs()
             .map(|(index, run)| {
@@ -63,9 +64,10 @@ pub(super) fn print_plan(
                         "status": status(index), "params": run.spec.params() })
             })
             .collect();
+        let packing = planned.packing_lines(indices());
         let plan = json!({
             "experiment": name, "slots": planned.slots.len(), "runs": runs, "complete": sweep.is_complete(),
-            "unproposed_trials": sweep.unproposed(),
+            "unproposed_trials": sweep.unproposed(), "packing": packing, "device": planned.device_note,
         });
         console.result(&plan.to_string());
         return Ok(());
@@ -94,6 +96,9 @@ pub(super) fn print_plan(
         counted(rows.len(), "run"),
         counted(planned.slots.len(), "slot")
     ));
+    for line in planned.device_note.iter().cloned().chain(planned.packing_lines(indices())) {
+        console.result(&line);
+    }
     if sweep.unproposed() > 0 {
         console.result(&format!(
             "{} will be proposed from the results of these",

@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, bail, ensure};
 
@@ -44,16 +45,136 @@ pub fn execute(
     device: &ComputeDevice,
     on_epoch: OnEpoch<'_>,
 ) -> anyhow::Result<Scores> {
+    let mut execution = Execution::prepare(job, loader, device)?;
+    let prepared = execution.prepared.clone();
+    execution.forecaster.fit(&execution.fit_data(&prepared), on_epoch)?;
+    execution.conclude()
+}
+
+/// A run at work: its data are read and its model is built.
+pub struct Execution<'a> {
+    /// What to do.
+    pub job: &'a Job,
+    /// The data that it shares with other runs.
+    pub prepared: Arc<Prepared>,
+    /// The model.
+    pub forecaster: Box<dyn Forecaster>,
+    members: Vec<SavedMember>,
+    /// Past steps of its windows.
+    lookback: usize,
+}
+
+impl<'a> Execution<'a> {
+    /// Reads the data of a job and builds its model.
+    ///
+    /// # Errors
+    /// Data that are missing, or not those that were planned.
+    pub fn prepare(job: &'a Job, loader: &mut Loader, device: &'a ComputeDevice) -> anyhow::Result<Self> {
+        let spec = &job.spec;
+        let found = loader.sha256(&spec.dataset)?;
+        ensure!(
+            found == job.dataset_sha256,
+            "the data changed while the sweep ran (now {found}, planned {})",
+            job.dataset_sha256
+        );
+        let prepared = loader.prepare(spec, job.fold)?;
+        prepared.check(spec)?;
+        let (opened, members) = open_members(job, device)?;
+        let forecaster = build(&spec.model, build_context(job, &prepared, device, opened));
+        // An ensemble's run counts with the longest lookback of all candidates, its chosen members may need less.
+        let lookback = forecaster.lookback().max(spec.task.lookback());
+        Ok(Self { job, prepared, forecaster, members, lookback })
+    }
+
+    /// What its model may learn from. The data are given, since the model is changed while it learns.
+    pub fn fit_data<'b>(&self, prepared: &'b Prepared) -> FitData<'b> {
+        let horizon = self.job.spec.task.horizon();
+        FitData {
+            train: prepared.windows(Part::Train, self.lookback, horizon),
+            valid: prepared.windows(Part::Valid, self.lookback, horizon),
+            train_steps: prepared.split.steps(Part::Train),
+            scaler: &prepared.scaler,
+        }
+    }
+
+    /// Forecasts with the fitted model, scores and saves.
+    ///
+    /// # Errors
+    /// Forecasts that are not finite, or files that cannot be written.
+    pub fn conclude(self) -> anyhow::Result<Scores> {
+        let Self { job, prepared, forecaster, members, lookback, .. } = self;
+        let spec = &job.spec;
+        let horizon = spec.task.horizon();
+        let forecasts = forecast_parts(&prepared, spec, forecaster.as_ref(), lookback);
+        let mut metrics = Vec::new();
+        for (part, origins, forecast) in forecasts.iter().filter(|(part, ..)| *part != Part::Calibration) {
+            metrics.extend(score_points(&prepared, *part, origins.clone(), forecast, spec));
+            let windows = prepared.windows_at(origins.clone(), horizon);
+            metrics.extend(score_gaps(&prepared, *part, forecaster.as_ref(), &windows));
+        }
+        let mut table = PredictionTable::collect(&prepared, horizon, &forecasts[1..]);
+        let on_part = |part| {
+            let found = forecasts.iter().find(|(own, ..)| *own == part);
+            found.map_or(&[][..], |(_, _, forecast)| forecast.as_slice())
+        };
+        let evaluated = Evaluated {
+            prepared: &prepared,
+            spec,
+            model: forecaster.as_ref(),
+            lookback,
+            on_valid: on_part(Part::Valid),
+            on_calibration: on_part(Part::Calibration),
+            on_test: on_part(Part::Test),
+        };
+        let (calibration, breakdowns) = calibrate(&evaluated, &mut table)?;
+        let calibrated = calibration.as_ref().map(|calibration| &calibration.steps);
+        let leak_verdict = prepared.prove(calibrated, lookback, horizon)?;
+        metrics.extend(calibration.iter().flat_map(|calibration| calibration.metrics.iter().cloned()));
+        let bounds = calibration.as_ref().and_then(|calibration| calibration.work.as_ref());
+        let acted = act_on_forecasts(&prepared, spec, &forecasts, bounds)?;
+        metrics.extend(acted.iter().flat_map(|acted| acted.metrics.iter().cloned()));
+        if let Some(bad) = metrics.iter().find(|metric| !metric.value.is_finite()) {
+            bail!(
+                "the {} forecasts of {} are not finite ({} is {})",
+                bad.part,
+                bad.target,
+                bad.name,
+                bad.value
+            );
+        }
+        let saved = SavedRun {
+            run_id: job.run_id.clone(),
+            seed: job.seed,
+            fold: job.fold,
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            dataset_sha256: job.dataset_sha256.clone(),
+            steps: prepared.steps.len(),
+            removed: prepared.removed,
+            arrivals: prepared.arrivals.clone(),
+            clock: prepared.clock.clone(),
+            starts_at_s: prepared.starts_at_s(),
+            calibration_windows: calibration.as_ref().map(|calibration| calibration.windows),
+            predictions_stride: table.stride,
+            leak_verdict,
+            spec: spec.clone(),
+            scaler: prepared.scaler.clone(),
+            members,
+        };
+        let offsets = calibration.map(|calibration| calibration.offsets);
+        save(&job.results, &saved, &forecaster.parameters(), offsets.as_ref(), &table, acted.as_ref())
+            .context(Unsaved { run_id: job.run_id.clone() })?;
+        Ok(Scores { metrics, breakdowns })
+    }
+}
+
+/// What the model of a job is built with, beside its hyperparameters.
+pub(super) fn build_context<'a>(
+    job: &'a Job,
+    prepared: &'a Prepared,
+    device: &'a ComputeDevice,
+    members: Vec<Member>,
+) -> BuildContext<'a> {
     let spec = &job.spec;
-    let found = loader.sha256(&spec.dataset)?;
-    ensure!(
-        found == job.dataset_sha256,
-        "the data changed while the sweep ran (now {found}, planned {})",
-        job.dataset_sha256
-    );
-    let prepared = loader.prepare(spec, job.fold)?;
-    prepared.check(spec)?;
-    let (members, saved_members) = open_members(job, device)?;
     let shape = Shape {
         lookback: spec.task.lookback(),
         horizon: spec.task.horizon(),
@@ -61,7 +182,7 @@ pub fn execute(
         targets: prepared.steps.targets,
         heads: spec.training.loss.heads(),
     };
-    let context = BuildContext {
+    BuildContext {
         shape,
         training: &spec.training,
         seed: job.seed.unwrap_or(0),
@@ -69,70 +190,7 @@ pub fn execute(
         scales: &prepared.scaler.channels,
         correction: spec.evaluation.bias_correction,
         members,
-    };
-    let mut forecaster = build(&spec.model, context);
-    // An ensemble's run counts with the longest lookback of all candidates, its chosen members may need less.
-    let lookback = forecaster.lookback().max(spec.task.lookback());
-    let data = FitData {
-        train: prepared.windows(Part::Train, lookback, shape.horizon),
-        valid: prepared.windows(Part::Valid, lookback, shape.horizon),
-        train_steps: prepared.split.steps(Part::Train),
-        scaler: &prepared.scaler,
-    };
-    forecaster.fit(&data, on_epoch)?;
-    let forecasts = forecast_parts(&prepared, spec, forecaster.as_ref(), lookback);
-    let mut metrics = Vec::new();
-    for (part, origins, forecast) in forecasts.iter().filter(|(part, ..)| *part != Part::Calibration) {
-        metrics.extend(score_points(&prepared, *part, origins.clone(), forecast, spec));
-        let windows = prepared.windows_at(origins.clone(), shape.horizon);
-        metrics.extend(score_gaps(&prepared, *part, forecaster.as_ref(), &windows));
     }
-    let mut table = PredictionTable::collect(&prepared, shape.horizon, &forecasts[1..]);
-    let on_part = |part| {
-        let found = forecasts.iter().find(|(own, ..)| *own == part);
-        found.map_or(&[][..], |(_, _, forecast)| forecast.as_slice())
-    };
-    let evaluated = Evaluated {
-        prepared: &prepared,
-        spec,
-        model: forecaster.as_ref(),
-        lookback,
-        on_valid: on_part(Part::Valid),
-        on_calibration: on_part(Part::Calibration),
-        on_test: on_part(Part::Test),
-    };
-    let (calibration, breakdowns) = calibrate(&evaluated, &mut table)?;
-    let calibrated = calibration.as_ref().map(|calibration| &calibration.steps);
-    let leak_verdict = prepared.prove(calibrated, lookback, shape.horizon)?;
-    metrics.extend(calibration.iter().flat_map(|calibration| calibration.metrics.iter().cloned()));
-    let bounds = calibration.as_ref().and_then(|calibration| calibration.work.as_ref());
-    let acted = act_on_forecasts(&prepared, spec, &forecasts, bounds)?;
-    metrics.extend(acted.iter().flat_map(|acted| acted.metrics.iter().cloned()));
-    if let Some(bad) = metrics.iter().find(|metric| !metric.value.is_finite()) {
-        bail!("the {} forecasts of {} are not finite ({} is {})", bad.part, bad.target, bad.name, bad.value);
-    }
-    let saved = SavedRun {
-        run_id: job.run_id.clone(),
-        seed: job.seed,
-        fold: job.fold,
-        version: env!("CARGO_PKG_VERSION").to_string(),
-        dataset_sha256: job.dataset_sha256.clone(),
-        steps: prepared.steps.len(),
-        removed: prepared.removed,
-        arrivals: prepared.arrivals.clone(),
-        clock: prepared.clock.clone(),
-        starts_at_s: prepared.starts_at_s(),
-        calibration_windows: calibration.as_ref().map(|calibration| calibration.windows),
-        predictions_stride: table.stride,
-        leak_verdict,
-        spec: spec.clone(),
-        scaler: prepared.scaler.clone(),
-        members: saved_members,
-    };
-    let offsets = calibration.map(|calibration| calibration.offsets);
-    save(&job.results, &saved, &forecaster.parameters(), offsets.as_ref(), &table, acted.as_ref())
-        .context(Unsaved { run_id: job.run_id.clone() })?;
-    Ok(Scores { metrics, breakdowns })
 }
 
 /// The forecasts of every part: the origins of its windows, and `windows x horizon x targets` values in scaled units.

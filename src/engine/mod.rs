@@ -7,6 +7,7 @@ mod execute;
 mod job_commands;
 pub mod kubernetes;
 pub mod local;
+mod pack;
 mod score;
 pub mod slurm;
 mod sweep;

@@ -104,7 +104,7 @@ impl Linear {
 }
 
 /// `lookback x lookback`, row by row: column `t` holds the weight of each step in the average around step `t`.
-fn averaging_matrix(lookback: usize, kernel: usize) -> Vec<f32> {
+pub(super) fn averaging_matrix(lookback: usize, kernel: usize) -> Vec<f32> {
     // What the second part's weights become when each is one in turn is the average's own matrix.
     let mut weights = vec![0.0; 2 * lookback * lookback];
     for step in 0..lookback {

@@ -21,6 +21,7 @@ mod naive;
 mod network;
 mod neural_point_process;
 mod normal_equations;
+pub mod pack;
 mod parameters;
 mod prophet;
 mod prophet_posterior;
@@ -75,6 +76,14 @@ pub trait Forecaster: Send {
 
     /// Past steps that a forecast reads.
     fn lookback(&self) -> usize;
+
+    /// Takes up what was learned in a pack of models, and ends as [`Forecaster::fit`] would have.
+    ///
+    /// # Errors
+    /// A parameter that is missing or has another shape.
+    fn take_up(&mut self, learned: &Parameters, _data: &FitData<'_>) -> anyhow::Result<()> {
+        self.load(learned)
+    }
 
     /// What was learned, named as PyTorch names it where PyTorch has such a model.
     fn parameters(&self) -> Parameters;

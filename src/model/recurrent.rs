@@ -24,7 +24,7 @@ pub enum CellKind {
 
 impl CellKind {
     /// PyTorch's name of the module.
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             CellKind::Lstm => "lstm",
             CellKind::Gru => "gru",

@@ -96,6 +96,13 @@ impl InSupport {
         forecasts
     }
 
+    /// Computes the correction, where there is one.
+    fn correct(&mut self, data: &FitData<'_>) {
+        if self.correction.is_some() {
+            self.correction = Some(self.smear(&data.valid, &data.scaler.channels));
+        }
+    }
+
     /// The smearing estimate of Duan ("Smearing estimate: a nonparametric retransformation method", *Journal of the
     /// American Statistical Association* 78, 1983): a forecast of ln(1 + x) leads to the mean of 1 + x when it is
     /// multiplied, after the inverse, by the mean of the exponentials of the errors. On the logarithmic scale that is a
@@ -121,9 +128,13 @@ impl InSupport {
 impl Forecaster for InSupport {
     fn fit(&mut self, data: &FitData<'_>, on_epoch: OnEpoch<'_>) -> Result<(), FitError> {
         self.model.fit(data, on_epoch)?;
-        if self.correction.is_some() {
-            self.correction = Some(self.smear(&data.valid, &data.scaler.channels));
-        }
+        self.correct(data);
+        Ok(())
+    }
+
+    fn take_up(&mut self, learned: &Parameters, data: &FitData<'_>) -> anyhow::Result<()> {
+        self.model.load(learned)?;
+        self.correct(data);
         Ok(())
     }
 

@@ -16,7 +16,7 @@ use crate::stats::Stream;
 use crate::train::{ComputeDevice, Network, Noise};
 
 /// What keeps a constant window from a division by zero, as in PyTorch.
-const EPSILON: f32 = 1e-5;
+pub(super) const EPSILON: f32 = 1e-5;
 
 /// Layer normalisation over steps and channels, with a factor and a shift for each of them.
 #[derive(Module, Debug)]

@@ -15,6 +15,7 @@ mod file;
 mod model;
 mod outline;
 mod overrides;
+mod pack_size;
 mod paste;
 mod problem;
 mod resolved;
@@ -48,6 +49,7 @@ pub use model::{
     TcnSpec, TsMixerSpec,
 };
 pub use outline::{SearchAxis, SearchOutline};
+pub use pack_size::PackSize;
 pub use problem::{ExperimentError, Problem};
 pub(crate) use run_spec::shown_value;
 pub use run_spec::{

@@ -99,6 +99,37 @@ pub enum NoCuda {
     NoGpu,
 }
 
+/// What wgpu finds on a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WgpuAdapters {
+    /// A GPU.
+    Gpu,
+    /// Only a renderer that computes on the CPU, such as Mesa's llvmpipe.
+    Software,
+    /// Nothing.
+    Nothing,
+}
+
+/// What `auto` stands for, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeviceChoice {
+    /// The device.
+    pub request: DeviceRequest,
+    /// Why, as the rest of a sentence after "since".
+    pub why: String,
+}
+
+impl fmt::Display for DeviceChoice {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let device = match self.request {
+            DeviceRequest::Cuda(_) => "CUDA",
+            DeviceRequest::Wgpu => "wgpu",
+            DeviceRequest::Cpu | DeviceRequest::Auto => "the CPU",
+        };
+        write!(formatter, "device auto is {device}, since {}", self.why)
+    }
+}
+
 /// What the machine has, so that slots can be tested without it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Machine {
@@ -117,6 +148,37 @@ impl Machine {
         Self { cores, cuda: cuda_devices(), wgpu: cfg!(feature = "wgpu") }
     }
 
+    /// What `auto` stands for. A software renderer is never chosen: it computes on the cores that the CPU's own kernels use
+    /// better. Plans without a model that computes on a GPU stay on the CPU.
+    pub fn choose(&self, needs_gpu: bool, adapters: impl FnOnce() -> WgpuAdapters) -> DeviceChoice {
+        let choice = |request, why: &str| DeviceChoice { request, why: why.to_string() };
+        if !needs_gpu {
+            return choice(DeviceRequest::Cpu, "none of the models computes on a GPU");
+        }
+        match &self.cuda {
+            Ok(count) if *count > 0 => {
+                let gpus = if *count == 1 { "a CUDA GPU".to_string() } else { format!("{count} CUDA GPUs") };
+                return choice(DeviceRequest::Cuda(None), &format!("this machine has {gpus}"));
+            }
+            Ok(_) if !self.wgpu => return choice(DeviceRequest::Cpu, &NoCuda::NoGpu.to_string()),
+            Err(why) if !self.wgpu && *why != NoCuda::NotBuilt => {
+                return choice(DeviceRequest::Cpu, &why.to_string());
+            }
+            Ok(_) | Err(_) => {}
+        }
+        if !self.wgpu {
+            return choice(DeviceRequest::Cpu, "this binary was built without support for GPUs");
+        }
+        match adapters() {
+            WgpuAdapters::Gpu => choice(DeviceRequest::Wgpu, "wgpu finds a GPU"),
+            WgpuAdapters::Software => choice(
+                DeviceRequest::Cpu,
+                "wgpu finds only a software renderer, which computes on the CPU too",
+            ),
+            WgpuAdapters::Nothing => choice(DeviceRequest::Cpu, "wgpu finds no GPU"),
+        }
+    }
+
     /// The slots for a request: one for each group of `threads` cores or each share of a GPU.
     ///
     /// # Errors
@@ -129,6 +191,7 @@ impl Machine {
     ) -> anyhow::Result<Vec<Placement>> {
         match request {
             DeviceRequest::Cpu => Ok(vec![Placement::Cpu; (self.cores / threads).max(1)]),
+            // What else it stands for is a matter of the plan: `choose` says so.
             DeviceRequest::Auto => match self.cuda {
                 Ok(count) if count > 0 => Ok(shares(0..count, runs_per_gpu)),
                 _ => self.slots(DeviceRequest::Cpu, threads, runs_per_gpu),
@@ -205,6 +268,29 @@ mod tests {
     fn gpu_shares_alternate_between_the_gpus() {
         let slots = machine(8, Ok(2)).slots(DeviceRequest::Auto, 1, 2).unwrap();
         assert_eq!(slots, [0, 1, 0, 1].map(Placement::Cuda));
+    }
+
+    #[test]
+    fn auto_is_a_gpu_where_there_is_one_for_the_plan_and_never_a_software_renderer() {
+        let of = |cuda, wgpu, needs_gpu, adapters: WgpuAdapters| {
+            let machine = Machine { cores: 8, cuda, wgpu };
+            machine.choose(needs_gpu, || adapters).to_string()
+        };
+        let none = Err(NoCuda::NotBuilt);
+        let said = of(none.clone(), true, true, WgpuAdapters::Software);
+        assert!(said.starts_with("device auto is the CPU") && said.contains("software renderer"), "{said}");
+        assert_eq!(
+            of(none.clone(), true, true, WgpuAdapters::Gpu),
+            "device auto is wgpu, since wgpu finds a GPU"
+        );
+        assert!(
+            of(Ok(2), true, true, WgpuAdapters::Gpu)
+                .starts_with("device auto is CUDA, since this machine has 2")
+        );
+        assert!(of(Ok(2), true, false, WgpuAdapters::Gpu).contains("the CPU, since none of the models"));
+        assert!(of(none, false, true, WgpuAdapters::Gpu).ends_with("built without support for GPUs"));
+        let driver = Err(NoCuda::NoDriver("no library".to_string()));
+        assert!(of(driver, false, true, WgpuAdapters::Nothing).contains("no NVIDIA driver answers"));
     }
 
     #[test]

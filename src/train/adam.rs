@@ -16,9 +16,9 @@ use crate::spec::{Optimizer, TrainingSpec};
 use crate::train::Network;
 
 /// PyTorch's constants; burn's default epsilon is a thousand times larger.
-const BETA_1: f64 = 0.9;
-const BETA_2: f64 = 0.999;
-const EPSILON: f64 = 1e-8;
+pub(super) const BETA_1: f64 = 0.9;
+pub(super) const BETA_2: f64 = 0.999;
+pub(super) const EPSILON: f64 = 1e-8;
 
 /// An optimizer with its running means.
 pub struct Descent {

@@ -3,7 +3,7 @@
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use crate::system::device::Placement;
+use crate::system::device::{Placement, WgpuAdapters};
 
 /// A device with and without autodiff.
 #[derive(Debug, Clone)]
@@ -40,6 +40,26 @@ impl ComputeDevice {
             #[cfg(not(feature = "wgpu"))]
             Placement::Wgpu => anyhow::bail!("this binary was built without support for {placement}"),
         }
+    }
+
+    /// What wgpu finds on this machine.
+    #[cfg(feature = "wgpu")]
+    pub fn wgpu_adapters() -> WgpuAdapters {
+        let software = Device::wgpu(burn::tensor::DeviceKind::Cpu);
+        let devices = Device::enumerate(burn::tensor::DeviceType::Wgpu);
+        if devices.iter().any(|device| *device != software) {
+            WgpuAdapters::Gpu
+        } else if devices.is_empty() {
+            WgpuAdapters::Nothing
+        } else {
+            WgpuAdapters::Software
+        }
+    }
+
+    /// What wgpu finds on this machine: nothing in a binary without it.
+    #[cfg(not(feature = "wgpu"))]
+    pub fn wgpu_adapters() -> WgpuAdapters {
+        WgpuAdapters::Nothing
     }
 
     fn new(plain: Device, cpu: bool) -> Self {

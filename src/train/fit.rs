@@ -13,7 +13,12 @@ use crate::train::{Epoch, FitData, FitError, Network, OnEpoch, Shape, infer};
 
 /// A loss that is so many times that of the first batch has exploded. Scaled targets have variance 1, so that the loss
 /// of the first batch counts as 1 at least.
-const EXPLODED: f64 = 1e6;
+pub(super) const EXPLODED: f64 = 1e6;
+
+/// Whether a loss has stopped being a number, or has grown beyond all bounds.
+pub(super) fn is_exploded(loss: f64, ceiling: f64) -> bool {
+    !loss.is_finite() || loss > ceiling
+}
 
 /// Trains a network and returns the weights of its best epoch on validation.
 #[expect(clippy::too_many_arguments, reason = "a training is what all of these make it")]
@@ -58,7 +63,7 @@ pub(crate) fn fit_network<N: Network>(
             if epoch == 1 && seen == 0 {
                 ceiling = EXPLODED * loss_value.max(1.0);
             }
-            if !loss_value.is_finite() || loss_value > ceiling {
+            if is_exploded(loss_value, ceiling) {
                 return Err(FitError::Diverged { epoch, loss: loss_value });
             }
             total += loss_value * batch.len() as f64;
@@ -69,7 +74,7 @@ pub(crate) fn fit_network<N: Network>(
         let snapshot = network.valid();
         let forecast = infer(&snapshot, &data.valid, shape, device);
         let valid_loss = criterion.value(&forecast, &valid_targets);
-        if !valid_loss.is_finite() || valid_loss > ceiling {
+        if is_exploded(valid_loss, ceiling) {
             return Err(FitError::Diverged { epoch, loss: valid_loss });
         }
         schedule.observe(valid_loss);

@@ -5,6 +5,7 @@ mod device;
 mod fit;
 mod loss;
 mod network;
+mod pack;
 mod schedule;
 mod task;
 
@@ -14,5 +15,7 @@ pub use loss::{Criterion, Objective};
 pub(crate) use loss::{pinball, target_weights};
 pub(crate) use network::infer;
 pub use network::{Network, Noise};
+pub use pack::{Backward, PackGradients, PackNetwork, PackNoise, PackWeights, RowLayout};
+pub(crate) use pack::{PackAudience, PackMember, fit_pack};
 pub use schedule::RateSchedule;
 pub use task::{Epoch, FitData, FitError, OnEpoch, Shape};

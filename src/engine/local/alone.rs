@@ -26,15 +26,21 @@ pub struct LoneRun {
 }
 
 /// Executes a job in a worker process, as a sweep would; its files go to the job's results folder. `None` if a signal asked
-/// the program to stop first.
+/// the program to stop first. With `packed`, it is trained as a run of a pack is, whose sums have another order.
 ///
 /// # Errors
 /// A worker that cannot be started, crashes, or says that the run failed.
-pub fn run_alone(job: Job, placement: Placement, threads: usize) -> anyhow::Result<Option<LoneRun>> {
+pub fn run_alone(
+    job: Job,
+    packed: bool,
+    placement: Placement,
+    threads: usize,
+) -> anyhow::Result<Option<LoneRun>> {
     let (sender, receiver) = mpsc::channel();
     let mut worker = ProcessLauncher { threads, sender }.launch(0, 0, placement)?;
     // A worker that is gone already is told by the end of its messages.
-    let _ = worker.send(&ToWorker::Run(Box::new(job)));
+    let order = if packed { ToWorker::Pack(vec![job]) } else { ToWorker::Run(Box::new(job)) };
+    let _ = worker.send(&order);
     let mut epochs = Vec::new();
     while interrupt::asked() == Asked::Nothing {
         let message = match receiver.recv_timeout(LONGEST_WAIT) {
@@ -48,8 +54,8 @@ pub fn run_alone(job: Job, placement: Placement, threads: usize) -> anyhow::Resu
             WorkerMessage::Event(FromWorker::Done(result)) => {
                 return Ok(Some(LoneRun { result: (*result).clone(), epochs }));
             }
-            WorkerMessage::Event(FromWorker::Pruned { .. }) => {
-                bail!("the worker pruned a run that nothing judges")
+            WorkerMessage::Event(FromWorker::Pruned { .. } | FromWorker::Member { .. }) => {
+                bail!("the worker spoke of a run that nothing judges or packs")
             }
             WorkerMessage::Event(
                 FromWorker::Failed { error, .. }

@@ -1,5 +1,6 @@
 //! Which run goes to which slot: runs are chosen in the order of the plan, claimed in the store, and handed over.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::dispatcher::Dispatcher;
@@ -8,6 +9,7 @@ use super::protocol::{FromWorker, Job};
 use super::retry::Fault;
 use super::slot::{ClaimedRun, Handover};
 use crate::store::{Attempt, Claim, ClaimRequest, Status, saved_file};
+use crate::system::device::Placement;
 use crate::text::causes;
 
 /// Pause before a run that another supervisor has is looked at again.
@@ -32,37 +34,60 @@ pub(super) struct NextRun {
 impl Dispatcher<'_> {
     /// Hands the next runs that are ready to the slots that are free.
     pub(super) fn fill_slots(&mut self) -> anyhow::Result<()> {
-        for slot in 0..self.slots.len() {
-            while self.slots[slot].is_free() {
+        for lanes in self.slots.workers() {
+            while self.slots.are_free(lanes.clone()) {
                 let now = Instant::now();
-                let Some(run) = self.next_ready(now) else { return Ok(()) };
+                let Some(first) = self.next_ready(lanes.start, now) else { break };
                 if let Some(spent) = self.spending.spent(0, now) {
-                    self.queue.put_back(run);
+                    self.queue.put_back(first);
                     self.stop = true;
                     self.summary.spent = Some(spent);
                     self.progress.spent(spent, self.slots.running().count());
                     return Ok(());
                 }
-                let request = self.claim_request(slot, run);
-                for claim in self.journal.write_and_claim(&[], &[request])? {
-                    self.take_up(slot, run, claim, now)?;
+                let runs = self.gather_pack(lanes.start, first, now);
+                let requests: Vec<_> = runs.iter().map(|&run| self.claim_request(lanes.start, run)).collect();
+                let claims = self.journal.write_and_claim(&[], &requests)?;
+                let mut granted = Vec::new();
+                for (run, claim) in runs.into_iter().zip(claims) {
+                    granted.extend(self.take_claim(run, claim, now)?);
+                }
+                self.note_packing(lanes.start, &granted)?;
+                match granted[..] {
+                    [] => {}
+                    [claimed] => self.begin(lanes.start, claimed, now)?,
+                    _ => self.begin_pack(lanes.clone(), &granted, now)?,
                 }
             }
         }
         Ok(())
     }
 
+    /// Records with which others the runs are trained that a slot takes up, where it takes packs.
+    fn note_packing(&mut self, slot: usize, granted: &[ClaimedRun]) -> anyhow::Result<()> {
+        let mut records = Vec::new();
+        for claimed in granted {
+            let event = self.packing_event(slot, claimed.run, granted.len());
+            let run = self.sweep.run(claimed.run);
+            records.extend(event.map(|(kind, detail)| self.journal.event(run, kind, detail)));
+        }
+        if records.is_empty() { Ok(()) } else { self.journal.write(&records) }
+    }
+
     /// Takes the next run that waits for nothing out of the queue. One that is only tried alone comes when nothing else
     /// can, and nothing starts beside it.
-    fn next_ready(&mut self, now: Instant) -> Option<usize> {
+    fn next_ready(&mut self, slot: usize, now: Instant) -> Option<usize> {
         let retries = &self.retries;
         if self.slots.running().any(|run| retries.is_alone(run)) {
             return None;
         }
         let is_idle = self.slots.running().next().is_none();
+        let (sweep, are_mixed) = (&self.sweep, self.slots.are_mixed());
+        let is_on_cpu = self.slots[slot].placement == Placement::Cpu;
+        let admits = |run| !are_mixed || is_on_cpu != sweep.run(run).spec.model.computes_on_gpu();
         self.queue
-            .take(now, |run| !retries.is_alone(run))
-            .or_else(|| if is_idle { self.queue.take(now, |_| true) } else { None })
+            .take(now, |run| admits(run) && !retries.is_alone(run))
+            .or_else(|| if is_idle { self.queue.take(now, admits) } else { None })
     }
 
     /// Runs for the slots that a round of messages frees. They are claimed in the transaction that records the round: of
@@ -85,6 +110,10 @@ impl Dispatcher<'_> {
             if current.is_overtime() || !matches!(message, WorkerMessage::Event(FromWorker::Done(_))) {
                 continue;
             }
+            // The other runs of a pack are still at work.
+            if self.slots.takes_packs(slot) {
+                continue;
+            }
             let (before, taken) = (current.claimed.run, current.elapsed(now));
             let has_room =
                 |this: &Self, choices: &[NextRun]| this.spending.spent(choices.len(), now).is_none();
@@ -92,14 +121,14 @@ impl Dispatcher<'_> {
                 break;
             }
             if self.slots[slot].ahead() == 0 {
-                let Some(run) = self.next_ready(now) else { break };
+                let Some(run) = self.next_ready(slot, now) else { break };
                 choices.push(NextRun { slot, run });
             }
             for _ in self.slots[slot].ahead()..AHEAD {
                 if !has_room(self, &choices) {
                     return choices;
                 }
-                let Some(run) = self.next_ahead(before, taken, now) else { break };
+                let Some(run) = self.next_ahead(slot, before, taken, now) else { break };
                 choices.push(NextRun { slot, run });
             }
         }
@@ -108,13 +137,13 @@ impl Dispatcher<'_> {
 
     /// A run that a slot's worker may have before it is through with another: one that is over in a moment, as far as the
     /// run before tells. A longer one would be kept from slots that become free meanwhile.
-    fn next_ahead(&mut self, before: usize, taken: Duration, now: Instant) -> Option<usize> {
+    fn next_ahead(&mut self, slot: usize, before: usize, taken: Duration, now: Instant) -> Option<usize> {
         let before = &self.sweep.run(before).spec.model;
         if before.is_trained() || taken > MOMENT {
             return None;
         }
         let kind = before.kind();
-        let next = self.next_ready(now)?;
+        let next = self.next_ready(slot, now)?;
         let run = self.sweep.run(next);
         if run.spec.model.kind() == kind && run.candidates.is_empty() {
             return Some(next);
@@ -132,7 +161,7 @@ impl Dispatcher<'_> {
             attempt: Attempt {
                 experiment: options.revision.experiment.clone(),
                 device: self.slots[slot].placement.to_string(),
-                slot,
+                slot: self.slots.number(slot),
                 git_commit: options.git_commit.clone(),
                 git_dirty: options.git_dirty,
             },
@@ -148,22 +177,36 @@ impl Dispatcher<'_> {
         claim: Claim,
         now: Instant,
     ) -> anyhow::Result<()> {
-        let attempt = match claim {
-            Claim::Granted(attempt) => attempt,
+        match self.take_claim(run, claim, now)? {
+            Some(claimed) => self.begin(slot, claimed, now),
+            None => Ok(()),
+        }
+    }
+
+    /// The attempt that a claim grants; a run that another supervisor has or has done is dealt with.
+    fn take_claim(&mut self, run: usize, claim: Claim, now: Instant) -> anyhow::Result<Option<ClaimedRun>> {
+        match claim {
+            Claim::Granted(attempt) => {
+                self.spending.start(run);
+                Ok(Some(ClaimedRun { run, attempt }))
+            }
             Claim::Done | Claim::Pruned => {
                 self.summary.done_elsewhere += 1;
                 self.sweep.refresh(self.journal.store(), &[run])?;
                 self.queue.settle(run);
                 self.progress.elsewhere(self.sweep.run(run));
-                return Ok(());
+                Ok(None)
             }
             Claim::Taken => {
                 self.queue.put_back_until(run, now + TAKEN_PAUSE);
-                return Ok(());
+                Ok(None)
             }
-        };
-        let claimed = ClaimedRun { run, attempt };
-        self.spending.start(run);
+        }
+    }
+
+    /// Hands a run to a slot.
+    fn begin(&mut self, slot: usize, claimed: ClaimedRun, now: Instant) -> anyhow::Result<()> {
+        let run = claimed.run;
         let job = match self.job(run) {
             Ok(job) => job,
             Err(error) => {
@@ -174,16 +217,43 @@ impl Dispatcher<'_> {
         match self.slots.hand_over(slot, claimed, job, now) {
             Ok(Handover::Began) => self.progress.started(slot, self.sweep.run(run)),
             Ok(Handover::Ahead) => {}
-            Err(error) => {
-                let end = self.slots[slot].reap();
-                let error = format!("{}; {}", causes(&error), end.text);
-                if self.slots[slot].is_unfit() {
-                    return self.retire(slot, &error, now);
-                }
-                return self.charge(slot, Status::Failed, &error, Fault::Crash, now);
-            }
+            Err(error) => return self.settle_unstarted(slot, &error, now),
         }
         Ok(())
+    }
+
+    /// Hands runs of one shape to the lanes of a slot.
+    fn begin_pack(
+        &mut self,
+        lanes: Range<usize>,
+        granted: &[ClaimedRun],
+        now: Instant,
+    ) -> anyhow::Result<()> {
+        let mut pack = Vec::with_capacity(granted.len());
+        for &claimed in granted {
+            pack.push((claimed, self.job(claimed.run)?));
+        }
+        let busy = lanes.start..lanes.start + granted.len();
+        if let Err(error) = self.slots.hand_over_pack(lanes, pack, now) {
+            for lane in busy {
+                self.settle_unstarted(lane, &error, now)?;
+            }
+            return Ok(());
+        }
+        for (lane, claimed) in busy.zip(granted) {
+            self.progress.started(lane, self.sweep.run(claimed.run));
+        }
+        Ok(())
+    }
+
+    /// The worker could not be started, or did not take what it was sent.
+    fn settle_unstarted(&mut self, slot: usize, error: &anyhow::Error, now: Instant) -> anyhow::Result<()> {
+        let end = self.slots[slot].reap();
+        let error = format!("{}; {}", causes(error), end.text);
+        if self.slots[slot].is_unfit() {
+            return self.retire(slot, &error, now);
+        }
+        self.charge(slot, Status::Failed, &error, Fault::Crash, now)
     }
 
     /// What a worker needs to know of a run.

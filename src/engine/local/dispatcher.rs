@@ -4,13 +4,14 @@
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 
 use super::budget::{Spending, Spent};
 use super::inbox::{Envelope, Inbox, WorkerMessage};
 use super::journal::{Journal, ended};
 use super::options::{DispatchOptions, Progress, Summary};
 use super::pace::{Awaited, Pace, RunProgress};
+use super::packing::{Packings, lanes};
 use super::protocol::{FromWorker, PROTOCOL};
 use super::pruning::Lookout;
 use super::queue::Queue;
@@ -52,6 +53,8 @@ pub struct Dispatcher<'a> {
     pub(super) lookout: Lookout,
     /// How long runs take.
     pub(super) pace: Pace,
+    /// Which runs are trained together.
+    pub(super) packings: Packings,
     pub(super) summary: Summary,
     /// Nothing new is started.
     pub(super) stop: bool,
@@ -91,13 +94,17 @@ impl<'a> Dispatcher<'a> {
         }
         Self {
             journal: Journal::new(store, options.revision.experiment.clone()),
-            slots: Slots::new(options.slots.iter().copied().take(most), launcher(inbox.sender())),
+            slots: Slots::new(
+                options.slots.iter().take(most).map(|&placement| (placement, lanes(placement, options.pack))),
+                launcher(inbox.sender()),
+            ),
             queue,
             inbox,
             retries: Retries::new(options.retries, options.backoff),
             spending: Spending::new(options.budget),
             lookout: Lookout::default(),
             pace: Pace::default(),
+            packings: Packings::default(),
             summary: Summary::default(),
             stop: false,
             options,
@@ -204,7 +211,10 @@ impl<'a> Dispatcher<'a> {
         let round: Vec<(usize, WorkerMessage)> = round
             .into_iter()
             .filter(|envelope| slots[envelope.slot].is_current(envelope.worker))
-            .map(|envelope| (envelope.slot, envelope.message))
+            .flat_map(|Envelope { slot, message, .. }| {
+                let concerned = slots.concerned(slot, &message);
+                concerned.into_iter().map(move |slot| (slot, message.clone()))
+            })
             .collect();
         let mut records = Vec::new();
         for (slot, message) in &round {
@@ -290,6 +300,9 @@ impl<'a> Dispatcher<'a> {
                 self.settle_failure(slot, &error, out_of_memory, peak_rss_bytes, now)
             }
             WorkerMessage::Event(FromWorker::Unsaved { error }) => self.settle_unsaved(slot, &error, now),
+            WorkerMessage::Event(FromWorker::Member { lane, .. }) => {
+                bail!("a run of a pack spoke of another in lane {lane}; please report this")
+            }
             WorkerMessage::Event(FromWorker::Unreadable { error }) => {
                 self.settle_unreadable(slot, &format!("the worker {error}"), now)
             }

@@ -35,6 +35,18 @@ pub struct Envelope {
     pub message: WorkerMessage,
 }
 
+impl Envelope {
+    /// What the worker with the first lane `home` said; what is about one run of a pack goes to that run's lane.
+    pub fn new(home: usize, worker: u64, message: WorkerMessage) -> Self {
+        match message {
+            WorkerMessage::Event(FromWorker::Member { lane, event }) => {
+                Self { slot: home + lane, worker, message: WorkerMessage::Event(*event) }
+            }
+            message => Self { slot: home, worker, message },
+        }
+    }
+}
+
 /// Where the messages of all workers arrive.
 pub struct Inbox {
     receiver: Receiver<Envelope>,
@@ -115,6 +127,14 @@ mod tests {
             rounds.iter().map(|round| round.iter().map(|envelope| envelope.slot).collect()).collect();
         assert_eq!(slots, [vec![0, 0, 1, 1], vec![0], vec![0]]);
         assert_eq!(rounds[2][0].message, WorkerMessage::Ended);
+    }
+
+    #[test]
+    fn what_is_about_one_run_of_a_pack_goes_to_its_lane() {
+        let WorkerMessage::Event(event) = failed() else { panic!() };
+        let message = WorkerMessage::Event(FromWorker::Member { lane: 2, event: Box::new(event) });
+        assert_eq!(Envelope::new(5, 1, message), envelope(7, failed()));
+        assert_eq!(Envelope::new(5, 1, WorkerMessage::Ended), envelope(5, WorkerMessage::Ended));
     }
 
     #[test]

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::budget::{Budget, Spent};
 use super::pace::Awaited;
+use super::packing::lanes;
 use crate::plan::Run;
+use crate::spec::PackSize;
 use crate::store::{RevisionId, RunResult, Status};
 use crate::system::device::Placement;
 use crate::system::interrupt::StopSignal;
@@ -20,6 +22,8 @@ pub struct DispatchOptions {
     pub results: PathBuf,
     /// One placement for each slot.
     pub slots: Vec<Placement>,
+    /// Runs that a slot trains together.
+    pub pack: PackSize,
     /// CPU threads of each run.
     pub threads_per_run: usize,
     /// Longest time for a run.
@@ -40,6 +44,13 @@ pub struct DispatchOptions {
     pub git_commit: Option<String>,
     /// Whether the repository had changes beside the commit.
     pub git_dirty: Option<bool>,
+}
+
+impl DispatchOptions {
+    /// Runs that can be at work at once.
+    pub fn lanes(&self) -> usize {
+        self.slots.iter().map(|placement| lanes(*placement, self.pack)).sum()
+    }
 }
 
 /// Who is told how the sweep goes; every call comes after the store's commit.

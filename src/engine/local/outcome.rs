@@ -94,9 +94,11 @@ impl Dispatcher<'_> {
         self.slots[slot].retire();
         let placement = self.slots[slot].placement;
         let error = format!("{placement} cannot be used: {error}");
-        if let Some(current) = self.slots[slot].free() {
-            let again = "it goes to another slot";
-            self.requeue(slot, &current, "slot retired", &error, again, now)?;
+        for lane in self.slots.lanes_beside(slot) {
+            if let Some(current) = self.slots[lane].free() {
+                let again = "it goes to another slot";
+                self.requeue(lane, &current, "slot retired", &error, again, now)?;
+            }
         }
         ensure!(self.slots.any_usable(), "no GPU is left: {error}; use --device cpu");
         Ok(())

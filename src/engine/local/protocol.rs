@@ -12,7 +12,7 @@ use crate::store::RunResult;
 use crate::train::Epoch;
 
 /// Version of the protocol; both sides are the same binary, so a difference means that it was replaced meanwhile.
-pub const PROTOCOL: u32 = 5;
+pub const PROTOCOL: u32 = 6;
 
 /// Characters of an unreadable line that its error shows.
 const SHOWN: usize = 200;
@@ -23,7 +23,9 @@ const SHOWN: usize = 200;
 pub enum ToWorker {
     /// Execute a run.
     Run(Box<Job>),
-    /// The verdict on the current run at one of its rungs.
+    /// Execute runs of one shape together.
+    Pack(Vec<Job>),
+    /// The verdict on a current run at one of its rungs.
     Verdict {
         /// The run.
         run_id: String,
@@ -88,6 +90,13 @@ pub enum FromWorker {
     Unsaved {
         /// Why, and what to do about it.
         error: String,
+    },
+    /// What one run of a pack has come to; any other message of a worker is about its only run.
+    Member {
+        /// Its place among the jobs of the pack.
+        lane: usize,
+        /// What happened to it.
+        event: Box<FromWorker>,
     },
     /// The worker got a line that it cannot read, and ends.
     Unreadable {

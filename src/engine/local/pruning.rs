@@ -84,7 +84,7 @@ impl Dispatcher<'_> {
         if missing.iter().any(|run| self.queue.is_ready(*run, now)) {
             let latest = self.slots.iter().filter_map(|slot| Some((slot.run_at_rung()?.0, slot.index))).max();
             if let Some((_, slot)) = latest {
-                self.give_slot_back(slot, missing, now)?;
+                self.give_slot_back(slot, &missing, now)?;
             }
         }
         Ok(())
@@ -115,25 +115,30 @@ impl Dispatcher<'_> {
     }
 
     /// Ends an attempt that nobody is charged for; its run starts again after those that it waits for.
-    fn give_slot_back(&mut self, slot: usize, rivals: Vec<usize>, now: Instant) -> anyhow::Result<()> {
+    fn give_slot_back(&mut self, slot: usize, rivals: &[usize], now: Instant) -> anyhow::Result<()> {
         self.slots[slot].reap();
-        let Some(current) = self.slots[slot].free() else { return Ok(()) };
         let why = "gave its slot to an earlier run that it waits for";
-        self.requeue(slot, &current, "interrupted", why, "it runs again after that one", now)?;
-        self.queue.put_back_behind(current.claimed.run, rivals);
+        // The runs of a pack go with it: they are trained in lockstep, and one that waits makes all wait.
+        for lane in self.slots.lanes_beside(slot) {
+            let Some(current) = self.slots[lane].free() else { continue };
+            self.requeue(lane, &current, "interrupted", why, "it runs again after that one", now)?;
+            self.queue.put_back_behind(current.claimed.run, rivals.to_vec());
+        }
         Ok(())
     }
 
     /// Ends an attempt whose run waits for one that is not started any more.
     fn stop_waiting(&mut self, slot: usize, now: Instant) -> anyhow::Result<()> {
         self.slots[slot].reap();
-        let Some(current) = self.slots[slot].free() else { return Ok(()) };
         let why = "waits for an earlier run that is not started any more";
-        let run = self.sweep.run(current.claimed.run);
-        let ended = self.ending(&current, Status::Interrupted, why, now);
-        self.journal.write(&[ended, self.journal.event(run, "interrupted", why)])?;
-        self.summary.interrupted += 1;
-        self.progress.ended(slot, run, Status::Interrupted, why, None);
+        for lane in self.slots.lanes_beside(slot) {
+            let Some(current) = self.slots[lane].free() else { continue };
+            let run = self.sweep.run(current.claimed.run);
+            let ended = self.ending(&current, Status::Interrupted, why, now);
+            self.journal.write(&[ended, self.journal.event(run, "interrupted", why)])?;
+            self.summary.interrupted += 1;
+            self.progress.ended(lane, run, Status::Interrupted, why, None);
+        }
         Ok(())
     }
 }

@@ -57,6 +57,16 @@ impl Queue {
         Some(run)
     }
 
+    /// The runs that wait for nothing but a slot, in the order of the plan.
+    pub fn ready(&self, now: Instant) -> Vec<usize> {
+        self.waiting.iter().copied().filter(|&run| self.can_start(run, now)).collect()
+    }
+
+    /// Takes out a run that is ready.
+    pub fn take_out(&mut self, run: usize) {
+        self.waiting.remove(&run);
+    }
+
     /// Whether a run waits for nothing but a slot.
     pub fn is_ready(&self, run: usize, now: Instant) -> bool {
         self.waiting.contains(&run) && self.can_start(run, now)

@@ -82,6 +82,11 @@ impl Retries {
         }
     }
 
+    /// Whether a run has lost an attempt. It may have been its fault, so it takes no other run along.
+    pub fn has_lost(&self, run: usize) -> bool {
+        self.charged.contains_key(&run) || self.unread.contains(&run) || self.is_alone(run)
+    }
+
     /// Whether a run is only tried while nothing else runs.
     pub fn is_alone(&self, run: usize) -> bool {
         self.alone.contains(&run)

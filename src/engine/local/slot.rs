@@ -1,10 +1,14 @@
-//! A slot: it has a worker, the run that the worker is at, and the runs that it does next.
+//! A slot: it has a worker, the run that the worker is at, and the runs that it does next. A slot that takes packs has as many
+//! lanes as runs are trained together; each lane is a slot of its own, and they share the worker.
 
+use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use super::protocol::{Job, ToWorker};
-use super::worker_process::{Launcher, Worker, WorkerExit};
+use super::station::Station;
+use super::worker_process::{Launcher, WorkerExit};
 use crate::search::RungVerdict;
 use crate::system::device::Placement;
 use crate::system::{interrupt, memory};
@@ -120,42 +124,29 @@ pub enum Handover {
     Ahead,
 }
 
-/// A slot of the machine.
+/// A slot of the machine, or a lane of one.
 pub struct Slot {
     /// Index among the slots.
     pub index: usize,
     /// Where it computes.
     pub placement: Placement,
+    /// Its worker, which other lanes may share.
+    station: Rc<RefCell<Station>>,
     current: Option<CurrentRun>,
     /// The runs that its worker does next, and has been sent already.
     ahead: VecDeque<ClaimedRun>,
-    /// Whether the current worker has opened its device.
-    ready: bool,
-    /// Whether it gets no more runs, because its GPU cannot be used.
-    pub(super) retired: bool,
-    worker: Option<Box<dyn Worker>>,
-    /// Serial number of the last worker.
-    serial: u64,
 }
 
 impl Slot {
-    /// A slot without a worker yet.
-    pub fn new(index: usize, placement: Placement) -> Self {
-        Self {
-            index,
-            placement,
-            current: None,
-            ahead: VecDeque::new(),
-            ready: false,
-            retired: false,
-            worker: None,
-            serial: 0,
-        }
+    /// A slot whose worker has this place.
+    pub fn new(index: usize, station: Rc<RefCell<Station>>) -> Self {
+        let placement = station.borrow().placement();
+        Self { index, placement, station, current: None, ahead: VecDeque::new() }
     }
 
     /// Whether a message comes from the slot's current worker.
     pub fn is_current(&self, serial: u64) -> bool {
-        self.serial == serial
+        self.station.borrow().is_current(serial)
     }
 
     /// The run that it is at.
@@ -181,7 +172,7 @@ impl Slot {
 
     /// Whether it can take up a run.
     pub fn is_free(&self) -> bool {
-        self.current.is_none() && !self.retired
+        self.current.is_none() && !self.is_retired()
     }
 
     /// Number of runs that its worker has been sent beside the current one.
@@ -191,17 +182,26 @@ impl Slot {
 
     /// Whether its worker ended, on a GPU, before it had opened that GPU.
     pub fn is_unfit(&self) -> bool {
-        self.worker.is_none() && !self.ready && self.placement != Placement::Cpu
+        self.station.borrow().is_unfit()
     }
 
     /// Its worker has opened the device.
     pub fn set_ready(&mut self) {
-        self.ready = true;
+        self.station.borrow_mut().set_ready();
+    }
+
+    /// Whether it gets no more runs.
+    pub fn is_retired(&self) -> bool {
+        self.station.borrow().is_retired()
     }
 
     /// It gets no more runs.
     pub fn retire(&mut self) {
-        self.retired = true;
+        self.station.borrow_mut().retire();
+    }
+
+    fn has_worker(&self) -> bool {
+        self.station.borrow().has_worker()
     }
 
     /// Takes the run away that it is at: that has ended.
@@ -216,7 +216,7 @@ impl Slot {
 
     /// Begins the first run that its worker has been sent already, if it is at none; returns that run.
     pub fn advance(&mut self, now: Instant) -> Option<usize> {
-        if self.worker.is_none() || self.current.is_some() {
+        if !self.has_worker() || self.current.is_some() {
             return None;
         }
         let next = self.ahead.pop_front()?;
@@ -226,7 +226,7 @@ impl Slot {
 
     /// Takes away the runs that a worker was sent and did not begin, if that worker is gone.
     pub fn take_unbegun(&mut self) -> Vec<ClaimedRun> {
-        if self.worker.is_some() { Vec::new() } else { self.ahead.drain(..).collect() }
+        if self.has_worker() { Vec::new() } else { self.ahead.drain(..).collect() }
     }
 
     /// Takes away the runs that its worker was sent and did not begin.
@@ -263,11 +263,8 @@ impl Slot {
             }
             current.verdict = Some(verdict);
         }
-        if let Some(worker) = &mut self.worker {
-            let message = ToWorker::Verdict { run_id, epoch: verdict.epoch, goes_on: verdict.goes_on };
-            // A worker that is gone meanwhile is noticed by the end of its output.
-            let _ = worker.send(&message);
-        }
+        let message = ToWorker::Verdict { run_id, epoch: verdict.epoch, goes_on: verdict.goes_on };
+        self.station.borrow_mut().tell(&message);
     }
 
     /// Hands a run to the worker, and starts one first if there is none. A worker that died while it was idle is
@@ -285,33 +282,33 @@ impl Slot {
         let message = ToWorker::Run(Box::new(job));
         if self.current.is_some() {
             self.ahead.push_back(claimed);
-            if let Some(worker) = &mut self.worker {
-                // A worker that does not take it is gone, and says so in its last message: then the run goes back.
-                let _ = worker.send(&message);
-            }
+            // A worker that does not take it is gone, and says so in its last message: then the run goes back.
+            self.station.borrow_mut().tell(&message);
             return Ok(Handover::Ahead);
         }
         self.begin(claimed, now);
-        if let Some(worker) = &mut self.worker {
-            if worker.send(&message).is_ok() {
-                return Ok(Handover::Began);
-            }
-            self.reap();
-        }
-        self.ready = false;
-        self.serial += 1;
-        let worker = launcher.launch(self.index, self.serial, self.placement)?;
-        self.worker.insert(worker).send(&message)?;
+        self.station.borrow_mut().hand_over(&message, launcher)?;
         Ok(Handover::Began)
+    }
+
+    /// Hands the worker the jobs of a pack, whose lanes have begun their runs.
+    ///
+    /// # Errors
+    /// A worker that cannot be started or does not take the jobs.
+    pub(super) fn hand_over_pack(
+        &mut self,
+        jobs: Vec<Job>,
+        launcher: &mut dyn Launcher,
+    ) -> anyhow::Result<()> {
+        self.station.borrow_mut().hand_over(&ToWorker::Pack(jobs), launcher)
     }
 
     /// Takes the worker away and tells how it ended. One that still lives is killed.
     pub fn reap(&mut self) -> WorkerEnd {
-        let Some(worker) = self.worker.take() else {
+        let Some(exit) = self.station.borrow_mut().reap() else {
             let text = "the worker never started".to_string();
             return WorkerEnd { text, out_of_memory: false, by_group_signal: false };
         };
-        let exit = worker.reap();
         let killed_by_kernel = exit.is_killed()
             && self.current.as_ref().is_some_and(|run| !run.is_overtime() && run.saw_kernel_kill());
         describe(&exit, killed_by_kernel)
@@ -319,27 +316,33 @@ impl Slot {
 
     /// Kills the worker and everything it started.
     pub fn kill(&mut self) {
-        if let Some(worker) = &mut self.worker {
-            worker.kill();
-        }
+        self.station.borrow_mut().kill();
     }
 
-    /// Looks at the memory that the run takes, asks it to end when its time is up, and kills it when it does not.
+    /// Looks at the memory that the run takes, asks its worker to end when its time is up, and kills it when it does not.
     pub(super) fn watch(&mut self, limit: TimeLimit, now: Instant) {
-        let (Some(worker), Some(current)) = (&mut self.worker, &mut self.current) else { return };
+        let mut station = self.station.borrow_mut();
+        let Some(current) = self.current.as_mut().filter(|_| station.has_worker()) else { return };
         if now.saturating_duration_since(current.sampled) >= SAMPLE_PAUSE {
             current.sampled = now;
-            current.peak_rss_bytes = memory::updated_peak(current.peak_rss_bytes, worker.peak_rss_bytes());
+            current.peak_rss_bytes = memory::updated_peak(current.peak_rss_bytes, station.peak_rss_bytes());
         }
         let Some(timeout) = limit.timeout else { return };
         match current.overtime {
             // Waiting for a verdict is not the run's own time.
             None if current.at_rung.is_none() && current.elapsed(now) > timeout => {
                 current.overtime = Some(now);
-                worker.terminate();
+                station.terminate();
             }
-            Some(asked) if now.saturating_duration_since(asked) > limit.grace => worker.kill(),
+            Some(asked) if now.saturating_duration_since(asked) > limit.grace => station.kill(),
             _ => {}
+        }
+    }
+
+    /// The time of another run of its pack is up, so that its worker ends: its own is up too.
+    pub fn set_overtime(&mut self, now: Instant) {
+        if let Some(current) = &mut self.current {
+            current.overtime.get_or_insert(now);
         }
     }
 }
@@ -359,10 +362,8 @@ fn describe(exit: &WorkerExit, killed_by_kernel: bool) -> WorkerEnd {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
-    use std::rc::Rc;
-
     use super::*;
+    use crate::engine::local::worker_process::Worker;
 
     /// A worker that only notes what is done to it.
     struct Noting {
@@ -398,9 +399,18 @@ mod tests {
     }
 
     fn busy_slot(claimed: ClaimedRun, now: Instant) -> (Slot, Rc<RefCell<Vec<&'static str>>>) {
+        busy_slot_on(Placement::Cpu, claimed, now)
+    }
+
+    fn busy_slot_on(
+        placement: Placement,
+        claimed: ClaimedRun,
+        now: Instant,
+    ) -> (Slot, Rc<RefCell<Vec<&'static str>>>) {
         let notes = Rc::new(RefCell::new(Vec::new()));
-        let mut slot = Slot::new(0, Placement::Cpu);
-        slot.worker = Some(Box::new(Noting { notes: notes.clone(), exit: exit("exited with code 1", "") }));
+        let worker = Box::new(Noting { notes: notes.clone(), exit: exit("exited with code 1", "") });
+        let station = Rc::new(RefCell::new(Station::with_worker(placement, worker)));
+        let mut slot = Slot::new(0, station);
         slot.begin(claimed, now);
         (slot, notes)
     }
@@ -468,8 +478,7 @@ mod tests {
     #[test]
     fn a_slot_is_unfit_when_its_worker_ended_before_the_gpu_was_open() {
         let now = Instant::now();
-        let (mut slot, _) = busy_slot(RUN, now);
-        slot.placement = Placement::Cuda(0);
+        let (mut slot, _) = busy_slot_on(Placement::Cuda(0), RUN, now);
         assert!(!slot.is_unfit(), "its worker lives");
         slot.reap();
         assert!(slot.is_unfit());

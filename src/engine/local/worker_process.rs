@@ -133,7 +133,7 @@ impl Launcher for ProcessLauncher {
         let thread = |name: &str| Builder::new().name(name.to_string()).stack_size(PIPE_STACK_BYTES);
         let read = move || {
             read_messages(&mut BufReader::new(stdout), |message| {
-                sender.send(Envelope { slot, worker: serial, message }).is_ok()
+                sender.send(Envelope::new(slot, serial, message)).is_ok()
             });
         };
         thread("messages").spawn(read).context("cannot listen to a worker process")?;

@@ -217,6 +217,11 @@ impl ModelSpec {
         }
     }
 
+    /// Whether a GPU would compute any of it: its training, or that of its members.
+    pub fn computes_on_gpu(&self) -> bool {
+        self.is_trained() || matches!(self, ModelSpec::Ensemble(_))
+    }
+
     /// Whether its forecasts depend on how far apart the steps are in time.
     pub fn needs_a_clock(&self) -> bool {
         matches!(self, ModelSpec::Prophet(_))

@@ -1,11 +1,14 @@
 //! `[scheduler]`: what is said of machines.
 
 use super::Check;
+use crate::spec::PackSize;
 use crate::spec::file::{ExperimentSpec, SlurmSpec};
 use crate::system::device::DeviceRequest;
 
 /// More threads than any machine would give one run.
 const MOST_THREADS: usize = 256;
+/// More runs than any device would train together.
+const MOST_PACKED: usize = 1_024;
 /// Tasks of a job array that Slurm takes by default (`MaxArraySize`); no more anywhere.
 pub(super) const MOST_PARTS: usize = 1_000;
 
@@ -20,6 +23,15 @@ impl Check {
             "all slots share the machine's cores",
         );
         self.positive("scheduler.runs_per_gpu", scheduler.runs_per_gpu);
+        if let PackSize::Runs(runs) = scheduler.pack {
+            self.positive("scheduler.pack", runs);
+            self.require(
+                runs <= MOST_PACKED,
+                "scheduler.pack",
+                format!("pack must be at most {MOST_PACKED}, got {runs}"),
+                "the runs of a pack take the memory of one device together",
+            );
+        }
         if let Err(error) = DeviceRequest::parse(&scheduler.device) {
             self.require(false, "scheduler.device", error.to_string(), "auto, cpu, cuda, cuda:0 or wgpu");
         }

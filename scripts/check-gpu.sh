@@ -1,0 +1,144 @@
+#!/usr/bin/env bash
+# What a real GPU gives, on a machine that needs no network and no compiler:
+#
+#   scripts/check-gpu.sh prepare FILE.tar.xz [TRACE.csv]   here: builds with wgpu, and puts everything into one file below 60 MB
+#   tar xf FILE.tar.xz && gpu/check-gpu.sh run             there: at most 8 minutes; prints what is listed below
+#
+# It prints the adapter, packs against runs alone, training times of packs of 8, 24 and 96 for two shapes of an LSTM, a sweep of
+# 96 runs from end to end on the GPU and on the CPU, memory and load of the GPU while it goes on, and PyTorch's time for the same
+# steps where it is installed. DEVICE (wgpu by default) is the device that is measured, BUDGET_S how long it may take.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+
+prepare() {
+    local file trace work binary
+    file=$(realpath -m "$1")
+    cd "$here/.."
+    trace=${2:-$(find dataset -name '*.csv' -path '*zure*' | head -n 1)}
+    cargo build --release --features wgpu
+    binary="${CARGO_TARGET_DIR:-target}/release/burstlab"
+    work=$(mktemp -d)
+    trap 'rm -rf "$work"' EXIT
+    mkdir -p "$work/gpu/lib"
+    strip -o "$work/gpu/burstlab" "$binary"
+    cp "$trace" "$work/gpu/trace.csv"
+    cp scripts/check-gpu.sh scripts/compare-packs.sh tests/golden_lstm.json "$work/gpu/"
+    # The loader is all that a machine with a driver may lack.
+    cp -L "$(ldconfig -p | awk '/libvulkan.so.1 .*x86-64/ { print $NF; exit }')" "$work/gpu/lib/libvulkan.so.1"
+    tar -C "$work" -cf - gpu | xz -T0 -6 > "$file"
+    local bytes
+    bytes=$(stat -c %s "$file")
+    echo "$file: $((bytes >> 20)) MiB"
+    [ "$bytes" -lt $((60 << 20)) ] || { echo "it is larger than 60 MB" >&2; return 1; }
+}
+
+left() { echo $((${BUDGET_S:-480} - SECONDS)); }
+
+# Runs a sweep of so many LSTM runs: NAME DEVICE PACK RUNS HIDDEN LAYERS BATCH. Prints its seconds.
+sweep() {
+    cat > "$work/$1.toml" <<TOML
+name = "$1"
+[dataset]
+source = "$trace"
+max_rows = 2000
+[task.next_request]
+lookback = 50
+[training]
+epochs = 3
+batch_size = $7
+[[models]]
+[models.lstm]
+hidden = $5
+layers = $6
+[search]
+seeds = [$(seq -s, 1 "$4")]
+TOML
+    local started
+    started=$(date +%s.%N)
+    BURSTLAB_RESULTS="$work/$1" timeout "$(left)" "$burstlab" run "$work/$1.toml" --device "$2" --set "scheduler.pack=$3" \
+        > /dev/null 2> "$work/$1.log" || { tail -n 3 "$work/$1.log" >&2; return 1; }
+    python3 -c "import time; print(f'{time.time() - $started:.2f}')"
+}
+
+# Seconds of training of a sweep: of all runs one after the other, or of its packs.
+training() {
+    BURSTLAB_RESULTS="$work/$1" "$burstlab" query --format csv \
+        "select $2(wall_s) as s from (select run_id, sum(wall_s) as wall_s from epochs group by run_id)" | tail -n 1
+}
+
+watch_card() {
+    command -v nvidia-smi > /dev/null || return 0
+    while sleep 1; do
+        nvidia-smi --query-gpu=memory.used,utilization.gpu --format=csv,noheader,nounits
+    done > "$work/card.csv" 2> /dev/null
+}
+
+run() {
+    local device=${DEVICE:-wgpu} burstlab="${BURSTLAB:-$here/burstlab}" trace="${TRACE:-$here/trace.csv}" work watcher
+    work=$(mktemp -d)
+    export LD_LIBRARY_PATH="$here/lib:${LD_LIBRARY_PATH:-}"
+    export BURSTLAB_CACHE="$work/cache"
+    mkdir -m 700 "$work/runtime"
+    export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-$work/runtime}"
+    nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2> /dev/null || echo "no nvidia-smi"
+    command -v vulkaninfo > /dev/null && vulkaninfo --summary 2> /dev/null | grep -E "deviceName|driverInfo" || true
+    watch_card &
+    watcher=$!
+    trap 'kill $watcher 2> /dev/null; rm -rf "$work"' EXIT
+    echo "== packs against runs alone"
+    "$here/compare-packs.sh" "$burstlab" "$device" "$trace" 8
+    for shape in "32 1 32" "64 2 256"; do
+        read -r hidden layers batch <<< "$shape"
+        echo "== hidden $hidden, layers $layers, batch $batch: training, in seconds a run"
+        for pack in 1 8 24 96; do
+            [ "$(left)" -gt 60 ] || { echo "no time is left for a pack of $pack"; continue; }
+            local runs=$((pack == 1 ? 3 : pack)) name="lstm-$hidden-$pack" total
+            sweep "$name" "$device" "$pack" "$runs" "$hidden" "$layers" "$batch" > /dev/null
+            total=$(training "$name" "$([ "$pack" = 1 ] && echo sum || echo max)")
+            python3 -c "print(f'pack of $pack: {$total / $runs:.4f}')"
+        done
+    done
+    if [ "$(left)" -gt 90 ]; then
+        echo "== 96 runs of hidden 32 from end to end, in seconds"
+        echo "$device: $(sweep whole "$device" '"auto"' 96 32 1 32)"
+        [ "$(left)" -gt 60 ] && echo "cpu, $(nproc) cores: $(sweep whole-cpu cpu 1 96 32 1 32)"
+    fi
+    if [ -s "$work/card.csv" ]; then
+        python3 - "$work/card.csv" <<'PY'
+import sys
+
+rows = [[float(cell) for cell in line.split(",")] for line in open(sys.argv[1]) if line.count(",") == 1]
+print(f"the card: at most {max(row[0] for row in rows):.0f} MiB, load {sum(row[1] for row in rows) / len(rows):.0f} % on average")
+PY
+    fi
+    python3 - <<'PY' || true
+import time
+
+try:
+    import torch
+except ImportError:
+    raise SystemExit("PyTorch is not installed")
+if not torch.cuda.is_available():
+    raise SystemExit("PyTorch finds no GPU")
+for hidden, layers, batch in ((32, 1, 32), (64, 2, 256)):
+    lstm = torch.nn.LSTM(3, hidden, layers, batch_first=True).cuda()
+    head = torch.nn.Linear(hidden, 3).cuda()
+    adam = torch.optim.Adam([*lstm.parameters(), *head.parameters()])
+    data = torch.randn(batch, 50, 3, device="cuda")
+    for steps in (20, 200):
+        torch.cuda.synchronize()
+        started = time.time()
+        for _ in range(steps):
+            adam.zero_grad()
+            head(lstm(data)[0][:, -1]).square().mean().backward()
+            adam.step()
+        torch.cuda.synchronize()
+    print(f"PyTorch, hidden {hidden}, layers {layers}, batch {batch}: {steps / (time.time() - started):.0f} steps a second")
+PY
+}
+
+case "${1:-}" in
+    prepare) prepare "${@:2}" ;;
+    run) run ;;
+    *) sed -n '2,10p' "$0"; exit 2 ;;
+esac

@@ -1,0 +1,223 @@
+//! Which runs are trained together: those of one shape, as many as fit.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::dispatcher::Dispatcher;
+use crate::model::pack::{packing_obstacle, values_of_a_step};
+use crate::plan::Run;
+use crate::spec::{ModelSpec, PackSize, TrainingSpec};
+use crate::system::device::Placement;
+
+/// Runs that `pack = "auto"` trains together at most.
+const MOST_RUNS: usize = 64;
+
+/// Memory that the values of a training step of such a pack may take. Most GPUs have several times as much, and wgpu does
+/// not tell how much there is.
+const STEP_BYTES: usize = 2 << 30;
+
+/// Kind of the event that a run starts in a pack.
+pub const PACKED: &str = "packed";
+
+/// Whether a run is trained with others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Packing {
+    /// With runs of the same shape, so many at most.
+    Together {
+        /// What runs of one pack have in common.
+        shape: Arc<str>,
+        /// Runs of a pack at most.
+        most: usize,
+    },
+    /// Alone, and why.
+    Alone(&'static str),
+}
+
+impl Packing {
+    /// What becomes of a run whose search judges it after these epochs.
+    pub fn of(run: &Run, rungs: &[usize], size: PackSize) -> Self {
+        if let Some(obstacle) = packing_obstacle(&run.spec.model) {
+            return Self::Alone(obstacle);
+        }
+        let most = match size {
+            PackSize::Runs(runs) => runs,
+            PackSize::Auto => most_that_fit(run),
+        };
+        if most < 2 {
+            return Self::Alone("two of its shape do not fit");
+        }
+        Self::Together { shape: shape(run, rungs).into(), most }
+    }
+}
+
+/// Lanes of a slot: the runs that it trains together at most.
+pub fn lanes(placement: Placement, size: PackSize) -> usize {
+    match (size, placement) {
+        (PackSize::Runs(runs), _) => runs,
+        // The fused kernels of the CPU are faster one run at a time.
+        (PackSize::Auto, Placement::Cpu) => 1,
+        (PackSize::Auto, Placement::Cuda(_) | Placement::Wgpu) => MOST_RUNS,
+    }
+}
+
+fn most_that_fit(run: &Run) -> usize {
+    let (lookback, batch) = (run.spec.task.lookback(), run.spec.training.batch_size);
+    let bytes = values_of_a_step(&run.spec.model, lookback, batch) * size_of::<f32>();
+    (STEP_BYTES / bytes.max(1)).clamp(1, MOST_RUNS)
+}
+
+/// What runs of one pack have in common: everything but their seeds, how they descend, and dropout.
+fn shape(run: &Run, rungs: &[usize]) -> String {
+    let mut spec = run.spec.clone();
+    let TrainingSpec {
+        optimizer,
+        learning_rate,
+        weight_decay,
+        schedule,
+        early_stopping_patience,
+        gradient_clip_norm,
+        ..
+    } = TrainingSpec::default();
+    spec.training = TrainingSpec {
+        optimizer,
+        learning_rate,
+        weight_decay,
+        schedule,
+        early_stopping_patience,
+        gradient_clip_norm,
+        ..spec.training
+    };
+    match &mut spec.model {
+        ModelSpec::Lstm(model) | ModelSpec::Gru(model) => model.dropout = 0.0,
+        ModelSpec::TsMixer(model) => model.dropout = 0.0,
+        ModelSpec::Tcn(model) => model.dropout = 0.0,
+        _ => {}
+    }
+    format!("{} fold {} of {}, judged after {rungs:?}", spec.params(), run.fold, run.dataset_sha256)
+}
+
+/// What is packed of a plan, in words, one line for each kind of model that differs: nothing where no slot takes packs.
+pub fn packing_lines<'a>(
+    runs: impl IntoIterator<Item = (&'a Run, &'a [usize])>,
+    placement: Placement,
+    size: PackSize,
+) -> Vec<String> {
+    if lanes(placement, size) < 2 {
+        return Vec::new();
+    }
+    let mut shapes: Vec<(Arc<str>, &'static str, usize, usize)> = Vec::new();
+    let mut alone: Vec<(&'static str, &'static str, usize)> = Vec::new();
+    for (run, rungs) in runs {
+        let kind = run.spec.model.kind();
+        match Packing::of(run, rungs, size) {
+            Packing::Together { shape, most } => match shapes.iter_mut().find(|(own, ..)| *own == shape) {
+                Some((_, _, count, _)) => *count += 1,
+                None => shapes.push((shape, kind, 1, most)),
+            },
+            Packing::Alone(why) => {
+                match alone.iter_mut().find(|(own, reason, _)| *own == kind && *reason == why) {
+                    Some((_, _, count)) => *count += 1,
+                    None => alone.push((kind, why, 1)),
+                }
+            }
+        }
+    }
+    let runs_of = |count: usize| if count == 1 { "1 run".to_string() } else { format!("{count} runs") };
+    let together = shapes.into_iter().map(|(_, kind, count, most)| match count {
+        1 => format!("1 run of {kind} alone: no other has its shape"),
+        _ => format!("{} of {kind} together, at most {most} at once", runs_of(count)),
+    });
+    let alone =
+        alone.into_iter().map(|(kind, why, count)| format!("{} of {kind} alone: {why}", runs_of(count)));
+    let mut lines: Vec<(String, usize)> = Vec::new();
+    for line in together.chain(alone) {
+        match lines.iter_mut().find(|(known, _)| *known == line) {
+            Some((_, times)) => *times += 1,
+            None => lines.push((line, 1)),
+        }
+    }
+    let told = lines.into_iter().map(|(line, times)| match times {
+        1 => line,
+        _ => format!("{times} times {line}"),
+    });
+    told.collect()
+}
+
+/// What is known of the runs of the plan.
+#[derive(Debug, Default)]
+pub struct Packings(HashMap<usize, Packing>);
+
+impl Dispatcher<'_> {
+    /// What becomes of a run on a slot that takes packs.
+    fn packing(&mut self, run: usize) -> Packing {
+        if self.retries.has_lost(run) {
+            return Packing::Alone("it has lost an attempt");
+        }
+        let (sweep, size) = (&self.sweep, self.options.pack);
+        let known = self.packings.0.entry(run);
+        known.or_insert_with(|| Packing::of(sweep.run(run), sweep.rungs(run), size)).clone()
+    }
+
+    /// The runs that start together with one that was taken out of the queue, that one first.
+    pub(super) fn gather_pack(&mut self, slot: usize, first: usize, now: Instant) -> Vec<usize> {
+        let mut pack = vec![first];
+        let lanes = self.slots.lanes_beside(slot).len();
+        if lanes < 2 || self.retries.is_alone(first) {
+            return pack;
+        }
+        let Packing::Together { shape, most } = self.packing(first) else { return pack };
+        let mut others = Vec::new();
+        for run in self.queue.ready(now) {
+            let fits = matches!(self.packing(run), Packing::Together { shape: own, .. } if own == shape);
+            if fits && !self.retries.is_alone(run) {
+                others.push(run);
+            }
+        }
+        // The slots that are free share them, this one included.
+        let share = (1 + others.len()).div_ceil(self.slots.free_workers().max(1));
+        for run in others.into_iter().take(share.min(most).min(lanes) - 1) {
+            if self.spending.spent(pack.len(), now).is_some() {
+                break;
+            }
+            self.queue.take_out(run);
+            pack.push(run);
+        }
+        pack
+    }
+
+    /// Kind and particulars of what the store keeps of how a run starts: [`PACKED`] or alone; nothing where no pack could have
+    /// been.
+    pub(super) fn packing_event(
+        &mut self,
+        slot: usize,
+        run: usize,
+        together: usize,
+    ) -> Option<(&'static str, String)> {
+        if !self.slots.takes_packs(slot) {
+            return None;
+        }
+        if together > 1 {
+            let others = if together == 2 { "run" } else { "runs" };
+            return Some((PACKED, format!("together with {} other {others} of its shape", together - 1)));
+        }
+        let why = match self.packing(run) {
+            Packing::Alone(why) => why,
+            Packing::Together { .. } => "no other run of its shape could start",
+        };
+        Some(("alone", why.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cpu_takes_packs_only_when_a_number_is_given() {
+        assert_eq!(lanes(Placement::Cpu, PackSize::Auto), 1);
+        assert_eq!(lanes(Placement::Cpu, PackSize::Runs(4)), 4);
+        assert_eq!(lanes(Placement::Wgpu, PackSize::Runs(1)), 1);
+        assert_eq!(lanes(Placement::Cuda(1), PackSize::Auto), MOST_RUNS);
+    }
+}

@@ -1,0 +1,145 @@
+//! Models whose runs are trained together: which they are, and the pack that they become.
+
+mod composed;
+mod linear;
+mod recurrent;
+mod tcn;
+mod ts_mixer;
+
+use std::sync::Arc;
+
+use super::{BuildContext, CellKind, Fold, ModelSpec, ParameterValues, Parameters, Solver, build_unbounded};
+use crate::train::{
+    ComputeDevice, FitData, Objective, PackAudience, PackMember, PackNetwork, RowLayout, Shape, fit_pack,
+};
+use composed::Composed;
+use linear::LinearPack;
+use recurrent::RecurrentPack;
+use tcn::TcnPack;
+use ts_mixer::TsMixerPack;
+
+/// Why runs of a model cannot be trained together with others; `None` if they can.
+pub fn packing_obstacle(spec: &ModelSpec) -> Option<&'static str> {
+    match spec {
+        ModelSpec::NeuralPointProcess(_) => Some("its loss is a likelihood that packs do not compute"),
+        ModelSpec::Ensemble(_) => Some("an ensemble is chosen from other runs"),
+        _ if !spec.is_trained() => Some("it is not trained by gradient descent"),
+        _ => None,
+    }
+}
+
+/// Values that a training step of one run keeps for its way back, roughly: what the size of a pack follows from.
+pub fn values_of_a_step(spec: &ModelSpec, lookback: usize, batch_size: usize) -> usize {
+    let each_window = match spec {
+        // The gates, the states, and the gradients by them.
+        ModelSpec::Lstm(spec) | ModelSpec::Gru(spec) => lookback * spec.layers * spec.hidden * 16,
+        // The taps side by side, and the values between the layers.
+        ModelSpec::Tcn(spec) => lookback * spec.blocks * spec.hidden * (2 * spec.kernel + 12),
+        ModelSpec::TsMixer(spec) => lookback * spec.blocks * (6 * spec.hidden + 200),
+        // The histories and what becomes of them.
+        _ => lookback * 64,
+    };
+    each_window * batch_size
+}
+
+/// A model of a pack: its hyperparameters and what it is built with.
+pub struct PackedModel<'a> {
+    /// Its hyperparameters.
+    pub spec: &'a ModelSpec,
+    /// Everything else; the device is that of the whole pack.
+    pub context: BuildContext<'a>,
+}
+
+/// Trains models of one shape together. Each outcome is told when its model has ended.
+pub fn fit_together(models: &[PackedModel<'_>], data: &FitData<'_>, audience: &mut dyn PackedModelAudience) {
+    let Some(PackedModel { spec, context }) = models.first() else { return };
+    let (shape, device) = (context.shape, context.device);
+    let Some(network) = network(spec, shape) else { return };
+    // The weights are drawn on the CPU, whatever the device is: from there they go to it in one piece.
+    let cpu = ComputeDevice::cpu();
+    let initial: Vec<Parameters> = models.iter().map(|model| initial_weights(model, &cpu)).collect();
+    let named = initial[0].iter().map(|(name, values)| (name.clone(), values.shape.clone()));
+    let layout = Arc::new(RowLayout::new(named));
+    let members = models.iter().zip(&initial).map(|(model, weights)| PackMember {
+        training: model.context.training,
+        seed: model.context.seed,
+        dropout: dropout_rate(model.spec),
+        weights: weights.iter().flat_map(|(_, values)| values.data.iter().copied()).collect(),
+    });
+    let members: Vec<PackMember<'_>> = members.collect();
+    let targets = data.scaler.channels.iter().take(shape.targets).map(|scale| scale.channel.name.as_str());
+    let objective = Objective::new(context.training, targets);
+    let mut listener = Listener { audience, layout: layout.clone() };
+    fit_pack(network.as_ref(), layout, &members, shape, &objective, device, data, &mut listener);
+}
+
+/// Who is told how models are trained together.
+pub trait PackedModelAudience {
+    /// These models ended an epoch; says of each whether it goes on.
+    fn epochs(&mut self, epochs: &[(usize, crate::train::Epoch)]) -> Vec<bool>;
+
+    /// A model has ended, with what it has learned or without.
+    fn ended(&mut self, model: usize, outcome: Result<Parameters, crate::train::FitError>);
+}
+
+/// Gives rows their names back.
+struct Listener<'a> {
+    audience: &'a mut dyn PackedModelAudience,
+    layout: Arc<RowLayout>,
+}
+
+impl PackAudience for Listener<'_> {
+    fn epochs(&mut self, epochs: &[(usize, crate::train::Epoch)]) -> Vec<bool> {
+        self.audience.epochs(epochs)
+    }
+
+    fn ended(&mut self, member: usize, outcome: Result<Vec<f32>, crate::train::FitError>) {
+        let layout = &self.layout;
+        let named = outcome.map(|row| {
+            let mut parameters = Parameters::default();
+            for (name, shape, values) in layout.parts(&row) {
+                let values = ParameterValues { shape: shape.to_vec(), data: values.to_vec() };
+                parameters.insert(name.to_string(), values);
+            }
+            parameters
+        });
+        self.audience.ended(member, named);
+    }
+}
+
+fn initial_weights(model: &PackedModel<'_>, cpu: &ComputeDevice) -> Parameters {
+    let context = BuildContext { device: cpu, members: Vec::new(), ..model.context };
+    build_unbounded(model.spec, &context, Vec::new()).parameters()
+}
+
+fn dropout_rate(spec: &ModelSpec) -> f64 {
+    match spec {
+        ModelSpec::Lstm(spec) | ModelSpec::Gru(spec) => spec.dropout,
+        ModelSpec::TsMixer(spec) => spec.dropout,
+        ModelSpec::Tcn(spec) => spec.dropout,
+        _ => 0.0,
+    }
+}
+
+/// The network of a pack; `None` for a model with a [`packing_obstacle`].
+fn network(spec: &ModelSpec, shape: Shape) -> Option<Box<dyn PackNetwork>> {
+    let linear = |fold, per_channel, solver| -> Option<Box<dyn PackNetwork>> {
+        let network = LinearPack::new(fold, per_channel, shape);
+        (solver == Solver::GradientDescent).then(|| Box::new(Composed(network)) as Box<dyn PackNetwork>)
+    };
+    match spec {
+        ModelSpec::Linear(spec) => linear(Fold::Plain, spec.per_channel, spec.solver),
+        ModelSpec::Nlinear(spec) => linear(Fold::Last, spec.per_channel, spec.solver),
+        ModelSpec::Dlinear(spec) => {
+            linear(Fold::Trend { kernel: spec.kernel }, spec.per_channel, spec.solver)
+        }
+        ModelSpec::Lstm(spec) => Some(Box::new(RecurrentPack::new(CellKind::Lstm, spec, shape))),
+        ModelSpec::Gru(spec) => Some(Box::new(RecurrentPack::new(CellKind::Gru, spec, shape))),
+        ModelSpec::TsMixer(spec) => Some(Box::new(Composed(TsMixerPack::new(spec)))),
+        ModelSpec::Tcn(spec) => Some(Box::new(Composed(TcnPack::new(spec, shape)))),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;
