@@ -283,7 +283,7 @@ fn where_the_rows_are_shuffled_no_model_needs_fewer_hours_than_the_mean_of_the_p
 
 #[test]
 fn where_the_rows_are_shuffled_no_predictor_of_a_planner_beats_the_naive_baselines() {
-    let lab = lab();
+    let lab = load_lab();
     lab.file("load.csv", &shuffled());
     let text = "name = \"load\"\n[dataset]\nsource = \"load.csv\"\n[task.series]\nlookback = 50\nhorizon = 1\n\
                 [split]\nfolds = 2\n[[models]]\n[models.mean]\n[[models]]\n[models.persistence]\n\
