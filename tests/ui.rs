@@ -6,6 +6,7 @@ mod common;
 
 use std::time::{Duration, Instant};
 
+use common::Lab;
 use common::dashboard::{Dashboard, HOSTILE, encoded, lab_with_a_sweep, run_of};
 
 #[test]
