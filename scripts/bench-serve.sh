@@ -52,7 +52,9 @@ try:
             command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", url + address]
             said = subprocess.check_output(command, text=True)
             rate = re.search(r"Requests/sec:\s+(\S+)", said)[1]
-            median, last = (re.search(rf"{share}%\s+(\S+)", said)[1] for share in (50, 99))
+            median, last = (
+                re.search(rf"^\s+{share}%\s+(\S+)", said, re.M)[1] for share in (50, 99)
+            )
             if re.search(r"Socket errors|Non-2xx", said):
                 sys.exit(f"FAILED: {said}")
             print(f"{address:40} {connections:4} connections: {float(rate):8,.0f} a second, median {median}, p99 {last}")

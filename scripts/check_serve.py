@@ -206,7 +206,7 @@ def check_prometheus():
 def check_silence():
     path = WORK / "silent.csv"
     path.write_text("".join(LOAD[:1_001]))
-    server = Server("servegen-capacity", path, "--stale-after", "4s")
+    server = Server("servegen-capacity", path, "--stale-after", "10s")
     fresh = server.wait(lambda forecast: not forecast["stale"], "a fresh input")
     prometheus = Prometheus(server)
     prometheus.value("burstlab_stale", lambda value, _: value == 1, "1")

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::usage;
-use crate::web::Place;
+use crate::web::ServerPlace;
 
 /// A token that is shorter can be guessed.
 const SHORTEST_TOKEN: usize = 16;
@@ -24,7 +24,7 @@ impl PlaceArgs {
     ///
     /// # Errors
     /// A token that can be guessed, or none where other machines can ask.
-    pub(super) fn place(&self, port: u16) -> anyhow::Result<Place> {
+    pub(super) fn place(&self, port: u16) -> anyhow::Result<ServerPlace> {
         let remedy = "give one with --token or in BURSTLAB_TOKEN, for example from `openssl rand -hex 16`";
         match &self.token {
             Some(token)
@@ -41,7 +41,7 @@ impl PlaceArgs {
             }
             _ => {}
         }
-        Ok(Place { host: self.host.clone(), port, token: self.token.clone() })
+        Ok(ServerPlace { host: self.host.clone(), port, token: self.token.clone() })
     }
 
     /// Whether a client must know a token.

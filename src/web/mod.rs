@@ -5,4 +5,4 @@ pub mod dashboard;
 pub mod forecast;
 mod server;
 
-pub use server::Place;
+pub use server::ServerPlace;

@@ -30,7 +30,7 @@ use address::Address;
 use answer::{PageAnswer, PageFault, message};
 use cache::PageCache;
 
-use super::server::{Clients, Face, Place, Server, Stop, is_own_origin};
+use super::server::{Clients, Face, Server, ServerPlace, Stop, is_own_origin};
 use crate::store::{QueryLimits, Store, StoreStamp, remedy, store_stamp};
 use crate::text::causes;
 
@@ -69,7 +69,7 @@ impl DashboardServer {
     ///
     /// # Errors
     /// A port that is taken, an address that is not of this machine, or one that other machines reach without a token.
-    pub fn bind(place: &Place, settings: Settings) -> anyhow::Result<Self> {
+    pub fn bind(place: &ServerPlace, settings: Settings) -> anyhow::Result<Self> {
         let server = Server::bind(place, Clients::Browsers)?;
         Ok(Self { server, dashboard: Arc::new(Dashboard::new(settings)) })
     }

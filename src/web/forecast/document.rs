@@ -9,8 +9,8 @@ use serde::ser::{SerializeMap, Serializer};
 
 use super::ForecastSettings;
 use super::answer::ForecastFault;
-use super::published::Moment;
-use super::question::Question;
+use super::published::ServedMoment;
+use super::question::ForecastQuestion;
 use crate::capacity::PlanLevel;
 use crate::dataset::Channel;
 use crate::predict::{LiveState, ReplicaPlan, ReplicasWanted};
@@ -147,8 +147,8 @@ impl<'a> ForecastAnswer<'a> {
     /// A moment at which nothing is known.
     pub fn new(
         model: &'a ServedModel,
-        moment: &Moment,
-        question: &'a Question,
+        moment: &ServedMoment,
+        question: &'a ForecastQuestion,
     ) -> Result<Self, ForecastFault> {
         let unknown = |error: String, missing: usize| {
             ForecastFault::new(StatusCode::SERVICE_UNAVAILABLE, error)

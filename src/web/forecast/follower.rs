@@ -19,7 +19,7 @@ const WAITING: usize = 8;
 const BLOCK: usize = 1 << 18;
 
 /// The thread before it starts.
-pub struct Follower {
+pub struct TraceFollower {
     shared: Arc<Shared>,
     rows: RowSource,
     model: SavedModel,
@@ -37,7 +37,7 @@ enum RowSource {
     Intake { pipe: LineReader, sender: SyncSender<Intake>, receiver: Receiver<Intake> },
 }
 
-impl Follower {
+impl TraceFollower {
     /// A thread that is not started yet, and what it shares with requests.
     ///
     /// # Errors

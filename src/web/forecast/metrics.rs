@@ -3,7 +3,7 @@
 use std::fmt::{Display, Write};
 
 use super::document::{ServedModel, replicas};
-use super::published::Moment;
+use super::published::ServedMoment;
 use crate::model::intervals::LEVELS;
 use crate::predict::{LiveState, StepScore};
 use crate::stats::QUANTILES;
@@ -46,7 +46,7 @@ impl Exposition {
 }
 
 /// The page.
-pub fn page(model: &ServedModel, moment: &Moment) -> String {
+pub fn page(model: &ServedModel, moment: &ServedMoment) -> String {
     let mut page = Exposition(String::with_capacity(16 << 10));
     let state = moment.state();
     let forecast = state.and_then(|state| state.forecast.as_ref());
@@ -119,7 +119,7 @@ pub fn page(model: &ServedModel, moment: &Moment) -> String {
 }
 
 /// Points, quantiles and replicas; the last known load where the input is stale.
-fn add_forecast(page: &mut Exposition, model: &ServedModel, moment: &Moment, state: &LiveState) {
+fn add_forecast(page: &mut Exposition, model: &ServedModel, moment: &ServedMoment, state: &LiveState) {
     let Some(forecast) = &state.forecast else { return };
     let stale = if moment.is_stale { "true" } else { "false" };
     let steps = || forecast.steps.iter().take(model.steps).zip(1_usize..);

@@ -21,14 +21,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tokio::sync::Semaphore;
 
-use super::server::{Clients, Face, Place, Server, Stop};
+use super::server::{Clients, Face, Server, ServerPlace, Stop};
 use crate::dataset::TraceSource;
 use crate::predict::{ReplicaPlan, SavedModel};
 use answer::{ForecastFault, json_response};
 use document::{ForecastAnswer, ServedModel};
-use follower::Follower;
+use follower::TraceFollower;
 use published::Shared;
-use question::Question;
+use question::ForecastQuestion;
 
 /// Bytes of the rows that one request may bring.
 const MOST_BODY: usize = 8 << 20;
@@ -59,7 +59,7 @@ pub struct ForecastSettings {
 pub struct ForecastServer {
     server: Server,
     face: Arc<ForecastFace>,
-    follower: Follower,
+    follower: TraceFollower,
 }
 
 /// What all requests share.
@@ -77,14 +77,14 @@ impl ForecastServer {
     /// # Errors
     /// A trace that cannot be opened, and those of the port: it is taken, its address is not of this machine, or other machines
     /// reach it without a token.
-    pub fn bind(place: &Place, settings: ForecastSettings) -> anyhow::Result<Self> {
+    pub fn bind(place: &ServerPlace, settings: ForecastSettings) -> anyhow::Result<Self> {
         let server = Server::bind(place, Clients::Programs)?;
         let model = ServedModel::of(&settings);
         let file = match &settings.source {
             TraceSource::File(_) => Some(settings.source.name()),
             TraceSource::Pipe(_) | TraceSource::Synthetic => None,
         };
-        let (follower, shared) = Follower::new(settings)?;
+        let (follower, shared) = TraceFollower::new(settings)?;
         let face = ForecastFace { shared, model, file, bodies: Semaphore::new(MOST_BODIES) };
         Ok(Self { server, face: Arc::new(face), follower })
     }
@@ -133,7 +133,7 @@ fn router(face: Arc<ForecastFace>) -> Router {
 
 /// `GET /v1/forecast`.
 async fn forecast(State(face): State<Arc<ForecastFace>>, uri: Uri) -> Response {
-    let question = match Question::read(&uri, &face.model) {
+    let question = match ForecastQuestion::read(&uri, &face.model) {
         Ok(question) => question,
         Err(fault) => return fault.into_response(),
     };

@@ -58,7 +58,7 @@ pub struct Shared {
 }
 
 /// What is known at the moment of a request.
-pub struct Moment {
+pub struct ServedMoment {
     published: Option<Arc<Published>>,
     /// Age of the newest row; none before the first one.
     pub age: Option<Duration>,
@@ -66,7 +66,7 @@ pub struct Moment {
     pub is_stale: bool,
 }
 
-impl Moment {
+impl ServedMoment {
     /// What is known; `None` while the rows that the trace begins with are read.
     pub fn state(&self) -> Option<&LiveState> {
         self.published.as_ref().map(|published| &published.state)
@@ -86,12 +86,12 @@ impl Shared {
     }
 
     /// What is known now.
-    pub fn now(&self) -> Moment {
+    pub fn now(&self) -> ServedMoment {
         let published = self.published.read().unwrap_or_else(PoisonError::into_inner).clone();
         let newest = published.as_ref().and_then(|published| published.newest);
         let age = newest.map(|(at, age)| at.elapsed().saturating_add(age));
         let is_stale = age.is_none_or(|age| age >= self.stale_after);
-        Moment { published, age, is_stale }
+        ServedMoment { published, age, is_stale }
     }
 
     /// Publishes what is known. `age` is that of the newest row, where one has come since the last time.

@@ -13,14 +13,14 @@ const PARAMETERS: [&str; 2] = ["steps", "quantiles"];
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Question {
+pub struct ForecastQuestion {
     /// How many steps.
     pub steps: usize,
     /// Which quantiles, by their positions in [`QUANTILES`].
     pub quantiles: Vec<usize>,
 }
 
-impl Question {
+impl ForecastQuestion {
     /// Reads an address; without parameters everything is asked for.
     ///
     /// # Errors

@@ -29,7 +29,7 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// Where a server listens, and what its clients must know.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub struct ServerPlace {
     /// A name or an address; this machine alone where there is none.
     pub host: Option<String>,
     /// The port; 0 for any that is free.
@@ -62,8 +62,8 @@ impl Server {
     ///
     /// # Errors
     /// A port that is taken, an address that is not of this machine, or one that other machines reach without a token.
-    pub fn bind(place: &Place, clients: Clients) -> anyhow::Result<Self> {
-        let Place { host: given, port, token } = place;
+    pub fn bind(place: &ServerPlace, clients: Clients) -> anyhow::Result<Self> {
+        let ServerPlace { host: given, port, token } = place;
         let host = given.as_deref().unwrap_or("127.0.0.1");
         let addresses: Vec<SocketAddr> = (host.trim_matches(['[', ']']), *port)
             .to_socket_addrs()
