@@ -4,7 +4,6 @@
 
 mod common;
 
-use common::Lab;
 use common::load::{load_lab, with};
 use insta::assert_snapshot;
 
