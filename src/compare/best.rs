@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::board::{MeanSpread, MetricKey, SeededValue, mean_metrics};
 use super::grouping::{distinct, group_by};
-use crate::spec::setting_key;
+use crate::spec::setting_parts;
 use crate::store::{MetricRow, RunRow, Status};
 
 /// The best trial of one setting.
@@ -42,7 +42,7 @@ pub fn best_trials(
     lower_is_better: bool,
     counts: impl Fn(&RunRow) -> bool,
 ) -> Vec<BestTrial> {
-    let settings = group_by(runs, |run| setting_key(&run.params));
+    let settings = group_by(runs, |run| setting_parts(&run.params));
     let mut best: Vec<BestTrial> = settings
         .iter()
         .filter_map(|(_, runs)| {

@@ -13,7 +13,7 @@ use super::grouping::group_by;
 use super::model_search::{ModelSearch, searches};
 use super::side_by_side::objective_title;
 use super::significance::Difference;
-use crate::spec::{ObjectiveSpec, SettingKey, lookup, run_label, setting_key, setting_of};
+use crate::spec::{ObjectiveSpec, SettingParts, lookup, run_label, setting_of, setting_parts};
 use crate::store::{EpochRow, RevisionId, RevisionRow, RunRow, Status, Store};
 
 /// Everything that a report shows.
@@ -185,11 +185,11 @@ pub(super) fn axes_of(revision: &RevisionRow) -> anyhow::Result<Vec<String>> {
 }
 
 /// What tells a setting from others, and its runs.
-pub(super) type RunsOfSetting<'a> = (SettingKey<'a>, Vec<&'a RunRow>);
+pub(super) type RunsOfSetting<'a> = (SettingParts<'a>, Vec<&'a RunRow>);
 
 /// The runs of each setting that has a finished one.
 pub(super) fn settings_of(runs: &[RunRow]) -> Vec<RunsOfSetting<'_>> {
-    let mut settings = group_by(runs, |run| setting_key(&run.params));
+    let mut settings = group_by(runs, |run| setting_parts(&run.params));
     settings.retain(|(_, runs)| runs.iter().any(|run| run.status == Status::Done));
     settings
 }

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::grouping::group_by;
-use crate::spec::setting_key;
+use crate::spec::setting_parts;
 use crate::store::{RunRow, Status};
 
 /// The runs of the `count` best trials of each setting. The order is the leaderboard's: by the mean objective over seeds and
@@ -13,7 +13,7 @@ pub(crate) fn runs_of_best_trials<'r>(
     objective: &HashMap<String, f64>,
     count: usize,
 ) -> HashSet<&'r str> {
-    let settings = group_by(runs, |run| setting_key(&run.params));
+    let settings = group_by(runs, |run| setting_parts(&run.params));
     let best = settings.into_iter().flat_map(|(_, runs)| {
         let mut trials = group_by(runs, |run| &run.params);
         trials.sort_by_cached_key(|(_, runs)| rank_key(runs, objective));

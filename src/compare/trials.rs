@@ -9,7 +9,7 @@ use super::board::{MeanSpread, SeededValue};
 use super::comparison::{Objectives, RunsOfSetting, titles};
 use super::grouping::group_by;
 use super::trial_importance::{FinishedTrial, ModelImportance, judge};
-use crate::spec::{ObjectiveSpec, SearchOutline, Strategy, lookup, setting_key, shown_value};
+use crate::spec::{ObjectiveSpec, SearchOutline, Strategy, lookup, setting_parts, shown_value};
 use crate::store::{RevisionRow, RunRow, Status, Store};
 
 /// The trials of an experiment.
@@ -109,7 +109,7 @@ impl Trials {
             epochs: store.epochs_reached(&id)?,
             outline: outline_of(&revision)?,
         };
-        let settings: Vec<RunsOfSetting<'_>> = group_by(&runs, |run| setting_key(&run.params));
+        let settings: Vec<RunsOfSetting<'_>> = group_by(&runs, |run| setting_parts(&run.params));
         let titles = titles(&settings, &axes);
         let settings =
             settings.iter().zip(titles).map(|((_, runs), title)| setting(title, runs, &sources)).collect();

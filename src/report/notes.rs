@@ -68,6 +68,11 @@ pub fn reading_notes(comparison: &Comparison) -> Vec<String> {
 pub fn few_seeds(comparison: &Comparison) -> Option<String> {
     let rows = comparison.boards.iter().flat_map(|board| &board.rows);
     let seeds = rows.map(|row| row.seeds).filter(|seeds| (1..FEW_SEEDS).contains(seeds)).min()?;
+    if seeds == 1 {
+        let told = "only 1 seed, so nothing says how much the initialisation changes; a lucky one can decide the order of \
+                    close models.";
+        return Some(told.to_string());
+    }
     Some(format!(
         "only {}. With fewer than {FEW_SEEDS} seeds, the spread over seeds is a rough estimate, and a lucky \
          initialisation can decide the order of close models.",

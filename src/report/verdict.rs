@@ -190,6 +190,14 @@ fn sureness(significance: Significance) -> (&'static str, String) {
     }
 }
 
+/// `a`, `a and b`, `a, b and c`.
+fn listed(names: &[String]) -> String {
+    match names {
+        [before @ .., last] if !before.is_empty() => format!("{} and {last}", before.join(", ")),
+        _ => names.concat(),
+    }
+}
+
 /// Which models have a lower error than the winner by another measure or of one target: a sentence, or `None` where the
 /// winner wins by all.
 pub fn other_winners(board: &Board) -> Option<String> {
@@ -224,7 +232,7 @@ pub fn other_winners(board: &Board) -> Option<String> {
                     } else if targets.len() > MOST_NAMED {
                         format!("{measure} of {}", counted(targets.len(), "target"))
                     } else {
-                        format!("{measure} of {}", targets.join(" and "))
+                        format!("{measure} of {}", listed(&targets))
                     }
                 })
                 .collect();

@@ -52,7 +52,7 @@ pub use pack_size::PackSize;
 pub use problem::{ExperimentError, Problem};
 pub(crate) use run_spec::shown_value;
 pub use run_spec::{
-    Candidates, DataIdentity, Identity, RunSpec, SettingKey, lookup, run_label, setting_key, setting_of,
+    Candidates, DataIdentity, Identity, RunSpec, SettingParts, lookup, run_label, setting_of, setting_parts,
 };
 pub use schema::json_schema;
 pub use size::Bytes;

@@ -238,7 +238,7 @@ impl Identity {
 /// The [`RunSpec::setting`] of stored parameters.
 pub fn setting_of(params: &Value) -> Value {
     let mut setting = json!({});
-    for (table, key, value) in setting_key(params) {
+    for (table, key, value) in setting_parts(params) {
         match key {
             Some(key) => setting[table][key] = value.clone(),
             None if params[table].is_object() => setting[table] = json!({}),
@@ -249,17 +249,17 @@ pub fn setting_of(params: &Value) -> Value {
 }
 
 /// What tells one setting from another: a table, a key of it, and its value. A table comes first by itself, without a key.
-pub type SettingKey<'a> = Vec<(&'static str, Option<&'a str>, &'a Value)>;
+pub type SettingParts<'a> = Vec<(&'static str, Option<&'a str>, &'a Value)>;
 
 /// As [`setting_of`], without copies: to group many runs by.
-pub fn setting_key(params: &Value) -> SettingKey<'_> {
+pub fn setting_parts(params: &Value) -> SettingParts<'_> {
     let is_shared = |table: &str, key: &str| match table {
         // The same data may be named in two ways; their rows are told apart by the rest.
         "dataset" => key != "source",
         "task" => key != "lookback" && key != "features",
         _ => true,
     };
-    let mut parts = SettingKey::new();
+    let mut parts = SettingParts::new();
     for table in ["dataset", "split", "task", "evaluation", "uncertainty", "capacity"] {
         match params.get(table) {
             Some(Value::Object(fields)) => {

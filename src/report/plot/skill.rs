@@ -82,8 +82,8 @@ impl SkillRow {
     /// What it is called in the legend.
     fn name_of_kind(&self) -> &'static str {
         match self.kind {
-            SkillKind::Best => "best",
-            SkillKind::Model => "model",
+            SkillKind::Best => "best model",
+            SkillKind::Model => "other model",
             SkillKind::Baseline => "baseline",
         }
     }
