@@ -49,11 +49,12 @@ labels = { team = "forecast" }
 "#;
 
 /// Every variable that `--partition auto` reads.
-const VARIABLES: [&str; 10] = [
+const VARIABLES: [&str; 11] = [
     "SLURM_ARRAY_TASK_ID",
     "SLURM_ARRAY_TASK_COUNT",
     "SLURM_ARRAY_TASK_MIN",
     "SLURM_ARRAY_TASK_STEP",
+    "SLURM_ARRAY_TASK_MAX",
     "JOB_COMPLETION_INDEX",
     "SKYPILOT_JOB_RANK",
     "SKYPILOT_NUM_JOBS",
