@@ -162,16 +162,20 @@ fn help_of_run_names_every_flag() {
               Run everything again, including finished runs
 
           --partition <I/N>
-              Run one of N fixed parts of the plan, e.g. 2/4; `burstlab merge` combines the stores of the parts
+              Run one of N fixed parts of the plan, e.g. 2/4, or auto in a task of an array job; 2/4:1/3 is the first third of that part; `burstlab merge` combines the stores of the parts
 
           --engine <ENGINE>
-              Where the plan runs: on this machine, or on a Slurm cluster
+              Where the plan runs: on this machine, or on a cluster
 
               Possible values:
-              - local: Worker processes on this machine
-              - slurm: A job array on a Slurm cluster
+              - local:      Worker processes on this machine
+              - slurm:      A job array on a Slurm cluster
+              - kubernetes: An Indexed Job on a Kubernetes cluster
 
               [default: local]
+
+          --apply
+              Hand the manifests of --engine kubernetes to kubectl, wait for the parts, then hand over the last job
 
           --max-runs <N>
               Start at most N runs, finish them, and stop; the same command continues later

@@ -790,7 +790,7 @@ fn a_name_that_leaves_the_results_folder_is_refused() {
     1 | name = "../e"
       |        ^^^^^^
       |
-      = help: the name becomes a folder of results/: use at most 100 letters, digits, `-`, `_` and `.`, and neither `runs` nor `slurm`
+      = help: the name becomes a folder of results/: use at most 100 letters, digits, `-`, `_` and `.`, and none of `runs`, `slurm` and `kubernetes`
     "#);
 }
 
@@ -1052,7 +1052,7 @@ fn amounts_and_times_of_the_scheduler_have_units() {
     9 | backof = "1s"
       | ^^^^^^ did you mean `backoff`?
       |
-      = help: known here: device, threads_per_run, runs_per_gpu, pack, memory_per_run, timeout, grace, retries, backoff, slurm
+      = help: known here: device, threads_per_run, runs_per_gpu, pack, memory_per_run, timeout, grace, retries, backoff, slurm, kubernetes
     "#);
 }
 
@@ -1126,6 +1126,34 @@ fn what_slurm_would_refuse_is_refused_before() {
       |
       = help: known here: partition, parts, array_limit, time, cpus, gpus, memory, options
     ");
+}
+
+#[test]
+fn what_kubernetes_would_refuse_is_refused_before() {
+    for (line, message) in [
+        ("parts = 0", "parts must be at least 1, got 0"),
+        ("parts = 5000", "parts must be at most 1000, got 5000"),
+        ("parallelism = 0", "parallelism must be at least 1, got 0"),
+        ("retries = 101", "retries must be at most 100, got 101"),
+        ("cpus = 0", "cpus must be at least 1, got 0"),
+        ("memory = \"0B\"", "memory must be positive"),
+        ("image = \"two words\"", "`two words` is not the name of an image"),
+        ("namespace = \"Forecast\"", "`Forecast` cannot be the name of a namespace"),
+        ("volume = \"stores-\"", "`stores-` cannot be the name of a volume"),
+        ("queue = \"a.b\"", "`a.b` cannot be the name of a queue"),
+        ("volume_size = \"1GiB\"", "volume_size is given, but the claim has no name"),
+        ("labels = { \"a b\" = \"c\" }", "`a b = c` cannot be a label"),
+        (
+            "labels = { \"app.kubernetes.io/name\" = \"x\" }",
+            "the label `app.kubernetes.io/name` is set by burstlab",
+        ),
+        ("image_name = \"x\"", "unknown key `image_name`"),
+    ] {
+        let text = with("[training]", &format!("[scheduler.kubernetes]\n{line}\n[training]"));
+        let refused = refusal(&text, &[]);
+        assert!(refused.contains(message), "{message} is not in\n{refused}");
+        assert!(refused.contains("--> e.toml:9:"), "{refused}");
+    }
 }
 
 #[test]

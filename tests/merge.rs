@@ -249,6 +249,40 @@ fn a_run_that_comes_without_files_runs_again() {
 }
 
 #[test]
+fn a_merge_that_is_killed_at_any_instant_continues() {
+    let parts: Vec<Lab> = (0..3).map(|_| Lab::new()).collect();
+    let whole = Lab::new();
+    let file = whole.azure("shared", SWEEP);
+    let mut arguments = vec!["merge".to_string()];
+    for (index, part) in parts.iter().enumerate() {
+        part.run(&file, &["--partition", &format!("{}/3", index + 1)]);
+        arguments.push(part.results().display().to_string());
+    }
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    assert_eq!(whole.call(&arguments).code, 0);
+    let killed = Lab::new();
+    for delay_ms in [1, 5, 10, 20, 30, 40, 60, 80, 120] {
+        let mut merge = killed.command(&arguments).spawn().unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(delay_ms));
+        merge.kill().unwrap();
+        merge.wait().unwrap();
+    }
+    let outcome = killed.call(&arguments);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert_eq!(contents(&killed), contents(&whole));
+    for folder in [killed.results(), killed.results().join("runs")] {
+        let left =
+            std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        assert_eq!(
+            left.filter(|name| name.starts_with(".draft-")).count(),
+            0,
+            "nothing is left of a killed merge"
+        );
+    }
+    assert!(killed.run(&file, &[]).stderr.contains("(7 of 9 are done already)"));
+}
+
+#[test]
 fn what_is_no_other_store_is_refused() {
     let lab = Lab::new();
     lab.run(&lab.azure("shared", "[task.next_request]\nlookback = 5\n[[models]]\n[models.zero]\n"), &[]);

@@ -12,8 +12,8 @@ struct ArraySystem {
     index: &'static str,
     /// The variable with the number of tasks, where there is one.
     count: Option<&'static str>,
-    /// Variables with the first number and the step between two, where the user chooses them.
-    spacing: Option<(&'static str, &'static str)>,
+    /// Variables with the first number, the step between two, and the last one, where the user chooses them.
+    spacing: Option<[&'static str; 3]>,
     /// What the first task is called, unless the user chooses that.
     first: u64,
 }
@@ -23,7 +23,7 @@ const SYSTEMS: [ArraySystem; 5] = [
         name: "Slurm",
         index: "SLURM_ARRAY_TASK_ID",
         count: Some("SLURM_ARRAY_TASK_COUNT"),
-        spacing: Some(("SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_STEP")),
+        spacing: Some(["SLURM_ARRAY_TASK_MIN", "SLURM_ARRAY_TASK_STEP", "SLURM_ARRAY_TASK_MAX"]),
         first: 1,
     },
     ArraySystem { name: "Kubernetes", index: "JOB_COMPLETION_INDEX", count: None, spacing: None, first: 0 },
@@ -74,14 +74,22 @@ impl<F: Fn(&str) -> Option<String>> Environment<'_, F> {
     fn share(&self, system: &ArraySystem) -> Result<Option<Share>, String> {
         let Some(index) = self.number(system.index)? else { return Ok(None) };
         let count = self.count(system)?;
-        let (first, step) = match system.spacing {
-            Some((first, step)) => {
-                (self.number(first)?.unwrap_or(system.first), self.number(step)?.unwrap_or(1).max(1))
-            }
-            None => (system.first, 1),
+        let (first, step, given_last) = match system.spacing {
+            Some([first, step, last]) => (
+                self.number(first)?.unwrap_or(system.first),
+                self.number(step)?.unwrap_or(1).max(1),
+                self.number(last)?.map(|number| (last, number)),
+            ),
+            None => (system.first, 1, None),
         };
+        let last = first.saturating_add(count.saturating_sub(1).saturating_mul(step));
+        if let Some((name, given)) = given_last.filter(|(_, given)| *given != last) {
+            return Err(format!(
+                "{name} is {given}, but {count} tasks from {first} in steps of {step} end with {last}: the array has gaps, and \
+                 its tasks stand for no parts; number them evenly, or name the part instead of auto"
+            ));
+        }
         let misplaced = |index: u64| {
-            let last = first.saturating_add(count.saturating_sub(1).saturating_mul(step));
             let (name, tasks) = (system.index, system.name);
             Err(format!(
                 "{name} is {index}, which is none of the {count} parts that tasks of {tasks} from {first} to {last} stand \
@@ -168,7 +176,17 @@ mod tests {
 
     #[test]
     fn what_does_not_name_a_part_is_an_error_that_names_the_variable() {
-        let refused: [(&[(&str, &str)], &str); 9] = [
+        let gaps = [
+            ("SLURM_ARRAY_TASK_ID", "3"),
+            ("SLURM_ARRAY_TASK_COUNT", "4"),
+            ("SLURM_ARRAY_TASK_MIN", "1"),
+            ("SLURM_ARRAY_TASK_MAX", "7"),
+        ];
+        let refused: [(&[(&str, &str)], &str); 10] = [
+            (
+                &gaps,
+                "SLURM_ARRAY_TASK_MAX is 7, but 4 tasks from 1 in steps of 1 end with 4: the array has gaps",
+            ),
             (
                 &[],
                 "none of SLURM_ARRAY_TASK_ID (Slurm), JOB_COMPLETION_INDEX (Kubernetes), SKYPILOT_JOB_RANK (SkyPilot)",
@@ -215,6 +233,7 @@ mod tests {
                     ("SLURM_ARRAY_TASK_COUNT", &count.to_string()),
                     ("SLURM_ARRAY_TASK_MIN", &min.to_string()),
                     ("SLURM_ARRAY_TASK_STEP", &step.to_string()),
+                    ("SLURM_ARRAY_TASK_MAX", &(min + (count - 1) * step).to_string()),
                 ]);
                 prop_assert_eq!(found, Ok(format!("{}/{count}", task + 1)));
             }

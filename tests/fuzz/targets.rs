@@ -155,6 +155,19 @@ cpus = 2
 gpus = 0
 memory = "1GiB"
 options = ["--account=a"]
+[scheduler.kubernetes]
+image = "a/b:1"
+namespace = "lab"
+volume = "stores"
+volume_size = "5GiB"
+parts = 4
+parallelism = 2
+retries = 2
+cpus = 2
+gpus = 1
+memory = "1GiB"
+queue = "q"
+labels = { team = "a" }
 "#;
 
 const GRID: &str = r#"
