@@ -113,7 +113,8 @@ impl PlannedExperiment {
         let request = DeviceRequest::parse(device)
             .map_err(|error| usage(format!("{error}; give auto, cpu, cuda, cuda:0 or wgpu")))?;
         if args.engine == Engine::Slurm {
-            let class = class_elsewhere(request, &scheduler.slurm);
+            let needs_gpu = experiment.spec.models.iter().any(ModelSpec::computes_on_gpu);
+            let class = class_elsewhere(request, needs_gpu, &scheduler.slurm);
             let sweep = Sweep::new(experiment, loader, class)?;
             return Ok(Self { sweep, slots: Vec::new(), class, device_note: None, memory_note: None });
         }
@@ -153,11 +154,12 @@ impl PlannedExperiment {
     }
 }
 
-/// The device class on other machines: `auto` means the GPUs that the cluster's jobs request, if they request any.
-fn class_elsewhere(request: DeviceRequest, slurm: &SlurmSpec) -> &'static str {
+/// The device class on other machines: `auto` means the GPUs that the cluster's jobs request, if they request any and a
+/// model computes on one.
+fn class_elsewhere(request: DeviceRequest, needs_gpu: bool, slurm: &SlurmSpec) -> &'static str {
     match request {
         DeviceRequest::Cuda(_) => "cuda",
-        DeviceRequest::Auto if slurm.gpus > 0 => "cuda",
+        DeviceRequest::Auto if slurm.gpus > 0 && needs_gpu => "cuda",
         DeviceRequest::Cpu | DeviceRequest::Auto => "cpu",
         DeviceRequest::Wgpu => "wgpu",
     }
