@@ -119,7 +119,8 @@ impl PlannedExperiment {
         let request = DeviceRequest::parse(device)
             .map_err(|error| usage(format!("{error}; give auto, cpu, cuda, cuda:0 or wgpu")))?;
         if let Some((_, _, gpus)) = elsewhere {
-            let class = class_elsewhere(request, gpus);
+            let needs_gpu = experiment.spec.models.iter().any(ModelSpec::computes_on_gpu);
+            let class = class_elsewhere(request, needs_gpu, gpus);
             let sweep = Sweep::new(experiment, loader, class)?;
             return Ok(Self { sweep, slots: Vec::new(), class, device_note: None, memory_note: None });
         }
@@ -159,11 +160,12 @@ impl PlannedExperiment {
     }
 }
 
-/// The device class on other machines: `auto` means the GPUs that the cluster's jobs request, if they request any.
-fn class_elsewhere(request: DeviceRequest, gpus: usize) -> &'static str {
+/// The device class on other machines: `auto` means the GPUs that the cluster's jobs request, if they request any and a
+/// model computes on one.
+fn class_elsewhere(request: DeviceRequest, needs_gpu: bool, gpus: usize) -> &'static str {
     match request {
         DeviceRequest::Cuda(_) => "cuda",
-        DeviceRequest::Auto if gpus > 0 => "cuda",
+        DeviceRequest::Auto if gpus > 0 && needs_gpu => "cuda",
         DeviceRequest::Cpu | DeviceRequest::Auto => "cpu",
         DeviceRequest::Wgpu => "wgpu",
     }
