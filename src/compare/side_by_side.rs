@@ -210,14 +210,14 @@ pub(super) fn objective_title(objective: &ObjectiveSpec) -> String {
 }
 
 /// What a reference of a comparison names, and the one model that is meant: `sweep@2:lstm`.
-struct Reference<'a> {
+struct ComparedReference<'a> {
     named: Named,
     /// The reference without the model.
     without_model: &'a str,
     model: Option<&'a str>,
 }
 
-impl<'a> Reference<'a> {
+impl<'a> ComparedReference<'a> {
     fn resolve(store: &mut Store, reference: &'a str) -> anyhow::Result<Self> {
         // A name may have a colon itself, so the whole reference comes first.
         match (store.find(reference), reference.rsplit_once(':')) {
@@ -237,7 +237,7 @@ impl<'a> Reference<'a> {
 /// # Errors
 /// A reference that names nothing, or a store that cannot be read.
 pub fn compared_runs(store: &mut Store, reference: &str) -> anyhow::Result<Vec<RunRow>> {
-    let Reference { named, model, .. } = Reference::resolve(store, reference)?;
+    let ComparedReference { named, model, .. } = ComparedReference::resolve(store, reference)?;
     let mut runs = Vec::new();
     match named {
         Named::Run(run) => runs = store.runs(&RunFilter::one(&run))?,
@@ -258,7 +258,7 @@ fn is_of_model(asked: &str, name: &str, kind: &str) -> bool {
 
 /// What is compared of a reference: every model of a revision in each setting, one model of it, or one run.
 fn contenders(store: &mut Store, reference: &str) -> anyhow::Result<Vec<Contender>> {
-    let Reference { named, without_model, model } = Reference::resolve(store, reference)?;
+    let ComparedReference { named, without_model, model } = ComparedReference::resolve(store, reference)?;
     match named {
         Named::Revisions(_) => of_revision(store, without_model, model),
         Named::Run(run) => of_run(store, reference, &run).map(|one| vec![one]),
