@@ -48,7 +48,10 @@ fn layouts(requests: &[(u64, u64, u64)]) -> [(&'static str, String); 4] {
     }
     ended.sort_by_key(|(end, _)| *end);
     assert!(!ended.is_sorted_by_key(|(_, event)| event["event"]["request"]["request_received_ms"].as_u64()));
-    let dynamo = ended.into_iter().map(|(_, event)| format!("{event}\n")).collect();
+    let mut dynamo = String::new();
+    for (_, event) in ended {
+        writeln!(dynamo, "{event}").unwrap();
+    }
     [("mooncake.jsonl", mooncake), ("vidur.csv", vidur), ("router.jsonl", router), ("dynamo.jsonl", dynamo)]
 }
 

@@ -32,12 +32,12 @@ pub const GROWS_LATE: &str = "a request trace of Dynamo has its lines in the ord
 /// One line, as far as it is read. Values are checked one by one, so that an error can name them.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, expecting = "an object")]
-struct Record {
+struct TraceRecord {
     schema: Option<Value>,
     event_type: Option<Value>,
     request: Option<RequestFields>,
     /// The record within the envelope of the file sink.
-    event: Option<Box<Record>>,
+    event: Option<Box<TraceRecord>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -113,7 +113,7 @@ pub fn read(file: &JsonLines<'_>) -> Result<RequestTrace, TraceError> {
 
 /// The request that a line ends; `None` for any other event.
 fn request_of(text: &str) -> Result<Option<EndedRequest>, (Option<&'static str>, String)> {
-    let line: Record = object_of(text).map_err(|message| (None, message))?;
+    let line: TraceRecord = object_of(text).map_err(|message| (None, message))?;
     let record = match line.event {
         Some(event) => *event,
         None => line,

@@ -27,10 +27,10 @@ pub const DOES_NOT_GROW: &str = "this is the answer to a query of Prometheus, a 
 
 #[derive(Debug, Deserialize)]
 #[serde(expecting = "the answer to a query of Prometheus")]
-struct Answer {
+struct QueryAnswer {
     status: Value,
     #[serde(default)]
-    data: Option<Data>,
+    data: Option<QueryData>,
     #[serde(default, rename = "errorType")]
     error_type: Option<Value>,
     #[serde(default)]
@@ -39,7 +39,7 @@ struct Answer {
 
 #[derive(Debug, Deserialize)]
 #[serde(expecting = "the data of a query of Prometheus")]
-struct Data {
+struct QueryData {
     #[serde(rename = "resultType")]
     result_type: Value,
     result: Value,
@@ -124,7 +124,7 @@ pub fn read(name: &str, bytes: &[u8], columns: Option<&ColumnsSpec>) -> Result<T
 
 /// The series of an answer; else what is wrong with it, and the line.
 fn matrix_of(bytes: &[u8]) -> Result<Vec<MatrixSeries>, (Option<usize>, String)> {
-    let answer: Answer = serde_json::from_slice(bytes).map_err(|error| {
+    let answer: QueryAnswer = serde_json::from_slice(bytes).map_err(|error| {
         let message = error.to_string();
         let message = message.split(" at line ").next().unwrap_or_default();
         (
@@ -144,7 +144,7 @@ fn matrix_of(bytes: &[u8]) -> Result<Vec<MatrixSeries>, (Option<usize>, String)>
             format!("Prometheus answered with an error, {kind}{error}; correct the query and ask again"),
         ));
     }
-    let Some(Data { result_type, result }) = answer.data else {
+    let Some(QueryData { result_type, result }) = answer.data else {
         return Err((None, "the answer has no data; ask the query again".to_string()));
     };
     if result_type.as_str() != Some("matrix") {

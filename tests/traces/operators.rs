@@ -49,8 +49,8 @@ fn a_fault_in_a_record_of_dynamo_is_named_by_line_and_key() {
         error(DYNAMO.replacen(from, to, 1))
     };
     assert_snapshot!(with("\"request_received_ms\":1777312800450,", ""), @r#"trace.csv:2: column "request.request_received_ms": the value is missing, so it is not known when the request arrived; record the trace with a version of Dynamo that writes it, or remove this line"#);
-    assert_snapshot!(with("1777312800450", "\"early\""), @r#"trace.csv:2: column "request.request_received_ms": `early` is not a number"#);
-    assert_snapshot!(with("1777312800450", "-1e18"), @r#"trace.csv:2: column "request.request_received_ms": `-1e+18` lies before 1900 or after 2199 as a time since 1970; check timestamp_unit"#);
+    assert_snapshot!(with("1777312800450", "\"early\""), @r#"trace.csv:2: column "request.request_received_ms": `early` is not a time in milliseconds since 1970"#);
+    assert_snapshot!(with("1777312800450", "-1e18"), @r#"trace.csv:2: column "request.request_received_ms": `-1e+18` is not a time in milliseconds since 1970"#);
     assert_snapshot!(with("\"input_tokens\":396,", ""), @r#"trace.csv:2: column "request.input_tokens": the value is missing; a number of tokens is expected here"#);
     assert_snapshot!(with("\"input_tokens\":396", "\"input_tokens\":39.6"), @r#"trace.csv:2: column "request.input_tokens": `39.6` is not a whole number; a number of tokens is expected here"#);
     assert_snapshot!(with("\"input_length\":374", "\"input_length\":-374"), @r#"trace.csv:3: column "request.replay.input_length": `-374` is negative; a number of tokens is expected here"#);
@@ -60,10 +60,10 @@ fn a_fault_in_a_record_of_dynamo_is_named_by_line_and_key() {
     assert_snapshot!(with("\"request\":{\"request_id\":\"r-2\"", "\"other\":{\"request_id\":\"r-2\""), @r#"trace.csv:2: column "request": the value is missing; a request_end says which request"#);
     assert_snapshot!(with("\"request\":{\"request_id\":\"r-4\",\"model\":\"llama-8b\",\"input_tokens\":91,\"request_received_ms\":1777312802900}", "\"request\":4"), @"trace.csv:5: this line is not one JSON object: invalid type: integer `4`, expected an object (character 159)");
     assert_snapshot!(with("\"event_type\":\"request_end\",\"event_time_unix_ms\":1777312802920,", ""), @r#"trace.csv:5: column "event_type": the name of an event is expected here"#);
-    assert_snapshot!(error(DYNAMO.replace("trace.v1", "trace.v2")), @r#"trace.csv:1: column "schema": \"dynamo.request.trace.v2\" is not known; `dynamo.request.trace.v1` is"#);
-    assert_snapshot!(with("trace.v1\",\"event_type\":\"request_payload\"", "other.v1\",\"event_type\":\"request_payload\""), @r#"trace.csv:4: column "schema": \"dynamo.request.other.v1\" is not known; `dynamo.request.trace.v1` is"#);
+    assert_snapshot!(error(DYNAMO.replace("trace.v1", "trace.v2")), @r#"trace.csv:1: column "schema": `dynamo.request.trace.v2` is not known; `dynamo.request.trace.v1` is"#);
+    assert_snapshot!(with("trace.v1\",\"event_type\":\"request_payload\"", "other.v1\",\"event_type\":\"request_payload\""), @r#"trace.csv:4: column "schema": `dynamo.request.other.v1` is not known; `dynamo.request.trace.v1` is"#);
     assert_snapshot!(error(&DYNAMO[..DYNAMO.len() - 40]), @"trace.csv:6: this line is not one JSON object: EOF while parsing a value (character 258)");
-    assert_snapshot!(error(DYNAMO.lines().next().unwrap()), @"trace.csv:1: none of its 1 lines is a request_end, so there is no request in it");
+    assert_snapshot!(error(DYNAMO.lines().next().unwrap()), @"trace.csv:1: no line is a request_end, so there is no request in it (1 line)");
 }
 
 #[test]
@@ -156,8 +156,8 @@ fn what_is_wrong_with_an_answer_of_prometheus_is_said_with_its_remedy() {
         error(PROMETHEUS.replacen(from, to, 1))
     };
     assert_snapshot!(error(r#"{"status":"error","errorType":"bad_data","error":"invalid parameter \"query\": 1:5: parse error"}"#), @r#"trace.csv: Prometheus answered with an error, bad_data: invalid parameter \"query\": 1:5: parse error; correct the query and ask again"#);
-    assert_snapshot!(error(r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1435781430.781,"1"]}]}}"#), @r#"trace.csv: the result is of the type \"vector\", values of a single time; ask /api/v1/query_range, which gives a matrix"#);
-    assert_snapshot!(error(r#"{"status":"success","data":{"resultType":"scalar","result":[1435781430.781,"1"]}}"#), @r#"trace.csv: the result is of the type \"scalar\", values of a single time; ask /api/v1/query_range, which gives a matrix"#);
+    assert_snapshot!(error(r#"{"status":"success","data":{"resultType":"vector","result":[{"metric":{},"value":[1435781430.781,"1"]}]}}"#), @"trace.csv: the result is of the type `vector`, not a matrix over time; ask /api/v1/query_range, which gives one");
+    assert_snapshot!(error(r#"{"status":"success","data":{"resultType":"scalar","result":[1435781430.781,"1"]}}"#), @"trace.csv: the result is of the type `scalar`, not a matrix over time; ask /api/v1/query_range, which gives one");
     assert_snapshot!(error(r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#), @"trace.csv: the matrix is empty: nothing matches the query in this range of time; correct the query and ask again");
     assert_snapshot!(with("\"1340\"", "1340"), @r#"trace.csv: column "vllm:prompt_tokens:rate1m{job="vllm",model_name="m"}": `[1435781490.781,1340]` is not a time and a value in quotes"#);
     assert_snapshot!(with("\"1340\"", "\"many\""), @r#"trace.csv: column "vllm:prompt_tokens:rate1m{job="vllm",model_name="m"}": at 1435781490.781: `many` is not a number"#);
@@ -165,7 +165,7 @@ fn what_is_wrong_with_an_answer_of_prometheus_is_said_with_its_remedy() {
     assert_snapshot!(with("1435781490.781", "1435781430.781"), @r#"trace.csv: column "vllm:prompt_tokens:rate1m{job="vllm",model_name="m"}": the time 1435781430.781 does not come after the one before it; ask the query again"#);
     assert_snapshot!(with("1435781490.781", "\"noon\""), @r#"trace.csv: column "vllm:prompt_tokens:rate1m{job="vllm",model_name="m"}": `[\"noon\",\"1340\"]` is not a time and a value in quotes"#);
     assert_snapshot!(with("\"values\": [", "\"histograms\": [[1435781430.781, {\"count\": \"5\"}]], \"values\": ["), @r#"trace.csv: column "vllm:prompt_tokens:rate1m{job="vllm",model_name="m"}": the values are histograms; take a number from each, as histogram_count, histogram_sum and histogram_quantile do"#);
-    assert_snapshot!(with("vllm:generation_tokens:rate1m", "vllm:prompt_tokens:rate1m"), @r#"trace.csv: the column `vllm:prompt_tokens:rate1m{job="vllm",model_name="m"}` is there twice"#);
+    assert_snapshot!(with("vllm:generation_tokens:rate1m", "vllm:prompt_tokens:rate1m"), @r#"trace.csv: column "vllm:prompt_tokens:rate1m{job="vllm",model_name="m"}": two series have the same labels; let the query tell them apart, with a label or another name"#);
     assert_snapshot!(with("\"job\": \"vllm\"", "\"job\": 5"), @"trace.csv: the matrix cannot be understood: invalid type: integer `5`, expected a string; ask the query again");
     assert_snapshot!(error(&PROMETHEUS[..700]), @"trace.csv:23: this is not a whole answer of Prometheus: EOF while parsing a string (character 30); ask the query again");
     let series =
@@ -173,8 +173,8 @@ fn what_is_wrong_with_an_answer_of_prometheus_is_said_with_its_remedy() {
     let pair = |one: String, other: String| {
         error(format!(r#"{{"status":"success","data":{{"resultType":"matrix","result":[{one},{other}]}}}}"#))
     };
-    assert_snapshot!(pair(series(1_435_781_430, "1"), series(1_435_781_490, "1")), @"");
-    assert_snapshot!(pair(series(1_435_781_430, "NaN"), series(1_435_781_490, "-Inf")), @"");
+    assert_snapshot!(pair(series(1_435_781_430, "1"), series(1_435_781_490, "1")), @"trace.csv: there is no time at which all 2 series have a finite value; aggregate them in the query, as in sum by (job) (...), or fill them up with `or vector(0)`");
+    assert_snapshot!(pair(series(1_435_781_430, "NaN"), series(1_435_781_490, "-Inf")), @"trace.csv: there is no time at which all 2 series have a finite value; aggregate them in the query, as in sum by (job) (...), or fill them up with `or vector(0)`");
 }
 
 #[test]

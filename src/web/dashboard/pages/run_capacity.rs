@@ -4,10 +4,11 @@ use maud::{Markup, html};
 
 use super::super::widgets::plain_table;
 use crate::capacity::{
-    CAPACITY_NAMES, CHOSEN, HEADROOM_FACTOR, PlanLevel, Policy, REPLICA_HOURS, WORK, metric_of, policy_of,
+    CAPACITY_NAMES, CHOSEN, HEADROOM_FACTOR, PlanLevel, Policy, REPLICA_HOURS, SCALE_EVENTS, WORK, metric_of,
+    policy_of,
 };
 use crate::store::MetricRow;
-use crate::text::number;
+use crate::text::{number, with_decimals};
 
 /// One row for each part and each plan or policy, in the order of the report; nothing where no service acts on the forecasts.
 pub fn capacity_table(metrics: &[MetricRow]) -> Markup {
@@ -36,7 +37,11 @@ fn part_rows(metrics: &[MetricRow], part: &str) -> Vec<Vec<String>> {
         a.cmp(&b).then(a_level.total_cmp(&b_level))
     });
     let row = |policy: &str| {
-        let cell = |name: &&str| value(&metric_of(name, policy)).map_or("-".to_string(), number);
+        let cell = |name: &&str| match value(&metric_of(name, policy)) {
+            Some(count) if *name == SCALE_EVENTS => with_decimals(count, 0),
+            Some(value) => number(value),
+            None => "-".to_string(),
+        };
         let is_chosen = value(&metric_of(CHOSEN, policy)) == Some(1.0);
         [part.to_string(), acts_on(policy, is_chosen, value(HEADROOM_FACTOR))]
             .into_iter()
@@ -62,7 +67,7 @@ fn acts_on(policy: &str, is_chosen: bool, headroom: Option<f64>) -> String {
         Ok(level) => PlanLevel::Quantile(level).in_words(),
         Err(_) if policy == PlanLevel::Mean.to_string() => PlanLevel::Mean.in_words(),
         Err(_) if policy == Policy::ReactiveWithHeadroom.to_string() => {
-            headroom.map_or(policy.to_string(), |factor| format!("{policy} (× {factor})"))
+            headroom.map_or(policy.to_string(), |factor| format!("{policy} (× {factor})"))
         }
         Err(_) => policy.to_string(),
     };
