@@ -170,7 +170,10 @@ fn try_compute(dashboard: &Dashboard, at_work: &[RevisionId]) -> anyhow::Result<
     let mut store = dashboard.open_store()?;
     let mut revisions = store.all_revisions()?;
     let kept = store.kept_standings()?;
-    revisions.retain(|revision| !kept.contains_key(&revision.id()));
+    let is_kept = |revision: &RevisionRow| {
+        kept.get(&revision.id()).is_some_and(|text| RevisionStanding::of_kept(text).is_some())
+    };
+    revisions.retain(|revision| !is_kept(revision));
     let standings = &dashboard.kept.standings;
     for revision in &revisions {
         let id = revision.id();
