@@ -77,6 +77,7 @@ struct Handing<'a> {
 impl<'a> Handing<'a> {
     fn hand_over(&self, mut done: HashSet<String>) -> anyhow::Result<()> {
         let name = self.name();
+        let mut complete = None;
         if self.args.apply {
             self.cluster.require()?;
             if let Some((earlier, job)) = self.earlier(&done)? {
@@ -88,11 +89,16 @@ impl<'a> Handing<'a> {
                 }
                 if !self.args.force {
                     done.extend(earlier.done_but_for(&job.incomplete()).cloned());
+                    // The job that says so stays as it is.
+                    complete = Some(earlier).filter(|earlier| earlier.incomplete(&done).is_empty());
                 }
             }
         }
         let parts = self.settings().parts;
-        let assignment = handover::assignment(self.planned, parts, self.folder, &done, &[self.results])?;
+        let assignment = match complete {
+            Some(assignment) => assignment,
+            None => handover::assignment(self.planned, parts, self.folder, &done, &[self.results])?,
+        };
         let incomplete = assignment.incomplete(&done);
         let manifests = self.manifests(assignment, incomplete);
         if self.args.dry_run {
@@ -203,9 +209,9 @@ impl<'a> Handing<'a> {
     /// Hands over the parts that have runs left, if any, and waits until their job is over.
     fn run_parts(&self, manifests: &Manifests<'_>) -> anyhow::Result<()> {
         let files = kubernetes::write(manifests, self.folder)?;
-        // A job cannot be changed once it is made.
-        for job in [&self.names.parts, &self.names.last] {
-            self.cluster.remove(job)?;
+        if !manifests.parts.is_empty() {
+            // A job cannot be changed once it is made.
+            self.cluster.remove(&self.names.parts)?;
         }
         for manifest in &files.first {
             self.cluster.apply(manifest)?;

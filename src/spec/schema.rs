@@ -74,6 +74,8 @@ fn may_hold_axes(name: &str) -> bool {
         "AshaSpec",
         "MedianSpec",
         "SchedulerSpec",
+        "SlurmSpec",
+        "KubernetesSpec",
         "UncertaintySpec",
         "CapacitySpec",
     ];
