@@ -45,14 +45,14 @@ pub fn execute(
     device: &ComputeDevice,
     on_epoch: OnEpoch<'_>,
 ) -> anyhow::Result<Scores> {
-    let mut execution = Execution::prepare(job, loader, device)?;
+    let mut execution = PreparedRun::prepare(job, loader, device)?;
     let prepared = execution.prepared.clone();
     execution.forecaster.fit(&execution.fit_data(&prepared), on_epoch)?;
     execution.conclude()
 }
 
 /// A run at work: its data are read and its model is built.
-pub struct Execution<'a> {
+pub struct PreparedRun<'a> {
     /// What to do.
     pub job: &'a Job,
     /// The data that it shares with other runs.
@@ -64,7 +64,7 @@ pub struct Execution<'a> {
     lookback: usize,
 }
 
-impl<'a> Execution<'a> {
+impl<'a> PreparedRun<'a> {
     /// Reads the data of a job and builds its model.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! Executes runs of one shape together: they are trained as one program, and each is then forecast, scored and saved by
 //! itself.
 
-use super::execute::{Execution, Scores, build_context};
+use super::execute::{PreparedRun, Scores, build_context};
 use super::local::Job;
 use crate::dataset::Loader;
 use crate::model::Parameters;
@@ -26,7 +26,7 @@ pub fn execute_pack(
 ) {
     let mut runs = Vec::with_capacity(jobs.len());
     for (run, job) in jobs.iter().enumerate() {
-        match Execution::prepare(job, loader, device) {
+        match PreparedRun::prepare(job, loader, device) {
             Ok(execution) => runs.push((run, execution)),
             Err(error) => listener.ended(run, Err(error)),
         }
@@ -46,7 +46,7 @@ pub fn execute_pack(
 /// The runs whose models are trained together.
 struct PackedRuns<'a> {
     /// Number and state of each model's run; `None` once it has ended.
-    runs: Vec<(usize, Option<Execution<'a>>)>,
+    runs: Vec<(usize, Option<PreparedRun<'a>>)>,
     data: &'a FitData<'a>,
     listener: &'a mut dyn PackListener,
 }

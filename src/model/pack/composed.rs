@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use crate::train::{Backward, PackNetwork, PackNoise, PackWeights};
+use crate::train::{PackBackward, PackNetwork, PackNoise, PackWeights};
 
 /// The forward pass of a pack, on tensors that gradients can be asked of.
 pub(super) trait PackForward {
@@ -28,7 +28,7 @@ impl<N: PackForward> PackNetwork for Composed<N> {
         weights: &PackWeights,
         input: Tensor<4>,
         noise: &mut PackNoise<'_>,
-    ) -> (Tensor<4>, Backward<'_>) {
+    ) -> (Tensor<4>, PackBackward<'_>) {
         let leaves = weights.tracked();
         let forecast = self.0.forward(&leaves, input.autodiff(), Some(noise));
         let values = forecast.clone().inner();

@@ -11,7 +11,7 @@ use burn::tensor::activation::{relu, sigmoid, tanh};
 use super::composed::dense;
 use crate::model::CellKind;
 use crate::spec::RecurrentSpec;
-use crate::train::{Backward, PackGradients, PackNetwork, PackNoise, PackWeights, Shape};
+use crate::train::{PackBackward, PackGradients, PackNetwork, PackNoise, PackWeights, Shape};
 
 /// Stacked recurrent layers and the two-layer head.
 pub(super) struct RecurrentPack {
@@ -364,7 +364,7 @@ impl PackNetwork for RecurrentPack {
         weights: &PackWeights,
         input: Tensor<4>,
         noise: &mut PackNoise<'_>,
-    ) -> (Tensor<4>, Backward<'_>) {
+    ) -> (Tensor<4>, PackBackward<'_>) {
         let (last, tapes) = self.layers_forward(weights, input, Some(noise));
         let (forecast, head) = self.head_forward(weights, last);
         let weights = weights.clone();

@@ -77,19 +77,19 @@ fn context<'a>(
 
 /// What came of a training: its epochs, and what was learned.
 #[derive(Debug, Default)]
-struct Trained {
+struct TrainedMember {
     epochs: Vec<Epoch>,
     outcome: Option<Result<Parameters, FitError>>,
 }
 
 #[derive(Debug, Clone)]
-struct Run {
+struct Member {
     spec: ModelSpec,
     training: TrainingSpec,
     seed: u64,
 }
 
-fn alone(run: &Run, data: &FitData<'_>, scaler: &Scaler) -> Trained {
+fn alone(run: &Member, data: &FitData<'_>, scaler: &Scaler) -> TrainedMember {
     let device = ComputeDevice::cpu();
     let context = context(&run.training, run.seed, scaler, &device);
     let mut model = build_unbounded(&run.spec, &context, Vec::new());
@@ -98,12 +98,12 @@ fn alone(run: &Run, data: &FitData<'_>, scaler: &Scaler) -> Trained {
         epochs.push(epoch);
         ControlFlow::Continue(())
     });
-    Trained { epochs, outcome: Some(outcome.map(|()| model.parameters())) }
+    TrainedMember { epochs, outcome: Some(outcome.map(|()| model.parameters())) }
 }
 
 /// Notes everything; stops the run `stopped` after its first epoch.
 struct Notes {
-    runs: Vec<Trained>,
+    runs: Vec<TrainedMember>,
     stopped: Option<usize>,
 }
 
@@ -121,14 +121,19 @@ impl PackedModelAudience for Notes {
     }
 }
 
-fn together(runs: &[Run], stopped: Option<usize>, data: &FitData<'_>, scaler: &Scaler) -> Vec<Trained> {
+fn together(
+    runs: &[Member],
+    stopped: Option<usize>,
+    data: &FitData<'_>,
+    scaler: &Scaler,
+) -> Vec<TrainedMember> {
     let device = ComputeDevice::cpu();
     let models = runs.iter().map(|run| PackedModel {
         spec: &run.spec,
         context: context(&run.training, run.seed, scaler, &device),
     });
     let models: Vec<PackedModel<'_>> = models.collect();
-    let mut notes = Notes { runs: runs.iter().map(|_| Trained::default()).collect(), stopped };
+    let mut notes = Notes { runs: runs.iter().map(|_| TrainedMember::default()).collect(), stopped };
     fit_together(&models, data, &mut notes);
     notes.runs
 }
@@ -138,7 +143,7 @@ fn relative(found: f64, expected: f64) -> f64 {
 }
 
 /// The loss of a model with these parameters on the validation windows.
-fn valid_loss(run: &Run, parameters: &Parameters, data: &FitData<'_>, scaler: &Scaler) -> f64 {
+fn valid_loss(run: &Member, parameters: &Parameters, data: &FitData<'_>, scaler: &Scaler) -> f64 {
     let device = ComputeDevice::cpu();
     let context = context(&run.training, run.seed, scaler, &device);
     let mut model = build_unbounded(&run.spec, &context, Vec::new());
@@ -204,12 +209,12 @@ fn any_training(loss: Loss, drop_last: bool) -> impl Strategy<Value = TrainingSp
     )
 }
 
-fn any_pack() -> impl Strategy<Value = Vec<Run>> {
+fn any_pack() -> impl Strategy<Value = Vec<Member>> {
     let losses = prop::sample::select(vec![Loss::Mse, Loss::Mse, Loss::Huber, Loss::Pinball]);
     (any_model(), losses, any::<bool>()).prop_flat_map(|(spec, loss, drop_last)| {
         let dropout = prop::sample::select(vec![0.0, 0.2, 0.5]);
         let run = (0_u64..1_000, any_training(loss, drop_last), dropout).prop_map(
-            move |(seed, training, dropout)| Run {
+            move |(seed, training, dropout)| Member {
                 spec: with_dropout(spec.clone(), dropout),
                 training,
                 seed,
@@ -242,10 +247,10 @@ proptest! {
     }
 }
 
-fn run(seed: u64, learning_rate: f64) -> Run {
+fn run(seed: u64, learning_rate: f64) -> Member {
     let spec = ModelSpec::Lstm(RecurrentSpec { hidden: 4, layers: 1, dropout: 0.0 });
     let training = TrainingSpec { epochs: 3, batch_size: 16, learning_rate, ..TrainingSpec::default() };
-    Run { spec, training, seed }
+    Member { spec, training, seed }
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub use noise::PackNoise;
 pub use weights::{PackGradients, PackWeights, RowLayout};
 
 /// Turns the gradient of the loss by the forecasts into the gradients by the weights.
-pub type Backward<'a> = Box<dyn FnOnce(Tensor<4>) -> PackGradients + 'a>;
+pub type PackBackward<'a> = Box<dyn FnOnce(Tensor<4>) -> PackGradients + 'a>;
 
 /// A network whose weights and values have a leading axis of models. Its tensors have no autodiff of their own.
 pub trait PackNetwork {
@@ -29,5 +29,5 @@ pub trait PackNetwork {
         weights: &PackWeights,
         input: Tensor<4>,
         noise: &mut PackNoise<'_>,
-    ) -> (Tensor<4>, Backward<'_>);
+    ) -> (Tensor<4>, PackBackward<'_>);
 }
