@@ -168,7 +168,8 @@ mod tests {
     fn known_costs_decide_over_those_from_parameters() {
         let mut runs = plan();
         let odd = run("[models.persistence]", 1, 99);
-        let known = KnownCosts::from([(shape(&odd.spec.params()), 3_600.0)]);
+        let shapes = [&odd, runs[0].as_ref()].map(|run| shape(&run.spec.params()));
+        let known: KnownCosts = shapes.into_iter().zip([3_600.0, 1.0]).collect();
         runs.push(Arc::new(odd));
         let assignment = Assignment::new(runs.iter().map(AsRef::as_ref), &known, &HashSet::new(), 2);
         let sizes: Vec<usize> = assignment.parts.iter().map(Vec::len).collect();

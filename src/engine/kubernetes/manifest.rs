@@ -99,13 +99,13 @@ impl Manifests<'_> {
         let annotations =
             json!({ ASSIGNMENT: assignment_hash(&self.assignment)?, PARTS: self.part_list(",") });
         if !self.parts.is_empty() {
-            all.push(("parts-job.json", self.job(&names.parts, &annotations, self.indexed())));
+            all.push(("parts-job.json", self.job(&names.parts, &annotations, &self.indexed())));
         }
         let last = Map::from_iter([
             ("backoffLimit".to_string(), json!(self.kubernetes.retries)),
             ("template".to_string(), self.pod(&names.last, &self.commands.last())),
         ]);
-        all.push(("last-job.json", self.job(&names.last, &annotations, last)));
+        all.push(("last-job.json", self.job(&names.last, &annotations, &last)));
         Ok(all)
     }
 
@@ -162,7 +162,7 @@ impl Manifests<'_> {
         ])
     }
 
-    fn job(&self, name: &str, annotations: &Value, spec: Map<String, Value>) -> Value {
+    fn job(&self, name: &str, annotations: &Value, spec: &Map<String, Value>) -> Value {
         let mut metadata = self.metadata(name);
         metadata["annotations"] = annotations.clone();
         metadata["annotations"]["burstlab/experiment"] = json!(self.experiment);
