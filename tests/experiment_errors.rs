@@ -276,13 +276,11 @@ fn a_lookback_that_exponential_smoothing_cannot_be_chosen_on_is_pointed_at() {
 fn orders_that_no_model_has_are_pointed_at() {
     let arima = |keys: &str| with("models.lstm", &format!("models.arima]\n{keys}\n[[models]]\n[models.lstm"));
     assert_snapshot!(refusal(&arima("order = [1, 0]"), &[]), @r#"
-    error: invalid length 2, expected "auto" or three numbers such as [2, 1, 1]
+    error: expected a list of three orders such as [2, 1, 1], got 2 of them
       --> e.toml:14:9
        |
     14 | order = [1, 0]
        |         ^^^^^^
-       |
-       = help: 
     "#);
     assert_snapshot!(refusal(&arima("order = [30, 0, 0]"), &[]), @r#"
     error: order has at most 24 lags of either kind and 2 differences, got [30, 0, 0]

@@ -231,7 +231,7 @@ impl<'de> Visitor<'de> for ArimaOrderVisitor {
     type Value = ArimaOrder;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("\"auto\" or three numbers such as [2, 1, 1]")
+        formatter.write_str("a list of three orders such as [2, 1, 1], or \"auto\"")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<ArimaOrder, E> {
@@ -245,7 +245,11 @@ impl<'de> Visitor<'de> for ArimaOrderVisitor {
     fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<ArimaOrder, A::Error> {
         let orders = Vec::<usize>::deserialize(SeqAccessDeserializer::new(list))?;
         let count = orders.len();
-        orders.try_into().map(ArimaOrder::Given).map_err(|_| A::Error::invalid_length(count, &self))
+        orders.try_into().map(ArimaOrder::Given).map_err(|_| {
+            A::Error::custom(format!(
+                "expected a list of three orders such as [2, 1, 1], got {count} of them"
+            ))
+        })
     }
 }
 

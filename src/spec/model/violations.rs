@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::tables::{KalmanSpec, ProphetSpec};
+use super::tables::{BoostedTreesSpec, KalmanSpec, ProphetSpec};
 use super::{MOST_COMPONENTS, ModelSpec, Season};
 use crate::spec::problem::Violation;
 
@@ -86,6 +86,25 @@ fn of_kalman(spec: &KalmanSpec) -> Vec<Violation> {
     .collect()
 }
 
+fn of_boosted_trees(spec: &BoostedTreesSpec) -> Vec<Violation> {
+    [
+        within("trees", spec.trees, 1..=MOST_TREES, "100 to 1000 are usual"),
+        within("max_depth", spec.max_depth, 1..=MOST_DEPTH, "3 to 6 are usual"),
+        positive("min_leaf_windows", spec.min_leaf_windows),
+        within("patience", spec.patience, 1..=MOST_TREES, "10 to 50 are usual"),
+        check(
+            "learning_rate",
+            spec.learning_rate > 0.0 && spec.learning_rate <= 1.0,
+            format!("learning_rate must be above 0 and at most 1, got {}", spec.learning_rate),
+            "give the share of each tree's values that is added, e.g. 0.05",
+        ),
+        penalty("l2", spec.l2),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
 impl ModelSpec {
     /// Impossible hyperparameters, in the order of the keys.
     pub fn violations(&self) -> Vec<Violation> {
@@ -153,22 +172,7 @@ impl ModelSpec {
             .into_iter()
             .flatten()
             .collect(),
-            ModelSpec::BoostedTrees(spec) => [
-                within("trees", spec.trees, 1..=MOST_TREES, "100 to 1000 are usual"),
-                within("max_depth", spec.max_depth, 1..=MOST_DEPTH, "3 to 6 are usual"),
-                positive("min_leaf_windows", spec.min_leaf_windows),
-                within("patience", spec.patience, 1..=MOST_TREES, "10 to 50 are usual"),
-                check(
-                    "learning_rate",
-                    spec.learning_rate > 0.0 && spec.learning_rate <= 1.0,
-                    format!("learning_rate must be above 0 and at most 1, got {}", spec.learning_rate),
-                    "give the share of each tree's values that is added, e.g. 0.05",
-                ),
-                penalty("l2", spec.l2),
-            ]
-            .into_iter()
-            .flatten()
-            .collect(),
+            ModelSpec::BoostedTrees(spec) => of_boosted_trees(spec),
             ModelSpec::NeuralPointProcess(spec) => [
                 within(
                     "hidden",
