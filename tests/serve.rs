@@ -45,7 +45,11 @@ fn trained() -> &'static Lab {
         lab.run(&lab.azure("windows", WINDOWS), &[]);
         for (name, source, task) in [
             ("rows", "load.csv", ROWS),
-            ("untimed", "untimed.csv", "[task.series]\nlookback = 4\n[[models]]\n[models.persistence]\n"),
+            (
+                "untimed",
+                "untimed.csv",
+                "[dataset.columns]\ntimestamp_unit = \"none\"\n[task.series]\nlookback = 4\n[[models]]\n[models.persistence]\n",
+            ),
         ] {
             let text =
                 format!("name = \"{name}\"\n[dataset]\nsource = \"{source}\"\nlatest_rows = 1008\n{task}");
