@@ -103,6 +103,12 @@ FROM run_records r;
 INSERT INTO run_scores SELECT * FROM computed_scores s
 WHERE EXISTS (SELECT 1 FROM metric_values v WHERE v.run = s.run);
 
+-- A trigger, so that it also holds for a supervisor of an older version that was at work when the store was upgraded.
+CREATE TRIGGER scores_of_a_run_that_is_done AFTER UPDATE OF status ON run_records WHEN NEW.status = 'done'
+BEGIN
+    INSERT OR REPLACE INTO run_scores SELECT * FROM computed_scores WHERE run = NEW.run;
+END;
+
 -- How each revision stands, as JSON: counts, best models, course of the objective. It is written when an execution ends; whatever
 -- changes a standing removes it, and it is then computed until it is written again.
 CREATE TABLE revision_standings (

@@ -82,3 +82,38 @@ fn merged_runs_bring_their_scores() {
     assert_eq!(here.scalar(WRONG_SCORES), 0);
     assert_eq!(here.scalar("select standing ->> '$.counts.done' from revision_standings"), 3);
 }
+
+#[test]
+fn a_run_that_another_version_ends_gets_its_scores() {
+    let lab = Lab::new();
+    lab.run(&lab.azure("sweep", SWEEP), &[]);
+    lab.execute("DELETE FROM run_scores; UPDATE run_records SET status = 'running'");
+    lab.execute("UPDATE run_records SET status = 'done'");
+    assert_eq!(lab.scalar("select count(*) from run_scores"), 3);
+    assert_eq!(lab.scalar(WRONG_SCORES), 0);
+}
+
+#[test]
+fn a_damaged_run_costs_no_other_experiment_its_report() {
+    let lab = Lab::new();
+    lab.run(&lab.azure("damaged", SWEEP), &[]);
+    lab.execute("UPDATE run_records SET params = '{broken'; DELETE FROM revision_standings");
+    let ran = lab.run(&lab.azure("sound", SWEEP), &[]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(lab.results().join("sound/report.html").is_file());
+    assert_eq!(lab.scalar("select experiment from revision_standings"), "sound");
+}
+
+#[test]
+fn a_standing_of_another_meaning_is_computed_anew() {
+    let lab = Lab::new();
+    let file = lab.azure("sweep", SWEEP);
+    lab.run(&file, &[]);
+    let kept = experiments(&lab);
+    lab.execute(
+        "UPDATE revision_standings SET standing = json_set(standing, '$.version', 0, '$.best', json('[]'))",
+    );
+    assert_eq!(experiments(&lab), kept);
+    lab.run(&lab.azure("other", SWEEP), &[]);
+    assert_eq!(lab.scalar("select count(*) from revision_standings where standing ->> '$.version' = 0"), 0);
+}

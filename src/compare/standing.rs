@@ -8,9 +8,13 @@ use super::grouping::group_by;
 use crate::spec::{BASELINES, ObjectiveSpec};
 use crate::store::{RevisionCounts, RevisionRow, RunRow, Status, Store};
 
+/// The meaning of what is kept: it rises when a standing is computed in another way.
+const STANDING_VERSION: u32 = 1;
+
 /// A revision with what came of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RevisionStanding {
+    version: u32,
     /// How many of its runs stand where.
     pub counts: RevisionCounts,
     /// The model with the lowest test error in each setting, and its skill.
@@ -52,7 +56,7 @@ impl RevisionStanding {
 
     /// A standing as it is kept; `None` if another version of this program kept other things.
     pub fn of_kept(text: &str) -> Option<Self> {
-        serde_json::from_str(text).ok()
+        serde_json::from_str(text).ok().filter(|standing: &Self| standing.version == STANDING_VERSION)
     }
 
     fn compute(store: &mut Store, revision: &RevisionRow) -> anyhow::Result<Self> {
@@ -65,6 +69,7 @@ impl RevisionStanding {
         let boards = boards(&settings, revision, &objectives, &axes_of(revision)?);
         let course = settings.first().map_or(Vec::new(), |(_, runs)| course(runs, &objectives));
         Ok(Self {
+            version: STANDING_VERSION,
             counts,
             best: boards.iter().filter_map(best_of).collect(),
             is_running: false,
@@ -94,10 +99,11 @@ impl RevisionStanding {
 /// # Errors
 /// A store that cannot be read or written.
 pub fn keep_standings(store: &mut Store) -> anyhow::Result<()> {
-    for revision in store.revisions_without_standing()? {
+    for revision in store.revisions_without_standing(|text| RevisionStanding::of_kept(text).is_some())? {
         let id = revision.id();
         let mark = store.revision_mark(&id)?;
-        let standing = RevisionStanding::compute(store, &revision)?;
+        // A damaged row of one experiment is told of where that experiment is read, and costs no other one anything.
+        let Ok(standing) = RevisionStanding::compute(store, &revision) else { continue };
         store.keep_standing(&id, &mark, &serde_json::to_string(&standing)?)?;
     }
     Ok(())

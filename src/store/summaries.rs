@@ -51,10 +51,6 @@ const SCORES: [&str; 38] = [
     "test_crps",
 ];
 
-/// Writes the scores of a run from its metrics; its identity is bound.
-pub(super) const INSERT_SCORES: &str = "INSERT OR REPLACE INTO run_scores SELECT * FROM computed_scores \
-     WHERE run = (SELECT run FROM run_records WHERE run_id = ?)";
-
 /// The column of `run_scores` that holds a metric; `None` for one that stands in `metric_values` alone.
 pub(super) fn score_column([part, target, unit, name]: [&str; 4]) -> Option<&'static str> {
     if target != "all" || unit != "scaled" {
@@ -109,14 +105,18 @@ impl Store {
             .context("cannot read the experiments from the store")
     }
 
-    /// The revisions whose last execution has ended, and of which no standing is kept.
+    /// The revisions whose last execution has ended, and of which no standing is kept that can be read.
     ///
     /// # Errors
     /// A store that cannot be read.
-    pub fn revisions_without_standing(&mut self) -> anyhow::Result<Vec<RevisionRow>> {
+    pub fn revisions_without_standing(
+        &mut self,
+        is_readable: impl Fn(&str) -> bool,
+    ) -> anyhow::Result<Vec<RevisionRow>> {
         let kept = self.kept_standings()?;
         let mut revisions = self.all_revisions()?;
-        revisions.retain(|revision| revision.finished_at.is_some() && !kept.contains_key(&revision.id()));
+        let is_kept = |revision: &RevisionRow| kept.get(&revision.id()).is_some_and(|text| is_readable(text));
+        revisions.retain(|revision| revision.finished_at.is_some() && !is_kept(revision));
         Ok(revisions)
     }
 

@@ -7,7 +7,6 @@ use sqlx::{Connection, SqliteConnection};
 
 use super::attempt::{ClaimRequest, Claimant, claim};
 use super::script::{KeyedTable, ROWS_PER_INSERT, Script};
-use super::summaries::INSERT_SCORES;
 use super::{Claim, Status, Store, now};
 use crate::search::RungVerdict;
 use crate::store::RunResult;
@@ -224,7 +223,6 @@ async fn insert_result(
         });
         script.insert_rows(&BREAKDOWNS, run_id, rows)?;
     }
-    script.statement(INSERT_SCORES).bind(run_id)?;
     let RunResult { wall_s, peak_rss_bytes, .. } = *result;
     let end = End { status: Status::Done, error: "", wall_s: Some(wall_s), peak_rss_bytes };
     end_attempt(&mut script, run_id, attempt, end)?;

@@ -180,7 +180,8 @@ fn try_compute(dashboard: &Dashboard, at_work: &[RevisionId]) -> anyhow::Result<
         let mut mark = store.revision_mark(&id)?;
         mark.push_str(if at_work.contains(&id) { " alive" } else { "" });
         if standings.mark_of(&id).as_ref() != Some(&mark) {
-            let standing = RevisionStanding::read(&mut store, revision)?;
+            // A damaged row is told of by the page of its experiment, and costs no other one its standing.
+            let Ok(standing) = RevisionStanding::read(&mut store, revision) else { continue };
             standings.put(id, mark, standing);
         }
     }
