@@ -105,7 +105,7 @@ impl Dispatcher<'_> {
         let kind = if verdict.goes_on { "continued" } else { "pruned" };
         let run = self.sweep.run(run);
         self.journal.write(&[self.journal.event(run, kind, verdict.to_string())])?;
-        self.slots[slot].tell_verdict(run.id.clone(), verdict, now);
+        self.slots.tell_verdict(slot, run.id.clone(), verdict, now);
         Ok(())
     }
 
