@@ -227,6 +227,38 @@ fn a_pruner_prunes_the_same_runs_in_a_pack() {
 }
 
 #[test]
+fn packs_that_wait_for_runs_of_each_other_come_to_an_end_with_the_same_verdicts() {
+    // One slot, packs of two, three shapes: the second run of a pack is judged by runs of the other packs.
+    let text = "max_rows = 600\n[task.next_request]\nlookback = 6\n[training]\nepochs = 9\n\
+                learning_rate = { grid = [1e-3, 3e-3] }\n[[models]]\n[models.lstm]\n\
+                hidden = { grid = [12, 8, 4] }\n[search.pruner.asha]\nreduction_factor = 3\nmin_epochs = 1\n";
+    let swept = |pack: &str| {
+        let lab = Lab::new();
+        let set = format!("scheduler.pack={pack}");
+        let mut sweep = lab.start(&lab.azure("asha", text), &["--slots", "1", "--set", &set]);
+        let started = Instant::now();
+        let status = loop {
+            if let Some(status) = sweep.try_wait().unwrap() {
+                break status;
+            }
+            if started.elapsed() > Duration::from_mins(3) {
+                sweep.kill().unwrap();
+                sweep.wait().unwrap();
+                panic!("packs of {pack} stand still: {:?}", lab.query("select run_id, status from runs"));
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        };
+        assert!(status.success(), "packs of {pack}");
+        let rows = lab.query("select run_id, status from runs order by run_id");
+        rows.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    let alone = swept("1");
+    assert_eq!(alone.len(), 6);
+    assert!(alone.iter().all(|row| row.contains("pruned") || row.contains("done")), "{alone:?}");
+    assert_eq!(swept("2"), alone);
+}
+
+#[test]
 fn runs_whose_time_is_up_in_a_pack_are_all_marked_so() {
     let lab = Lab::new();
     let file = lab.azure("long", LONG);

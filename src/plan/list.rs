@@ -10,6 +10,7 @@ use crate::spec::{
     RunSpec, SearchedEntry, SeasonError, Trial, run_label,
 };
 use crate::text::nearest;
+use crate::train::Shape;
 
 /// One run of the plan.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +35,8 @@ pub struct Run {
     pub verdict: LeakVerdict,
     /// Training windows.
     pub windows: usize,
+    /// What its model sees and forecasts.
+    pub shape: Shape,
 }
 
 /// Every run of an experiment that is known so far: under `tpe` later runs follow from the results of earlier ones.
@@ -244,7 +247,8 @@ impl Resolved {
         loader: &mut Loader,
     ) -> Result<Run, ExperimentError> {
         let Place { seed, fold, device_class } = place;
-        let Proven { sha256, verdict, windows } = prepare(experiment, self.entry, &self.spec, fold, loader)?;
+        let Proven { sha256, verdict, windows, shape } =
+            prepare(experiment, self.entry, &self.spec, fold, loader)?;
         let follows = |loader: &mut Loader| loader.prepare(&self.spec, fold).ok()?.calendar();
         let calendar = if self.spec.model.needs_a_clock() { follows(loader) } else { None };
         let data = DataIdentity {
@@ -267,6 +271,7 @@ impl Resolved {
             dataset_sha256: sha256,
             verdict,
             windows,
+            shape,
             spec: self.spec.clone(),
         })
     }
@@ -367,6 +372,8 @@ struct Proven {
     verdict: LeakVerdict,
     /// Training windows.
     windows: usize,
+    /// What its model sees and forecasts.
+    shape: Shape,
 }
 
 /// Reads the data of a run and proves its split, before anything is scheduled.
@@ -381,7 +388,14 @@ fn prepare(
     let proven = prepared.and_then(|(sha256, prepared)| {
         let verdict = prepared.check(spec)?;
         let windows = prepared.split.origins(Part::Train, spec.task.lookback(), spec.task.horizon()).len();
-        Ok(Proven { sha256, verdict, windows })
+        let shape = Shape {
+            lookback: spec.task.lookback(),
+            horizon: spec.task.horizon(),
+            channels: prepared.steps.channels.len(),
+            targets: prepared.steps.targets,
+            heads: spec.training.loss.heads(),
+        };
+        Ok(Proven { sha256, verdict, windows, shape })
     });
     proven.map_err(|error| at_its_place(experiment, entry, spec, &error))
 }

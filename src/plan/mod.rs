@@ -7,7 +7,7 @@ mod cost;
 mod list;
 mod partition;
 #[cfg(test)]
-mod test_runs;
+pub(crate) mod test_runs;
 
 pub use assignment::Assignment;
 pub use cost::{KnownCosts, shape};

@@ -5,6 +5,7 @@
 use crate::dataset::LeakVerdict;
 use crate::plan::Run;
 use crate::spec::Experiment;
+use crate::train::Shape;
 
 /// A run of one model, with an identity of its own for each seed.
 pub fn run(model: &str, epochs: usize, seed: u64) -> Run {
@@ -26,5 +27,6 @@ pub fn run(model: &str, epochs: usize, seed: u64) -> Run {
         dataset_sha256: String::new(),
         verdict: LeakVerdict(String::new()),
         windows: 500,
+        shape: Shape { lookback: 20, horizon: 1, channels: 3, targets: 3, heads: 1 },
     }
 }

@@ -142,7 +142,8 @@ impl Store {
         Ok(rows.into_iter().filter_map(|(id, status)| Some((id, Status::parse(&status)?))).collect())
     }
 
-    /// Parameters and seconds of every finished run on one class of device and on some data, given by their SHA-256.
+    /// Parameters and seconds of every finished run on one class of device and on some data, given by their SHA-256. Runs that
+    /// were trained in a pack are left out: what their attempts took is the time of the whole pack.
     ///
     /// # Errors
     /// A store that cannot be read.
@@ -157,6 +158,7 @@ impl Store {
                 sqlx::query_as(
                     "SELECT r.params, r.dataset_sha256, avg(a.wall_s) FROM run_records r JOIN attempts a USING (run_id) \
                      WHERE r.device = ?1 AND r.status = 'done' AND a.status = 'done' AND a.wall_s IS NOT NULL \
+                     AND NOT EXISTS (SELECT 1 FROM events e WHERE e.run_id = r.run_id AND e.kind = 'packed') \
                      GROUP BY r.run ORDER BY r.run_id",
                 )
                 .bind(device_class)

@@ -15,7 +15,7 @@ pub use loss::{Criterion, Objective};
 pub(crate) use loss::{pinball, target_weights};
 pub(crate) use network::infer;
 pub use network::{Network, Noise};
-pub(crate) use pack::{PackAudience, PackMember, fit_pack};
+pub(crate) use pack::{PackAudience, PackMember, fit_pack, inference_batch};
 pub use pack::{PackBackward, PackGradients, PackNetwork, PackNoise, PackWeights, RowLayout};
 pub use schedule::RateSchedule;
 pub use task::{Epoch, FitData, FitError, OnEpoch, Shape};

@@ -163,7 +163,12 @@ impl Dispatcher<'_> {
         fault: Fault,
         now: Instant,
     ) -> anyhow::Result<()> {
-        let Some(run) = self.slots[slot].run() else { return Ok(()) };
+        let Some(current) = self.slots[slot].current() else { return Ok(()) };
+        let run = current.claimed.run;
+        let fault = match fault {
+            Fault::Crash | Fault::OutOfMemory if current.is_packed => Fault::Pack,
+            fault => fault,
+        };
         match self.retries.after(run, fault) {
             Some(retry) if !self.stop => self.try_again(slot, status, error, retry, now),
             _ => self.give_up(slot, status, error, now),

@@ -62,8 +62,8 @@ pub fn lanes(placement: Placement, size: PackSize) -> usize {
 }
 
 fn most_that_fit(run: &Run) -> usize {
-    let (lookback, batch) = (run.spec.task.lookback(), run.spec.training.batch_size);
-    let bytes = values_of_a_step(&run.spec.model, lookback, batch) * size_of::<f32>();
+    let values = values_of_a_step(&run.spec.model, run.shape, run.spec.training.batch_size);
+    let bytes = values.saturating_mul(size_of::<f32>());
     (STEP_BYTES / bytes.max(1)).clamp(1, MOST_RUNS)
 }
 
@@ -212,6 +212,7 @@ impl Dispatcher<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::test_runs::run;
 
     #[test]
     fn a_cpu_takes_packs_only_when_a_number_is_given() {
@@ -219,5 +220,29 @@ mod tests {
         assert_eq!(lanes(Placement::Cpu, PackSize::Runs(4)), 4);
         assert_eq!(lanes(Placement::Wgpu, PackSize::Runs(1)), 1);
         assert_eq!(lanes(Placement::Cuda(1), PackSize::Auto), MOST_RUNS);
+    }
+
+    #[test]
+    fn a_wide_table_makes_small_packs() {
+        let mut wide = run("[models.linear]", 1, 1);
+        wide.spec.training.batch_size = 256;
+        assert_eq!(most_that_fit(&wide), MOST_RUNS);
+        (wide.shape.channels, wide.shape.targets) = (2000, 2000);
+        let linear = most_that_fit(&wide);
+        assert!((1..8).contains(&linear), "{linear}");
+        wide.shape.horizon = 96;
+        assert!(most_that_fit(&wide) < linear, "far forecasts take room too");
+    }
+
+    #[test]
+    fn small_batches_count_as_those_of_validation() {
+        let mut small = run("[models.lstm]\nhidden = 256\nlayers = 2", 1, 1);
+        small.shape.lookback = 200;
+        let fit = |run: &mut Run, batch_size| {
+            run.spec.training.batch_size = batch_size;
+            most_that_fit(run)
+        };
+        assert!(fit(&mut small, 64) < MOST_RUNS);
+        assert_eq!(fit(&mut small, 1), fit(&mut small, 64));
     }
 }

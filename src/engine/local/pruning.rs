@@ -3,14 +3,19 @@
 //! A run is judged by earlier runs alone, so the earliest run that has not ended never waits. It may still be in the
 //! queue while later ones hold all slots (its worker crashed, or another supervisor had it): then the latest of those that
 //! wait gives its slot back. So there is always a run that can go on.
+//!
+//! The runs of a pack wait for each other too, so an early run may stand still because of a late one. It then gives its slot
+//! back with the late one, and starts again without it: the late one is behind the runs that it waits for. A run is only
+//! ever behind earlier ones, so the earliest that waits can always start.
 
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
 
 use super::dispatcher::Dispatcher;
+use super::journal::ended;
 use crate::search::{RungStatus, RungVerdict};
-use crate::store::Status;
+use crate::store::{Ending, Status};
 
 /// Pause between looks at the runs of other supervisors.
 const LOOK_PAUSE: Duration = Duration::from_millis(500);
@@ -81,7 +86,7 @@ impl Dispatcher<'_> {
             self.sweep.refresh(self.journal.store(), &missing)?;
         }
         // Whatever is still in the queue and could start found no room: somebody who waits for it makes some.
-        if missing.iter().any(|run| self.queue.is_ready(*run, now)) {
+        if missing.iter().any(|run| self.queue.needs_only_slots(*run, now)) {
             let latest = self.slots.iter().filter_map(|slot| Some((slot.run_at_rung()?.0, slot.index))).max();
             if let Some((_, slot)) = latest {
                 self.give_slot_back(slot, &missing, now)?;
@@ -100,7 +105,7 @@ impl Dispatcher<'_> {
         let kind = if verdict.goes_on { "continued" } else { "pruned" };
         let run = self.sweep.run(run);
         self.journal.write(&[self.journal.event(run, kind, verdict.to_string())])?;
-        self.slots[slot].tell_verdict(run.id.clone(), verdict, now);
+        self.slots.tell_verdict(slot, run.id.clone(), verdict, now);
         Ok(())
     }
 
@@ -120,11 +125,30 @@ impl Dispatcher<'_> {
         let why = "gave its slot to an earlier run that it waits for";
         // The runs of a pack go with it: they are trained in lockstep, and one that waits makes all wait.
         for lane in self.slots.lanes_beside(slot) {
+            if self.settle_verdict(lane, now)? {
+                continue;
+            }
             let Some(current) = self.slots[lane].free() else { continue };
             self.requeue(lane, &current, "interrupted", why, "it runs again after that one", now)?;
-            self.queue.put_back_behind(current.claimed.run, rivals.to_vec());
+            let run = current.claimed.run;
+            let earlier = rivals.iter().copied().filter(|rival| *rival < run).collect();
+            self.queue.put_back_behind(run, earlier);
         }
         Ok(())
+    }
+
+    /// Ends a run that has been told not to go on, and whose worker is gone before it could say so: it only waited for the
+    /// others of its pack. Returns whether the slot was at such a run.
+    fn settle_verdict(&mut self, slot: usize, now: Instant) -> anyhow::Result<bool> {
+        let Some(current) = self.slots[slot].current() else { return Ok(false) };
+        let claimed = current.claimed;
+        let Some(verdict) = current.verdict.filter(|verdict| !verdict.goes_on) else { return Ok(false) };
+        let Some(pruning) = self.sweep.pruning(claimed.run, verdict) else { return Ok(false) };
+        let wall_s = current.elapsed(now).as_secs_f64();
+        let ending = Ending::Pruned { pruning, wall_s, peak_rss_bytes: current.peak_rss_bytes };
+        self.journal.write(&[ended(self.sweep.run(claimed.run), claimed, ending)])?;
+        self.settle_pruned(slot);
+        Ok(true)
     }
 
     /// Ends an attempt whose run waits for one that is not started any more.
@@ -132,6 +156,9 @@ impl Dispatcher<'_> {
         self.slots[slot].reap();
         let why = "waits for an earlier run that is not started any more";
         for lane in self.slots.lanes_beside(slot) {
+            if self.settle_verdict(lane, now)? {
+                continue;
+            }
             let Some(current) = self.slots[lane].free() else { continue };
             let run = self.sweep.run(current.claimed.run);
             let ended = self.ending(&current, Status::Interrupted, why, now);

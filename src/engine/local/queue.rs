@@ -38,7 +38,8 @@ impl Queue {
         self.waiting.insert(run);
     }
 
-    /// Puts a run back that must not start while one of these waits.
+    /// Puts a run back that must not start while one of these waits. They stand before it in the plan: where each run is
+    /// only behind earlier ones, no two of them wait for each other.
     pub fn put_back_behind(&mut self, run: usize, others: Vec<usize>) {
         self.behind.insert(run, others);
         self.waiting.insert(run);
@@ -70,6 +71,21 @@ impl Queue {
     /// Whether a run waits for nothing but a slot.
     pub fn is_ready(&self, run: usize, now: Instant) -> bool {
         self.waiting.contains(&run) && self.can_start(run, now)
+    }
+
+    /// Whether a run waits for nothing but slots: for one of its own, or behind runs of which one waits for nothing else.
+    pub fn needs_only_slots(&self, run: usize, now: Instant) -> bool {
+        let (mut open, mut seen) = (vec![run], HashSet::new());
+        while let Some(run) = open.pop() {
+            if !self.waiting.contains(&run) || !seen.insert(run) {
+                continue;
+            }
+            if self.can_start(run, now) {
+                return true;
+            }
+            open.extend(self.behind.get(&run).into_iter().flatten());
+        }
+        false
     }
 
     fn can_start(&self, run: usize, now: Instant) -> bool {
@@ -154,5 +170,17 @@ mod tests {
         assert!(!queue.is_ready(2, now));
         assert_eq!(queue.take(now, |run| run == 1), Some(1));
         assert!(queue.is_ready(2, now), "run 1 is at work, run 0 is not what it waits for");
+    }
+
+    #[test]
+    fn a_run_behind_one_that_could_start_needs_only_slots() {
+        let (mut queue, now) = (queue_of(3), Instant::now());
+        (0..3).for_each(|run| queue.take_out(run));
+        assert!(!queue.needs_only_slots(2, now), "it is at work");
+        queue.put_back_until(0, now + Duration::from_secs(1));
+        queue.put_back_behind(1, vec![0]);
+        queue.put_back_behind(2, vec![1]);
+        assert!(!queue.needs_only_slots(2, now), "run 0 pauses");
+        assert!(queue.needs_only_slots(2, now + Duration::from_secs(1)));
     }
 }

@@ -16,6 +16,8 @@ pub enum Fault {
     Timeout,
     /// The worker, or the kernel, ran out of memory.
     OutOfMemory,
+    /// The worker ended, or lacked memory, while it was at a pack: it may have been any run of the pack, or all together.
+    Pack,
     /// Supervisor and worker did not understand each other.
     Unreadable,
 }
@@ -59,7 +61,8 @@ impl Retries {
     ///
     /// A crash and a timeout consume a retry, and the pause doubles with each. A run that was out of memory is tried once
     /// more whatever the limit is, since it may have been the runs beside it that took the memory. So is a run whose
-    /// messages could not be read, since that says nothing about the run.
+    /// messages could not be read, since that says nothing about the run. A pack that is lost consumes a retry of each of its
+    /// runs, but even without one left each is tried once more, outside of a pack: most of them are not to blame.
     pub fn after(&mut self, run: usize, fault: Fault) -> Option<Retry> {
         match fault {
             Fault::OutOfMemory => {
@@ -69,10 +72,11 @@ impl Retries {
                 let retry = Retry { pause: Duration::ZERO, alone: self.is_alone(run) };
                 self.unread.insert(run).then_some(retry)
             }
-            Fault::Crash | Fault::Timeout => {
+            Fault::Crash | Fault::Timeout | Fault::Pack => {
                 let charged = self.charged.entry(run).or_default();
                 *charged += 1;
-                if *charged > self.limit {
+                // A run is in no pack after this, so this does not happen to it again.
+                if *charged > self.limit && fault != Fault::Pack {
                     return None;
                 }
                 let doublings = u32::try_from(*charged - 1).unwrap_or(u32::MAX);
@@ -124,6 +128,16 @@ mod tests {
         assert_eq!(retries.after(7, Fault::OutOfMemory), Some(alone));
         assert!(retries.is_alone(7) && !retries.is_alone(8));
         assert_eq!(retries.after(7, Fault::OutOfMemory), None);
+    }
+
+    #[test]
+    fn a_run_that_is_lost_with_its_pack_is_tried_outside_of_one_whatever_the_limit() {
+        let mut retries = Retries::new(0, Duration::ZERO);
+        let again = Retry { pause: Duration::ZERO, alone: false };
+        assert_eq!(retries.after(2, Fault::Pack), Some(again));
+        assert!(retries.has_lost(2) && !retries.is_alone(2), "it may run beside others");
+        assert_eq!(retries.after(2, Fault::OutOfMemory), Some(Retry { alone: true, ..again }));
+        assert_eq!(retries.after(2, Fault::Crash), None, "the pack has consumed a retry");
     }
 
     #[test]

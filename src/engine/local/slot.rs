@@ -55,6 +55,8 @@ pub struct CurrentRun {
     at_rung: Option<AtRung>,
     /// Its last verdict.
     pub verdict: Option<RungVerdict>,
+    /// Whether its worker is at others too, as a pack.
+    pub is_packed: bool,
     /// What [`memory::kernel_kills`] counted when it was handed over.
     kernel_kills: Option<u64>,
 }
@@ -70,6 +72,7 @@ impl CurrentRun {
             sampled: now,
             at_rung: None,
             verdict: None,
+            is_packed: false,
             kernel_kills: memory::kernel_kills(),
         }
     }
@@ -255,16 +258,27 @@ impl Slot {
         }
     }
 
-    /// Tells the worker the verdict on its run. Waiting for others is not the run's own time.
-    pub fn tell_verdict(&mut self, run_id: String, verdict: RungVerdict, now: Instant) {
-        if let Some(current) = &mut self.current {
-            if let Some(at_rung) = current.at_rung.take() {
-                current.started += now.saturating_duration_since(at_rung.since);
-            }
-            current.verdict = Some(verdict);
-        }
+    /// Tells the worker the verdict on its run, and returns since when that waited for it.
+    pub(super) fn tell_verdict(&mut self, run_id: String, verdict: RungVerdict) -> Option<Instant> {
         let message = ToWorker::Verdict { run_id, epoch: verdict.epoch, goes_on: verdict.goes_on };
         self.station.borrow_mut().tell(&message);
+        let current = self.current.as_mut()?;
+        current.verdict = Some(verdict);
+        current.at_rung.take().map(|at_rung| at_rung.since)
+    }
+
+    /// Its run, which is at a rung, counts as waiting since then at the latest.
+    pub(super) fn wait_since(&mut self, since: Instant) {
+        if let Some(at_rung) = self.current.as_mut().and_then(|current| current.at_rung.as_mut()) {
+            at_rung.since = at_rung.since.min(since);
+        }
+    }
+
+    /// Takes time that was waited from the time of its run.
+    pub(super) fn discount(&mut self, waited: Duration) {
+        if let Some(current) = &mut self.current {
+            current.started += waited;
+        }
     }
 
     /// Hands a run to the worker, and starts one first if there is none. A worker that died while it was idle is
@@ -320,7 +334,8 @@ impl Slot {
     }
 
     /// Looks at the memory that the run takes, asks its worker to end when its time is up, and kills it when it does not.
-    pub(super) fn watch(&mut self, limit: TimeLimit, now: Instant) {
+    /// While its worker waits for a verdict no time counts.
+    pub(super) fn watch(&mut self, limit: TimeLimit, waits: bool, now: Instant) {
         let mut station = self.station.borrow_mut();
         let Some(current) = self.current.as_mut().filter(|_| station.has_worker()) else { return };
         if now.saturating_duration_since(current.sampled) >= SAMPLE_PAUSE {
@@ -329,8 +344,7 @@ impl Slot {
         }
         let Some(timeout) = limit.timeout else { return };
         match current.overtime {
-            // Waiting for a verdict is not the run's own time.
-            None if current.at_rung.is_none() && current.elapsed(now) > timeout => {
+            None if !waits && current.elapsed(now) > timeout => {
                 current.overtime = Some(now);
                 station.terminate();
             }
@@ -423,30 +437,14 @@ mod tests {
         let (start, second) = (Instant::now(), Duration::from_secs(1));
         let (mut slot, notes) = busy_slot(RUN, start);
         let limit = TimeLimit { timeout: Some(second * 10), grace: second * 5 };
-        slot.watch(limit, start + second * 10);
+        slot.watch(limit, false, start + second * 10);
         assert!(notes.borrow().is_empty());
-        slot.watch(limit, start + second * 11);
-        slot.watch(limit, start + second * 16);
+        slot.watch(limit, false, start + second * 11);
+        slot.watch(limit, false, start + second * 16);
         assert_eq!(*notes.borrow(), ["terminate"]);
-        slot.watch(limit, start + second * 17);
+        slot.watch(limit, false, start + second * 17);
         assert_eq!(*notes.borrow(), ["terminate", "kill"]);
         assert_eq!(slot.current().unwrap().peak_rss_bytes, Some(7));
-    }
-
-    #[test]
-    fn the_time_at_a_rung_does_not_count() {
-        let (start, second) = (Instant::now(), Duration::from_secs(1));
-        let (mut slot, notes) = busy_slot(RUN, start);
-        let limit = TimeLimit { timeout: Some(second * 10), grace: second };
-        slot.wait_at_rung(1, start + second * 4);
-        slot.watch(limit, start + second * 60);
-        let verdict = RungVerdict { epoch: 1, goes_on: true, loss: 0.5, threshold: None, rivals: 0 };
-        slot.tell_verdict("run".to_string(), verdict, start + second * 64);
-        slot.watch(limit, start + second * 69);
-        assert_eq!(*notes.borrow(), ["send"]);
-        assert_eq!(slot.current().unwrap().elapsed(start + second * 69), second * 9);
-        slot.watch(limit, start + second * 71);
-        assert_eq!(*notes.borrow(), ["send", "terminate"]);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::{BuildContext, CellKind, Fold, ModelSpec, ParameterValues, Parameters, Solver, build_unbounded};
 use crate::train::{
     ComputeDevice, FitData, Objective, PackAudience, PackMember, PackNetwork, RowLayout, Shape, fit_pack,
+    inference_batch,
 };
 use composed::Composed;
 use linear::LinearPack;
@@ -28,18 +29,24 @@ pub fn packing_obstacle(spec: &ModelSpec) -> Option<&'static str> {
     }
 }
 
-/// Values that a training step of one run keeps for its way back, roughly: what the size of a pack follows from.
-pub fn values_of_a_step(spec: &ModelSpec, lookback: usize, batch_size: usize) -> usize {
-    let each_window = match spec {
-        // The gates, the states, and the gradients by them.
-        ModelSpec::Lstm(spec) | ModelSpec::Gru(spec) => lookback * spec.layers * spec.hidden * 16,
+/// Values that a training step of one run keeps for its way back, roughly: what the size of a pack follows from. A batch of
+/// validation may be larger than one of training, and counts as if it kept as much.
+pub fn values_of_a_step(spec: &ModelSpec, shape: Shape, batch_size: usize) -> usize {
+    let Shape { lookback, horizon, channels, targets, heads } = shape;
+    let steps = match spec {
+        // The gates, the states, and the gradients by them, beside the inputs of the first layer.
+        ModelSpec::Lstm(spec) | ModelSpec::Gru(spec) => spec.layers * spec.hidden * 16 + channels * 4,
         // The taps side by side, and the values between the layers.
-        ModelSpec::Tcn(spec) => lookback * spec.blocks * spec.hidden * (2 * spec.kernel + 12),
-        ModelSpec::TsMixer(spec) => lookback * spec.blocks * (6 * spec.hidden + 200),
+        ModelSpec::Tcn(spec) => {
+            spec.blocks * spec.hidden * (2 * spec.kernel + 12) + channels * (spec.kernel + 4)
+        }
+        ModelSpec::TsMixer(spec) => spec.blocks * (6 * spec.hidden + 16 * channels),
         // The histories and what becomes of them.
-        _ => lookback * 64,
+        _ => channels * 12,
     };
-    each_window * batch_size
+    // The forecasts, their targets, and the gradients by them.
+    let each_window = lookback * steps + horizon * targets * heads * 6;
+    each_window * batch_size.max(inference_batch(batch_size))
 }
 
 /// A model of a pack: its hyperparameters and what it is built with.

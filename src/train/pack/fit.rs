@@ -346,6 +346,6 @@ impl PackFit<'_> {
 }
 
 /// Windows in one validation batch of a pack: its values take the memory of a training batch.
-fn inference_batch(batch_size: usize) -> usize {
+pub(crate) fn inference_batch(batch_size: usize) -> usize {
     batch_size.clamp(LEAST_INFERENCE_BATCH, MOST_INFERENCE_BATCH)
 }

@@ -11,7 +11,7 @@ mod weights;
 
 use burn::tensor::Tensor;
 
-pub(crate) use fit::{PackAudience, PackMember, fit_pack};
+pub(crate) use fit::{PackAudience, PackMember, fit_pack, inference_batch};
 pub use noise::PackNoise;
 pub use weights::{PackGradients, PackWeights, RowLayout};
 

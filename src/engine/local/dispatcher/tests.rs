@@ -15,6 +15,8 @@ use crate::store::{Execution, MetricValue, PlanRecord, RunResult, Status};
 use crate::system::device::Placement;
 use crate::train::Epoch;
 
+mod packs;
+
 /// What a worker says to a message; workers are numbered from 1 in the order in which they were started.
 type Answer = Box<dyn FnMut(usize, &ToWorker) -> Vec<WorkerMessage>>;
 
@@ -407,81 +409,4 @@ fn a_pruner_lets_runs_wait_for_earlier_ones_and_ends_those_that_are_worse() {
         assert_eq!((summary.done, summary.pruned), (1, 2), "{slots} slots: {:?}", swept.heard);
         assert_eq!(statuses(&swept), [["done"], ["pruned"], ["pruned"]], "{slots} slots");
     }
-}
-
-/// Six runs of one shape.
-const SIX: &str = "[training]\nlearning_rate = { grid = [1e-4, 1e-3, 1e-2] }\n[[models]]\n[models.linear]\n\
-                   [search]\nseeds = [1, 2]\n";
-
-/// What a worker says of a run of a pack.
-fn member(lane: usize, message: WorkerMessage) -> WorkerMessage {
-    let WorkerMessage::Event(own) = message else { panic!("{message:?}") };
-    event(FromWorker::Member { lane, event: Box::new(own) })
-}
-
-#[test]
-fn runs_of_one_shape_go_to_a_worker_together_and_each_result_is_its_own() {
-    let sizes = Rc::new(RefCell::new(Vec::new()));
-    let seen = sizes.clone();
-    let swept = sweep(
-        SIX,
-        |options| options.pack = PackSize::Runs(4),
-        move |_, message| match message {
-            ToWorker::Pack(jobs) => {
-                seen.borrow_mut().push(jobs.len());
-                // The last one ends first.
-                (0..jobs.len()).rev().map(|lane| member(lane, done(&jobs[lane].run_id, 1.0))).collect()
-            }
-            ToWorker::Run(_) | ToWorker::Verdict { .. } => panic!("{message:?}"),
-        },
-    );
-    let summary = swept.summary.as_ref().unwrap();
-    assert_eq!((summary.done, summary.started), (6, 6), "{:?}", swept.heard);
-    assert_eq!(*sizes.borrow(), [4, 2]);
-    assert!(swept.attempts.iter().all(|run| run.len() == 1));
-    assert!(swept.heard.iter().any(|line| line.ends_with("starts on 3")), "{:?}", swept.heard);
-    let packed = swept.events.iter().find(|(kind, _)| kind == "packed").unwrap();
-    assert_eq!(packed.1, "together with 3 other runs of its shape");
-}
-
-#[test]
-fn a_pack_that_dies_costs_each_of_its_unfinished_runs_an_attempt_and_they_go_on_alone() {
-    let swept = sweep(
-        SIX,
-        |options| (options.pack, options.retries) = (PackSize::Runs(6), 1),
-        |_, message| match message {
-            ToWorker::Pack(jobs) => {
-                vec![member(1, done(&jobs[1].run_id, 1.0)), WorkerMessage::Ended]
-            }
-            _ => vec![done(&job_of(message).run_id, 1.0)],
-        },
-    );
-    assert_eq!(swept.summary.as_ref().unwrap().done, 6, "{:?}", swept.heard);
-    let expected: [&[&str]; 6] = [
-        &["failed", "done"],
-        &["done"],
-        &["failed", "done"],
-        &["failed", "done"],
-        &["failed", "done"],
-        &["failed", "done"],
-    ];
-    assert_eq!(statuses(&swept), expected);
-    assert_eq!(swept.attempts[5][0].1, "the worker (number 1) exited with code 1");
-}
-
-#[test]
-fn a_budget_of_runs_counts_those_of_a_pack() {
-    let swept = sweep(
-        SIX,
-        |options| (options.pack, options.budget.runs) = (PackSize::Runs(6), Some(4)),
-        |_, message| match message {
-            ToWorker::Pack(jobs) => {
-                let of_job = |(lane, job): (usize, &Job)| member(lane, done(&job.run_id, 1.0));
-                jobs.iter().enumerate().map(of_job).collect()
-            }
-            _ => panic!("{message:?}"),
-        },
-    );
-    let summary = swept.summary.as_ref().unwrap();
-    assert_eq!((summary.done, summary.not_started, summary.spent), (4, 2, Some(Spent::Runs)));
 }
