@@ -68,11 +68,6 @@ impl Queue {
         self.waiting.remove(&run);
     }
 
-    /// Whether a run waits for nothing but a slot.
-    pub fn is_ready(&self, run: usize, now: Instant) -> bool {
-        self.waiting.contains(&run) && self.can_start(run, now)
-    }
-
     /// Whether a run waits for nothing but slots: for one of its own, or behind runs of which one waits for nothing else.
     pub fn needs_only_slots(&self, run: usize, now: Instant) -> bool {
         let (mut open, mut seen) = (vec![run], HashSet::new());
@@ -117,6 +112,11 @@ mod tests {
         queue
     }
 
+    /// Whether a run waits for nothing but a slot.
+    fn is_ready(queue: &Queue, run: usize, now: Instant) -> bool {
+        queue.waiting.contains(&run) && queue.can_start(run, now)
+    }
+
     #[test]
     fn a_run_that_is_put_back_keeps_its_place_in_the_plan() {
         let (mut queue, now) = (queue_of(3), Instant::now());
@@ -141,7 +141,7 @@ mod tests {
         queue.add(2, vec![0, 1]);
         assert!(queue.take(now, |run| run != 2) == Some(0) && queue.take(now, |run| run != 2) == Some(1));
         queue.settle(0);
-        assert!(!queue.is_ready(2, now), "run 1 is at work");
+        assert!(!is_ready(&queue, 2, now), "run 1 is at work");
         queue.settle(1);
         assert_eq!(queue.take(now, |_| true), Some(2));
     }
@@ -150,7 +150,7 @@ mod tests {
     fn a_candidate_that_this_supervisor_does_not_run_holds_nothing_up() {
         let mut queue = Queue::default();
         queue.add(5, vec![3]);
-        assert!(queue.is_ready(5, Instant::now()));
+        assert!(is_ready(&queue, 5, Instant::now()));
     }
 
     #[test]
@@ -167,9 +167,9 @@ mod tests {
         let (mut queue, now) = (queue_of(3), Instant::now());
         assert_eq!(queue.take(now, |run| run == 2), Some(2));
         queue.put_back_behind(2, vec![1]);
-        assert!(!queue.is_ready(2, now));
+        assert!(!is_ready(&queue, 2, now));
         assert_eq!(queue.take(now, |run| run == 1), Some(1));
-        assert!(queue.is_ready(2, now), "run 1 is at work, run 0 is not what it waits for");
+        assert!(is_ready(&queue, 2, now), "run 1 is at work, run 0 is not what it waits for");
     }
 
     #[test]
