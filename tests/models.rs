@@ -184,9 +184,13 @@ fn a_saved_model_read_back_gives_the_same_predictions() {
             for target in 0..3 {
                 let (scale, again) = (&saved.scaler.channels[target], forecast[at * 3 + target]);
                 assert_eq!(again, table.scaled_forecast[target][row], "row {row} of {run_id}");
-                // In original units a millionth of the deviation is kept.
+                // In original units a millionth of the deviation is kept; far below the mean of a logarithm it is a larger share.
                 let kept = scale.scale(table.forecast[target][row]);
-                assert!((kept - f64::from(again)).abs() < 1e-5, "row {row} of {run_id}: {kept} for {again}");
+                let allowed = 1e-5 * f64::from(again).abs().max(1.0);
+                assert!(
+                    (kept - f64::from(again)).abs() < allowed,
+                    "row {row} of {run_id}: {kept} for {again}"
+                );
             }
         }
     }

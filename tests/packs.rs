@@ -273,7 +273,7 @@ fn runs_whose_time_is_up_in_a_pack_are_all_marked_so() {
 fn a_pack_size_that_is_none_is_refused_at_its_place() {
     let lab = Lab::new();
     for (value, told) in [
-        ("0", "pack must be positive"),
+        ("0", "pack must be at least 1, got 0"),
         ("\"all\"", "\"auto\" or a number of runs"),
         ("2000", "pack must be at most 1024"),
     ] {
@@ -283,7 +283,7 @@ fn a_pack_size_that_is_none_is_refused_at_its_place() {
         let outcome = lab.call(&["run", lab.azure("wrong", &text).to_str().unwrap()]);
         assert_ne!(outcome.code, 0);
         assert!(
-            outcome.stderr.contains(told) && outcome.stderr.contains("wrong.toml:6"),
+            outcome.stderr.contains(told) && outcome.stderr.contains("wrong.toml:7:8"),
             "{}",
             outcome.stderr
         );
