@@ -556,6 +556,8 @@ fn what_cannot_be_served_says_why() {
         let (ended, stderr) = serve(experiment, trace, &[]);
         assert!(ended == code && stderr.contains(said), "{experiment} {trace}: {ended} {stderr}");
     }
+    let (code, stderr) = serve("rows", "load.csv", &["--stale-after", "0s"]);
+    assert!(code == 2 && stderr.contains("--stale-after must be longer than 0s"), "{code} {stderr}");
     // A trace of another kind, and a malformed row, end the server.
     let (code, stderr) = serve("rows", azure_excerpt().to_str().unwrap(), &[]);
     assert!(code == 1 && stderr.contains("trace of requests"), "{code} {stderr}");
