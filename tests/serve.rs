@@ -617,6 +617,15 @@ fn what_cannot_be_served_says_why() {
     }
     let (code, stderr) = serve("rows", "load.csv", &["--stale-after", "0s"]);
     assert!(code == 2 && stderr.contains("--stale-after must be longer than 0s"), "{code} {stderr}");
+    // A whole document is refused before an address is said, though its one line has no end.
+    let answer = r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#;
+    let record = r#"{"schema":"dynamo.request.trace.v1","event_type":"request_end"}"#;
+    for (file, text, kind) in [("answer.json", answer, "Prometheus"), ("dynamo.jsonl", record, "Dynamo")] {
+        lab.file(file, text);
+        let outcome = lab.call(&["serve", "--port", "0", "--experiment", "rows", "--trace", file]);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (1, ""), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains(kind) && outcome.stderr.contains("once with `burstlab predict`"));
+    }
     // A trace of another kind, and a malformed row, end the server.
     let (code, stderr) = serve("rows", azure_excerpt().to_str().unwrap(), &[]);
     assert!(code == 1 && stderr.contains("trace of requests"), "{code} {stderr}");
