@@ -6,8 +6,8 @@ use super::history::{StepHistory, recorded_pace, require_channels};
 use super::{Forecast, SavedModel, roll};
 use crate::capacity::WORK;
 use crate::dataset::{
-    MOST_WINDOWS, REQUESTS, Row, RowCleaner, RowEffect, RowReader, TABLE, TaskError, WindowChannels,
-    WindowSums,
+    Frequency, MOST_WINDOWS, REQUESTS, Row, RowCleaner, RowEffect, RowReader, TABLE, TaskError,
+    WindowChannels, WindowSums,
 };
 use crate::spec::{EmptyWindows, GapPolicy, Span, TaskSpec, WindowLoadSpec};
 
@@ -140,7 +140,8 @@ impl<'a> Watch<'a> {
                     saved.spec.dataset.cleaning.gaps,
                     Some(GapPolicy::Interpolate | GapPolicy::Last)
                 );
-                let step_s = recorded_pace(saved).filter(|_| fills).and_then(|pace| pace.longest_s());
+                let pace = recorded_pace(saved).filter(|_| fills);
+                let step_s = pace.and_then(Frequency::longest_s);
                 step_s.map_or(f64::INFINITY, |step_s| MOST_EMPTY as f64 * step_s)
             }
             TaskSpec::NextRequest(_) => f64::INFINITY,
