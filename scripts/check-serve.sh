@@ -41,4 +41,4 @@ TOML
     "$burstlab" run "$work/azure.toml" > /dev/null
     export AZURE="$trace"
 fi
-exec python3 scripts/check_serve.py
+python3 scripts/check_serve.py

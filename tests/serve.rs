@@ -45,6 +45,7 @@ fn trained() -> &'static Lab {
         lab.run(&lab.azure("windows", WINDOWS), &[]);
         for (name, source, task) in [
             ("rows", "load.csv", ROWS),
+            ("repeats", "load.csv", format!("[dataset.cleaning]\nrepeats = \"last\"\n{ROWS}").as_str()),
             (
                 "untimed",
                 "untimed.csv",
@@ -303,6 +304,8 @@ fn rows_of_a_request_are_taken_in_all_or_none() {
     }
     assert_snapshot!(server.post(&bad).body, @r#"{"error":"`many` is not a number","line":3,"column":"GeneratedTokens","remedy":"correct this row and send all rows again: none of them was taken in"}"#);
     assert_snapshot!(server.post("{\"timestamp\": 1}").body, @r#"{"error":"the rows before these came as CSV, but these are JSON lines; send CSV","line":1,"remedy":"correct this row and send all rows again: none of them was taken in"}"#);
+    let turned = "ContextTokens,TIMESTAMP,GeneratedTokens\n12,2023-11-16 18:17:30.0,3\n";
+    assert_snapshot!(server.post(turned).body, @r#"{"error":"the columns are TIMESTAMP, ContextTokens, GeneratedTokens; send them in this order","line":1,"remedy":"correct this row and send all rows again: none of them was taken in"}"#);
     let after = server.json("/v1/forecast");
     assert_eq!((&after["steps"], &after["known_steps"]), (&before["steps"], &before["known_steps"]));
     // The header may come again, and the last line may lack its end.
@@ -313,6 +316,62 @@ fn rows_of_a_request_are_taken_in_all_or_none() {
         "POST /v1/rows HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nContent-Length: 9000000\r\n\r\n";
     assert_eq!(http::raw(server.port, huge).status, 413);
     assert_eq!(server.get("/v1/rows").status, 405);
+}
+
+#[test]
+fn a_row_that_replaces_the_last_one_renews_the_forecast_and_the_replicas() {
+    let lab = trained();
+    let server = Served::start("repeats", "-", &[]);
+    let text = lines(LOAD, 0..200);
+    assert_eq!(server.post(&text).status, 200);
+    let before = server.json("/v1/forecast");
+    let last = lines(LOAD, 199..200);
+    let (time, values) = last.trim_end().split_once(',').unwrap();
+    let larger: String = values.split(',').map(|value| format!(",{value}0")).collect();
+    let other = format!("{time}{larger}\n");
+    assert_eq!(server.post(&other).status, 200);
+    let renewed = server.json("/v1/forecast");
+    assert_eq!(renewed["known_steps"], before["known_steps"]);
+    assert_ne!(renewed["steps"], before["steps"]);
+    assert_ne!(renewed["replicas"]["needed"], before["replicas"]["needed"]);
+    assert_same(&renewed, &predicted("repeats", &lab.file("replaced.csv", &(text + &other)), 3));
+    // What the replaced row needed is not remembered, neither alone nor with a row after it.
+    assert_eq!(server.post(&last).status, 200);
+    let back = server.json("/v1/forecast");
+    assert_eq!((&back["steps"], &back["replicas"]), (&before["steps"], &before["replicas"]));
+    assert_eq!(server.post(&other).status, 200);
+    assert_eq!(server.post(&lines(LOAD, 199..201)).status, 200);
+    let plain = Served::start("repeats", "-", &[]);
+    assert_eq!(plain.post(&lines(LOAD, 0..201)).status, 200);
+    let (found, wanted) = (server.json("/v1/forecast"), plain.json("/v1/forecast"));
+    assert_eq!((&found["steps"], &found["replicas"]), (&wanted["steps"], &wanted["replicas"]));
+}
+
+#[test]
+fn a_row_years_ahead_is_refused_with_both_times_and_changes_nothing() {
+    let lab = trained();
+    let text = azure();
+    let path = lab.file("years-ahead.csv", &lines(&text, 0..301));
+    let server = Served::start("windows", "-", &[]);
+    assert_eq!(server.post(&lines(&text, 0..300)).status, 200);
+    let refused = server.post("2093-11-16 18:17:03.9799600,374,44\n");
+    assert_eq!(refused.status, 400, "{}", refused.body);
+    let fault: Value = serde_json::from_str(&refused.body).unwrap();
+    let said = fault["error"].as_str().unwrap();
+    let before = text.lines().nth(299).unwrap().split(',').next().unwrap();
+    for part in ["`2093-11-16 18:17:03.9799600` is ", before, "at most 2 d 7 h may pass without a row"] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+    assert_eq!((&fault["line"], &fault["column"]), (&Value::from(1), &Value::from("TIMESTAMP")));
+    assert_eq!(server.post(&lines(&text, 300..301)).status, 200);
+    assert_same(&server.json("/v1/forecast"), &predicted("windows", &path, 4));
+    // In a file it is a malformed row, which is passed over where this is asked for.
+    let ahead = lines(&text, 0..300) + "2093-11-16 18:17:03.9799600,374,44\n" + &lines(&text, 300..301);
+    let ahead = lab.file("ahead.csv", &ahead);
+    let server = Served::start("windows", ahead.to_str().unwrap(), &["--skip-bad-rows"]);
+    let served = server.forecast_when(|_| true);
+    assert_same(&served, &predicted("windows", &path, 4));
+    assert_eq!(server.metric("burstlab_rows_skipped_total"), 1.0);
 }
 
 #[test]
@@ -555,6 +614,17 @@ fn what_cannot_be_served_says_why() {
     ] {
         let (ended, stderr) = serve(experiment, trace, &[]);
         assert!(ended == code && stderr.contains(said), "{experiment} {trace}: {ended} {stderr}");
+    }
+    let (code, stderr) = serve("rows", "load.csv", &["--stale-after", "0s"]);
+    assert!(code == 2 && stderr.contains("--stale-after must be longer than 0s"), "{code} {stderr}");
+    // A whole document is refused before an address is said, though its one line has no end.
+    let answer = r#"{"status":"success","data":{"resultType":"matrix","result":[]}}"#;
+    let record = r#"{"schema":"dynamo.request.trace.v1","event_type":"request_end"}"#;
+    for (file, text, kind) in [("answer.json", answer, "Prometheus"), ("dynamo.jsonl", record, "Dynamo")] {
+        lab.file(file, text);
+        let outcome = lab.call(&["serve", "--port", "0", "--experiment", "rows", "--trace", file]);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (1, ""), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains(kind) && outcome.stderr.contains("once with `burstlab predict`"));
     }
     // A trace of another kind, and a malformed row, end the server.
     let (code, stderr) = serve("rows", azure_excerpt().to_str().unwrap(), &[]);

@@ -52,6 +52,11 @@ impl RecentNeeds {
         }
         self.needs.iter().copied().max().unwrap_or(need)
     }
+
+    /// Takes back the last need, for another one in its place.
+    pub fn pop(&mut self) {
+        self.needs.pop_back();
+    }
 }
 
 /// Replicas that are live, and those that were ordered.

@@ -46,6 +46,9 @@ pub(super) struct ServeArgs {
 }
 
 pub(super) fn serve(args: &ServeArgs, console: Console) -> anyhow::Result<Exit> {
+    if args.stale_after.is_some_and(|time| time.is_zero()) {
+        return Err(usage("--stale-after must be longer than 0s"));
+    }
     let place = args.place.place(args.port)?;
     let source = trace_on_command_line(&args.trace)?;
     let results = results_folder();

@@ -6,6 +6,7 @@ use super::records::{CsvRecord, Malformed, Records};
 use super::trace::TraceError;
 use super::zone::Zone;
 use crate::spec::{ColumnsSpec, TimestampUnit};
+use crate::text::duration;
 
 /// What a field must hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -300,6 +301,16 @@ fn dialect_of(text: &str, columns: Option<&ColumnsSpec>) -> Dialect {
 /// What is said about a row with too few or too many fields.
 pub fn wrong_length(found: usize, expected: usize) -> String {
     format!("{found} {}, but the header has {expected}", if found == 1 { "field" } else { "fields" })
+}
+
+/// What is said about a timestamp so many seconds after the one before, where only so many may pass.
+pub fn too_late(before: &str, stamp: &str, [gap_s, longest_s]: [f64; 2]) -> String {
+    format!(
+        "`{stamp}` is {} after `{before}`, the time of the row before, and at most {} may pass without a row; correct the time, \
+         or start again with a trace that begins here",
+        duration(gap_s),
+        duration(longest_s)
+    )
 }
 
 /// What is said about a timestamp that is earlier than the one before.

@@ -60,7 +60,7 @@ pub use predictions::{PredictionTable, read_predictions, write_predictions};
 pub use prepare::{Loader, Prepared, TargetSeries};
 pub use prepare_error::PrepareError;
 pub use profile::{ColumnProfile, MOST_PROFILES, ProfileBin};
-pub use read::{parse_trace, parse_trace_as, read_trace, read_trace_as};
+pub use read::{not_followed, parse_trace, parse_trace_as, read_trace, read_trace_as};
 pub use row_cleaner::{REMEDY, RowCleaner, RowEffect};
 pub use row_reader::{Row, RowReader};
 pub use scale::{ChannelScale, Scaler};

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
+use super::dynamo;
 use super::layout::read_rows;
 use super::prepare_error::PrepareError;
 use super::prometheus;
@@ -116,4 +117,18 @@ pub fn parse_trace_as(
     }
     let rows = Rows::of(name, &bytes, columns).map_err(PrepareError::Trace)?;
     read_rows(rows, columns)
+}
+
+/// What a file is, by its first bytes, if its rows cannot be followed as they are written.
+pub fn not_followed(head: &[u8], columns: Option<&ColumnsSpec>) -> Option<&'static str> {
+    if prometheus::is_answer(head) {
+        return Some("the answer to a query of Prometheus, a whole document that does not grow");
+    }
+    let head = head.trim_ascii_start();
+    let first = head.split(|byte| *byte == b'\n').next().unwrap_or(head);
+    let is_named = columns.is_some_and(|columns| columns.requests.is_some());
+    let is_record = !is_named && std::str::from_utf8(first).is_ok_and(dynamo::is_record);
+    is_record.then_some(
+        "a request trace of Dynamo, whose lines stand in the order in which requests end, so its last windows always look too quiet",
+    )
 }

@@ -10,7 +10,7 @@ use super::dialect::Decimal;
 use super::dynamo;
 use super::json_lines::{is_array, nanoseconds_of, number_of, object_keys, values_of};
 use super::layout::{Layout, TimeColumn, layout_of};
-use super::locate::{Expect, TraceFile, goes_back, wrong_length};
+use super::locate::{Expect, TraceFile, goes_back, too_late, wrong_length};
 use super::prepare_error::PrepareError;
 use super::prometheus;
 use super::records::{CsvRecord, Malformed, Splitter, without_line_end};
@@ -59,6 +59,8 @@ pub struct RowReader {
     requests: bool,
     first: Option<Stamp>,
     last: Option<(Stamp, String)>,
+    /// The most seconds that may pass between a row and the next one.
+    longest_gap_s: f64,
     values: Vec<f64>,
 }
 
@@ -208,6 +210,7 @@ impl RowReader {
             requests,
             first: None,
             last: None,
+            longest_gap_s: f64::INFINITY,
             values: Vec::new(),
         })
     }
@@ -215,6 +218,11 @@ impl RowReader {
     /// Names the trace differently in errors.
     pub fn rename(&mut self, name: &str) {
         name.clone_into(&mut self.name);
+    }
+
+    /// Refuses rows that come more than so many seconds after the row before: their time is wrong.
+    pub fn refuse_gaps(&mut self, longest_gap_s: f64) {
+        self.longest_gap_s = longest_gap_s;
     }
 
     /// Whether the first line is a row, to be given to [`RowReader::read`] like all others; else it is a header.
@@ -237,18 +245,32 @@ impl RowReader {
         self.columns.iter().map(|&(column, _)| self.header[column].as_str())
     }
 
-    /// Whether a line is the header once more, as a file begins that was rotated.
-    pub fn is_header(&mut self, text: &str) -> bool {
+    /// Whether line `line` is the header once more, as a file begins that was rotated.
+    ///
+    /// # Errors
+    /// A header with the same columns in another order: the rows below it would be misread.
+    pub fn is_header(&mut self, text: &str, line: usize) -> Result<bool, TraceError> {
         let text = without_line_end(text);
         let csv = self.csv.as_mut().filter(|csv| !csv.is_blank(text));
-        csv.is_some_and(|csv| csv.split(text, 1).is_ok_and(|record| record.to_vec() == self.header))
+        let Some(Ok(names)) = csv.map(|csv| csv.split(text, 1).map(|record| record.to_vec())) else {
+            return Ok(false);
+        };
+        let mut sorted = [names.clone(), self.header.clone()];
+        sorted.iter_mut().for_each(|names| names.sort_unstable());
+        // Columns may be named by numbers, and then a row may look like them.
+        let is_a_row = names.iter().all(|name| name.parse::<f64>().is_ok());
+        if names != self.header && sorted[0] == sorted[1] && !is_a_row {
+            let message = format!("the columns are {}; send them in this order", self.header.join(", "));
+            return Err(TraceError { file: self.name.clone(), line: Some(line), column: None, message });
+        }
+        Ok(names == self.header)
     }
 
     /// Reads the row on line `line` of the file, counted from 1; `None` for a blank line.
     ///
     /// # Errors
     /// A row with too few or too many fields, with a value that must not stand there, or with a time before that of
-    /// the row before it. Such a row changes nothing: the next one is read as if it were not there.
+    /// the row before it or too long after it. Such a row changes nothing: the next one is read as if it were not there.
     pub fn read(&mut self, text: &str, line: usize) -> Result<Option<Row<'_>>, TraceError> {
         let text = without_line_end(text);
         if self.csv.as_ref().map_or_else(|| text.trim_ascii().is_empty(), |csv| csv.is_blank(text)) {
@@ -290,6 +312,13 @@ impl RowReader {
         if let Some((_, before)) = self.last.as_ref().filter(|(last, _)| stamp < *last) {
             let message = goes_back(before, &fields.time_text(at));
             return Err(error(Some(at), message));
+        }
+        if let Some((last, before)) = &self.last {
+            let gap_s = stamp.since(*last, self.time);
+            if gap_s > self.longest_gap_s {
+                let message = too_late(before, &fields.time_text(at), [gap_s, self.longest_gap_s]);
+                return Err(error(Some(at), message));
+            }
         }
         let read_before = usize::from(self.time.is_some());
         self.values.clear();
@@ -424,7 +453,10 @@ mod tests {
             row,
             Row::Request { arrival_s: 1.0, clock_s: 6.0, request_tokens: 1.0, response_tokens: 2.0 }
         );
-        assert!(reader.is_header(header) && !reader.is_header("6,ChatGPT,1,2,3,API log"));
+        assert!(reader.is_header(header, 1).unwrap());
+        assert!(!reader.is_header("6,ChatGPT,1,2,3,API log", 1).unwrap());
+        let turned = header.split(',').rev().collect::<Vec<_>>().join(",");
+        assert!(reader.is_header(&turned, 1).unwrap_err().message.ends_with("send them in this order"));
     }
 
     #[test]

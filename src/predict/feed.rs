@@ -57,7 +57,7 @@ impl<'a> TraceFeed<'a> {
     /// a blank line and a header are none.
     ///
     /// # Errors
-    /// A first line that does not suit the model, a [`BadRow`], and those of [`Watch::push`].
+    /// A first line that does not suit the model, a header with its columns in another order, a [`BadRow`], and those of [`Watch::push`].
     pub fn line(
         &mut self,
         bytes: &[u8],
@@ -71,9 +71,10 @@ impl<'a> TraceFeed<'a> {
                 return Ok(false);
             }
             let columns = self.watch.model().saved().spec.dataset.columns.as_ref();
-            let reader =
+            let mut reader =
                 RowReader::new(&self.name, bytes, columns).map_err(|error| at_line(error, number))?;
             self.watch.accept(&reader)?;
+            reader.refuse_gaps(self.watch.longest_gap_s());
             let begins_with_a_row = reader.begins_with_a_row();
             self.reader = Some(reader);
             if !begins_with_a_row {
@@ -86,7 +87,7 @@ impl<'a> TraceFeed<'a> {
             let error = TraceError { file: self.name.clone(), line: Some(number), column: None, message };
             return Err(BadRow(error).into());
         };
-        if is_first && reader.is_header(text) {
+        if is_first && reader.is_header(text, number).map_err(PrepareError::Trace)? {
             return Ok(false);
         }
         let Some(row) = reader.read(text, number).map_err(BadRow)? else { return Ok(false) };

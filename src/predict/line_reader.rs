@@ -72,6 +72,11 @@ impl LineReader {
         self.line
     }
 
+    /// Number of the line that has begun and lacks its end; it is no row before it has one.
+    pub fn unfinished(&self) -> Option<usize> {
+        (self.start < self.buffer.len()).then_some(self.line + 1)
+    }
+
     /// The bytes of the line that was just returned, without its line end.
     pub fn text(&self, line: Range<usize>) -> &[u8] {
         &self.buffer[line]

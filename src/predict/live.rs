@@ -20,6 +20,8 @@ pub struct LiveForecast<'a> {
     scores: LiveScores,
     /// The forecast that was published last, with the steps that were known.
     forecast: Option<(usize, Arc<Forecast>)>,
+    /// Whether the last of these steps has got other values since, from a row that repeats its time.
+    is_outdated: bool,
     rows: u64,
     skipped: u64,
 }
@@ -72,6 +74,7 @@ impl<'a> LiveForecast<'a> {
             wanted: None,
             scores: LiveScores::none(model.targets().len(), steps),
             forecast: None,
+            is_outdated: false,
             rows: 0,
             skipped: 0,
         }
@@ -102,8 +105,10 @@ impl<'a> LiveForecast<'a> {
     /// # Errors
     /// As [`TraceFeed::line`].
     pub fn line(&mut self, bytes: &[u8], number: usize) -> anyhow::Result<()> {
-        let Self { feed, scores, .. } = self;
+        let Self { feed, scores, forecast, is_outdated, .. } = self;
+        let published = forecast.as_ref().map(|(after, _)| *after);
         let is_row = feed.line(bytes, number, &mut |watch| {
+            *is_outdated |= published == Some(watch.known_steps());
             scores.observe(watch.known_steps(), watch.last_values());
             Ok(())
         })?;
@@ -156,12 +161,14 @@ impl<'a> LiveForecast<'a> {
     /// Makes the forecast after the newest step the one that may be asked for.
     pub fn publish(&mut self) -> LiveState {
         let known_steps = self.feed.watch().known_steps();
-        if self.forecast.as_ref().is_none_or(|(after, _)| *after != known_steps)
+        let is_current = self.forecast.as_ref().is_some_and(|(after, _)| *after == known_steps);
+        if (!is_current || self.is_outdated)
             && let Some(forecast) = self.feed.watch().forecast().map(Arc::new)
         {
             self.decide(known_steps, &forecast);
             self.scores.publish(known_steps, forecast.clone());
             self.forecast = Some((known_steps, forecast));
+            self.is_outdated = false;
         }
         let watch = self.feed.watch();
         let last_values = watch.last_values().to_vec();
@@ -180,11 +187,17 @@ impl<'a> LiveForecast<'a> {
         }
     }
 
-    /// Decides at the end of each window that has come since the last forecast, as far back as it matters.
+    /// Decides at the end of each window that has come since the last forecast, as far back as it matters, and once more at the
+    /// end of the window before these where its values have changed.
     fn decide(&mut self, known_steps: usize, forecast: &Forecast) {
         let Some(plan) = &mut self.plan else { return };
         let before = self.forecast.as_ref().map_or(0, |(after, _)| *after);
-        let passed = (known_steps - before).saturating_sub(1).min(plan.windows());
+        let mut undecided = known_steps - before;
+        if self.is_outdated {
+            plan.take_back();
+            undecided += 1;
+        }
+        let passed = undecided.saturating_sub(1).min(plan.windows());
         for back in (1..=passed).rev() {
             if let Some(forecast) = self.feed.watch().forecast_before(back) {
                 plan.decide(&forecast);

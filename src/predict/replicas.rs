@@ -92,6 +92,11 @@ impl ReplicaPlan {
         Some(ReplicasWanted { wanted, needed, work_s, plan_for: Some(self.level), step: self.least_steps() })
     }
 
+    /// Takes back the last decision, for another one in its place: the values of its window have changed.
+    pub(super) fn take_back(&mut self) {
+        self.recent.pop();
+    }
+
     /// What is wanted while nothing new is known: what the last known work needs, and no fewer than were wanted before.
     pub(super) fn hold(&self, before: &ReplicasWanted, last_values: &[f64]) -> ReplicasWanted {
         let work_s = last_values.get(self.work).copied().unwrap_or(before.work_s);

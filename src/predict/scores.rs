@@ -56,8 +56,10 @@ impl LiveScores {
         &self.cells[ahead * self.targets + target]
     }
 
-    /// From now on a forecast can be asked for that was made after so many steps.
+    /// From now on a forecast can be asked for that was made after so many steps. It takes the place of another one after the
+    /// same steps, whose last has got other values.
     pub(super) fn publish(&mut self, after: usize, forecast: Arc<Forecast>) {
+        self.open.pop_back_if(|(other, _)| *other == after);
         self.open.push_back((after, forecast));
     }
 

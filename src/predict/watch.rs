@@ -6,10 +6,13 @@ use super::history::{StepHistory, recorded_pace, require_channels};
 use super::{Forecast, SavedModel, roll};
 use crate::capacity::WORK;
 use crate::dataset::{
-    MOST_WINDOWS, REQUESTS, Row, RowCleaner, RowEffect, RowReader, TABLE, TaskError, WindowChannels,
-    WindowSums,
+    Frequency, MOST_WINDOWS, REQUESTS, Row, RowCleaner, RowEffect, RowReader, TABLE, TaskError,
+    WindowChannels, WindowSums,
 };
-use crate::spec::{Span, TaskSpec, WindowLoadSpec};
+use crate::spec::{EmptyWindows, GapPolicy, Span, TaskSpec, WindowLoadSpec};
+
+/// More windows or rows than this are not empty: the time of a row is wrong, and its gap would keep the model busy for long.
+const MOST_EMPTY: usize = 100_000;
 
 /// The known part of a trace, and the model that forecasts after each step.
 ///
@@ -120,6 +123,28 @@ impl<'a> Watch<'a> {
             }
             (RowSteps::Requests { .. }, false) => bail!(TaskError::Kind(TABLE)),
             (RowSteps::Readings(_), true) => bail!(TaskError::Kind(REQUESTS)),
+        }
+    }
+
+    /// The most seconds that may pass between a row and the next one; infinite where nothing is filled in between them.
+    pub fn longest_gap_s(&self) -> f64 {
+        let saved = self.model.saved();
+        match &saved.spec.task {
+            TaskSpec::WindowLoad(load) => {
+                let skips = load.empty_windows == EmptyWindows::Skip;
+                let most = if skips { MOST_WINDOWS } else { MOST_EMPTY };
+                most as f64 * load.window.seconds()
+            }
+            TaskSpec::Series(_) => {
+                let fills = matches!(
+                    saved.spec.dataset.cleaning.gaps,
+                    Some(GapPolicy::Interpolate | GapPolicy::Last)
+                );
+                let pace = recorded_pace(saved).filter(|_| fills);
+                let step_s = pace.and_then(Frequency::longest_s);
+                step_s.map_or(f64::INFINITY, |step_s| MOST_EMPTY as f64 * step_s)
+            }
+            TaskSpec::NextRequest(_) => f64::INFINITY,
         }
     }
 

@@ -1,5 +1,7 @@
 //! The thread that owns the model: it takes rows in, as they come from a file, a pipe or requests, and publishes the forecast.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -9,12 +11,14 @@ use anyhow::Context;
 
 use super::ForecastSettings;
 use super::published::{Intake, Shared, TakenIn};
-use crate::dataset::{TraceSource, open_pipe};
+use crate::dataset::{TraceSource, not_followed, open_pipe};
 use crate::predict::{BadRow, LineEvent, LineReader, LiveForecast, ReplicaPlan, SavedModel};
 use crate::text::{causes, counted};
 
 /// Requests with rows that may wait for the thread.
 const WAITING: usize = 8;
+/// So many bytes say what a file is.
+const HEAD: u64 = 1 << 20;
 /// Bytes of lines that are given on at once.
 const BLOCK: usize = 1 << 18;
 
@@ -41,12 +45,13 @@ impl TraceFollower {
     /// A thread that is not started yet, and what it shares with requests.
     ///
     /// # Errors
-    /// A trace that cannot be opened.
+    /// A trace that cannot be opened, or is a file whose rows cannot be followed.
     pub fn new(settings: ForecastSettings) -> anyhow::Result<(Self, Arc<Shared>)> {
         let ForecastSettings { model, plan, source, steps, stale_after, skips_bad_rows, .. } = settings;
         let name = source.name();
         let (rows, intake) = match source {
             TraceSource::File(path) => {
+                require_rows(&path, &name, &model)?;
                 let lines = LineReader::of_growing(&path)?;
                 (RowSource::File { path, lines }, None)
             }
@@ -89,6 +94,20 @@ impl TraceFollower {
                 shared.fail(error);
             }
         })
+    }
+}
+
+/// Refuses a file of a kind that cannot be followed. Such a file may be one line without an end, which would never come as a row.
+fn require_rows(path: &Path, name: &str, model: &SavedModel) -> anyhow::Result<()> {
+    let failed = || format!("cannot open {}", path.display());
+    let mut head = Vec::new();
+    File::open(path).with_context(failed)?.take(HEAD).read_to_end(&mut head).with_context(failed)?;
+    match not_followed(&head, model.saved().spec.dataset.columns.as_ref()) {
+        None => Ok(()),
+        Some(kind) => anyhow::bail!(
+            "{name}: this is {kind}; let serve follow CSV or JSON lines that are written as the load comes, or forecast this file \
+             once with `burstlab predict`"
+        ),
     }
 }
 
@@ -168,7 +187,15 @@ impl<N: Fn(&str)> FollowerThread<'_, N> {
                     self.line(lines.text(line), number)?;
                 }
                 // The rows that are there at first are as old as the file.
-                LineEvent::CaughtUp if self.published.is_none() => self.publish(age_of(path)),
+                LineEvent::CaughtUp if self.published.is_none() => {
+                    if let Some(line) = lines.unfinished() {
+                        (self.note)(&format!(
+                            "{}: line {line} has no line end yet; it is read once it has one",
+                            self.name
+                        ));
+                    }
+                    self.publish(age_of(path));
+                }
                 LineEvent::CaughtUp => self.publish(Duration::ZERO),
                 LineEvent::Replaced => {
                     (self.note)(&format!(

@@ -144,8 +144,11 @@ impl Guard {
     fn has_bearer(&self, headers: &HeaderMap) -> bool {
         let Some([token, _]) = &self.token else { return true };
         let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let bearer = given.and_then(|value| value.strip_prefix("Bearer "));
-        bearer.is_some_and(|given| same(&digest(given), token))
+        // The name of the scheme may have any case (RFC 9110, section 11.1).
+        let bearer = given
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+        bearer.is_some_and(|(_, given)| same(&digest(given), token))
     }
 
     fn judge_token(&self, headers: &HeaderMap, uri: &Uri) -> Result<(), Stop> {
@@ -280,6 +283,8 @@ mod tests {
         let host = "127.0.0.1:7117";
         assert!(!passes(&guard, host, &[]));
         assert!(passes(&guard, host, &[("authorization", "Bearer 0123456789abcdef")]));
+        assert!(passes(&guard, host, &[("authorization", "bearer 0123456789abcdef")]));
+        assert!(!passes(&guard, host, &[("authorization", "Basic 0123456789abcdef")]));
         assert!(!passes(&guard, host, &[("authorization", "Bearer 0123456789abcdeF")]));
         assert!(!passes(&guard, host, &[("authorization", "0123456789abcdef")]));
         let cookie = |value: &str| format!("a=b; {COOKIE_NAME}7117={value}");
