@@ -49,11 +49,10 @@ labels = { team = "forecast" }
 "#;
 
 /// Every variable that `--partition auto` reads.
-const VARIABLES: [&str; 11] = [
+const VARIABLES: [&str; 10] = [
     "SLURM_ARRAY_TASK_ID",
     "SLURM_ARRAY_TASK_COUNT",
     "SLURM_ARRAY_TASK_MIN",
-    "SLURM_ARRAY_TASK_STEP",
     "SLURM_ARRAY_TASK_MAX",
     "JOB_COMPLETION_INDEX",
     "SKYPILOT_JOB_RANK",
@@ -89,12 +88,17 @@ fn the_tasks_of_an_array_job_run_the_whole_plan_whichever_system_numbers_them() 
     whole.run(&whole.azure("shared", SWEEP), &[]);
     let variables = |system: usize, task: usize| -> Vec<(&'static str, String)> {
         match system {
-            0 => vec![
-                ("SLURM_ARRAY_TASK_ID", (10 + 5 * task).to_string()),
-                ("SLURM_ARRAY_TASK_COUNT", "3".to_string()),
-                ("SLURM_ARRAY_TASK_MIN", "10".to_string()),
-                ("SLURM_ARRAY_TASK_STEP", "5".to_string()),
-            ],
+            // Its last task is one that is submitted again, alone.
+            0 => {
+                let (count, first, last) = if task < 2 { (3, 1, 3) } else { (1, task + 1, task + 1) };
+                vec![
+                    ("SLURM_ARRAY_TASK_ID", (task + 1).to_string()),
+                    ("SLURM_ARRAY_TASK_COUNT", count.to_string()),
+                    ("SLURM_ARRAY_TASK_MIN", first.to_string()),
+                    ("SLURM_ARRAY_TASK_MAX", last.to_string()),
+                    ("BURSTLAB_PARTS", if task < 2 { "" } else { "3" }.to_string()),
+                ]
+            }
             1 => vec![("JOB_COMPLETION_INDEX", task.to_string()), ("BURSTLAB_PARTS", "3".to_string())],
             2 => vec![("SKYPILOT_JOB_RANK", task.to_string()), ("SKYPILOT_NUM_JOBS", "3".to_string())],
             3 => vec![("HQ_TASK_ID", (task + 1).to_string()), ("BURSTLAB_PARTS", "3".to_string())],
