@@ -122,7 +122,8 @@ impl<F: Fn(&str) -> Option<String>> Environment<'_, F> {
         [lowest, highest]: [&str; 2],
         first: u64,
     ) -> Result<(), String> {
-        let remedy = format!("set {PARTS} to the number of parts, also where only some tasks are submitted again");
+        let remedy =
+            format!("set {PARTS} to the number of parts, also where only some tasks are submitted again");
         let last = first.saturating_add(count).saturating_sub(1);
         for (end, expected) in [(lowest, first), (highest, last)] {
             if let Some(given) = self.number(end)?.filter(|given| *given != expected) {
@@ -209,10 +210,7 @@ mod tests {
         let mut zero_of_parts = from_zero.to_vec();
         zero_of_parts.push((PARTS, "4"));
         let refused: [(&[(&str, &str)], &str); 12] = [
-            (
-                &gaps,
-                "SLURM_ARRAY_TASK_MAX is 7, but the 4 tasks of a whole array are numbered from 1 to 4",
-            ),
+            (&gaps, "SLURM_ARRAY_TASK_MAX is 7, but the 4 tasks of a whole array are numbered from 1 to 4"),
             (
                 &from_zero,
                 "SLURM_ARRAY_TASK_MIN is 0, but the 4 tasks of a whole array are numbered from 1 to 4",
