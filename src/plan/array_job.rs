@@ -253,10 +253,9 @@ mod tests {
     proptest! {
         #[test]
         fn the_tasks_of_a_whole_slurm_array_are_all_the_parts_in_order(count in 2_u64..200) {
-            let count = count.to_string();
-            for task in 1..=count.parse().unwrap() {
-                let task: u64 = task;
-                let found = share(&slurm(&task.to_string(), &count, "1", &count));
+            let last = count.to_string();
+            for task in 1..=count {
+                let found = share(&slurm(&task.to_string(), &last, "1", &last));
                 prop_assert_eq!(found, Ok(format!("{task}/{count}")));
             }
         }

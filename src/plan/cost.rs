@@ -133,6 +133,7 @@ fn refits(windows: f64, every: usize) -> f64 {
 mod tests {
     use super::*;
     use crate::plan::test_runs::run;
+    use crate::spec::{ArimaSpec, ProphetSpec};
 
     fn costs(runs: &[Run], known: &KnownCosts) -> Vec<u64> {
         expected_costs(runs.iter(), known)
@@ -155,10 +156,22 @@ mod tests {
 
     #[test]
     fn a_model_costs_more_the_more_often_it_is_fitted_anew() {
-        for model in ["arima]\norder = [2, 1, 1]", "arima]\norder_search = \"every_refit\"", "prophet]"] {
-            let every = |windows: usize| run(&format!("[models.{model}\nrefit_every = {windows}"), 1, 0);
-            let costs = costs(&[every(50), every(10), every(1)], &KnownCosts::new());
-            assert!(costs.is_sorted_by(|one, next| one < next), "{model}: {costs:?}");
+        let arima = |order_search, refit_every| {
+            ModelSpec::Arima(ArimaSpec { order_search, refit_every, ..ArimaSpec::default() })
+        };
+        let models: [&dyn Fn(Option<usize>) -> ModelSpec; 3] = [
+            &|refit_every| arima(OrderSearch::Once, refit_every),
+            &|refit_every| arima(OrderSearch::EveryRefit, refit_every),
+            &|refit_every| ModelSpec::Prophet(ProphetSpec { refit_every, ..ProphetSpec::default() }),
+        ];
+        for model in models {
+            let runs = [Some(50), Some(10), Some(1)].map(|refit_every| {
+                let mut run = run("[models.zero]", 1, 0);
+                run.spec.model = model(refit_every);
+                run
+            });
+            let costs = costs(&runs, &KnownCosts::new());
+            assert!(costs.is_sorted_by(|one, next| one < next), "{costs:?}");
         }
     }
 
