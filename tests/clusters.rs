@@ -8,7 +8,7 @@ mod common;
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -49,11 +49,10 @@ labels = { team = "forecast" }
 "#;
 
 /// Every variable that `--partition auto` reads.
-const VARIABLES: [&str; 11] = [
+const VARIABLES: [&str; 10] = [
     "SLURM_ARRAY_TASK_ID",
     "SLURM_ARRAY_TASK_COUNT",
     "SLURM_ARRAY_TASK_MIN",
-    "SLURM_ARRAY_TASK_STEP",
     "SLURM_ARRAY_TASK_MAX",
     "JOB_COMPLETION_INDEX",
     "SKYPILOT_JOB_RANK",
@@ -89,12 +88,17 @@ fn the_tasks_of_an_array_job_run_the_whole_plan_whichever_system_numbers_them() 
     whole.run(&whole.azure("shared", SWEEP), &[]);
     let variables = |system: usize, task: usize| -> Vec<(&'static str, String)> {
         match system {
-            0 => vec![
-                ("SLURM_ARRAY_TASK_ID", (10 + 5 * task).to_string()),
-                ("SLURM_ARRAY_TASK_COUNT", "3".to_string()),
-                ("SLURM_ARRAY_TASK_MIN", "10".to_string()),
-                ("SLURM_ARRAY_TASK_STEP", "5".to_string()),
-            ],
+            // Its last task is one that is submitted again, alone.
+            0 => {
+                let (count, first, last) = if task < 2 { (3, 1, 3) } else { (1, task + 1, task + 1) };
+                vec![
+                    ("SLURM_ARRAY_TASK_ID", (task + 1).to_string()),
+                    ("SLURM_ARRAY_TASK_COUNT", count.to_string()),
+                    ("SLURM_ARRAY_TASK_MIN", first.to_string()),
+                    ("SLURM_ARRAY_TASK_MAX", last.to_string()),
+                    ("BURSTLAB_PARTS", if task < 2 { "" } else { "3" }.to_string()),
+                ]
+            }
             1 => vec![("JOB_COMPLETION_INDEX", task.to_string()), ("BURSTLAB_PARTS", "3".to_string())],
             2 => vec![("SKYPILOT_JOB_RANK", task.to_string()), ("SKYPILOT_NUM_JOBS", "3".to_string())],
             3 => vec![("HQ_TASK_ID", (task + 1).to_string()), ("BURSTLAB_PARTS", "3".to_string())],
@@ -231,12 +235,18 @@ case "$1" in --namespace=*) shift;; esac
 job() {{ case "$1" in *-last) echo jobs/last-job.json;; *) echo jobs/parts-job.json;; esac; }}
 case "$1" in
 version) echo "Client Version: fake";;
-apply)
-    case "$3" in
-    *-job.json) cp "$3" incoming && mv -f incoming "jobs/$(basename "$3")";;
-    *) cp "$3" "objects/$(basename "$3")";;
+apply|create)
+    for path in "$@"; do :; done
+    case "$path" in
+    *-job.json) cp "$path" incoming && mv -f incoming "jobs/$(basename "$path")";;
+    *) cp "$path" "objects/$(basename "$path")";;
     esac;;
-get) if [ -f "$(job "$3")" ]; then cat "$(job "$3")"; fi;;
+get)
+    if [ -f outage ]; then rm outage; echo "connection refused" >&2; exit 1; fi
+    case "$2" in
+    pvc) if [ -f objects/claim.json ]; then echo "persistentvolumeclaim/$3"; fi;;
+    *) if [ -f "$(job "$3")" ]; then cat "$(job "$3")"; fi;;
+    esac;;
 delete) shift 2; rm -f "$(job "$1")";;
 *) echo "error: unknown command $1" >&2; exit 1;;
 esac
@@ -459,6 +469,51 @@ fn a_job_that_is_under_way_is_waited_for_and_not_handed_over_again() {
     assert_eq!(runs[0]["n"], 9);
 }
 
+#[test]
+fn a_last_job_that_is_under_way_is_waited_for_and_nothing_is_handed_over_beside_it() {
+    let lab = Lab::new();
+    let file = lab.azure("shared", &format!("{SWEEP}{KUBERNETES}volume_size = \"5GiB\"\n"));
+    let path = file.to_str().unwrap();
+    let cluster = FakeCluster::new(&lab);
+    let command = ["run", path, "--engine", "kubernetes", "--apply"];
+    let appear = |name: &str| {
+        while !cluster.folder.join(name).is_file() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    };
+    let mut first = lab.command(&command).env("PATH", cluster.path()).stderr(Stdio::piped()).spawn().unwrap();
+    appear("jobs/parts-job.json");
+    // One question stays without an answer, and one part fails; then the command is gone before the last job starts.
+    std::fs::write(cluster.folder.join("outage"), "").unwrap();
+    while cluster.folder.join("outage").exists() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    cluster.run_jobs(&[2]);
+    appear("jobs/last-job.json");
+    first.kill().unwrap();
+    let said = String::from_utf8(first.wait_with_output().unwrap().stderr).unwrap();
+    assert!(said.contains("the cluster does not answer and is asked again"), "{said}");
+    assert!(said.contains("connection refused"), "{said}");
+    let other = cluster_refusal(&lab, &cluster, path);
+    assert!(other.contains("the job burstlab-shared-last runs the parts of another plan"), "{other}");
+
+    let deleted = cluster.calls("delete");
+    let outcome = cluster.call(&lab, &command, &[]);
+    assert_eq!(outcome.code, 0, "{}\n{}", outcome.stderr, cluster.logs());
+    assert!(outcome.stderr.contains("the job burstlab-shared-last is under way"), "{}", outcome.stderr);
+    assert_eq!(cluster.calls("parts-job.json"), 1, "the parts are handed over once");
+    assert_eq!(cluster.calls("last-job.json"), 1, "and so is the last job");
+    assert_eq!(cluster.calls("delete"), deleted, "nothing is removed");
+    let runs = metrics_on_volume(&lab, &cluster, "select count(*) as n from runs where status = 'done'");
+    assert_eq!(runs[0]["n"], 9);
+
+    // Only the part that failed is left; the claim is there, and stays as it is.
+    let outcome = cluster.call(&lab, &command, &[]);
+    assert_eq!(outcome.code, 0, "{}\n{}", outcome.stderr, cluster.logs());
+    assert!(outcome.stderr.contains("runs 1 of 3 parts"), "{}", outcome.stderr);
+    assert_eq!(cluster.calls("claim.json"), 1, "the claim is made once");
+}
+
 fn cluster_refusal(lab: &Lab, cluster: &FakeCluster, path: &str) -> String {
     let outcome: Outcome = lab
         .command(&["run", path, "--engine", "kubernetes", "--apply", "--set", "training.epochs=3"])
@@ -509,7 +564,11 @@ fn manifests_are_shown_and_written_without_a_cluster() {
         .collect();
     let expected = ["claim.json", "config.json", "last-job.json", "parts-job.json", "parts.json"];
     assert!(files.iter().eq(&expected), "{files:?}");
-    assert!(written.stdout.contains("kubectl --namespace=forecast apply -f "), "{}", written.stdout);
+    assert!(
+        written.stdout.contains("kubectl --namespace=forecast apply --server-side --force-conflicts -f "),
+        "{}",
+        written.stdout
+    );
     let other = lab.call(&["run", file.to_str().unwrap(), "--apply"]);
     assert_eq!(other.code, 2, "{}", other.stderr);
     assert!(other.stderr.contains("--apply needs --engine kubernetes"), "{}", other.stderr);

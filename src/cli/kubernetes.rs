@@ -13,7 +13,7 @@ use super::planned_experiment::PlannedExperiment;
 use super::run::RunArgs;
 use crate::engine::JobCommands;
 use crate::engine::kubernetes::{
-    self, CONFIG, Cluster, ClusterJob, Manifests, ObjectNames, VOLUME, assignment_hash, by_hand,
+    self, CONFIG, Cluster, ClusterJob, Manifests, ObjectNames, VOLUME, assignment_hash, by_hand, is_claim,
 };
 use crate::plan::Assignment;
 use crate::spec::{Experiment, KubernetesSpec};
@@ -35,6 +35,9 @@ pub(super) fn submit(planned: &PlannedExperiment, args: &RunArgs, console: Conso
         console.note(&format!("{}: all {runs} runs are done already, nothing to run", spec.name));
         return Ok(());
     }
+    if let Some(note) = source_note(&experiment.source_said) {
+        console.note(&format!("{}: {note}", spec.name));
+    }
     let handing = Handing {
         planned,
         args,
@@ -47,6 +50,17 @@ pub(super) fn submit(planned: &PlannedExperiment, args: &RunArgs, console: Conso
         volume,
     };
     handing.hand_over(here)
+}
+
+/// What is to be said of a path of this machine that the pods are given as it is. An image may well hold it, so it is no error.
+fn source_note(source: &str) -> Option<String> {
+    let path = Path::new(source);
+    (path.is_absolute() && !path.starts_with(VOLUME)).then(|| {
+        format!(
+            "dataset.source is {source}, and a pod finds it only if the image has a file of this name; else put the trace into \
+             the folder dataset of the volume and name it relative to that, or as {VOLUME}/dataset/NAME"
+        )
+    })
 }
 
 /// What the cluster cannot do without.
@@ -80,18 +94,27 @@ impl<'a> Handing<'a> {
         let mut complete = None;
         if self.args.apply {
             self.cluster.require()?;
-            if let Some((earlier, job)) = self.earlier(&done)? {
-                if !job.is_over() {
+            let before = match self.earlier(&self.names.parts, &done)? {
+                Some((earlier, job)) if !job.is_over() => {
                     self.console.note(&format!("{name}: the job {} is under way", self.names.parts));
                     self.wait_for_parts()?;
                     let manifests = self.manifests(earlier, job.parts);
                     return self.run_last(&manifests);
                 }
-                if !self.args.force {
-                    done.extend(earlier.done_but_for(&job.incomplete()).cloned());
-                    // The job that says so stays as it is.
-                    complete = Some(earlier).filter(|earlier| earlier.incomplete(&done).is_empty());
-                }
+                before => before,
+            };
+            // The last job runs what the parts left, so nothing is handed over beside it.
+            if let Some((earlier, last)) = self.earlier(&self.names.last, &done)?
+                && !last.is_over()
+            {
+                return self.run_last(&self.manifests(earlier, last.parts));
+            }
+            if let Some((earlier, job)) = before
+                && !self.args.force
+            {
+                done.extend(earlier.done_but_for(&job.incomplete()).cloned());
+                // The job that says so stays as it is.
+                complete = Some(earlier).filter(|earlier| earlier.incomplete(&done).is_empty());
             }
         }
         let parts = self.settings().parts;
@@ -119,9 +142,13 @@ impl<'a> Handing<'a> {
         self.run_last(&manifests)
     }
 
-    /// The parts that were handed over last time and their job, where they divide this very plan.
-    fn earlier(&self, done: &HashSet<String>) -> anyhow::Result<Option<(Assignment, ClusterJob)>> {
-        let Some(job) = self.cluster.job(&self.names.parts)? else { return Ok(None) };
+    /// The parts that were handed over last time and the job of this name, where they divide this very plan.
+    fn earlier(
+        &self,
+        job_name: &str,
+        done: &HashSet<String>,
+    ) -> anyhow::Result<Option<(Assignment, ClusterJob)>> {
+        let Some(job) = self.cluster.job(job_name)? else { return Ok(None) };
         let earlier = Assignment::read(&self.folder.join("parts.json"))?;
         let earlier = match earlier {
             Some(earlier) if assignment_hash(&earlier)? == job.assignment => {
@@ -133,9 +160,7 @@ impl<'a> Handing<'a> {
         };
         ensure!(
             earlier.is_some() || job.is_over(),
-            "the job {} runs the parts of another plan; wait for its end, or remove it with `kubectl delete job {}`",
-            self.names.parts,
-            self.names.parts
+            "the job {job_name} runs the parts of another plan; wait for its end, or remove it with `kubectl delete job {job_name}`"
         );
         Ok(earlier.map(|earlier| (earlier, job)))
     }
@@ -214,7 +239,11 @@ impl<'a> Handing<'a> {
             self.cluster.remove(&self.names.parts)?;
         }
         for manifest in &files.first {
-            self.cluster.apply(manifest)?;
+            if is_claim(manifest) {
+                self.cluster.make_claim(self.volume, manifest)?;
+            } else {
+                self.cluster.apply(manifest)?;
+            }
         }
         if manifests.parts.is_empty() {
             self.console.note(&format!("{}: every part is done", self.name()));
@@ -233,14 +262,16 @@ impl<'a> Handing<'a> {
     /// A part that is given up stops nothing: the last job runs what it left.
     fn wait_for_parts(&self) -> anyhow::Result<()> {
         let name = self.name();
-        let job = kubernetes::wait(&self.cluster, &self.names.parts, |job| {
+        let report = |job: &ClusterJob| {
             let failed = match job.failed.len() {
                 0 => String::new(),
                 failed => format!(", {} given up", counted(failed, "part")),
             };
             let of = job.parts.len();
             self.console.note(&format!("{name}: {} of {of} parts complete{failed}", job.completed.len()));
-        })?;
+        };
+        let job =
+            kubernetes::wait(&self.cluster, &self.names.parts, report, |error| self.note_silence(error))?;
         if job.success == Some(false) {
             self.console.note(&format!(
                 "{name}: {} did not complete, and the last job runs what is left; `{}` shows why",
@@ -253,13 +284,24 @@ impl<'a> Handing<'a> {
 
     fn run_last(&self, manifests: &Manifests<'_>) -> anyhow::Result<()> {
         let (name, last) = (self.name(), &self.names.last);
-        let files = kubernetes::write(manifests, self.folder)?;
-        self.cluster.remove(last)?;
-        self.cluster.apply(&files.last)?;
-        self.console.note(&format!(
-            "{name}: the job {last} merges the stores, runs what is left and writes the report"
-        ));
-        let job = kubernetes::wait(&self.cluster, last, |_| {})?;
+        let hash = assignment_hash(&manifests.assignment)?;
+        match self.cluster.job(last)?.filter(|job| !job.is_over()) {
+            Some(job) if job.assignment == hash => {
+                self.console.note(&format!("{name}: the job {last} is under way"));
+            }
+            Some(_) => bail!(
+                "the job {last} runs another plan; wait for its end, or remove it with `kubectl delete job {last}`"
+            ),
+            None => {
+                let files = kubernetes::write(manifests, self.folder)?;
+                self.cluster.remove(last)?;
+                self.cluster.apply(&files.last)?;
+                self.console.note(&format!(
+                    "{name}: the job {last} merges the stores, runs what is left and writes the report"
+                ));
+            }
+        }
+        let job = kubernetes::wait(&self.cluster, last, |_| {}, |error| self.note_silence(error))?;
         if job.success != Some(true) {
             bail!(
                 "the job {last} failed: `{}` shows why, and the same command tries again",
@@ -278,6 +320,11 @@ impl<'a> Handing<'a> {
         Ok(())
     }
 
+    fn note_silence(&self, error: &anyhow::Error) {
+        self.console
+            .note(&format!("{}: the cluster does not answer and is asked again: {error:#}", self.name()));
+    }
+
     /// Prints a document with the name of the experiment.
     fn result(&self, mut document: Value) {
         document["experiment"] = json!(self.name());
@@ -290,5 +337,20 @@ impl<'a> Handing<'a> {
 
     fn settings(&self) -> &'a KubernetesSpec {
         &self.planned.sweep.experiment.spec.scheduler.kubernetes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_path_that_pods_may_not_have_is_worth_a_note() {
+        for source in ["azure-conv", "traces/load.csv", "/burstlab/dataset/load.csv"] {
+            assert_eq!(source_note(source), None);
+        }
+        let note = source_note("/data/load.csv").unwrap();
+        assert!(note.contains("dataset.source is /data/load.csv"), "{note}");
+        assert!(source_note("/burstlab-other/load.csv").is_some());
     }
 }

@@ -43,15 +43,19 @@ impl JobCommands {
     }
 
     /// Merges the stores of all parts that have begun, whatever number of parts there was, runs what is left, and writes the
-    /// report.
+    /// report. Stores that contradict each other do not keep the report from being written, but fail the job after it.
     pub fn last(&self) -> String {
         let program = shell_word(&self.program);
         format!(
             "export BURSTLAB_RESULTS={}\nset --\nfor store in {}/part-*-of-*/burstlab.db; do\n    \
                  if [ -f \"$store\" ]; then set -- \"$@\" \"$store\"; fi\n\
              done\n\
-             if [ $# -gt 0 ]; then {program} merge \"$@\"; fi\n\
-             exec {program} run {}\n",
+             merged=0\n\
+             if [ $# -gt 0 ]; then {program} merge \"$@\" || merged=$?; fi\n\
+             set -- run {}\n\
+             if [ $merged -eq 0 ]; then exec {program} \"$@\"; fi\n\
+             {program} \"$@\"\n\
+             exit $merged\n",
             shell_word(&self.results),
             shell_word(&self.folder),
             shell_words(&self.arguments),
@@ -85,6 +89,35 @@ mod tests {
     use std::process::Command;
 
     use super::*;
+
+    #[test]
+    fn the_last_run_is_started_and_the_job_fails_where_the_stores_contradict_each_other() {
+        let folder = tempfile::tempdir().unwrap();
+        let results = folder.path().display().to_string();
+        let store = folder.path().join("x/part-1-of-2");
+        std::fs::create_dir_all(&store).unwrap();
+        std::fs::write(store.join("burstlab.db"), "").unwrap();
+        let program = folder.path().join("program");
+        let commands = JobCommands {
+            program: program.display().to_string(),
+            folder: format!("{results}/x"),
+            assignment: format!("{results}/x/parts.json"),
+            results,
+            count: 2,
+            arguments: vec!["an experiment.toml".to_string()],
+            part_arguments: Vec::new(),
+        };
+        for (merge, run, code) in [(0, 0, 0), (1, 0, 1), (0, 3, 3), (1, 3, 3)] {
+            let script = format!(
+                "if [ $1 = merge ]; then exit {merge}; fi\nprintf '%s|%s\\n' \"$1\" \"$2\"\nexit {run}\n"
+            );
+            std::fs::write(&program, script).unwrap();
+            let run = commands.last().replace(&commands.program, &format!("sh {}", commands.program));
+            let output = Command::new("sh").args(["-c", &format!("set -eu\n{run}")]).output().unwrap();
+            assert_eq!(output.status.code(), Some(code));
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), "run|an experiment.toml\n");
+        }
+    }
 
     #[test]
     fn a_folder_is_named_safely_whatever_is_in_its_name() {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::{Value, json};
 
 use super::Run;
-use crate::spec::{ModelSpec, RunSpec, lookup};
+use crate::spec::{ArimaOrder, ModelSpec, OrderSearch, RunSpec, lookup};
 
 /// Channels of the tasks on requests; that of a table is the same for all runs of a plan.
 const CHANNELS: f64 = 3.0;
@@ -15,6 +15,11 @@ const CHANNELS: f64 = 3.0;
 const PASSES: f64 = 3.0;
 /// What a run costs beside its model, in products: to be prepared, scored and saved.
 const OVERHEAD: f64 = 2e7;
+/// Steps that `arima` is fitted to at most.
+const ARIMA_STEPS: f64 = 10_000.0;
+/// Coefficients of an `arima` whose orders are chosen: about those of all the orders that are tried, and of the one that is taken.
+const SEARCHED: f64 = 50.0;
+const CHOSEN: f64 = 5.0;
 /// A microsecond, in which known costs are counted.
 const PER_SECOND: f64 = 1e6;
 
@@ -86,8 +91,26 @@ fn products(spec: &RunSpec, windows: usize) -> f64 {
         }
         // Each lookback is fitted anew, in many forms.
         ModelSpec::Ets(_) => return OVERHEAD + windows * read * 3_000.0,
+        ModelSpec::Arima(model) => {
+            let coefficients = |order: ArimaOrder| order.given().map(|[ar, _, ma]| (ar + ma) as f64);
+            let seasonal = model.season.map_or(Some(0.0), |_| coefficients(model.seasonal_order));
+            let given = coefficients(model.order).zip(seasonal).map(|(own, seasonal)| 1.0 + own + seasonal);
+            let searched = given.unwrap_or(SEARCHED);
+            // Orders that were chosen once are few.
+            let refitted = match model.order_search {
+                OrderSearch::Once => given.unwrap_or(CHOSEN),
+                OrderSearch::EveryRefit => searched,
+            };
+            let fitted = match model.refit_every {
+                Some(every) => refits(windows, every) * read * refitted,
+                None => windows.min(ARIMA_STEPS) * CHANNELS * searched,
+            };
+            return OVERHEAD + fitted * 3_000.0 + windows * read * 10.0;
+        }
         ModelSpec::Prophet(model) => {
-            return OVERHEAD + windows * read * (20 + model.n_changepoints) as f64 * 50.0;
+            // Without refits, one curve is fitted to all steps.
+            let fitted = model.refit_every.map_or(windows * CHANNELS, |every| refits(windows, every) * read);
+            return OVERHEAD + fitted * (20 + model.n_changepoints) as f64 * 50.0 + windows * read * 10.0;
         }
         // A few passes over the windows.
         _ => return OVERHEAD + windows * read * 10.0,
@@ -101,10 +124,16 @@ fn products(spec: &RunSpec, windows: usize) -> f64 {
     OVERHEAD + windows * forward * passes
 }
 
+/// How often a model is fitted that is fitted anew for every so many windows.
+fn refits(windows: f64, every: usize) -> f64 {
+    (windows / every.max(1) as f64).ceil()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::plan::test_runs::run;
+    use crate::spec::{ArimaSpec, ProphetSpec};
 
     fn costs(runs: &[Run], known: &KnownCosts) -> Vec<u64> {
         expected_costs(runs.iter(), known)
@@ -123,6 +152,27 @@ mod tests {
         ];
         let costs = costs(&runs, &KnownCosts::new());
         assert!(costs.is_sorted_by(|one, next| one < next), "{costs:?}");
+    }
+
+    #[test]
+    fn a_model_costs_more_the_more_often_it_is_fitted_anew() {
+        let arima = |order_search, refit_every| {
+            ModelSpec::Arima(ArimaSpec { order_search, refit_every, ..ArimaSpec::default() })
+        };
+        let models: [&dyn Fn(Option<usize>) -> ModelSpec; 3] = [
+            &|refit_every| arima(OrderSearch::Once, refit_every),
+            &|refit_every| arima(OrderSearch::EveryRefit, refit_every),
+            &|refit_every| ModelSpec::Prophet(ProphetSpec { refit_every, ..ProphetSpec::default() }),
+        ];
+        for model in models {
+            let runs = [Some(50), Some(10), Some(1)].map(|refit_every| {
+                let mut run = run("[models.zero]", 1, 0);
+                run.spec.model = model(refit_every);
+                run
+            });
+            let costs = costs(&runs, &KnownCosts::new());
+            assert!(costs.is_sorted_by(|one, next| one < next), "{costs:?}");
+        }
     }
 
     #[test]

@@ -75,6 +75,8 @@ pub struct Experiment {
     /// The whole experiment as one file: the text of its file, or of one with a base a text that says the same without.
     /// Overrides are not in it.
     pub text: String,
+    /// `dataset.source` as the file or an override says it, whatever is found there.
+    pub source_said: String,
     /// Every trial that depends on no result, in file order.
     pub trials: Vec<Trial>,
     /// Names of the axes, in file order.
@@ -165,6 +167,7 @@ impl Experiment {
         }
         let Expansion { spec, trials, searched, space } = expansion;
         Ok(Self {
+            source_said: spec.dataset.source.clone(),
             spec: ExperimentSpec { claims: entries, ..spec },
             source: Arc::clone(&document.source),
             text,

@@ -112,9 +112,11 @@ impl Store {
             // removed: looking both up again for each of millions of values would take half of the time.
             execute(&mut self.connection, "PRAGMA foreign_keys = OFF").await.with_context(failed)?;
             let merged = joined(&mut self.connection, ready, &failed).await;
-            execute(&mut self.connection, "PRAGMA foreign_keys = ON").await.with_context(failed)?;
+            // Both are undone however the merge ended, and its own error says more than one of theirs.
+            let referring = execute(&mut self.connection, "PRAGMA foreign_keys = ON").await;
+            let detached = execute(&mut self.connection, "DETACH DATABASE other").await;
             let merged = merged?;
-            execute(&mut self.connection, "DETACH DATABASE other").await.with_context(failed)?;
+            referring.and(detached).with_context(failed)?;
             Ok(merged)
         })
     }

@@ -54,13 +54,27 @@ impl Cluster<'_> {
         Ok(Some(ClusterJob::read(&job)))
     }
 
-    /// Hands over a manifest.
+    /// Hands over a manifest. The cluster itself compares it with what is there: `kubectl` would keep a copy in an annotation,
+    /// which holds less than a plan may take.
     ///
     /// # Errors
     /// A cluster that refuses it.
     pub fn apply(&self, manifest: &Path) -> anyhow::Result<()> {
         let path = manifest.display().to_string();
-        self.call(&["apply", "--filename", &path]).map(drop)
+        self.call(&["apply", "--server-side", "--force-conflicts", "--filename", &path]).map(drop)
+    }
+
+    /// Makes a volume claim where there is none of its name; one that is there stays as it is, whatever its size.
+    ///
+    /// # Errors
+    /// A cluster that refuses it.
+    pub fn make_claim(&self, name: &str, manifest: &Path) -> anyhow::Result<()> {
+        let found = self.call(&["get", "pvc", name, "--ignore-not-found", "--output=name"])?;
+        if !found.trim().is_empty() {
+            return Ok(());
+        }
+        let path = manifest.display().to_string();
+        self.call(&["create", "--filename", &path]).map(drop)
     }
 
     /// Removes a job that is over, so that another of its name can be made.

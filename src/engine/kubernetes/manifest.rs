@@ -16,6 +16,8 @@ use crate::text::{shell_word, short_hash};
 pub const ASSIGNMENT: &str = "burstlab/assignment";
 /// Annotation with the parts that the indices of a job stand for.
 pub const PARTS: &str = "burstlab/parts";
+/// The file of the volume claim.
+const CLAIM_FILE: &str = "claim.json";
 /// The user and group of the image.
 const USER: u32 = 10_001;
 /// What the objects of a cluster hold at most, with room for the rest of the manifest.
@@ -92,7 +94,7 @@ impl Manifests<'_> {
     pub fn all(&self) -> anyhow::Result<Vec<(&'static str, Value)>> {
         let mut all = Vec::new();
         if let Some(size) = self.kubernetes.volume_size {
-            all.push(("claim.json", self.claim(size)));
+            all.push((CLAIM_FILE, self.claim(size)));
         }
         all.push(("config.json", self.config()?));
         let names = ObjectNames::of(self.experiment);
@@ -255,14 +257,25 @@ pub fn by_hand(files: &super::ManifestFiles, namespace: Option<&str>, experiment
     let names = ObjectNames::of(experiment);
     let mut commands =
         vec![format!("{kubectl} delete job --ignore-not-found {} {}", names.parts, names.last)];
-    commands.extend(files.first.iter().map(|file| format!("{kubectl} apply -f {}", word(file))));
+    let apply =
+        |path: &std::path::Path| format!("{kubectl} apply --server-side --force-conflicts -f {}", word(path));
+    commands.extend(files.first.iter().map(|file| match word(file) {
+        // The size of a claim that is there cannot be set again.
+        claim if is_claim(file) => format!("{kubectl} get -f {claim} || {kubectl} create -f {claim}"),
+        _ => apply(file),
+    }));
     if files.first.iter().any(|file| file.ends_with("parts-job.json")) {
         // Nothing waits for a job that may succeed or fail.
         commands
             .push(format!("{kubectl} get job {} --watch    # until it is Complete or Failed", names.parts));
     }
-    commands.push(format!("{kubectl} apply -f {}", word(&files.last)));
+    commands.push(apply(&files.last));
     commands
+}
+
+/// Whether a file holds the volume claim, which is made only where it is absent.
+pub fn is_claim(file: &std::path::Path) -> bool {
+    file.ends_with(CLAIM_FILE)
 }
 
 /// An amount of memory as clusters write it.
