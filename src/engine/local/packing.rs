@@ -174,8 +174,8 @@ impl Dispatcher<'_> {
                 others.push(run);
             }
         }
-        // The slots that are free share them, this one included.
-        let share = (1 + others.len()).div_ceil(self.slots.free_workers().max(1));
+        // The free slots that take packs share them, this one included.
+        let share = (1 + others.len()).div_ceil(self.slots.free_packers().max(1));
         for run in others.into_iter().take(share.min(most).min(lanes) - 1) {
             if self.spending.spent(pack.len(), now).is_some() {
                 break;

@@ -72,9 +72,9 @@ impl Slots {
         self.all[lanes].iter().all(Slot::is_free)
     }
 
-    /// Number of workers that may get runs and have none.
-    pub fn free_workers(&self) -> usize {
-        self.lanes.iter().filter(|lanes| self.are_free((*lanes).clone())).count()
+    /// Number of workers that take packs, may get runs and have none.
+    pub fn free_packers(&self) -> usize {
+        self.lanes.iter().filter(|lanes| lanes.len() > 1 && self.are_free((*lanes).clone())).count()
     }
 
     /// Whether some slots are on the CPU and others on GPUs: those on the CPU then take what does not compute on a GPU.
