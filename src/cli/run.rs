@@ -19,6 +19,7 @@ use crate::plan::{Assignment, Partition, Run};
 use crate::system::interrupt;
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command")]
 pub(super) struct RunArgs {
     /// Experiment files, or folders of them
     #[arg(required = true, value_name = "PATH")]

@@ -256,7 +256,9 @@ impl RowReader {
             return Ok(false);
         };
         let mut sorted = [names.clone(), self.header.clone()];
-        sorted.iter_mut().for_each(|names| names.sort_unstable());
+        for names in &mut sorted {
+            names.sort_unstable();
+        }
         // Columns may be named by numbers, and then a row may look like them.
         let is_a_row = names.iter().all(|name| name.parse::<f64>().is_ok());
         if names != self.header && sorted[0] == sorted[1] && !is_a_row {

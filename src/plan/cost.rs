@@ -157,7 +157,7 @@ mod tests {
     #[test]
     fn a_model_costs_more_the_more_often_it_is_fitted_anew() {
         let arima = |order_search, refit_every| {
-            ModelSpec::Arima(ArimaSpec { order_search, refit_every, ..ArimaSpec::default() })
+            ModelSpec::Arima(ArimaSpec { refit_every, order_search, ..ArimaSpec::default() })
         };
         let models: [&dyn Fn(Option<usize>) -> ModelSpec; 3] = [
             &|refit_every| arima(OrderSearch::Once, refit_every),

@@ -295,7 +295,7 @@ mod tests {
     use super::*;
     use crate::plan::{KnownCosts, Run};
 
-    fn manifests<'a>(kubernetes: &'a KubernetesSpec, parts: Vec<usize>) -> Manifests<'a> {
+    fn manifests(kubernetes: &KubernetesSpec, parts: Vec<usize>) -> Manifests<'_> {
         Manifests {
             experiment: "My.Sweep",
             text: "name = \"My.Sweep\" # '$(HOME)' \"\n",

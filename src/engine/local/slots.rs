@@ -159,7 +159,9 @@ impl Slots {
             return;
         }
         let waited = now.saturating_duration_since(since);
-        lanes.iter_mut().for_each(|lane| lane.discount(waited));
+        for lane in lanes {
+            lane.discount(waited);
+        }
     }
 
     /// Looks at every run at work: at its memory and its time.
@@ -243,7 +245,7 @@ mod tests {
         for (run, slot) in all.iter_mut().enumerate() {
             slot.begin(ClaimedRun { run, attempt: 1 }, now);
         }
-        (Slots { all, lanes: vec![0..runs], launcher: Box::new(NoLauncher) }, asked)
+        (Slots { all, lanes: std::iter::once(0..runs).collect(), launcher: Box::new(NoLauncher) }, asked)
     }
 
     fn goes_on(epoch: usize) -> RungVerdict {

@@ -69,12 +69,12 @@ fn a_pack_that_dies_costs_each_of_its_unfinished_runs_an_attempt_and_they_go_on_
 fn lockstep(loss_of: fn(&Job) -> f64) -> impl FnMut(usize, &ToWorker) -> Vec<WorkerMessage> {
     /// A run at work: its lane in a pack, its identity, its loss, and whether it was told to go on.
     struct Lane {
-        lane: Option<usize>,
+        number: Option<usize>,
         run_id: String,
         loss: f64,
         goes_on: Option<bool>,
     }
-    let say = |lane: &Lane, message: WorkerMessage| match lane.lane {
+    let say = |lane: &Lane, message: WorkerMessage| match lane.number {
         Some(number) => member(number, message),
         None => message,
     };
@@ -87,7 +87,7 @@ fn lockstep(loss_of: fn(&Job) -> f64) -> impl FnMut(usize, &ToWorker) -> Vec<Wor
     move |worker, message| {
         let begin = |lane: Option<usize>, job: &Job| {
             assert_eq!(job.rungs, [1, 2]);
-            Lane { lane, run_id: job.run_id.clone(), loss: loss_of(job), goes_on: None }
+            Lane { number: lane, run_id: job.run_id.clone(), loss: loss_of(job), goes_on: None }
         };
         let (epoch, lanes) = at_work.entry(worker).or_default();
         match message {
