@@ -327,7 +327,8 @@ fn a_row_that_replaces_the_last_one_renews_the_forecast_and_the_replicas() {
     let before = server.json("/v1/forecast");
     let last = lines(LOAD, 199..200);
     let (time, values) = last.trim_end().split_once(',').unwrap();
-    let larger: String = values.split(',').map(|value| format!(",{value}0")).collect();
+    let larger =
+        format!(",{}", values.split(',').map(|value| format!("{value}0")).collect::<Vec<_>>().join(","));
     let other = format!("{time}{larger}\n");
     assert_eq!(server.post(&other).status, 200);
     let renewed = server.json("/v1/forecast");
