@@ -340,8 +340,9 @@ esac
         pod.env("BURSTLAB_CACHE", self.folder.join("cache"));
         let parts: Vec<usize> = command[2]
             .lines()
-            .find_map(|line| line.strip_prefix("set -- "))
-            .map(|parts| parts.split(' ').map(|part| part.parse().unwrap()).collect())
+            .find_map(|line| {
+                line.strip_prefix("set -- ")?.split(' ').map(|part| part.parse().ok()).collect::<Option<_>>()
+            })
             .unwrap_or_default();
         if parts.get(index as usize).is_some_and(|part| broken.contains(part)) {
             return false;

@@ -138,6 +138,10 @@ fn together(
     notes.runs
 }
 
+/// A pack sums in another order than a run alone. Adam divides by the size of a gradient, which enlarges the difference where a
+/// gradient is nearly zero; most losses agree to some millionths.
+const SAME: f64 = 1e-4;
+
 fn relative(found: f64, expected: f64) -> f64 {
     (found - expected).abs() / expected.abs().max(1e-12)
 }
@@ -237,12 +241,12 @@ proptest! {
             for (found, expected) in packed.epochs.iter().zip(&alone.epochs) {
                 prop_assert_eq!(found.epoch, expected.epoch);
                 prop_assert_eq!(found.learning_rate, expected.learning_rate);
-                prop_assert!(relative(found.train_loss, expected.train_loss) < 1e-5, "{found:?} {expected:?}");
-                prop_assert!(relative(found.valid_loss, expected.valid_loss) < 1e-5, "{found:?} {expected:?}");
+                prop_assert!(relative(found.train_loss, expected.train_loss) < SAME, "{found:?} {expected:?}");
+                prop_assert!(relative(found.valid_loss, expected.valid_loss) < SAME, "{found:?} {expected:?}");
             }
             let (found, expected) = (packed.outcome.unwrap().unwrap(), alone.outcome.unwrap().unwrap());
             let loss = |parameters: &Parameters| valid_loss(run, parameters, &data, &scaler);
-            prop_assert!(relative(loss(&found), loss(&expected)) < 1e-5);
+            prop_assert!(relative(loss(&found), loss(&expected)) < SAME);
         }
     }
 }
@@ -267,7 +271,7 @@ fn a_run_that_diverges_or_is_stopped_ends_alone_and_the_others_go_on_as_if_it_ha
         let alone = alone(&runs[at], &data, &scaler);
         assert_eq!(ended[at].epochs.len(), 3);
         let (found, expected) = (ended[at].epochs[2].valid_loss, alone.epochs[2].valid_loss);
-        assert!(relative(found, expected) < 1e-5, "{found} {expected}");
+        assert!(relative(found, expected) < SAME, "{found} {expected}");
         assert!(outcomes[at].is_ok());
     }
 }
