@@ -1,10 +1,10 @@
 """How long the dashboard's pages take over a store that is there, such as that of check-large-store.sh (in BURSTLAB_RESULTS).
 
-bench-pages.py BURSTLAB [--limit-ms 300] [--requests 30] [--experiment NAME]
+bench-pages.py BURSTLAB [--limit-ms 300] [--first-limit-ms 6000] [--requests 30] [--experiment NAME]
 
 Starts `burstlab ui`, asks for each page some times over one connection, and prints a table: the first request after the start,
-the median, the 95th percentile and the largest of the others. Fails if the first request or the 95th percentile of a page is
-above the limit. The first one is the quickest of three starts, since the machine may be busy.
+the median, the 95th percentile and the largest of the others. Fails if the 95th percentile of a page is above the limit, or its first
+request above a limit of its own. The first one is the quickest of three starts, since the machine may be busy.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from urllib.parse import quote, urlencode
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("burstlab")
 parser.add_argument("--limit-ms", type=float, default=300)
+parser.add_argument("--first-limit-ms", type=float, default=6000, help="for the first request after a start")
 parser.add_argument("--requests", type=int, default=30)
 parser.add_argument("--experiment", default="large-7", help="one of the store's experiments; large-8 is compared with it")
 options = parser.parse_args()
@@ -116,11 +117,10 @@ try:
         high = times[min(len(times) - 1, int(len(times) * 0.95))]
         size = len(answers[0][1].encode()) / 1000
         print(f"| {title} | {first[title] * 1000:.0f} | {middle:.0f} | {high:.0f} | {times[-1]:.0f} | {size:.0f} |", flush=True)
-        worst = max(high, first[title] * 1000)
-        if worst > options.limit_ms:
-            slow.append(f"{title} ({path}): {worst:.0f} ms")
+        if high > options.limit_ms or first[title] * 1000 > options.first_limit_ms:
+            slow.append(f"{title} ({path}): {high:.0f} ms, the first {first[title] * 1000:.0f} ms")
     if slow:
-        fail(f"above {options.limit_ms:.0f} ms: {'; '.join(slow)}")
+        fail(f"above {options.limit_ms:.0f} ms, or {options.first_limit_ms:.0f} ms at first: {'; '.join(slow)}")
     print(f"no page is above {options.limit_ms:.0f} ms")
 finally:
     stop()

@@ -83,13 +83,13 @@ struct TrainedMember {
 }
 
 #[derive(Debug, Clone)]
-struct PackMember {
+struct RandomMember {
     spec: ModelSpec,
     training: TrainingSpec,
     seed: u64,
 }
 
-fn alone(run: &PackMember, data: &FitData<'_>, scaler: &Scaler) -> TrainedMember {
+fn alone(run: &RandomMember, data: &FitData<'_>, scaler: &Scaler) -> TrainedMember {
     let device = ComputeDevice::cpu();
     let context = context(&run.training, run.seed, scaler, &device);
     let mut model = build_unbounded(&run.spec, &context, Vec::new());
@@ -122,7 +122,7 @@ impl PackedModelAudience for Notes {
 }
 
 fn together(
-    runs: &[PackMember],
+    runs: &[RandomMember],
     stopped: Option<usize>,
     data: &FitData<'_>,
     scaler: &Scaler,
@@ -147,7 +147,7 @@ fn relative(found: f64, expected: f64) -> f64 {
 }
 
 /// The loss of a model with these parameters on the validation windows.
-fn valid_loss(run: &PackMember, parameters: &Parameters, data: &FitData<'_>, scaler: &Scaler) -> f64 {
+fn valid_loss(run: &RandomMember, parameters: &Parameters, data: &FitData<'_>, scaler: &Scaler) -> f64 {
     let device = ComputeDevice::cpu();
     let context = context(&run.training, run.seed, scaler, &device);
     let mut model = build_unbounded(&run.spec, &context, Vec::new());
@@ -213,12 +213,12 @@ fn any_training(loss: Loss, drop_last: bool) -> impl Strategy<Value = TrainingSp
     )
 }
 
-fn any_pack() -> impl Strategy<Value = Vec<PackMember>> {
+fn any_pack() -> impl Strategy<Value = Vec<RandomMember>> {
     let losses = prop::sample::select(vec![Loss::Mse, Loss::Mse, Loss::Huber, Loss::Pinball]);
     (any_model(), losses, any::<bool>()).prop_flat_map(|(spec, loss, drop_last)| {
         let dropout = prop::sample::select(vec![0.0, 0.2, 0.5]);
         let run = (0_u64..1_000, any_training(loss, drop_last), dropout).prop_map(
-            move |(seed, training, dropout)| PackMember {
+            move |(seed, training, dropout)| RandomMember {
                 spec: with_dropout(spec.clone(), dropout),
                 training,
                 seed,
@@ -251,10 +251,10 @@ proptest! {
     }
 }
 
-fn run(seed: u64, learning_rate: f64) -> PackMember {
+fn run(seed: u64, learning_rate: f64) -> RandomMember {
     let spec = ModelSpec::Lstm(RecurrentSpec { hidden: 4, layers: 1, dropout: 0.0 });
     let training = TrainingSpec { epochs: 3, batch_size: 16, learning_rate, ..TrainingSpec::default() };
-    PackMember { spec, training, seed }
+    RandomMember { spec, training, seed }
 }
 
 #[test]
