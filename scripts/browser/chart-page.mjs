@@ -110,7 +110,7 @@ const figures = Object.entries(charts).map(([title, chart], index) => `<section 
 const page = `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Charts</title><meta name="viewport" content="width=device-width">
 <link rel="stylesheet" href="/report.css"><link rel="stylesheet" href="/charts.css"></head><body><main><h1>Charts</h1>${figures.join("")}</main>
 <script src="/echarts.min.js"></script><script src="/chart-option.js"></script><script src="/charts.js"></script></body></html>`;
-const files = { "/report.css": "../../report/report.css", "/charts.css": "charts.css", "/echarts.min.js": "echarts.min.js", "/chart-option.js": "chart-option.js", "/charts.js": "charts.js" };
+const files = { "/report.css": "../../../report/report.css", "/charts.css": "charts.css", "/echarts.min.js": "echarts.min.js", "/chart-option.js": "chart-option.js", "/charts.js": "charts.js" };
 
 export async function serve() {
   const server = createServer(async (request, response) => {
