@@ -2,7 +2,7 @@
 # Runs in packs against the same runs alone, on one device: scripts/compare-packs.sh BINARY DEVICE TRACE [RUNS]. The metrics
 # must agree, and the times of both are printed. DEVICE is one of `--device`.
 set -euo pipefail
-binary=$1 device=$2 trace=$3 runs=${4:-24}
+binary=$(realpath "$1") device=$2 trace=$(realpath "$3") runs=${4:-24}
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cat > "$work/same.toml" <<TOML
