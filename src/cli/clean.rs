@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::console::Console;
-use super::dataset::SourceArgs;
+use super::source_args::SourceArgs;
 use super::{OutputFormat, usage};
 use crate::dataset::{CleanFile, Dropped, Removed, Trace, dropped, slice, write_requests};
 use crate::files::{Existing, OutputFile};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use super::planned_experiment::PlannedExperiment;
-use super::run::RunArgs;
+use super::run_args::RunArgs;
 use crate::engine::Sweep;
 use crate::plan::{Assignment, KnownCosts, Run, shape};
 use crate::spec::Experiment;

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::console::Console;
 use super::exit_code::Exit;
-use super::run::RunArgs;
+use super::run_args::RunArgs;
 use super::run_experiment::ExperimentOutcome;
 use crate::spec::{ObjectiveSpec, run_label};
 use crate::store::{LeadingTrial, Status, Store, results_folder};

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::console::Console;
-use super::dataset::SourceArgs;
 use super::exit_code::Exit;
 use super::first_experiment::FirstExperiment;
+use super::source_args::SourceArgs;
 use super::usage;
 use crate::dataset::{TraceSource, catalog, inspect};
 use crate::files::{Existing, OutputFile};

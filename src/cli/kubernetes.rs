@@ -10,7 +10,7 @@ use super::OutputFormat;
 use super::console::Console;
 use super::handover::{self, arguments, finished, part_arguments, runs_of};
 use super::planned_experiment::PlannedExperiment;
-use super::run::RunArgs;
+use super::run_args::RunArgs;
 use crate::engine::JobCommands;
 use crate::engine::kubernetes::{
     self, CONFIG, Cluster, ClusterJob, Manifests, ObjectNames, VOLUME, assignment_hash, by_hand, is_claim,

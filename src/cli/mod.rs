@@ -26,11 +26,13 @@ mod manual;
 mod merge;
 mod planned_experiment;
 mod predict;
+mod predict_args;
 mod predict_watch;
 mod query;
 mod report;
 mod rerun;
 mod run;
+mod run_args;
 mod run_experiment;
 mod run_output;
 mod runs;
@@ -39,6 +41,7 @@ mod serving;
 mod show;
 mod show_revision;
 mod slurm;
+mod source_args;
 mod standings;
 mod sweep_progress;
 mod sweep_view;
@@ -82,7 +85,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run experiments: plan, skip finished runs, run the rest, write the report
-    Run(run::RunArgs),
+    Run(run_args::RunArgs),
     /// List experiments with their revisions
     Experiments(experiments::ExperimentsArgs),
     /// List runs
@@ -126,7 +129,7 @@ enum Command {
     /// Remove files of finished runs by revision, age or rank, and compact the store
     Gc(gc::GcArgs),
     /// Forecast the next steps of a trace with a saved model
-    Predict(predict::PredictArgs),
+    Predict(predict_args::PredictArgs),
     /// Serve the forecast of a growing trace over HTTP: JSON for autoscalers, and metrics for Prometheus
     Serve(serve::ServeArgs),
     /// List, fetch, inspect, clean and synthesise traces

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::console::Console;
-use super::run::{Engine, RunArgs};
+use super::run_args::{Engine, RunArgs};
 use super::usage;
 use crate::dataset::{Loader, settled_source};
 use crate::engine::Sweep;

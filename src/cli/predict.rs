@@ -1,17 +1,14 @@
 //! `burstlab predict`: forecasts the next steps of a trace with a saved model.
 
-use std::path::PathBuf;
-
-use clap::{Args, ValueEnum};
-
 use super::console::Console;
-use super::dataset::trace_on_command_line;
 use super::exit_code::Exit;
+use super::predict_args::{PredictArgs, PredictFormat, TraceLayout};
 use super::predict_watch::predict_watch;
+use super::source_args::trace_on_command_line;
 use super::usage;
 use crate::files::{Existing, OutputFile};
 use crate::model::intervals::interval;
-use crate::predict::{Forecast, ForecastDocument, Predictor, to_burstgpt, to_mooncake};
+use crate::predict::{Forecast, ForecastDocument, to_burstgpt, to_mooncake};
 use crate::stats::QUANTILES;
 use crate::store::{results_folder, store_files};
 use crate::text::{quantities, quantity, table};
@@ -19,87 +16,6 @@ use crate::text::{quantities, quantity, table};
 /// Positions of intervals among [`crate::model::intervals::LEVELS`]: that in the table, and the narrowest.
 const FIFTY: usize = 0;
 const EIGHTY: usize = 1;
-
-#[derive(Debug, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is an option of the command")]
-pub(super) struct PredictArgs {
-    /// Use the model of this run
-    #[arg(long, conflicts_with = "experiment", required_unless_present = "experiment")]
-    run: Option<String>,
-    /// Use the model of this experiment that is best on validation
-    #[arg(long)]
-    experiment: Option<String>,
-    /// The trace to forecast: a file, a name in the catalog, or - for standard input
-    #[arg(long, value_name = "FILE")]
-    pub(super) trace: PathBuf,
-    /// Number of steps
-    #[arg(long, default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
-    pub(super) steps: u32,
-    /// Output format; --watch always prints one JSON document per line
-    #[arg(long, value_enum)]
-    format: Option<PredictFormat>,
-    /// Keep reading rows as they are added to the file or arrive on standard input, and forecast after each new step
-    #[arg(long)]
-    watch: bool,
-    /// With --watch, also forecast after each row that is already in the file
-    #[arg(long, requires = "watch")]
-    pub(super) from_start: bool,
-    /// With --watch, skip malformed rows with a message instead of stopping at the first
-    #[arg(long, requires = "watch")]
-    pub(super) skip_bad_rows: bool,
-    /// Instead of a forecast, sample the next N requests from the model's distribution, as a trace for replay
-    #[arg(
-        long,
-        value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..),
-        conflicts_with_all = ["watch", "format", "steps"],
-        requires = "out"
-    )]
-    generate: Option<u32>,
-    /// With --generate, the file to write
-    #[arg(long, value_name = "FILE", requires = "generate")]
-    out: Option<PathBuf>,
-    /// With --generate, replace the file if it is there
-    #[arg(long, requires = "generate")]
-    force: bool,
-    /// With --generate, the layout of the trace
-    #[arg(long = "as", value_enum, default_value = "burstgpt", requires = "generate")]
-    layout: TraceLayout,
-    /// With --generate, the random seed: the same seed gives the same trace
-    #[arg(long, default_value = "0", requires = "generate")]
-    seed: u64,
-}
-
-/// The layout of a generated trace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum TraceLayout {
-    /// BurstGPT: CSV with timestamps in seconds.
-    Burstgpt,
-    /// Mooncake: JSON lines with timestamps in milliseconds.
-    Mooncake,
-}
-
-/// Output format of forecasts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum PredictFormat {
-    /// A table for people.
-    Human,
-    /// One JSON document.
-    Json,
-    /// Comma-separated values.
-    Csv,
-}
-
-impl PredictArgs {
-    fn load(&self) -> anyhow::Result<Predictor> {
-        let results = results_folder();
-        match (&self.run, &self.experiment) {
-            (Some(run), _) => Predictor::load_run(&results, run),
-            (None, Some(experiment)) => Predictor::load_best(&results, experiment),
-            (None, None) => Err(usage("give --run or --experiment")),
-        }
-    }
-}
 
 pub(super) fn predict(args: &PredictArgs, console: Console) -> anyhow::Result<Exit> {
     let source = trace_on_command_line(&args.trace)?;

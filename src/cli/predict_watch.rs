@@ -4,7 +4,7 @@ use anyhow::Context;
 
 use super::console::Console;
 use super::exit_code::Exit;
-use super::predict::PredictArgs;
+use super::predict_args::PredictArgs;
 use crate::dataset::{TraceSource, open_pipe};
 use crate::predict::{BadRow, ForecastDocument, LineEvent, LineReader, SavedModel, TraceFeed, Watch};
 use crate::system::interrupt;

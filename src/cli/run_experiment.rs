@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::console::Console;
 use super::planned_experiment::PlannedExperiment;
-use super::run::RunArgs;
+use super::run_args::RunArgs;
 use super::run_output::{note_failures, note_outcome, opening, print_outcome, print_partial_outcome};
 use super::sweep_progress::SweepProgress;
 use super::{OutputFormat, usage};

@@ -7,7 +7,7 @@ use crate::dataset::Loader;
 use super::OutputFormat;
 use super::console::Console;
 use super::planned_experiment::PlannedExperiment;
-use super::run::RunArgs;
+use super::run_args::RunArgs;
 use crate::compare::{Comparison, claims};
 use crate::engine::Sweep;
 use crate::engine::local::{Spent, Summary};

@@ -6,9 +6,9 @@ use std::time::Duration;
 use clap::Args;
 
 use super::console::Console;
-use super::dataset::trace_on_command_line;
 use super::exit_code::Exit;
 use super::serving::PlaceArgs;
+use super::source_args::trace_on_command_line;
 use super::usage;
 use crate::dataset::TraceSource;
 use crate::predict::{Predictor, ReplicaPlan};

@@ -11,7 +11,7 @@ use super::OutputFormat;
 use super::console::Console;
 use super::handover::{self, arguments, finished, part_arguments};
 use super::planned_experiment::PlannedExperiment;
-use super::run::RunArgs;
+use super::run_args::RunArgs;
 use crate::dataset::dataset_folder;
 use crate::engine::slurm::{self, Scripts};
 use crate::engine::{JobCommands, part_stores};

@@ -18,7 +18,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::pattern::ArrivalPattern;
-use super::prepare::{Kept, Prepared};
+use super::prepared::{Kept, Prepared};
 use super::scale::Scaler;
 use super::series_clock::SeriesClock;
 use super::slice::Removed;

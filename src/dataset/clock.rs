@@ -5,18 +5,11 @@ use jiff::fmt::temporal::{DateTimePrinter, Pieces};
 use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
 
+use super::epoch::{MONDAY_SINCE_1970, since_monday};
 use super::zone::{LocalTime, Zone};
 
-const DAY_NS: i128 = 86_400_000_000_000;
 /// The midnight that clock times count from, a Monday's.
 const MONDAY: DateTime = date(2018, 1, 1).at(0, 0, 0, 0);
-/// Days from the first of 1970 to that Monday.
-const MONDAY_SINCE_1970: i128 = 17_532;
-/// Nanoseconds from the first of 1970 to that Monday.
-pub(super) const NEW_YEAR_2018_NS: i64 = MONDAY_SINCE_1970 as i64 * DAY_NS as i64;
-/// Days from that Monday to the first of 1900 and to the first of 2200: the difference of any two times in between is a
-/// number of nanoseconds.
-const DAYS: std::ops::Range<i128> = -43_099..66_474;
 
 /// Nanoseconds since Monday, 1 January 2018, 0:00 of UTC, of a text such as `2023-11-16 18:15:46.6805900`.
 ///
@@ -74,13 +67,6 @@ pub fn is_never_shown(text: &str, zone: Zone) -> bool {
 /// of 1970; `None` for the same years as in [`parse_nanoseconds`].
 pub fn since_1970(ticks: i64, tick_ns: i64) -> Option<i64> {
     since_monday(i128::from(ticks) * i128::from(tick_ns))
-}
-
-/// Nanoseconds since Monday, 1 January 2018, of a time since 1970; `None` for the same years as in [`parse_nanoseconds`].
-pub(super) fn since_monday(nanoseconds_since_1970: i128) -> Option<i64> {
-    let nanoseconds = nanoseconds_since_1970 - MONDAY_SINCE_1970 * DAY_NS;
-    let possible = DAYS.start * DAY_NS..DAYS.end * DAY_NS;
-    possible.contains(&nanoseconds).then_some(nanoseconds as i64)
 }
 
 /// Seconds from 1970-01-01, 0:00 UTC, to the first row of a trace, which is at `clock_s` of the clock; `None` where that clock

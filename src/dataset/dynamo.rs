@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::json_lines::{JsonLines, number_of, object_of};
-use super::layout::TimeColumn;
 use super::locate::{Expect, shortened};
+use super::time_column::TimeColumn;
 use super::trace::{Labels, RequestTrace, TraceError};
 use super::zone::Zone;
 use crate::spec::TimestampUnit;

@@ -8,7 +8,8 @@ use super::dynamo;
 use super::locate::{Expect, shortened};
 use super::prepare_error::PrepareError;
 use super::rows::Rows;
-use super::slice::SliceError;
+use super::slice_error::SliceError;
+use super::time_column::TimeColumn;
 use super::trace::{Labels, RequestTrace, SeriesTrace, Trace, TraceError};
 use super::zone::Zone;
 use crate::spec::{ColumnsSpec, RequestColumns, SeriesColumns, TimestampUnit};
@@ -29,47 +30,6 @@ const SELECTED_MODEL: [&str; 5] =
 /// `ServeGen` publishes its client traces without these names.
 const SERVEGEN: [&str; 6] = ["start_s", "rate_rps", "cv", "family", "a", "b"];
 const DATE_NAMES: [&str; 4] = ["date", "datetime", "time", "timestamp"];
-
-/// A column with the times of the rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TimeColumn {
-    /// Its position.
-    pub at: usize,
-    /// What it holds.
-    pub unit: TimestampUnit,
-    /// The zone of dates without an offset.
-    pub zone: Zone,
-    /// Whether numbers count from the first of 1970 and so are dates; else they count from some midnight.
-    pub is_epoch: bool,
-}
-
-/// Seconds from the first of 1970 to the Monday that dates count from.
-const MONDAY_SINCE_1970_S: f64 = 17_532.0 * 86_400.0;
-
-impl TimeColumn {
-    fn new(at: usize, unit: TimestampUnit) -> Self {
-        Self { at, unit, zone: Zone::UTC, is_epoch: false }
-    }
-
-    /// What its fields must hold.
-    pub fn expect(self) -> Expect {
-        match self.unit {
-            TimestampUnit::DateTime => Expect::DateTime(self.zone),
-            unit if self.is_epoch => Expect::Epoch(unit),
-            unit => Expect::Stamp(unit),
-        }
-    }
-
-    /// Whether it says the date of a row.
-    pub fn is_dated(self) -> bool {
-        self.is_epoch || self.unit == TimestampUnit::DateTime
-    }
-
-    /// The clock time of so many seconds of a column of numbers.
-    pub fn clock_s(self, seconds: f64) -> f64 {
-        if self.is_epoch { seconds - MONDAY_SINCE_1970_S } else { seconds }
-    }
-}
 
 /// A layout, with the positions of the columns it needs.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use anyhow::Context;
 use polars_core::prelude::{Column, DataFrame, DataType, NamedFrom, Series};
 
 use super::parquet::{ParquetFile, write_parquet};
-use super::prepare::Prepared;
+use super::prepared::Prepared;
 use super::scale::ChannelScale;
 use super::split::Part;
 use crate::capacity::WORK;

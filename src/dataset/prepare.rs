@@ -1,81 +1,35 @@
 //! From a source to windows: read, slice, clean, make steps, split, scale. Loaded once, used by many runs.
 
 use std::collections::HashMap;
-use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use rayon::prelude::*;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::cache::{Cache, SMALLEST_SOURCE, open};
-use super::clock::starts_at_s;
-use super::frequency::Frequency;
+use super::make_steps::steps_of;
 use super::pattern::ArrivalPattern;
 use super::prepare_error::PrepareError;
+use super::prepared::{Kept, Prepared, split_of};
 use super::read::{hash_file, read_hashed};
 use super::row_cleaner::REMEDY;
 use super::scale::Scaler;
 use super::series_clock::SeriesClock;
 use super::service::preparation;
-use super::slice::{Removed, slice};
+use super::slice::slice;
 use super::source::{TraceSource, find_source};
-use super::split::{LeakVerdict, Part, Split};
-use super::steps::{Steps, steps_of};
+use super::split::Part;
+use super::steps::Steps;
 use super::synthetic;
 use super::synthetic_slice::generate;
 use super::trace::{Trace, TraceError};
 use super::window_steps::left_out_windows;
-use super::windows::{ScaledSteps, StepTimes, Windows};
+use super::windows::ScaledSteps;
 use super::zone::Zone;
-use crate::spec::{DatasetSpec, RunSpec, TrainingSpec};
+use crate::spec::{DatasetSpec, RunSpec};
 use crate::text::hex;
-
-/// Everything that runs on the same slice, task, split and fold share.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Prepared {
-    /// The steps in original units.
-    pub steps: Steps,
-    /// The scales, fitted on the training steps.
-    pub scaler: Scaler,
-    /// The steps as models read them.
-    pub scaled: ScaledSteps,
-    /// The parts.
-    pub split: Split,
-    /// What slicing and cleaning left out.
-    pub removed: Removed,
-    /// Clock time that the steps' times count from, in seconds since a midnight.
-    pub clock_s: f64,
-    /// Whether that clock knows the date.
-    pub is_dated: bool,
-    /// How the requests of the slice follow one another; `None` for a numeric table.
-    pub arrivals: Option<ArrivalPattern>,
-    /// How the rows of a numeric table follow one another before they are cleaned; `None` for requests.
-    pub clock: Option<SeriesClock>,
-    /// The time zone whose days and months the rows of a numeric table follow.
-    pub zone: Zone,
-    series: OnceLock<Vec<TargetSeries>>,
-}
-
-/// What is known of a slice beside its steps.
-pub(super) struct Kept {
-    pub removed: Removed,
-    pub clock_s: f64,
-    pub is_dated: bool,
-    pub arrivals: Option<ArrivalPattern>,
-    pub clock: Option<SeriesClock>,
-    pub zone: Zone,
-}
-
-/// What came of one target, one value for each step.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TargetSeries {
-    /// In original units.
-    pub original: Vec<f64>,
-    /// In scaled units, in double precision and never clipped: what forecasts are judged against.
-    pub scaled: Vec<f64>,
-}
 
 impl Prepared {
     /// Slices a trace and makes the steps of a task.
@@ -104,134 +58,6 @@ impl Prepared {
         let kept = Kept { removed, clock_s, is_dated, arrivals, clock, zone };
         Ok(Self::whole(steps, scaler, scaled, kept, (spec, fold)))
     }
-
-    /// Puts together what was prepared, now or before.
-    pub(super) fn whole(
-        steps: Steps,
-        scaler: Scaler,
-        scaled: ScaledSteps,
-        kept: Kept,
-        (spec, fold): (&RunSpec, usize),
-    ) -> Self {
-        let split = split_of(&steps, spec, fold);
-        let Kept { removed, clock_s, is_dated, arrivals, clock, zone } = kept;
-        Self {
-            steps,
-            scaler,
-            scaled,
-            split,
-            removed,
-            clock_s,
-            is_dated,
-            arrivals,
-            clock,
-            zone,
-            series: OnceLock::new(),
-        }
-    }
-
-    /// Checks that the task and the evaluation fit the data and proves that nothing leaks.
-    ///
-    /// # Errors
-    /// A part that is too short, or the leak.
-    pub fn check(&self, spec: &RunSpec) -> Result<LeakVerdict, PrepareError> {
-        let (lookback, horizon) = (spec.task.lookback(), spec.task.horizon());
-        self.split
-            .require_room((lookback, spec.model.lookback_key()), horizon)
-            .map_err(PrepareError::Split)?;
-        if let Some(misfit) = spec.model.misfit(&spec.task) {
-            return Err(PrepareError::Misfit(misfit));
-        }
-        self.check_weights(&spec.training)?;
-        self.check_clock(spec)?;
-        self.check_capacity(spec)?;
-        if let Some(batch) = spec.evaluation_batch {
-            for part in Part::SCORED {
-                let windows = self.split.origins(part, lookback, horizon).len();
-                if windows < batch {
-                    return Err(PrepareError::Batch { part, windows, batch });
-                }
-            }
-        }
-        self.prove(self.split.calibration_targets(lookback, horizon).as_ref(), lookback, horizon)
-    }
-
-    /// The weights of the loss are of targets, and one of these counts.
-    fn check_weights(&self, training: &TrainingSpec) -> Result<(), PrepareError> {
-        let weights = &training.target_weights;
-        let targets: Vec<String> =
-            self.steps.target_channels().iter().map(|channel| channel.name.clone()).collect();
-        if let Some(name) = weights.keys().find(|name| !targets.contains(name)) {
-            return Err(PrepareError::Weighted { name: name.clone(), targets });
-        }
-        let counts = |target| weights.get(target).is_none_or(|weight| *weight > 0.0);
-        if targets.iter().any(counts) { Ok(()) } else { Err(PrepareError::Weightless) }
-    }
-
-    /// Proves that nothing leaks, given the target steps that intervals are calibrated on.
-    ///
-    /// # Errors
-    /// The leak.
-    pub fn prove(
-        &self,
-        calibrated: Option<&Range<usize>>,
-        lookback: usize,
-        horizon: usize,
-    ) -> Result<LeakVerdict, PrepareError> {
-        self.split.prove(&self.scaler.fitted, calibrated, lookback, horizon).map_err(PrepareError::Leak)
-    }
-
-    /// Seconds from 1970-01-01, 0:00 UTC, to the time that the steps' times count from; `None` where no date is known.
-    pub fn starts_at_s(&self) -> Option<f64> {
-        starts_at_s(self.is_dated, self.clock_s)
-    }
-
-    /// The calendar that the rows of a series follow, where their steps differ in length.
-    pub fn calendar(&self) -> Option<(Frequency, Zone)> {
-        let frequency = self.clock.as_ref()?.frequency?;
-        frequency.follows_a_calendar(self.zone).then_some((frequency, self.zone))
-    }
-
-    /// Refuses rows that are not where they should be, for models that need to know when the next ones come.
-    fn check_clock(&self, spec: &RunSpec) -> Result<(), PrepareError> {
-        let fault = self.clock.as_ref().and_then(|clock| clock.first_fault(&spec.dataset.cleaning));
-        match fault {
-            Some(fault) if spec.model.needs_a_clock() => {
-                Err(PrepareError::Clock { fault, model: spec.model.kind() })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// What came, target by target; computed for the first run that asks.
-    pub fn series(&self) -> &[TargetSeries] {
-        self.series.get_or_init(|| {
-            let targets = self.scaler.channels.iter().take(self.steps.targets).enumerate();
-            let series = targets.map(|(target, scale)| {
-                let original: Vec<f64> = self.steps.channel(target).collect();
-                let mut scaled = original.clone();
-                scale.scale_all(&mut scaled);
-                TargetSeries { original, scaled }
-            });
-            series.collect()
-        })
-    }
-
-    /// The windows of a part.
-    pub fn windows(&self, part: Part, lookback: usize, horizon: usize) -> Windows<'_> {
-        self.windows_at(self.split.origins(part, lookback, horizon), horizon)
-    }
-
-    /// The windows whose first target steps are these.
-    pub fn windows_at(&self, origins: Range<usize>, horizon: usize) -> Windows<'_> {
-        let times =
-            StepTimes { time_s: &self.steps.time_s, clock_s: self.clock_s, calendar: self.calendar() };
-        Windows { steps: &self.scaled, times, origins, horizon }
-    }
-}
-
-fn split_of(steps: &Steps, spec: &RunSpec, fold: usize) -> Split {
-    Split::new(steps.len(), &spec.split, fold, spec.uncertainty.conformal.calibrates())
 }
 
 /// Steps that one thread scales at a time.

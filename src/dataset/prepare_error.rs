@@ -2,9 +2,9 @@
 
 use std::fmt;
 
+use super::missing_source::MissingSource;
 use super::row_cleaner::REMEDY;
-use super::slice::SliceError;
-use super::source::MissingSource;
+use super::slice_error::SliceError;
 use super::split::{Part, SplitError};
 use super::steps::TaskError;
 use super::trace::TraceError;

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::layout::{TimeColumn, quantities};
+use super::layout::quantities;
 use super::locate::{Expect, shortened};
 use super::prepare_error::PrepareError;
-use super::slice::SliceError;
+use super::slice_error::SliceError;
+use super::time_column::TimeColumn;
 use super::trace::{SeriesTrace, Trace, TraceError};
 use super::zone::Zone;
 use crate::spec::{ColumnsSpec, TimestampUnit};

@@ -2,7 +2,7 @@
 
 use super::frequency::{Frequency, clock_ns};
 use super::series_clock::{FaultyRow, SeriesClock};
-use super::slice::SliceError;
+use super::slice_error::SliceError;
 use super::zone::Zone;
 use crate::spec::{CleaningSpec, GapPolicy, RepeatPolicy};
 

@@ -9,11 +9,12 @@ use super::clock::{settle_twice, starts_at_s};
 use super::dialect::Decimal;
 use super::dynamo;
 use super::json_lines::{is_array, nanoseconds_of, number_of, object_keys, values_of};
-use super::layout::{Layout, TimeColumn, layout_of};
+use super::layout::{Layout, layout_of};
 use super::locate::{Expect, TraceFile, goes_back, too_late, wrong_length};
 use super::prepare_error::PrepareError;
 use super::prometheus;
 use super::records::{CsvRecord, Malformed, Splitter, without_line_end};
+use super::time_column::{Stamp, TimeColumn};
 use super::trace::TraceError;
 use crate::spec::ColumnsSpec;
 
@@ -62,41 +63,6 @@ pub struct RowReader {
     /// The most seconds that may pass between a row and the next one.
     longest_gap_s: f64,
     values: Vec<f64>,
-}
-
-/// A time as its column says it.
-#[derive(Debug, Clone, Copy, PartialEq, PartialOrd)]
-enum Stamp {
-    /// So many of a unit.
-    Number(f64),
-    /// A date, in nanoseconds of the clock.
-    Date(i64),
-    /// The number of a row that carries no time.
-    Row(usize),
-}
-
-impl Stamp {
-    fn clock_s(self, column: Option<TimeColumn>) -> f64 {
-        match (self, column) {
-            (Stamp::Number(ticks), Some(column)) => {
-                column.clock_s(ticks / column.unit.per_second().unwrap_or(1.0))
-            }
-            (Stamp::Date(clock), _) => clock as f64 / 1e9,
-            (Stamp::Number(_), None) | (Stamp::Row(_), _) => 0.0,
-        }
-    }
-
-    /// Seconds since an earlier time of the same column.
-    fn since(self, first: Self, column: Option<TimeColumn>) -> f64 {
-        match (self, first) {
-            (Stamp::Date(now), Stamp::Date(first)) => (i128::from(now) - i128::from(first)) as f64 / 1e9,
-            (Stamp::Number(now), Stamp::Number(first)) => {
-                (now - first) / column.and_then(|column| column.unit.per_second()).unwrap_or(1.0)
-            }
-            (Stamp::Row(now), Stamp::Row(first)) => (now - first) as f64,
-            (now, first) => now.clock_s(column) - first.clock_s(column),
-        }
-    }
 }
 
 /// The fields of a row.

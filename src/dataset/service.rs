@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::frequency::Frequency;
-use super::prepare::Prepared;
 use super::prepare_error::PrepareError;
+use super::prepared::Prepared;
 use super::series_clock::span;
 use super::split::Part;
 use crate::spec::{RunSpec, TaskSpec};

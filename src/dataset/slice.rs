@@ -4,20 +4,10 @@ use std::borrow::Cow;
 
 use super::row_cleaner::{RowCleaner, RowEffect};
 use super::series_clock::SeriesClock;
+use super::slice_error::SliceError;
 use super::trace::{Labels, RequestTrace, SeriesTrace, Trace};
 use crate::spec::{DatasetSpec, Span};
 use crate::text::nearest;
-
-/// A slice that cannot be taken: the key of `[dataset]` at fault, what is wrong, the remedy.
-#[derive(Debug, Clone, PartialEq)]
-pub struct SliceError {
-    /// Keys below `dataset`.
-    pub key: Vec<&'static str>,
-    /// What is wrong.
-    pub message: String,
-    /// What to do about it.
-    pub help: String,
-}
 
 /// What slicing and cleaning left out, in rows, and what the task left out, in windows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::catalog::{SYNTHETIC, catalog, dataset_folder};
+use super::missing_source::MissingSource;
 use super::prepare_error::PrepareError;
 use super::read::{parse_trace_as, read_trace_as, unreadable};
 use super::trace::Trace;
@@ -28,15 +29,6 @@ pub enum TraceSource {
     File(PathBuf),
     /// Read from a pipe or from standard input (`-`), which is possible only once.
     Pipe(PathBuf),
-}
-
-/// A source that is not on this machine, or cannot be read.
-#[derive(Debug, Clone, PartialEq)]
-pub struct MissingSource {
-    /// The missing source, and where it was looked for.
-    pub message: String,
-    /// The command that fetches it, the nearest name, or where it was looked for.
-    pub help: String,
 }
 
 impl TraceSource {

@@ -1,6 +1,6 @@
 //! As much of the endless synthetic trace as a slice can need.
 
-use super::slice::SliceError;
+use super::slice_error::SliceError;
 use super::synthetic::{DEFAULT_SEED, Llm, LogType, SyntheticTrace};
 use super::trace::RequestTrace;
 use crate::spec::{DatasetSpec, Span};

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::inspect::Distribution;
+use super::distribution::Distribution;
 use super::trace::RequestTrace;
 
 /// Longer traces than this are damaged, or count in another unit.

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
-use super::clock::{NEW_YEAR_2018_NS, since_monday};
-use super::slice::SliceError;
+use super::epoch::{NEW_YEAR_2018_NS, since_monday};
+use super::slice_error::SliceError;
 use crate::text::nearest;
 
 /// Where systems keep the rules of time zones; `TZDIR` names another folder.
