@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::Value;
 
-use super::board::{MeanSpread, MetricKey, SeededValue, mean_metrics};
 use super::grouping::{distinct, group_by};
+use super::metric_means::{MeanSpread, MetricKey, SeededValue, mean_metrics};
 use crate::spec::setting_parts;
 use crate::store::{MetricRow, RunRow, Status};
 

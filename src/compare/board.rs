@@ -1,18 +1,16 @@
 //! The leaderboard of one setting: the chosen trial of each model, and how far it is from the others.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::capacity::BoardCapacity;
-use super::comparison::{Objectives, tells_trials_apart};
 use super::grouping::group_by;
-use super::significance::{Difference, Significance};
+use super::metric_means::{MeanSpread, MetricKey, SeededValue};
+use super::settings::{Objectives, contender, tells_trials_apart};
+use super::significance::{Difference, Significance, correct};
 use super::window_losses::WindowLosses;
-use crate::spec::BASELINES;
-use crate::spec::{ObjectiveSpec, lookup, run_label};
-use crate::stats::holm;
-use crate::store::SavedRun;
-use crate::store::{BreakdownRow, MetricRow, RunRow, Status, Store};
+use crate::spec::{BASELINES, ObjectiveSpec, lookup, run_label};
+use crate::store::{BreakdownRow, RunRow, SavedRun, Status, Store};
 
 /// The leaderboard of one setting.
 #[derive(Debug, Clone)]
@@ -111,69 +109,6 @@ pub struct FoldError {
     pub fold: i64,
     /// The objective's metric, the mean over the seeds.
     pub error: f64,
-}
-
-/// Which metric of the test part.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct MetricKey {
-    /// A target, or `all`.
-    pub target: String,
-    /// `original` or `scaled`.
-    pub unit: String,
-    /// Name of the metric, such as `mae`.
-    pub name: String,
-}
-
-impl MetricKey {
-    /// A metric of one target in original units.
-    pub fn original(target: &str, name: &str) -> Self {
-        Self { target: target.to_string(), unit: "original".to_string(), name: name.to_string() }
-    }
-
-    /// A metric over all targets in scaled units.
-    pub fn all_scaled(name: &str) -> Self {
-        Self { target: "all".to_string(), unit: "scaled".to_string(), name: name.to_string() }
-    }
-}
-
-/// Mean over runs, and standard deviation over seeds.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct MeanSpread {
-    /// Mean.
-    pub mean: f64,
-    /// Standard deviation (divided by n - 1); `None` for a single run.
-    pub spread: Option<f64>,
-}
-
-/// One value of a run with the run's seed.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct SeededValue {
-    /// `None` for a model without randomness.
-    pub(super) seed: Option<i64>,
-    /// The value.
-    pub(super) value: f64,
-}
-
-impl MeanSpread {
-    /// Averages the folds of each seed first, then takes mean and spread over seeds: differences between folds do not
-    /// count as spread.
-    pub(super) fn over_seeds(values: impl IntoIterator<Item = SeededValue>) -> Self {
-        let mut seeds: BTreeMap<Option<i64>, Vec<f64>> = BTreeMap::new();
-        for SeededValue { seed, value } in values {
-            seeds.entry(seed).or_default().push(value);
-        }
-        let means: Vec<f64> = seeds.values().map(|own| own.iter().sum::<f64>() / own.len() as f64).collect();
-        Self::of(&means)
-    }
-
-    /// Mean and standard deviation of some values.
-    pub(super) fn of(values: &[f64]) -> Self {
-        let count = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / count;
-        let spread = (values.len() > 1)
-            .then(|| (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0)).sqrt());
-        Self { mean, spread }
-    }
 }
 
 impl BoardRow {
@@ -301,15 +236,6 @@ fn set_skills(rows: &mut [BoardRow]) {
     }
 }
 
-/// Applies Holm's correction over some differences.
-pub(super) fn correct<'a>(differences: impl Iterator<Item = &'a mut Difference>) {
-    let differences: Vec<&mut Difference> = differences.collect();
-    let p_values: Vec<f64> = differences.iter().map(|difference| difference.p_value).collect();
-    for (difference, corrected) in differences.into_iter().zip(holm(&p_values)) {
-        difference.holm_p_value = corrected;
-    }
-}
-
 /// The mean over runs of each breakdown, in the order of buckets and targets.
 fn mean_breakdowns(all: Vec<BreakdownRow>) -> Vec<BreakdownRow> {
     let groups = group_by(all, |row| {
@@ -325,20 +251,6 @@ fn mean_breakdowns(all: Vec<BreakdownRow>) -> Vec<BreakdownRow> {
     means
 }
 
-/// Mean and spread of every metric over the runs of a trial.
-pub(super) fn mean_metrics(
-    metrics: Vec<MetricRow>,
-    seeds: &HashMap<&str, Option<i64>>,
-) -> BTreeMap<MetricKey, MeanSpread> {
-    let mut all: BTreeMap<MetricKey, Vec<SeededValue>> = BTreeMap::new();
-    for metric in metrics {
-        let seed = seeds.get(metric.run_id.as_str()).copied().flatten();
-        let key = MetricKey { target: metric.target, unit: metric.unit, name: metric.name };
-        all.entry(key).or_default().push(SeededValue { seed, value: metric.value });
-    }
-    all.into_iter().map(|(key, values)| (key, MeanSpread::over_seeds(values))).collect()
-}
-
 /// Lookbacks of the trained models among some runs, in increasing order.
 pub(crate) fn lookbacks<'a>(runs: impl Iterator<Item = &'a RunRow>) -> Vec<u64> {
     let mut lookbacks: Vec<u64> = runs
@@ -348,15 +260,6 @@ pub(crate) fn lookbacks<'a>(runs: impl Iterator<Item = &'a RunRow>) -> Vec<u64> 
     lookbacks.sort_unstable();
     lookbacks.dedup();
     lookbacks
-}
-
-/// The name under which a run competes. A closed form and a training of the same model are two contenders: choosing
-/// between them on validation would hide how far training is from the optimum.
-pub(super) fn contender(run: &RunRow) -> String {
-    match lookup(&run.params, "model.solver").and_then(serde_json::Value::as_str) {
-        Some("least_squares") => format!("{} (closed form)", run.model),
-        _ => run.model.clone(),
-    }
 }
 
 /// Whether nothing more comes of a run.

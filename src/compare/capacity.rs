@@ -1,16 +1,13 @@
 //! What acting on the forecasts of a board's models costs, beside the policies that need no forecast.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::board::{Board, MetricKey, correct};
-use super::significance::{Difference, Significance};
-use super::window_losses::{WindowLosses, replica_hours_of_run};
+use super::significance::{Difference, Significance, correct};
+use super::window_losses::WindowLosses;
 use crate::capacity::{
-    CHOSEN, CapacityTotals, HEADROOM_FACTOR, LATE_WORK_SHARE, PlanLevel, Policy, REPLICA_HOURS, WORK,
-    metric_of,
+    CHOSEN, CapacityTotals, HEADROOM_FACTOR, LATE_WORK_SHARE, PlanLevel, Policy, REPLICA_HOURS, metric_of,
 };
 use crate::spec::CapacitySpec;
 
@@ -136,30 +133,6 @@ impl CapacityRow {
 }
 
 impl BoardCapacity {
-    /// What the store and the files below `results` hold of a board's runs; `None` without a service that acts on the
-    /// forecasts, or where the files are gone.
-    pub(super) fn recorded(board: &Board, results: &Path) -> Option<Self> {
-        let saved = board.saved_run.as_ref()?;
-        let (spec, window_s) = (saved.spec.capacity.clone()?, saved.window_s()?);
-        let is_partial = board.completion.is_partial();
-        let headroom = Policy::ReactiveWithHeadroom.to_string();
-        let models = board.rows.iter().map(|row| {
-            let is_work = |key: &&MetricKey| key.target == WORK && key.unit == "original";
-            let recorded = row.metrics.iter().filter(|(key, _)| is_work(key));
-            let hours = |policy: &str| {
-                let runs = row.run_ids.iter().map(|run_id| replica_hours_of_run(results, run_id, policy));
-                WindowLosses::of_replicas(runs.collect::<Option<_>>()?, overlap(&spec, window_s))
-            };
-            ModelReplays {
-                name: row.model.clone(),
-                metrics: recorded.map(|(key, value)| (key.name.clone(), value.mean)).collect(),
-                own: hours(""),
-                headroom: hours(&headroom),
-            }
-        });
-        Self::of(spec.clone(), window_s, &models.collect::<Vec<_>>(), is_partial)
-    }
-
     /// The rows of replayed models; `None` where there is no model.
     pub(super) fn of(
         spec: CapacitySpec,
@@ -253,10 +226,4 @@ impl BoardCapacity {
             "headroom_factor": self.headroom_factor, "models": rows(&self.models), "policies": rows(&self.policies),
         })
     }
-}
-
-/// Windows over which the replicas of one decision are felt: its cold start, and until they are stopped.
-pub(super) fn overlap(spec: &CapacitySpec, window_s: f64) -> usize {
-    let fleet = spec.fleet(window_s);
-    1 + fleet.cold_start_windows + fleet.scale_down_windows
 }

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 
-use super::board::{Board, BoardRow, mean_metrics};
-use super::capacity::{BoardCapacity, ModelReplays, overlap};
+use super::board::{Board, BoardRow};
+use super::capacity::{BoardCapacity, ModelReplays};
 use super::comparison::Comparison;
+use super::metric_means::mean_metrics;
 use super::predictions::predictions_of_run;
-use super::window_losses::{RunReplicas, WindowLosses};
+use super::window_losses::{RunReplicas, WindowLosses, overlap};
 use crate::capacity::{
     Evaluation, Evaluator, LARGEST_WORK, PlanLevel, PlannedWindows, Policy, PolicyReplay, WORK,
 };

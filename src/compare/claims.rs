@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
-use crate::compare::MeanSpread;
+use super::metric_means::MeanSpread;
 use crate::spec::{ClaimSpec, Expectation};
 use crate::store::{RevisionId, RunRow, Status, Store, VerdictRecord};
 use crate::text::counted;

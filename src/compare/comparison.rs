@@ -3,18 +3,20 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use anyhow::Context;
 use serde_json::{Value, json};
 
-use super::board::{Board, Completion, mean_metrics};
-use super::capacity::BoardCapacity;
+use super::board::{Board, Completion};
 use super::claims::{self, Judgement};
-use super::grouping::group_by;
+use super::metric_means::mean_metrics;
 use super::model_search::{ModelSearch, searches};
-use super::side_by_side::objective_title;
+use super::recorded_capacity::recorded_capacity;
+use super::settings::{
+    Objectives, RunsOfSetting, axes_of, objective_of, objective_title, settings_of, tells_trials_apart,
+    titles,
+};
 use super::significance::Difference;
-use crate::spec::{ObjectiveSpec, SettingParts, lookup, run_label, setting_of, setting_parts};
-use crate::store::{EpochRow, RevisionId, RevisionRow, RunRow, Status, Store};
+use crate::spec::{ObjectiveSpec, run_label};
+use crate::store::{EpochRow, RevisionRow, RunRow, Status, Store};
 
 /// Everything that a report shows.
 #[derive(Debug, Clone)]
@@ -89,7 +91,7 @@ impl Comparison {
         for board in &mut boards {
             board.read_files(results);
             board.measure_differences(results, &objective);
-            board.capacity = BoardCapacity::recorded(board, results);
+            board.capacity = recorded_capacity(board, results);
             board.read_breakdowns(store)?;
         }
         let chosen: Vec<String> =
@@ -175,25 +177,6 @@ pub(super) fn leaderboards_of(
     Ok(boards(&settings_of(runs), revision, &objectives, &axes_of(revision)?))
 }
 
-/// The metric that the trials of a revision are chosen by.
-pub(super) fn objective_of(revision: &RevisionRow) -> anyhow::Result<ObjectiveSpec> {
-    serde_json::from_str(&revision.objective).context("the store holds a damaged objective")
-}
-
-pub(super) fn axes_of(revision: &RevisionRow) -> anyhow::Result<Vec<String>> {
-    serde_json::from_str(&revision.axes).context("the store holds damaged axes")
-}
-
-/// What tells a setting from others, and its runs.
-pub(super) type RunsOfSetting<'a> = (SettingParts<'a>, Vec<&'a RunRow>);
-
-/// The runs of each setting that has a finished one.
-pub(super) fn settings_of(runs: &[RunRow]) -> Vec<RunsOfSetting<'_>> {
-    let mut settings = group_by(runs, |run| setting_parts(&run.params));
-    settings.retain(|(_, runs)| runs.iter().any(|run| run.status == Status::Done));
-    settings
-}
-
 pub(super) fn boards(
     settings: &[RunsOfSetting<'_>],
     revision: &RevisionRow,
@@ -204,28 +187,6 @@ pub(super) fn boards(
         Board::new(title, runs, revision.unproposed as usize, objectives, axes)
     };
     settings.iter().zip(titles(settings, axes)).map(board).collect()
-}
-
-/// The objective of every finished run. It is the only metric that is read for all runs: a large sweep has millions.
-pub(super) struct Objectives {
-    /// On the part that trials are chosen on.
-    pub(super) chosen: HashMap<String, f64>,
-    /// On the test part.
-    pub(super) test: HashMap<String, f64>,
-}
-
-impl Objectives {
-    pub(super) fn read(
-        store: &mut Store,
-        revision: &RevisionId,
-        objective: &ObjectiveSpec,
-    ) -> anyhow::Result<Self> {
-        let mut on = |part: &str| {
-            let name = objective.metric.as_str();
-            store.metric_of_runs(revision, [part, &objective.target, objective.unit(), name])
-        };
-        Ok(Self { chosen: on(objective.part.as_str())?, test: on("test")? })
-    }
 }
 
 /// The runs of one board with their objectives, the best on validation first.
@@ -247,28 +208,4 @@ fn scored_runs(board: usize, runs: &[&RunRow], objectives: &Objectives, axes: &[
     let key = |run: &ScoredRun| run.valid.unwrap_or(f64::INFINITY);
     scored.sort_by(|a, b| key(a).total_cmp(&key(b)));
     scored
-}
-
-/// The title of each setting: the axes in which the settings differ.
-pub(super) fn titles(settings: &[RunsOfSetting<'_>], axes: &[String]) -> Vec<String> {
-    let settings: Vec<Value> = settings.iter().map(|(_, runs)| setting_of(&runs[0].params)).collect();
-    settings
-        .iter()
-        .map(|setting| {
-            let differing = axes.iter().filter(|axis| {
-                let values: Vec<_> = settings.iter().map(|other| lookup(other, axis)).collect();
-                values.iter().any(|value| *value != values[0])
-            });
-            let parts = differing.filter_map(|axis| {
-                let name = axis.rsplit('.').next().unwrap_or(axis);
-                lookup(setting, axis).map(|value| format!("{name} {value}"))
-            });
-            parts.collect::<Vec<_>>().join(", ")
-        })
-        .collect()
-}
-
-/// Whether an axis distinguishes trials of one setting; every other axis distinguishes settings.
-pub(super) fn tells_trials_apart(axis: &str) -> bool {
-    axis.starts_with("model.") || axis.starts_with("training.") || axis == "task.lookback"
 }

@@ -3,8 +3,8 @@
 use anyhow::Context;
 use serde_json::{Value, json};
 
-use super::comparison::{leaderboards, objective_of};
-use super::side_by_side::objective_title;
+use super::comparison::leaderboards;
+use super::settings::{objective_of, objective_title};
 use crate::store::{RevisionRow, Store};
 
 /// An experiment over its revisions.

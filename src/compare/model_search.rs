@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::comparison::{Objectives, RunsOfSetting};
 use super::grouping::group_by;
+use super::parameter_paths::{clear_names, varying_paths};
+use super::settings::{Objectives, RunsOfSetting};
 use super::trial_importance::{FinishedTrial, ModelImportance, judge};
-use super::trials::{clear_names, outline_of, varying_paths};
+use super::trials::outline_of;
 use crate::search::{Dimension, STARTUP_TRIALS};
 use crate::spec::{ObjectivePart, ObjectiveSpec, SearchOutline, Strategy, lookup, shown_value};
 use crate::store::{PrunedRun, RevisionRow, RunRow, Status, Store};

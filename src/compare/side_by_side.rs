@@ -6,9 +6,11 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
-use super::board::{Completion, MeanSpread, MetricKey, contender, correct, mean_metrics};
-use super::comparison::{leaderboards_of, objective_of};
-use super::significance::{Difference, Significance};
+use super::board::Completion;
+use super::comparison::leaderboards_of;
+use super::metric_means::{MeanSpread, MetricKey, mean_metrics};
+use super::settings::{contender, objective_of, objective_title};
+use super::significance::{Difference, Significance, correct};
 use super::window_losses::WindowLosses;
 use crate::spec::{Metric, ObjectiveSpec, lookup, run_label, setting_of};
 use crate::store::{Named, RunFilter, RunRow, Status, Store};
@@ -201,12 +203,6 @@ impl Pair {
     pub fn objective_title(&self) -> String {
         objective_title(&self.base.objective)
     }
-}
-
-/// A metric for people, such as `mse of all targets in scaled units`.
-pub(super) fn objective_title(objective: &ObjectiveSpec) -> String {
-    let target = if objective.target == "all" { "all targets" } else { &objective.target };
-    format!("{} of {target} in {} units", objective.metric.as_str(), objective.unit())
 }
 
 /// What a reference of a comparison names, and the one model that is meant: `sweep@2:lstm`.

@@ -1,7 +1,7 @@
 //! Decides whether the difference between two models is significant: the only place that does.
 
 use super::window_losses::WindowLosses;
-use crate::stats::{block_bootstrap_mean, block_length};
+use crate::stats::{block_bootstrap_mean, block_length, holm};
 
 /// A difference is significant if its p-value, after Holm's correction, is at most this.
 pub const SIGNIFICANCE_LEVEL: f64 = 0.05;
@@ -94,6 +94,15 @@ impl Difference {
             loss: own.loss(),
             blocks: differences.len() / block,
         })
+    }
+}
+
+/// Applies Holm's correction over some differences.
+pub(super) fn correct<'a>(differences: impl Iterator<Item = &'a mut Difference>) {
+    let differences: Vec<&mut Difference> = differences.collect();
+    let p_values: Vec<f64> = differences.iter().map(|difference| difference.p_value).collect();
+    for (difference, corrected) in differences.into_iter().zip(holm(&p_values)) {
+        difference.holm_p_value = corrected;
     }
 }
 

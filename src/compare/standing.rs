@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::board::Board;
-use super::comparison::{Objectives, axes_of, boards, objective_of, settings_of};
+use super::comparison::boards;
 use super::grouping::group_by;
+use super::settings::{Objectives, axes_of, objective_of, settings_of};
 use crate::spec::{BASELINES, ObjectiveSpec};
 use crate::store::{RevisionCounts, RevisionRow, RunRow, Status, Store};
 

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::board::{Board, BoardRow, Completion, FoldError, MeanSpread, MetricKey};
+use super::board::{Board, BoardRow, Completion, FoldError};
 use super::capacity::{BoardCapacity, CapacityRow, FrontierPoint};
 use super::claims::{ClaimVerdict, Judgement};
 use super::comparison::{Comparison, ScoredRun};
+use super::metric_means::{MeanSpread, MetricKey};
 use super::significance::Difference;
 use crate::capacity::{CapacityTotals, PlanLevel};
 use crate::spec::{CapacitySpec, ClaimSpec, ObjectiveSpec};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::grouping::distinct;
-use super::trials::clear_names;
+use super::parameter_paths::clear_names;
 use crate::search::Dimension;
 use crate::spec::{SearchOutline, lookup};
 use crate::stats::{Importance, ParameterDomain, UnknownImportance, importance};

@@ -1,13 +1,14 @@
 //! The trials of an experiment: what each set of hyperparameters came to over its seeds and folds, and what the search did.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use anyhow::Context;
 use serde_json::{Value, json};
 
-use super::board::{MeanSpread, SeededValue};
-use super::comparison::{Objectives, RunsOfSetting, titles};
 use super::grouping::group_by;
+use super::metric_means::{MeanSpread, SeededValue};
+use super::parameter_paths::{clear_names, varying_paths};
+use super::settings::{Objectives, RunsOfSetting, titles};
 use super::trial_importance::{FinishedTrial, ModelImportance, judge};
 use crate::spec::{ObjectiveSpec, SearchOutline, Strategy, lookup, setting_parts, shown_value};
 use crate::store::{RevisionRow, RunRow, Status, Store};
@@ -274,44 +275,6 @@ fn trial(runs: &[&RunRow], paths: &[String], names: &[String], sources: &Sources
         most_epochs: lookup(&first.params, "training.epochs").and_then(Value::as_u64),
         pruned_at: span(runs.iter().filter(|run| run.status == Status::Pruned).collect()),
     }
-}
-
-/// The paths of model, training and lookback at which some trials differ.
-pub(super) fn varying_paths(params: &[&Value]) -> Vec<String> {
-    let mut paths: Vec<String> = Vec::new();
-    let mut known = BTreeSet::new();
-    for params in params {
-        for table in ["model", "training"] {
-            for path in params.get(table).into_iter().flat_map(|value| leaves(table, value)) {
-                if known.insert(path.clone()) {
-                    paths.push(path);
-                }
-            }
-        }
-    }
-    paths.push("task.lookback".to_string());
-    paths.retain(|path| {
-        let first = params.first().and_then(|params| lookup(params, path));
-        params.iter().any(|params| lookup(params, path) != first)
-    });
-    paths
-}
-
-/// The paths of all values of a table that are no tables.
-fn leaves(path: &str, value: &Value) -> Vec<String> {
-    match value {
-        Value::Object(fields) => {
-            fields.iter().flat_map(|(key, value)| leaves(&format!("{path}.{key}"), value)).collect()
-        }
-        _ => vec![path.to_string()],
-    }
-}
-
-/// The last part of each path, or the whole path where two end alike.
-pub(super) fn clear_names(paths: &[String]) -> Vec<String> {
-    let end = |path: &String| path.rsplit('.').next().unwrap_or(path).to_string();
-    let is_clear = |path: &String| paths.iter().filter(|other| end(other) == end(path)).count() == 1;
-    paths.iter().map(|path| if is_clear(path) { end(path) } else { path.clone() }).collect()
 }
 
 #[cfg(test)]

@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::capacity::overlap;
 use super::predictions::predictions_of_run;
 use crate::capacity::REPLICA_HOURS;
 use crate::dataset::{CAPACITY_FILE, CapacityTable, ChannelScale};
-use crate::spec::{Metric, ObjectiveSpec};
+use crate::spec::{CapacitySpec, Metric, ObjectiveSpec};
 use crate::store::{SavedRun, run_folder};
 
 /// Losses in each test window, run by run.
@@ -50,6 +49,12 @@ pub(super) fn replica_hours_of_run(results: &Path, run_id: &str, policy: &str) -
     let table = CapacityTable::read(&run_folder(results, run_id).join(CAPACITY_FILE)).ok()?;
     let hours = table.policy(policy)?.replica_hours(saved.window_s()?);
     Some(RunReplicas { fold: saved.fold, seed: saved.seed, hours })
+}
+
+/// Windows over which the replicas of one decision are felt: its cold start, and until they are stopped.
+pub(super) fn overlap(spec: &CapacitySpec, window_s: f64) -> usize {
+    let fleet = spec.fleet(window_s);
+    1 + fleet.cold_start_windows + fleet.scale_down_windows
 }
 
 impl WindowLosses {
