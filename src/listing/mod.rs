@@ -3,6 +3,7 @@
 
 mod columns;
 mod condition;
+mod sort;
 mod sort_key;
 
 use crate::spec::ModelSpec;
@@ -11,7 +12,8 @@ use crate::text::nearest;
 
 pub use columns::{COLUMN_NAMES, RunColumn, telling_paths};
 pub use condition::{CONDITION_COLUMNS, Condition, RunConditions, parse_moment, path_among, paths, unknown};
-pub use sort_key::{SortKey, sort_runs};
+pub use sort::sort_runs;
+pub use sort_key::SortKey;
 
 /// A list that cannot be made; the message says what to ask for instead.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,6 @@
 //! Which share of a plan a task of an array job is, from the variables that batch systems set.
 
-use super::partition::Share;
+use super::share::Share;
 
 /// Says how many parts there are where the batch system does not, or where only some of its tasks are submitted again.
 const PARTS: &str = "BURSTLAB_PARTS";

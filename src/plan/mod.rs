@@ -6,10 +6,12 @@ mod assignment;
 mod cost;
 mod list;
 mod partition;
+mod share;
 #[cfg(test)]
 pub(crate) mod test_runs;
 
 pub use assignment::Assignment;
 pub use cost::{KnownCosts, shape};
 pub use list::{Plan, Run};
-pub use partition::{Partition, Share};
+pub use partition::Partition;
+pub use share::Share;

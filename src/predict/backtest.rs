@@ -1,9 +1,11 @@
 //! Intervals for steps beyond a model's horizon, where it is fed its own forecasts: from the errors of the same procedure at
 //! earlier steps of the trace.
 
+use super::forecast::{Forecast, ForecastStep};
 use super::history::Past;
+use super::roll::roll;
 use super::saved_model::SavedModel;
-use super::{ForecastStep, roll};
+use crate::dataset::Trace;
 use crate::stats::{QUANTILES, signed_quantile};
 
 /// More origins would cost time without improving the intervals much.
@@ -13,9 +15,28 @@ const MOST_STEPS: usize = 8_000;
 /// With fewer errors, the ends of a 95 % interval would be the largest of them.
 const FEWEST_ORIGINS: usize = 39;
 
+impl SavedModel {
+    /// Forecasts the next `count` steps. A model that forecasts fewer at once is fed its own forecasts.
+    ///
+    /// The trace is cleaned as in training. Steps within the model's horizon have the intervals that its run ended with. The
+    /// intervals of later steps come from a backtest on the given trace; without enough steps for one, they have none.
+    ///
+    /// # Errors
+    /// A trace of the wrong kind, or one that is shorter than the model's lookback.
+    pub fn forecast(&self, trace: &Trace, count: usize) -> anyhow::Result<Forecast> {
+        let past = self.past(trace)?;
+        let mut steps = roll(self, &past.before(past.steps.len()), count, true);
+        if self.offsets().is_some() {
+            widen(self, &past, &mut steps);
+        }
+        let last_s = past.steps.time_s.last().copied().unwrap_or(0.0);
+        Ok(Forecast { targets: self.targets().clone(), time_name: self.time_name(), last_s, steps })
+    }
+}
+
 /// Adds intervals to the steps that have none. In scaled units, a bound is the forecast plus the quantile of the errors at
 /// that many steps ahead, and never closer to the forecast than at the previous step: errors do not shrink with the horizon.
-pub(super) fn widen(model: &SavedModel, history: &Past<'_>, steps: &mut [ForecastStep]) {
+fn widen(model: &SavedModel, history: &Past<'_>, steps: &mut [ForecastStep]) {
     let saved = model.saved();
     let first = saved.spec.task.horizon();
     if steps.len() <= first {

@@ -5,7 +5,8 @@ use std::fmt::Write;
 use serde::Serialize;
 use serde::ser::{SerializeMap, SerializeSeq, Serializer};
 
-use super::{Forecast, ForecastStep, SavedModel};
+use super::forecast::{Forecast, ForecastStep};
+use super::saved_model::SavedModel;
 use crate::dataset::Channel;
 use crate::model::intervals::{LEVELS, interval};
 use crate::text::csv_field;

@@ -1,6 +1,6 @@
 //! The lines of a trace that grows, as rows for a [`Watch`].
 
-use super::Watch;
+use super::watch::Watch;
 use crate::dataset::{PrepareError, RowReader, TraceError};
 
 /// Reads the lines of a trace, the first of which tells how the others are read.

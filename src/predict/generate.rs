@@ -2,7 +2,9 @@
 
 use anyhow::ensure;
 
-use super::{ForecastStep, SavedModel, roll};
+use super::forecast::ForecastStep;
+use super::roll::roll;
+use super::saved_model::SavedModel;
 use crate::dataset::{ChannelScale, Trace};
 use crate::spec::TaskSpec;
 use crate::stats::{QUANTILES, Stream};

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use super::feed::{BadRow, TraceFeed};
+use super::forecast::Forecast;
 use super::replicas::{ReplicaPlan, ReplicasWanted};
+use super::saved_model::SavedModel;
 use super::scores::LiveScores;
-use super::{Forecast, SavedModel};
 use crate::dataset::{PrepareError, TraceError};
 use crate::text::causes;
 

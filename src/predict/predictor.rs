@@ -4,7 +4,8 @@ use std::path::Path;
 
 use anyhow::{Context, bail, ensure};
 
-use super::{Forecast, SavedModel};
+use super::forecast::Forecast;
+use super::saved_model::SavedModel;
 use crate::compare::{Board, Comparison};
 use crate::dataset::Trace;
 use crate::model::intervals::{LEVELS, interval};

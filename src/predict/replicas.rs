@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use super::Forecast;
+use super::forecast::Forecast;
 use crate::capacity::{CHOSEN, Fleet, PlanLevel, RecentNeeds, WORK, metric_of};
 use crate::dataset::Part;
 use crate::stats::QUANTILES;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::history::{Past, recorded_pace};
-use super::{Forecast, Watch, backtest, roll};
 use crate::dataset::{Channel, SliceError, Trace, Zone, slice};
 use crate::model::Forecaster;
 use crate::model::intervals::SavedOffsets;
@@ -80,28 +79,6 @@ impl SavedModel {
     /// Number of past steps that it reads.
     pub fn lookback(&self) -> usize {
         self.forecaster.lookback()
-    }
-
-    /// Forecasts the next `count` steps. A model that forecasts fewer at once is fed its own forecasts.
-    ///
-    /// The trace is cleaned as in training. Steps within the model's horizon have the intervals that its run ended with. The
-    /// intervals of later steps come from a backtest on the given trace; without enough steps for one, they have none.
-    ///
-    /// # Errors
-    /// A trace of the wrong kind, or one that is shorter than the model's lookback.
-    pub fn forecast(&self, trace: &Trace, count: usize) -> anyhow::Result<Forecast> {
-        let past = self.past(trace)?;
-        let mut steps = roll(self, &past.before(past.steps.len()), count, true);
-        if self.offsets.is_some() {
-            backtest::widen(self, &past, &mut steps);
-        }
-        let last_s = past.steps.time_s.last().copied().unwrap_or(0.0);
-        Ok(Forecast { targets: self.targets.clone(), time_name: self.time_name(), last_s, steps })
-    }
-
-    /// Starts following a trace row by row, with a forecast of `count` steps after each.
-    pub fn watch(&self, count: usize) -> Watch<'_> {
-        Watch::new(self, count)
     }
 
     /// How long new rows may fail to come before its forecasts say nothing about the present any more: two windows or rows, or

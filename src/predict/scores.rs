@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::Forecast;
+use super::forecast::Forecast;
 use crate::model::intervals::{LEVELS, interval};
 
 /// Errors and coverage of published forecasts, for each target and number of steps ahead.

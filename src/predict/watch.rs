@@ -2,8 +2,10 @@
 
 use anyhow::{anyhow, bail};
 
+use super::forecast::Forecast;
 use super::history::{StepHistory, recorded_pace, require_channels};
-use super::{Forecast, SavedModel, roll};
+use super::roll::roll;
+use super::saved_model::SavedModel;
 use crate::capacity::WORK;
 use crate::dataset::{
     Frequency, MOST_WINDOWS, REQUESTS, Row, RowCleaner, RowEffect, RowReader, TABLE, TaskError,
@@ -71,8 +73,15 @@ struct EndedWindow {
     values: Vec<f64>,
 }
 
+impl SavedModel {
+    /// Starts following a trace row by row, with a forecast of `count` steps after each.
+    pub fn watch(&self, count: usize) -> Watch<'_> {
+        Watch::new(self, count)
+    }
+}
+
 impl<'a> Watch<'a> {
-    pub(super) fn new(model: &'a SavedModel, count: usize) -> Self {
+    fn new(model: &'a SavedModel, count: usize) -> Self {
         let spec = &model.saved().spec;
         let cleaning = Cleaning {
             drop_zero_tokens: spec.dataset.cleaning.drop_zero_tokens,

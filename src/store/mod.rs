@@ -3,7 +3,9 @@
 mod annotations;
 mod artefacts;
 mod attempt;
+mod attempt_end;
 mod claims;
+mod event;
 mod fault;
 mod history;
 mod live;
@@ -17,6 +19,7 @@ mod query_result;
 mod read;
 mod result;
 mod revision;
+mod revision_id;
 mod row;
 mod run_list;
 mod run_state;
@@ -25,6 +28,7 @@ mod snapshot;
 mod stamp;
 mod state_counts;
 mod statement;
+mod status;
 mod summaries;
 mod trials;
 mod write;
@@ -48,9 +52,10 @@ pub use annotations::Annotation;
 pub use artefacts::{
     SavedMember, SavedRun, experiment_folder, has_files, report_folder, run_folder, saved_file, store_files,
 };
-pub use attempt::{Attempt, Claim, ClaimRequest, Status};
+pub use attempt::{Attempt, Claim, ClaimRequest};
 pub use claims::VerdictRecord;
 
+pub use event::Event;
 pub use fault::{is_store_fault, remedy};
 pub use history::{AttemptRow, PlanningRow, RecordRow};
 pub use live::{EndedAttempt, LeadingTrial, LiveRun, SettingLeader};
@@ -61,15 +66,17 @@ pub use query::{Limited, QueryLimits, TooSlow};
 pub use query_result::{Cell, Table};
 pub use read::{BreakdownRow, EpochRow, EventRow, MetricRow, RunFilter, RunRow};
 pub use result::{BreakdownValue, MetricValue, RunResult};
-pub use revision::{Named, RevisionCounts, RevisionId, RevisionRow};
+pub use revision::{Named, RevisionCounts, RevisionRow};
+pub use revision_id::RevisionId;
 pub use run_list::{ListOrder, ListedRun, RunQuery};
 pub use run_state::RunState;
 pub use snapshot::store_at;
 pub use stamp::{StoreStamp, store_stamp};
 pub use state_counts::StateCounts;
 pub use statement::Refusal;
+pub use status::Status;
 pub use trials::{PrunedRun, RunOrigin};
-pub use write::{Ending, Event, Pruning, Record};
+pub use write::{Ending, Pruning, Record};
 
 /// How long a command waits for a store that another program keeps locked.
 const BUSY: Duration = Duration::from_mins(1);

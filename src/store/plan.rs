@@ -5,8 +5,8 @@ use serde_json::json;
 use sqlx::{Connection, SqliteConnection};
 
 use super::claims::insert_claims;
+use super::event::{Event, insert_events};
 use super::script::Script;
-use super::write::{Event, insert_events};
 use super::{RevisionId, Store, now};
 use crate::plan::Plan;
 use crate::spec::Experiment;

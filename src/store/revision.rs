@@ -1,7 +1,6 @@
 //! Revisions: every text of an experiment's file that was run, each with what it planned.
 
 use std::collections::HashSet;
-use std::fmt;
 
 use anyhow::{Context, anyhow, bail};
 use serde::{Deserialize, Serialize};
@@ -10,23 +9,8 @@ use sqlx::query::Query;
 use sqlx::sqlite::SqliteArguments;
 
 use super::row::from_row;
-use super::{RunFilter, Store, now};
+use super::{RevisionId, RunFilter, Store, now};
 use crate::text::nearest;
-
-/// One revision of an experiment, such as `sweep@2`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct RevisionId {
-    /// Name of the experiment.
-    pub experiment: String,
-    /// Counted from 1; 0 holds the runs of earlier files, which an old store did not keep.
-    pub revision: i64,
-}
-
-impl fmt::Display for RevisionId {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "{}@{}", self.experiment, self.revision)
-    }
-}
 
 /// A revision as recorded.
 #[derive(Debug, Clone, PartialEq)]

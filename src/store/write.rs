@@ -6,8 +6,10 @@ use anyhow::Context;
 use sqlx::{Connection, SqliteConnection};
 
 use super::attempt::{ClaimRequest, Claimant, claim};
+use super::attempt_end::{End, end_attempt};
+use super::event::{Event, insert_events};
 use super::script::{KeyedTable, ROWS_PER_INSERT, Script};
-use super::{Claim, Status, Store, now};
+use super::{Claim, Status, Store};
 use crate::search::RungVerdict;
 use crate::store::RunResult;
 use crate::train::Epoch;
@@ -42,19 +44,6 @@ pub enum Record {
     },
     /// The scheduler did something that a person may ask about.
     Event(Event),
-}
-
-/// One thing that a person may ask about.
-#[derive(Debug, Clone)]
-pub struct Event {
-    /// The experiment, if it is about one.
-    pub experiment: Option<String>,
-    /// The run, if it is about one.
-    pub run_id: Option<String>,
-    /// What happened, in one word.
-    pub kind: &'static str,
-    /// The particulars.
-    pub detail: String,
 }
 
 /// How an attempt ended.
@@ -170,20 +159,6 @@ async fn insert_record(connection: &mut SqliteConnection, record: &Record) -> sq
     Ok(())
 }
 
-pub(super) async fn insert_events(connection: &mut SqliteConnection, events: &[Event]) -> sqlx::Result<()> {
-    let mut script = Script::default();
-    for Event { experiment, run_id, kind, detail } in events {
-        script
-            .statement("INSERT INTO events (at, experiment, run_id, kind, detail) VALUES (?, ?, ?, ?, ?)")
-            .bind(now())?
-            .bind(experiment)?
-            .bind(run_id)?
-            .bind(*kind)?
-            .bind(detail)?;
-    }
-    if events.is_empty() { Ok(()) } else { script.execute(connection).await }
-}
-
 const METRICS: KeyedTable<4> = KeyedTable {
     values: "metric_values",
     keys: "metric_keys",
@@ -239,38 +214,5 @@ fn insert_pruning(script: &mut Script, run_id: &str, pruning: &Pruning) -> sqlx:
         .bind(verdict.loss)?
         .bind(verdict.threshold)?
         .bind(verdict.rivals as i64)?;
-    Ok(())
-}
-
-/// How an attempt ended.
-#[derive(Clone, Copy)]
-pub(super) struct End<'a> {
-    pub(super) status: Status,
-    /// Empty where there is none.
-    pub(super) error: &'a str,
-    pub(super) wall_s: Option<f64>,
-    pub(super) peak_rss_bytes: Option<u64>,
-}
-
-pub(super) fn end_attempt(script: &mut Script, run_id: &str, attempt: i64, end: End<'_>) -> sqlx::Result<()> {
-    script
-        .statement(
-            "UPDATE attempts SET status = ?, finished_at = ?, wall_s = ?, error = nullif(?, ''), \
-             peak_rss_bytes = coalesce(?, peak_rss_bytes) WHERE attempt_id = ?",
-        )
-        .bind(end.status.as_str())?
-        .bind(now())?
-        .bind(end.wall_s)?
-        .bind(end.error)?
-        .bind(end.peak_rss_bytes.map(u64::cast_signed))?
-        .bind(attempt)?;
-    // A further attempt that fails takes nothing from a run that was done before: its metrics and files are still there.
-    script
-        .statement(
-            "UPDATE run_records SET status = iif(EXISTS (SELECT 1 FROM metric_values m WHERE m.run = run_records.run), \
-             'done', ?) WHERE run_id = ?",
-        )
-        .bind(end.status.as_str())?
-        .bind(run_id)?;
     Ok(())
 }

@@ -2,8 +2,9 @@
 
 use std::fmt::{Display, Write};
 
-use super::document::{ServedModel, replicas};
+use super::document::replicas;
 use super::published::ServedMoment;
+use super::served_model::ServedModel;
 use crate::model::intervals::LEVELS;
 use crate::predict::{LiveState, StepScore};
 use crate::stats::QUANTILES;

@@ -9,6 +9,7 @@ mod metrics;
 mod published;
 mod question;
 mod rows;
+mod served_model;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,10 +26,11 @@ use super::server::{Clients, Face, Server, ServerPlace, Stop};
 use crate::dataset::TraceSource;
 use crate::predict::{ReplicaPlan, SavedModel};
 use answer::{ForecastFault, json_response};
-use document::{ForecastAnswer, ServedModel};
+use document::ForecastAnswer;
 use follower::TraceFollower;
 use published::Shared;
 use question::ForecastQuestion;
+use served_model::ServedModel;
 
 /// Bytes of the rows that one request may bring.
 const MOST_BODY: usize = 8 << 20;

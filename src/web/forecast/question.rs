@@ -4,7 +4,7 @@ use axum::extract::Query;
 use axum::http::{StatusCode, Uri};
 
 use super::answer::ForecastFault;
-use super::document::ServedModel;
+use super::served_model::ServedModel;
 use crate::stats::QUANTILES;
 use crate::text::nearest;
 
