@@ -5,6 +5,7 @@
 
 mod arima;
 mod boosted_trees;
+mod cell_kind;
 mod ensemble;
 mod ets;
 mod ets_season;
@@ -39,6 +40,7 @@ use crate::spec::{BiasCorrection, ModelSpec, RecurrentSpec, Solver, TrainingSpec
 use crate::stats::Stream;
 use crate::train::{ComputeDevice, FitData, FitError, OnEpoch, Shape};
 
+pub use cell_kind::CellKind;
 pub use ensemble::Member;
 pub use gap_distribution::{GapDistribution, resolution_s};
 use least_squares::LeastSquares;
@@ -46,7 +48,7 @@ use linear::Linear;
 pub use network::{Dense, Trained};
 pub use parameters::{ParameterValues, Parameters};
 use recurrent::Recurrent;
-pub use recurrent::{CellKind, RecurrentLayer};
+pub use recurrent::RecurrentLayer;
 use support::InSupport;
 
 /// A model that forecasts the next steps from the past ones.

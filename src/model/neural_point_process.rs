@@ -8,9 +8,10 @@
 
 use std::f64::consts::TAU;
 
+use super::cell_kind::CellKind;
 use super::gap_distribution::{GapDistribution, resolution_s};
 use super::network::Trained;
-use super::recurrent::{CellKind, Recurrent};
+use super::recurrent::Recurrent;
 use super::{BuildContext, FitData, FitError, Forecaster, OnEpoch, ParameterValues, Parameters, Shape};
 use crate::dataset::Windows;
 use crate::spec::{MOST_COMPONENTS, NeuralPointProcessSpec, RecurrentSpec, TrainingSpec};

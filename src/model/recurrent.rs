@@ -6,39 +6,13 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::{relu, sigmoid, tanh};
 
 use super::Shape;
+use super::cell_kind::CellKind;
 use super::network::Dense;
 use super::recurrent_op::recurrent_sequence;
 use crate::kernel::sequence::Scope;
 use crate::spec::RecurrentSpec;
 use crate::stats::Stream;
 use crate::train::{ComputeDevice, Network, Noise};
-
-/// A kind of recurrent cell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CellKind {
-    /// Gates i, f, g, o, and a cell state.
-    Lstm,
-    /// Gates r, z, n.
-    Gru,
-}
-
-impl CellKind {
-    /// PyTorch's name of the module.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            CellKind::Lstm => "lstm",
-            CellKind::Gru => "gru",
-        }
-    }
-
-    /// Gates in the weights, `hidden` rows each.
-    pub fn gates(self) -> usize {
-        match self {
-            CellKind::Lstm => 4,
-            CellKind::Gru => 3,
-        }
-    }
-}
 
 /// One recurrent layer. Rows of the weights are the gates in PyTorch's order, `hidden` rows each.
 #[derive(Module, Debug)]

@@ -9,8 +9,8 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{Shape, Tensor, TensorData};
 
+use super::cell_kind::CellKind;
 use super::linear_op::FlexTensor;
-use super::recurrent::CellKind;
 use crate::kernel::sequence::{self, Input, Scope, Sizes, Tape, Weights};
 use crate::kernel::{GruCell, LstmCell};
 

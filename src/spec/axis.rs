@@ -10,7 +10,6 @@ use crate::search::{Coordinate, Dimension};
 
 /// The tables that may hold axes, beside `dataset.max_rows` and `dataset.latest_rows`.
 const AXIS_TABLES: [&str; 3] = ["task", "training", "models"];
-const DOMAINS: [&str; 4] = ["grid", "uniform", "log_uniform", "int"];
 
 /// One axis of the search.
 #[derive(Debug, Clone)]
@@ -100,11 +99,6 @@ impl Domain {
     }
 }
 
-/// Whether a table stands for several values.
-pub fn is_axis(table: &TomlTable) -> bool {
-    matches!(table.entries.as_slice(), [only] if DOMAINS.contains(&only.key.as_str()))
-}
-
 /// Whether an axis may stand at a path.
 pub fn may_be_axis(path: &[String]) -> bool {
     AXIS_TABLES.contains(&path[0].as_str())
@@ -137,7 +131,7 @@ fn walk(
     axes: &mut Vec<Axis>,
 ) -> Result<(), Problem> {
     match &node.value {
-        TomlValue::Table(table) if is_axis(table) => {
+        TomlValue::Table(table) if table.is_axis() => {
             axes.push(axis(path, domain_of(source, table)?, node.span.clone())?);
         }
         TomlValue::Table(table) => {

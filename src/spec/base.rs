@@ -8,7 +8,6 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::axis::is_axis;
 use super::problem::{ExperimentError, Problem};
 use super::source::{BaseText, ExperimentText};
 use super::tree::{TomlNode, TomlTable, TomlValue, parse_file};
@@ -124,7 +123,7 @@ fn derive(mut base: TomlNode, file: TomlNode) -> TomlNode {
 fn merge(base: TomlNode, file: TomlNode, path: &mut Vec<String>) -> TomlNode {
     let TomlNode { value: TomlValue::Table(below), .. } = base else { return file };
     let TomlNode { value: TomlValue::Table(above), span } = file else { return file };
-    if is_axis(&below) || is_axis(&above) || is_replaced(&below, &above, path) {
+    if below.is_axis() || above.is_axis() || is_replaced(&below, &above, path) {
         return TomlNode { value: TomlValue::Table(above), span };
     }
     let inline = above.inline && below.inline;

@@ -3,11 +3,11 @@
 use super::Trial;
 use super::axis::Axis;
 use super::document::ExperimentDocument;
-use super::expand::check;
 use super::file::{ExperimentSpec, Strategy};
 use super::problem::Problem;
 use super::run_spec::RunSpec;
 use super::search_check::{reads, too_many_axes};
+use super::typed_check::check;
 use super::validate::MOST_TRIALS;
 use crate::search::{Coordinate, Dimension, MOST_SOBOL_DIMENSIONS, Point, corners};
 

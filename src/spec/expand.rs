@@ -3,15 +3,15 @@
 use std::collections::HashSet;
 
 use super::axis::{Axis, find_axes};
-use super::axis_forms::not_an_axis;
 use super::document::ExperimentDocument;
 use super::entry_space::{EntrySpace, TrialSpace};
 use super::file::{ExperimentSpec, Strategy};
 use super::problem::Problem;
 use super::search_check::{check_axes_are_read, check_pruner_has_rungs, check_tpe_can_search};
-use super::tree::{TomlNode, TomlValue};
+use super::tree::TomlNode;
+use super::typed_check::check;
 use super::unread_check::KeysRead;
-use super::validate::{MOST_RUNS, violations};
+use super::validate::MOST_RUNS;
 use super::{SearchedEntry, Trial};
 use crate::search::{Point, random, sobol};
 use crate::text::nearest;
@@ -174,46 +174,6 @@ fn one_key(node: &TomlNode, what: &str, help: &str) -> Result<(), Problem> {
         .help(help)),
         _ => Ok(()),
     }
-}
-
-/// Types and ranges of one choice of values.
-pub(super) fn check(document: &ExperimentDocument) -> Result<ExperimentSpec, Problem> {
-    let spec: ExperimentSpec = document.typed().map_err(|problem| explained(document, problem))?;
-    match violations(&spec).into_iter().next() {
-        None => Ok(spec),
-        Some(violation) => {
-            Err(Problem::at(document.span_of(&violation.path), violation.message).help(violation.help))
-        }
-    }
-}
-
-/// What a type refuses, as the writer thinks of it: a number beyond the range of its key, or several values.
-fn explained(document: &ExperimentDocument, problem: Problem) -> Problem {
-    let explained = too_large(document, &problem).or_else(|| not_an_axis(document, &problem));
-    explained.unwrap_or(problem)
-}
-
-/// A whole number beyond 64 bits, where a key of whole numbers has a range of its own.
-fn too_large(document: &ExperimentDocument, problem: &Problem) -> Option<Problem> {
-    let span = problem.span.clone()?;
-    let path = document.root().path_to(&span)?;
-    let written = document.source.slice(&span);
-    let whole = !written.contains(['.', 'e', 'E', 'n']) && problem.message.starts_with("expected a non-neg");
-    match document.get(&path)?.value {
-        TomlValue::Float(number) if whole && number > 0.0 => {}
-        _ => return None,
-    }
-    let greatest = TomlNode { value: TomlValue::Integer(u64::MAX.into()), span: span.clone() };
-    let refused = check(&document.with([(&path, greatest)])).err().filter(|other| other.span == Some(span));
-    let got = |number: &str| format!("got {number}");
-    let most = u64::MAX.to_string();
-    let key = path.iter().rfind(|key| key.parse::<usize>().is_err())?;
-    Some(match refused {
-        Some(refused) if refused.message.contains(&got(&most)) => {
-            Problem { message: refused.message.replace(&got(&most), &got(written)), ..refused }
-        }
-        _ => Problem { message: format!("{key} must be at most {most}, got {written}"), ..problem.clone() },
-    })
 }
 
 /// Groups of axes that move together: indices into `axes`.

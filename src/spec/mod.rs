@@ -25,6 +25,7 @@ mod search_check;
 mod size;
 mod source;
 mod tree;
+mod typed_check;
 mod unread_check;
 mod validate;
 

@@ -7,6 +7,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::problem::Problem;
 
+/// The forms of an axis: the only key of a table that stands for several values.
+const DOMAINS: [&str; 4] = ["grid", "uniform", "log_uniform", "int"];
+
 /// A value with its place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TomlNode {
@@ -112,6 +115,11 @@ impl TomlNode {
 }
 
 impl TomlTable {
+    /// Whether it stands for several values.
+    pub fn is_axis(&self) -> bool {
+        matches!(self.entries.as_slice(), [only] if DOMAINS.contains(&only.key.as_str()))
+    }
+
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&TomlNode> {
         self.entry(key).map(|entry| &entry.node)

@@ -2,7 +2,6 @@
 
 use super::number;
 use super::scale::{Extent, PixelScale, log_ticks, multiples, round_step};
-use super::{dates, time};
 
 /// A labelled position on an axis.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,8 +15,8 @@ pub(super) struct Tick {
 pub(super) struct PlotAxis {
     pub(super) title: String,
     pub(super) ticks: Vec<Tick>,
-    span: Extent,
-    log: bool,
+    pub(super) span: Extent,
+    pub(super) log: bool,
 }
 
 impl PlotAxis {
@@ -49,19 +48,6 @@ impl PlotAxis {
             .map(|value| Tick { value, label: number::tick(value, value, value) })
             .collect();
         Self { title: title.into(), ticks, span, log: true }
-    }
-
-    /// A time axis; the format of its labels is added to the title.
-    pub(super) fn time(title: &str, span_s: Extent, max_ticks: usize) -> Self {
-        let (ticks, format) = time::ticks(span_s, max_ticks);
-        Self { title: format!("{title}, {format}"), ticks, span: span_s, log: false }
-    }
-
-    /// An axis of seconds since 1970-01-01, 0:00 UTC, labelled with dates; its title says what these share.
-    pub(super) fn dates(span_s: Extent, max_ticks: usize) -> Self {
-        let (ticks, shared) = dates::ticks(span_s, max_ticks);
-        let title = if shared.is_empty() { "time (UTC)".to_owned() } else { format!("time (UTC), {shared}") };
-        Self { title, ticks, span: span_s, log: false }
     }
 
     /// The same range with ticks at these values, as far as they lie in it.

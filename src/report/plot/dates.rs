@@ -1,8 +1,8 @@
 //! Ticks of a time axis with dates, at the round times of the calendar (UTC).
 
-use super::axis::Tick;
+use super::axis::{PlotAxis, Tick};
 use super::scale::{Extent, multiples, round_step};
-use super::time::{DAY_S, STEPS_S};
+use super::time_steps::{DAY_S, STEPS_S};
 
 const MONTHS: [&str; 12] =
     ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -68,9 +68,18 @@ pub(super) fn moment(time_s: f64) -> String {
     format!("{} {} {}", day.day_and_month(), day.year, time_of_day(time_s, 60.0))
 }
 
+impl PlotAxis {
+    /// An axis of seconds since 1970-01-01, 0:00 UTC, labelled with dates; its title says what these share.
+    pub(super) fn dates(span_s: Extent, max_ticks: usize) -> Self {
+        let (ticks, shared) = ticks(span_s, max_ticks);
+        let title = if shared.is_empty() { "time (UTC)".to_owned() } else { format!("time (UTC), {shared}") };
+        Self { title, ticks, span: span_s, log: false }
+    }
+}
+
 /// At most about `max_ticks` ticks for a span of seconds since the first of 1970, and what all of them share: a day, a year,
 /// or nothing.
-pub(super) fn ticks(span_s: Extent, max_ticks: usize) -> (Vec<Tick>, String) {
+fn ticks(span_s: Extent, max_ticks: usize) -> (Vec<Tick>, String) {
     let least_s = span_s.width() / max_ticks as f64;
     let (first, last) = (CalendarDay::of(span_s.lo), CalendarDay::of(span_s.hi));
     let year = if first.year == last.year { first.year.to_string() } else { String::new() };

@@ -7,12 +7,11 @@ use super::frame::{self, LegendEntry, LegendKey, Panel};
 use super::hyperparameter_axis::HyperparameterAxis;
 use super::importance::{self, ImportanceBars, draw_importance};
 use super::objective_scale::ObjectiveScale;
+use super::plotted_trial::{PlottedState, PlottedTrial};
 use super::scale::is_drawable;
 use super::scene::Scene;
 use super::theme::{GREY_LINE, INK, MARGIN, WIDTH};
-use super::trials::{
-    PlottedState, PlottedTrial, SearchPicture, chart_dots, failed_colour, mark, state_colour,
-};
+use super::trials::{SearchPicture, chart_dots, failed_colour, mark, state_colour};
 use super::{Chart, Figure, Plot};
 use crate::compare::group_by;
 

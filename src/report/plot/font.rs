@@ -11,6 +11,10 @@ use ab_glyph::{Font, FontRef, GlyphId, PxScale, point};
 pub(super) const FAMILY: &str = "Inter, system-ui, sans-serif";
 /// Height of a capital letter or a digit of Inter, as a share of the font size.
 pub(super) const CAP_HEIGHT_EM: f64 = 0.727;
+/// Plotters divides a font size by this before it becomes the height of an em.
+pub(super) const PLOTTERS_PX_PER_EM: f64 = 1.24;
+/// How far below the middle of a text its baseline lies, in font sizes.
+pub(super) const CENTER_SHIFT_EM: f64 = CAP_HEIGHT_EM / 2.0;
 
 /// How heavy text is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

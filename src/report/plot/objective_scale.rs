@@ -6,8 +6,8 @@ use plotters::style::RGBColor;
 use super::axis::PlotAxis;
 use super::chart::{AxisKind, ChartAxis};
 use super::frame::{LegendEntry, LegendKey};
+use super::plotted_trial::{PlottedState, PlottedTrial};
 use super::scale::{Extent, is_drawable};
-use super::trials::{PlottedState, PlottedTrial};
 use crate::text::number;
 
 /// From the best trial to a poor one: viridis without its lightest fifth, which is too faint on white.

@@ -6,7 +6,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontDesc, FontFamily, FontStyle, RGBColor, ShapeStyle};
 use plotters_backend::{BackendCoord, DrawingBackend, DrawingErrorKind};
 
-use super::font::{self, CAP_HEIGHT_EM, FAMILY, Weight};
+use super::font::{self, CENTER_SHIFT_EM, FAMILY, PLOTTERS_PX_PER_EM, Weight};
 use super::raster::Raster;
 use super::scene::{Align, Mark, Scene, ScenePoint, TextStyle};
 use super::theme::{BACKGROUND, WIDTH};
@@ -15,11 +15,6 @@ use super::theme::{BACKGROUND, WIDTH};
 const UNITS_PER_LOGICAL_PX: f64 = 10.0;
 /// Pixels of the PNG to a logical pixel.
 const PNG_PX_PER_LOGICAL_PX: f64 = 2.0;
-/// Plotters divides a font size by this before it becomes the height of an em.
-pub(super) const PLOTTERS_PX_PER_EM: f64 = 1.24;
-/// How far below the middle of a text its baseline lies, in font sizes.
-pub(super) const CENTER_SHIFT_EM: f64 = CAP_HEIGHT_EM / 2.0;
-
 /// The `<svg>` element of a scene, with a title and a description for assistive technology.
 pub(super) fn svg(scene: &Scene, title: &str, alt: &str) -> Result<String> {
     let (width, height) = (units(WIDTH) as u32, units(scene.height) as u32);

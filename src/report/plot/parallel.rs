@@ -8,10 +8,11 @@ use super::font::{self, Weight};
 use super::frame::{self, DASH, LegendEntry, LegendKey};
 use super::hyperparameter_axis::HyperparameterAxis;
 use super::objective_scale::ObjectiveScale;
+use super::plotted_trial::{PlottedState, PlottedTrial};
 use super::scale::{PixelScale, is_drawable};
 use super::scene::{Align, Scene, ScenePoint, TextStyle, text_extent};
 use super::theme::{AXIS, BACKGROUND, GREY_LINE, INK, LABEL_SIZE, MARGIN, MUTED, TICK_SIZE, WIDTH, lighter};
-use super::trials::{PlottedState, PlottedTrial, SearchPicture, failed_colour, state_colour};
+use super::trials::{SearchPicture, failed_colour, state_colour};
 use super::{Chart, Figure, Plot};
 
 const HEIGHT: f64 = 300.0;

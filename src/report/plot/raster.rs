@@ -15,7 +15,7 @@ use plotters_backend::{
 };
 
 use super::font::{self, Weight};
-use super::paint::{CENTER_SHIFT_EM, PLOTTERS_PX_PER_EM};
+use super::font::{CENTER_SHIFT_EM, PLOTTERS_PX_PER_EM};
 
 type PaintResult = Result<(), DrawingErrorKind<Infallible>>;
 type PixelPoint = (f64, f64);

@@ -7,10 +7,11 @@ use super::axis::PlotAxis;
 use super::chart::{AxisKind, ChartAxis, ChartMarks, ChartPanel, ChartSeries};
 use super::frame::{self, LegendEntry, LegendKey, Panel};
 use super::objective_scale::ObjectiveScale;
+use super::plotted_trial::{PlottedState, PlottedTrial};
 use super::scale::Extent;
 use super::scene::{Scene, TextStyle, text_extent};
 use super::theme::{AXIS, GREY_LINE, INK, MARGIN, MUTED, WIDTH, lighter, series_colour};
-use super::trials::{PlottedState, PlottedTrial, SearchPicture, chart_dots, failed_colour, mark};
+use super::trials::{SearchPicture, chart_dots, failed_colour, mark};
 use super::{Chart, Figure, Plot};
 
 const PANEL_HEIGHT: f64 = 260.0;

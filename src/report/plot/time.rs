@@ -3,31 +3,8 @@
 use super::axis::{PlotAxis, Tick};
 use super::chart::{AxisKind, ChartAxis};
 use super::scale::{Extent, multiples, round_step};
+use super::time_steps::{DAY_S, HOUR_S, MINUTE_S, STEPS_S};
 use super::{dates, number};
-
-const MINUTE_S: f64 = 60.0;
-const HOUR_S: f64 = 3600.0;
-pub(super) const DAY_S: f64 = 86_400.0;
-/// Steps between ticks that divide the next larger unit of time evenly.
-pub(super) const STEPS_S: [f64; 17] = [
-    1.0,
-    2.0,
-    5.0,
-    10.0,
-    15.0,
-    30.0,
-    MINUTE_S,
-    2.0 * MINUTE_S,
-    5.0 * MINUTE_S,
-    10.0 * MINUTE_S,
-    15.0 * MINUTE_S,
-    30.0 * MINUTE_S,
-    HOUR_S,
-    2.0 * HOUR_S,
-    3.0 * HOUR_S,
-    6.0 * HOUR_S,
-    12.0 * HOUR_S,
-];
 
 /// Longer spans are drawn in hours by a page's script.
 const LONG_S: f64 = 2.0 * HOUR_S;
@@ -95,10 +72,18 @@ impl TimeOrigin {
     }
 }
 
+impl PlotAxis {
+    /// A time axis; the format of its labels is added to the title.
+    pub(super) fn time(title: &str, span_s: Extent, max_ticks: usize) -> Self {
+        let (ticks, format) = ticks(span_s, max_ticks);
+        Self { title: format!("{title}, {format}"), ticks, span: span_s, log: false }
+    }
+}
+
 /// Ticks for a span in seconds, at most `max_ticks` of them and one more, with the name of their format for
 /// the axis title: seconds for less than some seconds, `h:mm:ss` or `h:mm` for up to two days, and days with
 /// the time of day or whole days beyond.
-pub(super) fn ticks(span_s: Extent, max_ticks: usize) -> (Vec<Tick>, &'static str) {
+fn ticks(span_s: Extent, max_ticks: usize) -> (Vec<Tick>, &'static str) {
     let least_s = span_s.width() / max_ticks as f64;
     let step_s = if least_s < STEPS_S[0] {
         round_step(least_s)

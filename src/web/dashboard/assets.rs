@@ -3,16 +3,9 @@
 use std::io::Write;
 use std::sync::LazyLock;
 
-use axum::extract::Path;
-use axum::http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_NONE_MATCH, VARY,
-};
-use axum::http::{HeaderMap, StatusCode, Uri};
-use axum::response::{IntoResponse, Response};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::answer::message;
 use crate::report;
 use crate::text::short_hash;
 
@@ -32,14 +25,14 @@ const STYLE_KIND: &str = "text/css; charset=utf-8";
 const SCRIPT_KIND: &str = "text/javascript; charset=utf-8";
 
 /// A file with what is sent of it.
-struct Asset {
-    name: &'static str,
-    kind: &'static str,
-    bytes: &'static [u8],
+pub struct Asset {
+    pub(super) name: &'static str,
+    pub(super) kind: &'static str,
+    pub(super) bytes: &'static [u8],
     /// The same, compressed.
-    packed: Vec<u8>,
+    pub(super) packed: Vec<u8>,
     /// Changes with the content.
-    version: String,
+    pub(super) version: String,
     /// With the version, so that a browser never asks for the same content twice.
     address: String,
 }
@@ -78,25 +71,7 @@ fn of_kind(kind: &'static str) -> impl Iterator<Item = &'static str> {
     ASSETS.iter().filter(move |asset| asset.kind == kind).map(|asset| asset.address.as_str())
 }
 
-/// Sends a file.
-pub async fn file(Path(name): Path<String>, uri: Uri, headers: HeaderMap) -> Response {
-    let Some(asset) = ASSETS.iter().find(|asset| asset.name == name) else {
-        return message(StatusCode::NOT_FOUND, "There is nothing here", "There is no such file.", None);
-    };
-    let tag = format!("\"{}\"", asset.version);
-    let names = |header, wanted: &str| {
-        headers.get(header).and_then(|value| value.to_str().ok()).is_some_and(|value| value.contains(wanted))
-    };
-    let is_versioned = uri.query().is_some_and(|query| query == format!("v={}", asset.version));
-    let keep = if is_versioned { "public, max-age=31536000, immutable" } else { "no-cache" };
-    let common =
-        [(ETAG, tag.clone()), (CACHE_CONTROL, keep.to_string()), (VARY, "accept-encoding".to_string())];
-    if names(IF_NONE_MATCH, &tag) {
-        return (StatusCode::NOT_MODIFIED, common).into_response();
-    }
-    let kind = [(CONTENT_TYPE, asset.kind)];
-    if names(ACCEPT_ENCODING, "gzip") && !asset.packed.is_empty() {
-        return (common, kind, [(CONTENT_ENCODING, "gzip")], asset.packed.as_slice()).into_response();
-    }
-    (common, kind, asset.bytes).into_response()
+/// The file of a name.
+pub fn named(name: &str) -> Option<&'static Asset> {
+    ASSETS.iter().find(|asset| asset.name == name)
 }

@@ -11,6 +11,7 @@ mod cache;
 mod events;
 mod frame;
 mod pages;
+mod static_file;
 mod widgets;
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
@@ -259,7 +260,7 @@ fn router(dashboard: Arc<Dashboard>) -> Router {
         .route("/tags", form(pages::annotate::tags))
         .route("/note", form(pages::annotate::note))
         .route("/events", get(events::events))
-        .route("/static/{name}", get(assets::file))
+        .route("/static/{name}", get(static_file::file))
         .fallback(async || {
             message(StatusCode::NOT_FOUND, "There is nothing here", "No page has this address.", None)
         })
