@@ -203,3 +203,52 @@ fn no_name_of_a_type_is_defined_twice() {
         .collect();
     assert!(twice.is_empty(), "names with two meanings:\n{}", twice.join("\n"));
 }
+
+/// The files of a folder that each of them imports, by what stands before the tests. What the folder's own module gives on
+/// belongs to the file that it comes from.
+fn imports_within(folder: &Path, sources: &[Source]) -> BTreeMap<String, BTreeSet<String>> {
+    let name = |source: &Source| source.path.file_stem().unwrap().to_str().unwrap().to_string();
+    let own = || sources.iter().filter(|source| source.path.parent() == Some(folder));
+    let names: BTreeSet<String> = own().map(name).collect();
+    let given_on = own().find(|source| name(source) == "mod").map_or("", |module| module.code.as_str());
+    let mut homes: BTreeMap<String, &String> = names.iter().map(|name| (name.clone(), name)).collect();
+    for home in &names {
+        homes.extend(words_after(given_on, &format!("{home}::")).into_iter().map(|item| (item, home)));
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let below = folder.strip_prefix(root).unwrap().to_str().unwrap().replace('/', "::");
+    let imported = |source: &Source| {
+        let code = source.code.split("#[cfg(test)]").next().unwrap();
+        let words =
+            ["super::".to_string(), format!("crate::{below}::")].map(|prefix| words_after(code, &prefix));
+        let homes = words.iter().flatten().filter_map(|word| homes.get(word).copied().cloned());
+        homes.filter(|home| *home != name(source)).collect()
+    };
+    own().filter(|source| name(source) != "mod").map(|source| (name(source), imported(source))).collect()
+}
+
+#[test]
+fn no_two_files_of_a_folder_import_each_other_even_by_way_of_others() {
+    let sources = sources();
+    let folders: BTreeSet<&Path> = sources.iter().filter_map(|source| source.path.parent()).collect();
+    let mut tied = Vec::new();
+    for folder in folders {
+        let mut imports = imports_within(folder, &sources);
+        // A file that imports none of those that are left is in no circle.
+        while let Some(free) = imports
+            .iter()
+            .find(|(_, used)| used.iter().all(|used| !imports.contains_key(used)))
+            .map(|(name, _)| name.clone())
+        {
+            imports.remove(&free);
+        }
+        tied.extend(imports.keys().map(|name| folder.join(name).display().to_string()));
+    }
+    assert!(tied.is_empty(), "these files import each other in a circle, or need one that is: {tied:#?}");
+    let store = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
+    let within = imports_within(&store, &sources);
+    // Both the direct way and the way through the module are seen.
+    for (file, used) in [("write", "attempt"), ("plan", "event"), ("live", "status")] {
+        assert!(within[file].contains(used), "{file} imports {used}");
+    }
+}
