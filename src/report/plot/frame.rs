@@ -73,6 +73,8 @@ const RAMP_WIDTH: f64 = 72.0;
 const KEY_GAP: f64 = 8.0;
 const ENTRY_GAP: f64 = 26.0;
 const ROW_HEIGHT: f64 = 22.0;
+/// Height of a line of the title.
+const TITLE_LINE: f64 = 22.0;
 /// Least distance of a text from the border of the plot.
 const EDGE: f64 = 6.0;
 /// Height that the labels and the title of a horizontal axis take below a panel.
@@ -83,9 +85,15 @@ pub(super) const Y_TITLE_HEIGHT: f64 = 34.0;
 /// Draws the title and the legend, and returns the height at which they end.
 pub(super) fn header(scene: &mut Scene, title: &str, entries: &[LegendEntry]) -> f64 {
     let style = TextStyle { size: TITLE_SIZE, weight: Weight::SemiBold, ..TextStyle::default() };
-    let room = scene.width - 2.0 * MARGIN;
-    scene.text((MARGIN, 32.0), &font::fit(title, TITLE_SIZE, Weight::SemiBold, room), style);
-    if entries.is_empty() { 46.0 } else { legend(scene, entries, 62.0) + 12.0 }
+    let mut y = 32.0;
+    // A title wider than the plot continues below.
+    for (index, line) in
+        wrapped(title, TITLE_SIZE, Weight::SemiBold, scene.width - 2.0 * MARGIN).iter().enumerate()
+    {
+        y += if index == 0 { 0.0 } else { TITLE_LINE };
+        scene.text((MARGIN, y), line, style);
+    }
+    if entries.is_empty() { y + 14.0 } else { legend(scene, entries, y + 30.0) + 12.0 }
 }
 
 /// Sets legend entries in rows from a first row centred on `y`, and returns the lower end of the last one.

@@ -106,8 +106,7 @@ impl SkillRow {
 /// If no row has a finite value.
 pub fn skill_plot(title: &str, quantity: &str, reference: &str, rows: &[SkillRow]) -> Result<Plot> {
     let shown = ShownRows::of(rows)?;
-    figure(title, quantity, reference, &shown)?
-        .render_with_narrow(&narrow(title, quantity, reference, &shown))
+    figure(title, quantity, reference, &shown).render_with_narrow(&narrow(title, quantity, reference, &shown))
 }
 
 /// The rows that are drawn.
@@ -138,7 +137,7 @@ struct PlacedRow<'a> {
     y: f64,
 }
 
-fn figure(title: &str, quantity: &str, reference: &str, shown: &ShownRows<'_>) -> Result<Figure> {
+fn figure(title: &str, quantity: &str, reference: &str, shown: &ShownRows<'_>) -> Figure {
     let ShownRows { rows: shown, span, caption } = shown;
     let mut scene = Scene::default();
     let top = frame::header(&mut scene, title, &legend(shown)) + 34.0;
@@ -160,7 +159,7 @@ fn figure(title: &str, quantity: &str, reference: &str, shown: &ShownRows<'_>) -
     let list: Vec<String> = shown.iter().map(|row| format!("{} {}", row.label, row.value)).collect();
     let alt = format!("{title}. {quantity}, a dot with its 95 % interval for each: {}.", list.join("; "));
     let chart = chart(quantity, shown, *span);
-    Ok(Figure { name: "leaderboard".to_owned(), title: title.to_owned(), alt, scene, chart })
+    Figure { name: "leaderboard".to_owned(), title: title.to_owned(), alt, scene, chart }
 }
 
 /// The grid, the line of the reference with its name, and the axis.
@@ -348,7 +347,7 @@ mod tests {
     fn drawn(rows: &[SkillRow]) -> Figure {
         let shown = ShownRows::of(rows).unwrap();
         let texts = ["Skill against persistence", "reduction of the test mse, %", "persistence"];
-        let figure = figure(texts[0], texts[1], texts[2], &shown).unwrap();
+        let figure = figure(texts[0], texts[1], texts[2], &shown);
         check::texts_are_apart_and_inside(&figure.scene);
         check::texts_are_apart_and_inside(&narrow(texts[0], texts[1], texts[2], &shown));
         figure
