@@ -100,21 +100,28 @@ SELECT r.run,
      WHERE part = 'test' AND target = 'all' AND unit = 'scaled' AND name = 'crps')) AS test_crps
 FROM run_records r;
 
-INSERT INTO run_scores SELECT * FROM computed_scores s
-WHERE EXISTS (SELECT 1 FROM metric_values v WHERE v.run = s.run);
+INSERT INTO run_scores SELECT s.* FROM run_records r CROSS JOIN computed_scores s ON s.run = r.run
+WHERE r.status = 'done' AND EXISTS (SELECT 1 FROM metric_values v WHERE v.run = s.run);
 
--- A trigger, so that it also holds for a supervisor of an older version that was at work when the store was upgraded.
+-- Triggers, so that it also holds for a supervisor of an older version that was at work when the store was upgraded. Only runs
+-- that are done have scores: a list that is sorted by one need not look up what became of each run.
 CREATE TRIGGER scores_of_a_run_that_is_done AFTER UPDATE OF status ON run_records WHEN NEW.status = 'done'
 BEGIN
     INSERT OR REPLACE INTO run_scores SELECT * FROM computed_scores WHERE run = NEW.run;
 END;
+CREATE TRIGGER scores_of_a_run_that_is_done_no_more AFTER UPDATE OF status ON run_records WHEN NEW.status <> 'done'
+BEGIN
+    DELETE FROM run_scores WHERE run = NEW.run;
+END;
 
--- How each revision stands, as JSON: counts, best models, course of the objective. It is written when an execution ends; whatever
--- changes a standing removes it, and it is then computed until it is written again.
+-- How each revision stands, as JSON: counts, best models, course of the objective; and its leaders: the models of each setting
+-- with the runs of their chosen trials, from which comparisons start. It is written when an execution ends; whatever changes a
+-- standing removes it, and it is then computed until it is written again.
 CREATE TABLE revision_standings (
     experiment TEXT NOT NULL,
     revision   INTEGER NOT NULL,
     standing   TEXT NOT NULL,
+    leaders    TEXT NOT NULL,           -- the last column: lists of experiments do not read it
     PRIMARY KEY (experiment, revision),
     FOREIGN KEY (experiment, revision) REFERENCES revisions (experiment, revision) ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;

@@ -108,6 +108,10 @@ CLICK = "(() => { const c = %s.column; document.querySelectorAll('table[data-fil
 VISIBLE = "[...document.querySelector('table[data-filter]').tBodies[0].rows].filter(r => r.offsetParent !== null).length"
 TOO_WIDE = """[...document.querySelectorAll('body *')].filter(e => !e.closest('.scroll, pre, #tip, nav.contents'))
   .filter(e => e.getBoundingClientRect().right > %d + 1).map(e => e.outerHTML.slice(0, 80)).slice(0, 5)"""
+# Plots with a narrow form of which not exactly one picture is shown, or one that is wider than the page.
+CUT = """[...document.querySelectorAll('.pictures')].filter(pictures => pictures.offsetParent !== null).filter(pictures => {
+  const shown = [...pictures.querySelectorAll('svg')].filter(svg => svg.getClientRects().length);
+  return shown.length !== 1 || shown[0].getBoundingClientRect().right > %d; }).length"""
 # Filled areas of plots, larger than a mark, that are nearly white.
 GLARING = """(() => { const found = new Set();
   document.querySelectorAll('figure svg polygon, figure svg rect').forEach(e => {
@@ -204,6 +208,8 @@ def check(tab, report, name):
         wide = tab.evaluate(TOO_WIDE % width)
         inner = tab.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
         require(max(inner) <= width, f"{name}: the page is {max(inner)} px wide in {width} px: {wide}")
+        cut = tab.evaluate(CUT % width)
+        require(cut == 0, f"{name}: {cut} plots with a form for phones do not fit {width} px")
         tab.screenshot(f"{folder}/{name}-{width}.png")
 
     # Readable without the script.

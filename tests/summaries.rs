@@ -47,9 +47,48 @@ fn what_is_kept_is_what_is_computed() {
     lab.run(&lab.azure("sweep", SWEEP), &[]);
     assert_eq!(lab.scalar("select count(*) from revision_standings"), 1);
     assert_eq!(lab.scalar(WRONG_SCORES), 0);
-    let kept = experiments(&lab);
+    let compared = || {
+        [&["compare", "sweep", "sweep:moving_average"][..], &["compare", "sweep@all"]].map(|arguments| {
+            let outcome = lab.call(&[arguments, &["--format", "json"]].concat());
+            assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+            outcome.stdout
+        })
+    };
+    let kept = (experiments(&lab), compared());
     lab.execute("DELETE FROM revision_standings");
-    assert_eq!(experiments(&lab), kept);
+    assert_eq!((experiments(&lab), compared()), kept);
+}
+
+#[test]
+fn a_comparison_starts_from_the_leaders_that_are_kept() {
+    let lab = Lab::new();
+    lab.run(&lab.azure("sweep", SWEEP), &[]);
+    assert_eq!(
+        lab.scalar("select json_array_length(leaders -> '$.settings[0].models') from revision_standings"),
+        2
+    );
+    // Were every run of the sweep read, this would name the other window.
+    lab.execute(
+        "UPDATE revision_standings SET leaders = json_set(leaders, '$.settings[0].models[0].label', 'as kept')",
+    );
+    let shown = lab.call(&["compare", "sweep@all"]);
+    assert!(shown.stdout.contains("as kept"), "{}", shown.stdout);
+    // Leaders of another meaning are computed anew.
+    lab.execute("UPDATE revision_standings SET leaders = json_set(leaders, '$.version', 0)");
+    let shown = lab.call(&["compare", "sweep@all"]);
+    assert!(!shown.stdout.contains("as kept") && shown.code == 0, "{}", shown.stdout);
+}
+
+#[test]
+fn a_run_that_is_done_no_more_loses_its_scores() {
+    let lab = Lab::new();
+    lab.run(&lab.azure("sweep", SWEEP), &[]);
+    lab.execute("UPDATE run_records SET status = 'running' WHERE run = 1");
+    assert_eq!(lab.scalar("select group_concat(run) from run_scores"), "2,3");
+    let listed = lab.call(&["runs", "--sort", "test.mse", "--format", "json"]);
+    let listed: Value = serde_json::from_str(&listed.stdout).unwrap();
+    let running = listed.as_array().unwrap().iter().position(|run| run["status"] == "running");
+    assert_eq!(running, Some(2), "a run without a score comes last: {listed}");
 }
 
 #[test]

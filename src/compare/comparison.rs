@@ -162,19 +162,10 @@ impl Comparison {
 ///
 /// # Errors
 /// A store that cannot be read.
-pub fn leaderboards(store: &mut Store, revision: &RevisionRow) -> anyhow::Result<Vec<Board>> {
+pub(super) fn leaderboards(store: &mut Store, revision: &RevisionRow) -> anyhow::Result<Vec<Board>> {
     let runs = store.planned_runs(&revision.id())?;
-    leaderboards_of(store, revision, &runs)
-}
-
-/// As [`leaderboards`], of runs that were read before.
-pub(super) fn leaderboards_of(
-    store: &mut Store,
-    revision: &RevisionRow,
-    runs: &[RunRow],
-) -> anyhow::Result<Vec<Board>> {
     let objectives = Objectives::read(store, &revision.id(), &objective_of(revision)?)?;
-    Ok(boards(&settings_of(runs), revision, &objectives, &axes_of(revision)?))
+    Ok(boards(&settings_of(&runs), revision, &objectives, &axes_of(revision)?))
 }
 
 pub(super) fn boards(

@@ -3,7 +3,7 @@
 use anyhow::Context;
 use serde_json::{Value, json};
 
-use super::comparison::leaderboards;
+use super::leaders::SettingModels;
 use super::settings::{objective_of, objective_title};
 use crate::store::{RevisionRow, Store};
 
@@ -64,21 +64,22 @@ impl History {
                 otherwise_judged.push(revision.revision);
                 continue;
             }
-            for board in leaderboards(store, revision)? {
-                for row in board.rows {
-                    let known =
-                        lines.iter().position(|line| line.setting == board.title && line.model == row.model);
+            for setting in SettingModels::read(store, revision)? {
+                for chosen in setting.models {
+                    let known = lines
+                        .iter()
+                        .position(|line| line.setting == setting.title && line.model == chosen.model);
                     let line = known.unwrap_or_else(|| {
                         lines.push(ModelHistory {
-                            setting: board.title.clone(),
-                            model: row.model.clone(),
-                            baseline: row.baseline,
+                            setting: setting.title.clone(),
+                            model: chosen.model.clone(),
+                            baseline: chosen.baseline,
                             points: vec![None; revisions.len()],
                         });
                         lines.len() - 1
                     });
                     lines[line].points[at] =
-                        Some(HistoryPoint { test: row.test.mean, skill: row.skill, label: row.label });
+                        Some(HistoryPoint { test: chosen.test, skill: chosen.skill, label: chosen.label });
                 }
             }
         }

@@ -84,8 +84,13 @@ pub(super) fn tells_trials_apart(axis: &str) -> bool {
 /// The name under which a run competes. A closed form and a training of the same model are two contenders: choosing
 /// between them on validation would hide how far training is from the optimum.
 pub(super) fn contender(run: &RunRow) -> String {
-    match lookup(&run.params, "model.solver").and_then(Value::as_str) {
-        Some("least_squares") => format!("{} (closed form)", run.model),
-        _ => run.model.clone(),
+    contender_name(&run.model, lookup(&run.params, "model.solver").and_then(Value::as_str))
+}
+
+/// As [`contender`], of a model and how it is solved.
+pub(super) fn contender_name(model: &str, solver: Option<&str>) -> String {
+    match solver {
+        Some("least_squares") => format!("{model} (closed form)"),
+        _ => model.to_string(),
     }
 }

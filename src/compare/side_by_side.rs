@@ -6,14 +6,14 @@ use std::path::Path;
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
-use super::board::Completion;
-use super::comparison::leaderboards_of;
+use super::compared_runs::{ComparedReference, is_of_model};
+use super::leaders::{ChosenTrial, SettingModels};
 use super::metric_means::{MeanSpread, MetricKey, mean_metrics};
-use super::settings::{contender, objective_of, objective_title};
+use super::settings::{objective_of, objective_title};
 use super::significance::{Difference, Significance, correct};
 use super::window_losses::WindowLosses;
 use crate::spec::{Metric, ObjectiveSpec, lookup, run_label, setting_of};
-use crate::store::{Named, RunFilter, RunRow, Status, Store};
+use crate::store::{MetricRow, Named, RunFilter, RunRow, Status, Store};
 
 /// One thing that is compared: the chosen trial of a model in one setting, or one run.
 #[derive(Debug, Clone)]
@@ -205,53 +205,6 @@ impl Pair {
     }
 }
 
-/// What a reference of a comparison names, and the one model that is meant: `sweep@2:lstm`.
-struct ComparedReference<'a> {
-    named: Named,
-    /// The reference without the model.
-    without_model: &'a str,
-    model: Option<&'a str>,
-}
-
-impl<'a> ComparedReference<'a> {
-    fn resolve(store: &mut Store, reference: &'a str) -> anyhow::Result<Self> {
-        // A name may have a colon itself, so the whole reference comes first.
-        match (store.find(reference), reference.rsplit_once(':')) {
-            (Ok(named), _) => Ok(Self { named, without_model: reference, model: None }),
-            (Err(_), Some((revision, model))) => Ok(Self {
-                named: Named::Revisions(store.revisions(revision)?),
-                without_model: revision,
-                model: Some(model),
-            }),
-            (Err(unknown), None) => Err(unknown),
-        }
-    }
-}
-
-/// The runs that a reference of a comparison names: those of revisions, of one model of them, or one run.
-///
-/// # Errors
-/// A reference that names nothing, or a store that cannot be read.
-pub fn compared_runs(store: &mut Store, reference: &str) -> anyhow::Result<Vec<RunRow>> {
-    let ComparedReference { named, model, .. } = ComparedReference::resolve(store, reference)?;
-    let mut runs = Vec::new();
-    match named {
-        Named::Run(run) => runs = store.runs(&RunFilter::one(&run))?,
-        Named::Revisions(revisions) => {
-            for revision in revisions {
-                runs.extend(store.planned_runs(&revision.id())?);
-            }
-        }
-    }
-    runs.retain(|run| model.is_none_or(|model| is_of_model(model, &contender(run), &run.model)));
-    Ok(runs)
-}
-
-/// Whether a model that was asked for is one that competes under a name, or the kind of it.
-fn is_of_model(asked: &str, name: &str, kind: &str) -> bool {
-    asked == name || asked == kind
-}
-
 /// What is compared of a reference: every model of a revision in each setting, one model of it, or one run.
 fn contenders(store: &mut Store, reference: &str) -> anyhow::Result<Vec<Contender>> {
     let ComparedReference { named, without_model, model } = ComparedReference::resolve(store, reference)?;
@@ -264,35 +217,43 @@ fn contenders(store: &mut Store, reference: &str) -> anyhow::Result<Vec<Contende
 fn of_revision(store: &mut Store, reference: &str, model: Option<&str>) -> anyhow::Result<Vec<Contender>> {
     let revision = store.revision(reference)?;
     let objective = objective_of(&revision)?;
-    let runs = store.planned_runs(&revision.id())?;
-    let by_id: HashMap<&str, &RunRow> = runs.iter().map(|run| (run.run_id.as_str(), run)).collect();
     let shown = model.map_or(reference.to_string(), |model| format!("{reference}:{model}"));
-    let mut found = Vec::new();
     let mut models = Vec::new();
-    for board in leaderboards_of(store, &revision, &runs)? {
-        let Completion { runs, done, failed, .. } = board.completion;
-        let to_come = board.completion.is_partial().then_some((runs - done - failed, runs));
-        for row in board.rows {
-            models.push(row.model.clone());
-            if model.is_some_and(|model| !is_of_model(model, &row.model, &row.kind)) {
-                continue;
+    let mut chosen: Vec<(&SettingModels, &ChosenTrial)> = Vec::new();
+    let settings = SettingModels::read(store, &revision)?;
+    for setting in &settings {
+        for trial in &setting.models {
+            models.push(trial.model.clone());
+            if model.is_none_or(|model| is_of_model(model, &trial.model, &trial.kind)) {
+                chosen.push((setting, trial));
             }
-            let Some(first) = row.run_ids.first().and_then(|id| by_id.get(id.as_str())) else { continue };
-            found.push(Contender {
-                reference: shown.clone(),
-                model: row.model,
-                label: row.label,
-                setting: board.title.clone(),
-                params: first.params.clone(),
-                dataset_sha256: first.dataset_sha256.clone(),
-                metrics: test_metrics(store, &row.run_ids, &by_id)?,
-                folds: folds_of(&row.run_ids, &by_id),
-                seeds: seeds_of(&row.run_ids, &by_id),
-                run_ids: row.run_ids,
-                objective: objective.clone(),
-                to_come,
-            });
         }
+    }
+    let run_ids: Vec<String> = chosen.iter().flat_map(|(_, trial)| trial.run_ids.iter().cloned()).collect();
+    let runs = store.planned_runs_among(&revision.id(), &run_ids)?;
+    let by_id: HashMap<&str, &RunRow> = runs.iter().map(|run| (run.run_id.as_str(), run)).collect();
+    let mut metrics: HashMap<String, Vec<MetricRow>> = HashMap::new();
+    for metric in store.metrics_of_runs(&run_ids, "test")? {
+        metrics.entry(metric.run_id.clone()).or_default().push(metric);
+    }
+    let mut found = Vec::new();
+    for (setting, trial) in chosen {
+        let Some(first) = trial.run_ids.first().and_then(|id| by_id.get(id.as_str())) else { continue };
+        let own = trial.run_ids.iter().filter_map(|id| metrics.remove(id)).flatten();
+        found.push(Contender {
+            reference: shown.clone(),
+            model: trial.model.clone(),
+            label: trial.label.clone(),
+            setting: setting.title.clone(),
+            params: first.params.clone(),
+            dataset_sha256: first.dataset_sha256.clone(),
+            metrics: test_metrics(own.collect(), &by_id),
+            folds: folds_of(&trial.run_ids, &by_id),
+            seeds: seeds_of(&trial.run_ids, &by_id),
+            run_ids: trial.run_ids.clone(),
+            objective: objective.clone(),
+            to_come: setting.to_come,
+        });
     }
     if found.is_empty() {
         models.sort();
@@ -324,7 +285,7 @@ fn of_run(store: &mut Store, reference: &str, run_id: &str) -> anyhow::Result<Co
         model: run.model.clone(),
         label: format!("{}{seed}", run_label(&run.params, &axes)),
         setting: String::new(),
-        metrics: test_metrics(store, &run_ids, &by_id)?,
+        metrics: test_metrics(store.metrics_of_runs(&run_ids, "test")?, &by_id),
         folds: folds_of(&run_ids, &by_id),
         seeds: seeds_of(&run_ids, &by_id),
         run_ids,
@@ -343,13 +304,9 @@ fn seeds_of(run_ids: &[String], runs: &HashMap<&str, &RunRow>) -> BTreeSet<i64> 
     run_ids.iter().filter_map(|id| runs.get(id.as_str())?.seed).collect()
 }
 
-fn test_metrics(
-    store: &mut Store,
-    run_ids: &[String],
-    runs: &HashMap<&str, &RunRow>,
-) -> anyhow::Result<BTreeMap<MetricKey, MeanSpread>> {
+fn test_metrics(metrics: Vec<MetricRow>, runs: &HashMap<&str, &RunRow>) -> BTreeMap<MetricKey, MeanSpread> {
     let seeds = runs.iter().map(|(id, run)| (*id, run.seed)).collect();
-    Ok(mean_metrics(store.metrics_of_runs(run_ids, "test")?, &seeds))
+    mean_metrics(metrics, &seeds)
 }
 
 /// The contender that another one is compared with: the only one, or else the same model, best of all in the same setting.

@@ -5,12 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::board::Board;
 use super::comparison::boards;
 use super::grouping::group_by;
+use super::leaders::{STANDING_VERSION, SettingModels};
 use super::settings::{Objectives, axes_of, objective_of, settings_of};
 use crate::spec::{BASELINES, ObjectiveSpec};
 use crate::store::{RevisionCounts, RevisionRow, RunRow, Status, Store};
-
-/// The meaning of what is kept: it rises when a standing is computed in another way.
-const STANDING_VERSION: u32 = 1;
 
 /// A revision with what came of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -48,7 +46,7 @@ impl RevisionStanding {
         let kept = store.kept_standing(&revision.id())?;
         let mut standing = match kept.as_deref().and_then(Self::of_kept) {
             Some(kept) => kept,
-            None => Self::compute(store, revision)?,
+            None => Self::compute(store, revision)?.0,
         };
         standing.is_running = revision.finished_at.is_none()
             && store.is_at_work(&revision.experiment, Some(revision.revision))?;
@@ -60,7 +58,8 @@ impl RevisionStanding {
         serde_json::from_str(text).ok().filter(|standing: &Self| standing.version == STANDING_VERSION)
     }
 
-    fn compute(store: &mut Store, revision: &RevisionRow) -> anyhow::Result<Self> {
+    /// How a revision stands, and its leaders.
+    fn compute(store: &mut Store, revision: &RevisionRow) -> anyhow::Result<(Self, Vec<SettingModels>)> {
         let id = revision.id();
         let counts = store.counts_of(&id)?;
         let objective = objective_of(revision)?;
@@ -69,14 +68,15 @@ impl RevisionStanding {
         let settings = settings_of(&runs);
         let boards = boards(&settings, revision, &objectives, &axes_of(revision)?);
         let course = settings.first().map_or(Vec::new(), |(_, runs)| course(runs, &objectives));
-        Ok(Self {
+        let standing = Self {
             version: STANDING_VERSION,
             counts,
             best: boards.iter().filter_map(best_of).collect(),
             is_running: false,
             objective,
             course,
-        })
+        };
+        Ok((standing, SettingModels::of(boards)))
     }
 
     /// The best model of the first setting.
@@ -104,8 +104,9 @@ pub fn keep_standings(store: &mut Store) -> anyhow::Result<()> {
         let id = revision.id();
         let mark = store.revision_mark(&id)?;
         // A damaged row of one experiment is told of where that experiment is read, and costs no other one anything.
-        let Ok(standing) = RevisionStanding::compute(store, &revision) else { continue };
-        store.keep_standing(&id, &mark, &serde_json::to_string(&standing)?)?;
+        let Ok((standing, leaders)) = RevisionStanding::compute(store, &revision) else { continue };
+        let kept = [serde_json::to_string(&standing)?, SettingModels::to_kept(leaders)?];
+        store.keep_standing(&id, &mark, kept.each_ref().map(String::as_str))?;
     }
     Ok(())
 }

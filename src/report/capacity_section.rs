@@ -160,7 +160,7 @@ fn how_to_read(capacity: &BoardCapacity) -> String {
         grouped(capacity.windows),
         duration(capacity.window_s),
         100.0 * target_utilization,
-        capacity.headroom_factor,
+        number(capacity.headroom_factor),
         share(capacity.spec.late_work_at_most),
     )
 }
@@ -245,7 +245,7 @@ pub fn to_text(capacity: &BoardCapacity, width: usize) -> String {
 
 fn acts_on(row: &CapacityRow, capacity: &BoardCapacity) -> String {
     if row.name == Policy::ReactiveWithHeadroom.to_string() {
-        return format!("× {}", capacity.headroom_factor);
+        return format!("× {}", number(capacity.headroom_factor));
     }
     let plans = row.plans.iter().map(|(level, share)| {
         if *share < 1.0 { format!("{level} ({:.0} %)", 100.0 * share) } else { level.to_string() }

@@ -5,6 +5,7 @@ use maud::{Markup, PreEscaped, html};
 use super::chooser::{ChooserItem, chooser};
 use super::figures::{BoardFigures, Captioned, FigureSection, PlotChoice};
 use super::html::{PageHost, PageSection};
+use super::plot::Plot;
 use super::served_figure::served_figure;
 use crate::compare::{Board, group_by};
 use crate::files::file_stem;
@@ -72,6 +73,17 @@ fn group(plots: Vec<(&Board, &Captioned)>, several: bool, host: PageHost) -> Mar
     chooser(&items.collect::<Vec<_>>())
 }
 
+/// The picture of a plot, in its narrow form on narrow screens if it has one.
+pub fn picture(plot: &Plot) -> Markup {
+    let wide = html! {
+        div.scroll tabindex="0" role="group" aria-label=(plot.title) { (PreEscaped(&plot.svg)) }
+    };
+    match &plot.narrow_svg {
+        Some(narrow) => html! { div.pictures { (wide) div.narrow { (PreEscaped(narrow)) } } },
+        None => wide,
+    }
+}
+
 /// One plot with its caption.
 pub fn figure(captioned: &Captioned, host: PageHost) -> Markup {
     let Captioned { plot, caption, .. } = captioned;
@@ -80,7 +92,7 @@ pub fn figure(captioned: &Captioned, host: PageHost) -> Markup {
     }
     html! {
         figure {
-            div.scroll tabindex="0" role="group" aria-label=(plot.title) { (PreEscaped(&plot.svg)) }
+            (picture(plot))
             figcaption {
                 (caption) " "
                 span.files {

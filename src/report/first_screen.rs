@@ -40,8 +40,10 @@ pub fn first_screen(comparison: &Comparison, figures: &[BoardFigures], host: Pag
 }
 
 fn fact_list(facts: &[VerdictFact]) -> Markup {
-    // `p = 0.002` stays on one line.
-    let unbroken = |note: &str| note.replace("p = ", "p\u{a0}=\u{a0}").replace("p < ", "p\u{a0}<\u{a0}");
+    // `p = 0.002` and `29 %` stay on one line.
+    let unbroken = |note: &str| {
+        note.replace("p = ", "p\u{a0}=\u{a0}").replace("p < ", "p\u{a0}<\u{a0}").replace(" %", "\u{a0}%")
+    };
     html! {
         dl.facts {
             @for VerdictFact { label, value, note } in facts {

@@ -1,7 +1,8 @@
 //! A plot on a page of the dashboard: its picture, which the page's script replaces with a chart of the same data.
 
-use maud::{Markup, PreEscaped, html};
+use maud::{Markup, html};
 
+use super::figure_markup::picture;
 use super::plot::Plot;
 
 /// A plot with a caption, which may be empty.
@@ -10,7 +11,7 @@ pub fn served_figure(plot: &Plot, caption: &str) -> Markup {
     let chart = (!plot.chart.is_empty()).then(|| serde_json::to_string(&plot.chart).ok()).flatten();
     html! {
         figure id={ "plot-" (plot.name) } data-chart=[chart] {
-            div.scroll tabindex="0" role="group" aria-label=(plot.title) { (PreEscaped(&plot.svg)) }
+            (picture(plot))
             @if !caption.is_empty() { figcaption { (caption) } }
         }
     }

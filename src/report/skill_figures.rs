@@ -38,8 +38,10 @@ pub fn draw_skill(comparison: &Comparison, board: &Board, labels: &ModelLabels, 
     }
     let mut rows: Vec<SkillRow> =
         board.rows.iter().map(|row| skill_row(row, &reference, labels.short(row), metric)).collect();
-    if let Some(best) = rows.iter_mut().find(|row| row.kind == SkillKind::Model) {
-        best.kind = SkillKind::Best;
+    // The rows of a board are in the order of their errors, baselines among them.
+    rows[0].is_best = true;
+    if reference.is_baseline && reference.row.run_ids == board.rows[0].run_ids {
+        rows[0].value = "best of all".to_string();
     }
     let title = if reference.is_baseline {
         "Skill against the best naive baseline".to_string()
@@ -83,6 +85,7 @@ fn skill_row(row: &BoardRow, reference: &Reference<'_>, label: String, metric: &
         skill,
         interval,
         kind: if row.baseline { SkillKind::Baseline } else { SkillKind::Model },
+        is_best: false,
         standing: match Significance::of(difference) {
             _ if is_reference => SkillEvidence::Reference,
             Significance::Significant { .. } => SkillEvidence::Significant,
@@ -195,6 +198,15 @@ mod tests {
         let svg = &figures.plots[0].plot.svg;
         assert!(svg.contains("+30.0 %, p = 0.002") && svg.contains("best baseline"), "{svg}");
         assert!(figures.plots[0].caption.contains("95 % intervals"));
+    }
+
+    #[test]
+    fn a_baseline_that_wins_is_the_best_of_all_and_no_model_is() {
+        let mut comparison = test_fixtures::comparison();
+        comparison.boards[0].rows.reverse();
+        let figures = drawn(&comparison);
+        let svg = &figures.plots[0].plot.svg;
+        assert!(svg.contains("best of all") && !svg.contains("best model"), "{svg}");
     }
 
     #[test]

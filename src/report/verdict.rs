@@ -236,7 +236,7 @@ pub fn other_winners(board: &Board) -> Option<String> {
                     }
                 })
                 .collect();
-            format!("{model} by {}", measures.join(", "))
+            format!("{model} by {}", measures.join(", by "))
         })
         .collect();
     (!parts.is_empty()).then(|| format!("Other measures have other winners: {}.", parts.join("; ")))

@@ -153,7 +153,7 @@ impl Store {
                 query
                     .push(
                         "m.value FROM metric_keys k CROSS JOIN revision_runs h CROSS JOIN run_records r USING (run_id) \
-                         CROSS JOIN metric_values m ON m.run = r.run AND m.metric = k.metric WHERE k.part = ",
+                         CROSS JOIN metric_values m ON m.run = r.run AND m.metric = k.metric WHERE r.status = 'done' AND k.part = ",
                     )
                     .push_bind(part.to_string())
                     .push(" AND k.target = ")
@@ -169,7 +169,7 @@ impl Store {
             .push_bind(revision.experiment.clone())
             .push(" AND h.revision = ")
             .push_bind(revision.revision)
-            .push(" AND h.position IS NOT NULL AND r.status = 'done'");
+            .push(" AND h.position IS NOT NULL");
         let rows: Vec<(String, f64)> = self
             .runtime
             .block_on(query.build_query_as().fetch_all(&mut self.connection))

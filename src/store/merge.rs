@@ -208,7 +208,8 @@ const ADOPT_VALUES: [&str; 20] = [
     "DELETE FROM temp.key_numbers",
     "DELETE FROM main.run_scores WHERE run IN (SELECT ours FROM temp.run_numbers)",
     "INSERT INTO main.run_scores SELECT s.* FROM temp.run_numbers r CROSS JOIN main.computed_scores s ON s.run = r.ours \
-     WHERE EXISTS (SELECT 1 FROM main.metric_values v WHERE v.run = s.run)",
+     CROSS JOIN main.run_records d ON d.run = r.ours \
+     WHERE d.status = 'done' AND EXISTS (SELECT 1 FROM main.metric_values v WHERE v.run = s.run)",
     "DELETE FROM main.breakdown_values WHERE run IN (SELECT ours FROM temp.run_numbers)",
     "INSERT OR IGNORE INTO main.breakdown_keys (part, dimension, bucket, target, unit, name) \
      SELECT part, dimension, bucket, target, unit, name FROM other.breakdown_keys",

@@ -62,6 +62,7 @@ pub use live::{EndedAttempt, LeadingTrial, LiveRun, SettingLeader};
 pub use merge::Merged;
 pub use moment::Moment;
 pub use plan::{Execution, PlanRecord, RecordedRevision};
+pub use planned_runs::PlannedModel;
 pub use query::{Limited, QueryLimits, TooSlow};
 pub use query_result::{Cell, Table};
 pub use read::{BreakdownRow, EpochRow, EventRow, MetricRow, RunFilter, RunRow};

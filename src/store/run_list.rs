@@ -100,7 +100,7 @@ impl RunQuery {
             match score_column([part, target, unit, name]) {
                 Some(column) => {
                     query.push(" LEFT JOIN (SELECT run, ").push(column);
-                    query.push(" AS value FROM run_scores) m ON m.run = r.run AND r.status = 'done'");
+                    query.push(" AS value FROM run_scores) m ON m.run = r.run");
                 }
                 None => {
                     query

@@ -105,6 +105,23 @@ impl Store {
             .context("cannot read the experiments from the store")
     }
 
+    /// The leaders of one revision, as [`Self::keep_standing`] was told; `None` where something has changed since.
+    ///
+    /// # Errors
+    /// A store that cannot be read.
+    pub fn kept_leaders(&mut self, revision: &RevisionId) -> anyhow::Result<Option<String>> {
+        self.runtime
+            .block_on(
+                sqlx::query_scalar(
+                    "SELECT leaders FROM revision_standings WHERE experiment = ? AND revision = ?",
+                )
+                .bind(&revision.experiment)
+                .bind(revision.revision)
+                .fetch_optional(&mut self.connection),
+            )
+            .context("cannot read the experiments from the store")
+    }
+
     /// The revisions whose last execution has ended, and of which no standing is kept that can be read.
     ///
     /// # Errors
@@ -120,20 +137,26 @@ impl Store {
         Ok(revisions)
     }
 
-    /// Keeps how a revision stands, unless it has changed since it had this mark ([`Self::revision_mark`]).
+    /// Keeps how a revision stands and its leaders, unless it has changed since it had this mark ([`Self::revision_mark`]).
     ///
     /// # Errors
     /// A store that cannot be written.
-    pub fn keep_standing(&mut self, revision: &RevisionId, mark: &str, standing: &str) -> anyhow::Result<()> {
+    pub fn keep_standing(
+        &mut self,
+        revision: &RevisionId,
+        mark: &str,
+        [standing, leaders]: [&str; 2],
+    ) -> anyhow::Result<()> {
         let failed = || "cannot write to the store";
         self.require_in_place()?;
         self.runtime.block_on(async {
             let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await.with_context(failed)?;
             if super::state_counts::revision_mark(&mut transaction, revision).await? == mark {
-                sqlx::query("INSERT OR REPLACE INTO revision_standings VALUES (?, ?, ?)")
+                sqlx::query("INSERT OR REPLACE INTO revision_standings VALUES (?, ?, ?, ?)")
                     .bind(&revision.experiment)
                     .bind(revision.revision)
                     .bind(standing)
+                    .bind(leaders)
                     .execute(&mut *transaction)
                     .await
                     .with_context(failed)?;

@@ -20,7 +20,7 @@ pub(super) fn texts_are_apart_and_inside(scene: &Scene) {
         .collect();
     for (index, (text, [left, top, right, bottom])) in boxes.iter().enumerate() {
         assert!(
-            *left >= 0.0 && *right <= WIDTH && *top >= 0.0 && *bottom <= scene.height,
+            *left >= 0.0 && *right <= scene.width && *top >= 0.0 && *bottom <= scene.height,
             "{text:?} leaves the plot: {left} {top} {right} {bottom}"
         );
         for (other, [left_2, top_2, right_2, bottom_2]) in &boxes[..index] {

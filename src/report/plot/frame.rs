@@ -6,7 +6,7 @@ use super::axis::PlotAxis;
 use super::font::{self, Weight};
 use super::scale::PanelScales;
 use super::scene::{Align, Scene, ScenePoint, TextStyle, text_extent};
-use super::theme::{AXIS, CAPTION_SIZE, GRID, LABEL_SIZE, MARGIN, MUTED, TICK_SIZE, TITLE_SIZE, WIDTH};
+use super::theme::{AXIS, CAPTION_SIZE, GRID, LABEL_SIZE, MARGIN, MUTED, TICK_SIZE, TITLE_SIZE};
 
 /// The rectangle that data are drawn in.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -30,7 +30,7 @@ impl Panel {
         y_title(scene, y, y_axis);
         let top = y + Y_TITLE_HEIGHT;
         let left = MARGIN + label_width(y_axis).max(narrowest_labels);
-        Self { left, top, right: WIDTH - MARGIN, bottom: top + height }
+        Self { left, top, right: scene.width - MARGIN, bottom: top + height }
     }
 
     /// The scales of two axes in this panel.
@@ -73,6 +73,8 @@ const RAMP_WIDTH: f64 = 72.0;
 const KEY_GAP: f64 = 8.0;
 const ENTRY_GAP: f64 = 26.0;
 const ROW_HEIGHT: f64 = 22.0;
+/// Height of a line of the title.
+const TITLE_LINE: f64 = 22.0;
 /// Least distance of a text from the border of the plot.
 const EDGE: f64 = 6.0;
 /// Height that the labels and the title of a horizontal axis take below a panel.
@@ -83,8 +85,15 @@ pub(super) const Y_TITLE_HEIGHT: f64 = 34.0;
 /// Draws the title and the legend, and returns the height at which they end.
 pub(super) fn header(scene: &mut Scene, title: &str, entries: &[LegendEntry]) -> f64 {
     let style = TextStyle { size: TITLE_SIZE, weight: Weight::SemiBold, ..TextStyle::default() };
-    scene.text((MARGIN, 32.0), &font::fit(title, TITLE_SIZE, Weight::SemiBold, WIDTH - 2.0 * MARGIN), style);
-    if entries.is_empty() { 46.0 } else { legend(scene, entries, 62.0) + 12.0 }
+    let mut y = 32.0;
+    // A title wider than the plot continues below.
+    for (index, line) in
+        wrapped(title, TITLE_SIZE, Weight::SemiBold, scene.width - 2.0 * MARGIN).iter().enumerate()
+    {
+        y += if index == 0 { 0.0 } else { TITLE_LINE };
+        scene.text((MARGIN, y), line, style);
+    }
+    if entries.is_empty() { y + 14.0 } else { legend(scene, entries, y + 30.0) + 12.0 }
 }
 
 /// Sets legend entries in rows from a first row centred on `y`, and returns the lower end of the last one.
@@ -92,12 +101,12 @@ fn legend(scene: &mut Scene, entries: &[LegendEntry], mut y: f64) -> f64 {
     let mut x = MARGIN;
     for entry in entries {
         let key_width = key_width(entry.key);
-        let room = WIDTH - 2.0 * MARGIN - key_width - KEY_GAP;
+        let room = scene.width - 2.0 * MARGIN - key_width - KEY_GAP;
         // A label wider than the plot continues below.
         let lines = wrapped(&entry.label, LABEL_SIZE, Weight::Regular, room);
         let widest = lines.iter().map(|line| font::width(line, LABEL_SIZE, Weight::Regular));
         let width = key_width + KEY_GAP + widest.fold(0.0, f64::max);
-        if x > MARGIN && x + width > WIDTH - MARGIN {
+        if x > MARGIN && x + width > scene.width - MARGIN {
             x = MARGIN;
             y += ROW_HEIGHT;
         }
@@ -144,7 +153,7 @@ pub(super) fn label_width(axis: &PlotAxis) -> f64 {
 
 /// Writes the title of a vertical axis above the panel whose upper end lies [`Y_TITLE_HEIGHT`] below `y`.
 pub(super) fn y_title(scene: &mut Scene, y: f64, axis: &PlotAxis) {
-    let title = font::fit(&axis.title, LABEL_SIZE, Weight::Regular, WIDTH - 2.0 * MARGIN);
+    let title = font::fit(&axis.title, LABEL_SIZE, Weight::Regular, scene.width - 2.0 * MARGIN);
     scene.text((MARGIN, y + 12.0), &title, TextStyle { colour: MUTED, ..TextStyle::default() });
 }
 
@@ -180,19 +189,20 @@ pub(super) fn x_axis(scene: &mut Scene, panel: &Panel, axis: &PlotAxis) {
         // A long label at the right end moves a little to the left of its tick, to stay within the plot, and
         // one that would run into its neighbour is left out.
         let (left, right) = text_extent(x, &tick.label, &style);
-        let overhang = (right - (WIDTH - EDGE)).max(0.0);
+        let overhang = (right - (scene.width - EDGE)).max(0.0);
         if left - overhang > labelled_up_to + EDGE {
             scene.text((x - overhang, panel.bottom + 16.0), &tick.label, style);
             labelled_up_to = right - overhang;
         }
     }
     // A title wider than its panel has the whole plot where nothing stands beside the panel.
-    let is_alone = panel.right >= WIDTH - MARGIN - 1e-9 || panel.right - panel.left > WIDTH / 3.0;
-    let room = if is_alone { WIDTH - 2.0 * MARGIN } else { panel.right - panel.left };
+    let width = scene.width;
+    let is_alone = panel.right >= width - MARGIN - 1e-9 || panel.right - panel.left > width / 3.0;
+    let room = if is_alone { width - 2.0 * MARGIN } else { panel.right - panel.left };
     let title = font::fit(&axis.title, LABEL_SIZE, Weight::Regular, room);
     let half = font::width(&title, LABEL_SIZE, Weight::Regular) / 2.0;
     let style = TextStyle { colour: MUTED, align: Align::Center, ..TextStyle::default() };
-    let middle = f64::midpoint(panel.left, panel.right).max(MARGIN + half).min(WIDTH - MARGIN - half);
+    let middle = f64::midpoint(panel.left, panel.right).max(MARGIN + half).min(width - MARGIN - half);
     scene.text((middle, panel.bottom + 40.0), &title, style);
 }
 
@@ -200,7 +210,7 @@ pub(super) fn x_axis(scene: &mut Scene, panel: &Panel, axis: &PlotAxis) {
 /// lines.
 pub(super) fn finish(scene: &mut Scene, mut y: f64, caption: &[String]) {
     let style = TextStyle { size: CAPTION_SIZE, colour: MUTED, ..TextStyle::default() };
-    for line in wrapped(&caption.join(" "), CAPTION_SIZE, Weight::Regular, WIDTH - 2.0 * MARGIN) {
+    for line in wrapped(&caption.join(" "), CAPTION_SIZE, Weight::Regular, scene.width - 2.0 * MARGIN) {
         y += 18.0;
         scene.text((MARGIN, y), &line, style);
     }

@@ -33,6 +33,7 @@ mod scale;
 mod scene;
 mod search_history;
 mod skill;
+mod skill_narrow;
 mod square;
 mod step_errors;
 mod theme;
@@ -86,6 +87,8 @@ pub struct Plot {
     pub alt: String,
     /// A whole `<svg>` element, which scales to the width of its container.
     pub svg: String,
+    /// The same for narrow screens; `None` for a plot that has no such form.
+    pub narrow_svg: Option<String>,
     /// The same as data, for a page that draws it with a script; empty where the picture is all there is.
     pub chart: Chart,
     scene: Scene,
@@ -111,6 +114,12 @@ struct Figure {
 }
 
 impl Figure {
+    /// As [`Self::render`], with a second drawing for narrow screens.
+    fn render_with_narrow(self, narrow: &Scene) -> anyhow::Result<Plot> {
+        let narrow_svg = paint::svg(narrow, &self.title, &self.alt)?;
+        Ok(Plot { narrow_svg: Some(narrow_svg), ..self.render()? })
+    }
+
     fn render(self) -> anyhow::Result<Plot> {
         let svg = paint::svg(&self.scene, &self.title, &self.alt)?;
         Ok(Plot {
@@ -118,6 +127,7 @@ impl Figure {
             title: self.title,
             alt: self.alt,
             svg,
+            narrow_svg: None,
             chart: self.chart,
             scene: self.scene,
         })

@@ -9,7 +9,7 @@ use plotters_backend::{BackendCoord, DrawingBackend, DrawingErrorKind};
 use super::font::{self, CENTER_SHIFT_EM, FAMILY, PLOTTERS_PX_PER_EM, Weight};
 use super::raster::Raster;
 use super::scene::{Align, Mark, Scene, ScenePoint, TextStyle};
-use super::theme::{BACKGROUND, WIDTH};
+use super::theme::BACKGROUND;
 
 /// Plotters takes whole coordinates, so each logical pixel is divided into this many.
 const UNITS_PER_LOGICAL_PX: f64 = 10.0;
@@ -17,7 +17,7 @@ const UNITS_PER_LOGICAL_PX: f64 = 10.0;
 const PNG_PX_PER_LOGICAL_PX: f64 = 2.0;
 /// The `<svg>` element of a scene, with a title and a description for assistive technology.
 pub(super) fn svg(scene: &Scene, title: &str, alt: &str) -> Result<String> {
-    let (width, height) = (units(WIDTH) as u32, units(scene.height) as u32);
+    let (width, height) = (units(scene.width) as u32, units(scene.height) as u32);
     let mut drawn = String::new();
     paint(scene, &mut SVGBackend::with_string(&mut drawn, (width, height))).context("cannot draw the SVG")?;
     // The first line is the backend's own root element, of a fixed size and without a name.
@@ -84,7 +84,7 @@ fn with_text_lengths(body: &str, scene: &Scene) -> String {
 /// The PNG file of a scene.
 pub(super) fn png(scene: &Scene) -> Result<Vec<u8>> {
     let px = |logical: f64| (logical * PNG_PX_PER_LOGICAL_PX).round() as usize;
-    let (width, height) = (px(WIDTH), px(scene.height));
+    let (width, height) = (px(scene.width), px(scene.height));
     let mut raster = Raster::new(width, height, PNG_PX_PER_LOGICAL_PX / UNITS_PER_LOGICAL_PX);
     paint(scene, &mut raster).context("cannot draw the PNG")?;
 

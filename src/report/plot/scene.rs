@@ -3,7 +3,7 @@
 use plotters::style::RGBColor;
 
 use super::font::{self, Weight};
-use super::theme::{BACKGROUND, INK, LABEL_SIZE};
+use super::theme::{BACKGROUND, INK, LABEL_SIZE, WIDTH};
 
 /// Position in logical pixels from the upper left corner.
 pub(super) type ScenePoint = (f64, f64);
@@ -62,16 +62,29 @@ pub(super) enum Mark {
     },
 }
 
-/// A drawing of the common width, whose height grows as it is laid out.
-#[derive(Debug, Clone, PartialEq, Default)]
+/// A drawing whose height grows as it is laid out.
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Scene {
+    pub(super) width: f64,
     pub(super) height: f64,
     pub(super) marks: Vec<Mark>,
     /// What stands at a point, for readers who ask: shown by a page, not painted.
     pub(super) tips: Vec<(ScenePoint, String)>,
 }
 
+impl Default for Scene {
+    /// An empty drawing of the common width.
+    fn default() -> Self {
+        Self::of_width(WIDTH)
+    }
+}
+
 impl Scene {
+    /// An empty drawing.
+    pub(super) fn of_width(width: f64) -> Self {
+        Self { width, height: 0.0, marks: Vec::new(), tips: Vec::new() }
+    }
+
     /// A line through `points`; a lone point becomes a dot, so that it stays visible.
     pub(super) fn path(&mut self, points: Vec<ScenePoint>, width: f64, colour: RGBColor) {
         match points.as_slice() {

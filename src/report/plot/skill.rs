@@ -9,14 +9,15 @@ use super::font::{self, Weight};
 use super::frame::{self, LegendEntry, LegendKey, Panel};
 use super::scale::{Extent, PixelScale, is_drawable};
 use super::scene::{Align, Scene, TextStyle, text_extent};
-use super::theme::{GREY_LINE, INK, LABEL_SIZE, MARGIN, MUTED, WIDTH, lighter, series_colour};
+use super::skill_narrow::narrow;
+use super::theme::{GREY_LINE, INK, LABEL_SIZE, MARGIN, MUTED, lighter, series_colour};
 use super::{AxisKind, Chart, ChartAxis, ChartMarks, ChartPanel, ChartSeries, Figure, Plot};
 
 /// Rows that are drawn; more would be taller than a screen.
 const MOST_ROWS: usize = 20;
 /// Names wider than this continue on a second line.
 const WIDEST_NAME: f64 = 250.0;
-const LINE_HEIGHT: f64 = 16.0;
+pub(super) const LINE_HEIGHT: f64 = 16.0;
 const ROW_PADDING: f64 = 14.0;
 const DOT: f64 = 5.0;
 /// The axis reaches this many times as far below zero as above it, unless half of the rows lie further below: a few very bad
@@ -28,9 +29,7 @@ const LEAST_REACH: f64 = 2.0;
 /// What a row is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SkillKind {
-    /// The best model.
-    Best,
-    /// Another model.
+    /// A model that is no baseline.
     Model,
     /// A naive baseline.
     Baseline,
@@ -58,6 +57,8 @@ pub struct SkillRow {
     pub interval: Option<(f64, f64)>,
     /// What it is.
     pub kind: SkillKind,
+    /// Whether its error is the lowest of all rows, baselines among them.
+    pub is_best: bool,
     /// What is known of the difference.
     pub standing: SkillEvidence,
     /// What stands at the row's end, such as `+10.7 %, p = 0.002`.
@@ -68,23 +69,23 @@ pub struct SkillRow {
 
 impl SkillRow {
     fn colour(&self) -> RGBColor {
-        match self.kind {
-            SkillKind::Best => series_colour(0),
-            SkillKind::Model => lighter(series_colour(0), 0.5),
-            SkillKind::Baseline => GREY_LINE,
+        match (self.kind, self.is_best) {
+            (SkillKind::Model, true) => series_colour(0),
+            (SkillKind::Model, false) => lighter(series_colour(0), 0.5),
+            (SkillKind::Baseline, _) => GREY_LINE,
         }
     }
 
-    fn weight(&self) -> Weight {
-        if self.kind == SkillKind::Best { Weight::SemiBold } else { Weight::Regular }
+    pub(super) fn weight(&self) -> Weight {
+        if self.is_best { Weight::SemiBold } else { Weight::Regular }
     }
 
     /// What it is called in the legend.
     fn name_of_kind(&self) -> &'static str {
-        match self.kind {
-            SkillKind::Best => "best model",
-            SkillKind::Model => "other model",
-            SkillKind::Baseline => "baseline",
+        match (self.kind, self.is_best) {
+            (SkillKind::Model, true) => "best model",
+            (SkillKind::Model, false) => "model",
+            (SkillKind::Baseline, _) => "baseline",
         }
     }
 
@@ -97,14 +98,36 @@ impl SkillRow {
     }
 }
 
-/// Draws up to twenty rows in the given order, which should be from best to worst. `reference` names the zero, `quantity` the
-/// horizontal axis. A significant difference is a filled dot, any other a ring. What lies far below zero is drawn as an arrow
-/// at the edge. Rows without a finite value are left out.
+/// Draws up to twenty rows in the given order, which should be from best to worst, wide and narrow. `reference` names the zero,
+/// `quantity` the horizontal axis. A significant difference is a filled dot, any other a ring. What lies far below zero is drawn
+/// as an arrow at the edge. Rows without a finite value are left out.
 ///
 /// # Errors
 /// If no row has a finite value.
 pub fn skill_plot(title: &str, quantity: &str, reference: &str, rows: &[SkillRow]) -> Result<Plot> {
-    figure(title, quantity, reference, rows)?.render()
+    let shown = ShownRows::of(rows)?;
+    figure(title, quantity, reference, &shown).render_with_narrow(&narrow(title, quantity, reference, &shown))
+}
+
+/// The rows that are drawn.
+pub(super) struct ShownRows<'a> {
+    pub(super) rows: Vec<&'a SkillRow>,
+    /// The range of the axis.
+    pub(super) span: Extent,
+    /// Sentences below the plot.
+    pub(super) caption: Vec<String>,
+}
+
+impl<'a> ShownRows<'a> {
+    fn of(rows: &'a [SkillRow]) -> Result<Self> {
+        let mut shown: Vec<&SkillRow> = rows.iter().filter(|row| is_drawable(row.skill)).collect();
+        ensure!(!shown.is_empty(), "no model has a finite skill to draw");
+        let finite = shown.len();
+        shown.truncate(MOST_ROWS);
+        let span = span(&shown);
+        let caption = caption(&shown, span, (finite - shown.len(), rows.len() - finite));
+        Ok(Self { rows: shown, span, caption })
+    }
 }
 
 /// A row with the lines of its name and where its middle lies.
@@ -114,37 +137,38 @@ struct PlacedRow<'a> {
     y: f64,
 }
 
-fn figure(title: &str, quantity: &str, reference: &str, rows: &[SkillRow]) -> Result<Figure> {
-    let finite: Vec<&SkillRow> = rows.iter().filter(|row| is_drawable(row.skill)).collect();
-    ensure!(!finite.is_empty(), "no model has a finite skill to draw");
-    let shown = &finite[..finite.len().min(MOST_ROWS)];
-    let span = span(shown);
+fn figure(title: &str, quantity: &str, reference: &str, shown: &ShownRows<'_>) -> Figure {
+    let ShownRows { rows: shown, span, caption } = shown;
     let mut scene = Scene::default();
     let top = frame::header(&mut scene, title, &legend(shown)) + 34.0;
-    let width = |row: &&SkillRow, text: &str| font::width(text, LABEL_SIZE, row.weight());
+    let width = |row: &SkillRow, text: &str| font::width(text, LABEL_SIZE, row.weight());
     let placed = place(shown, top);
     let name_widths =
-        placed.iter().flat_map(|placed| placed.lines.iter().map(|line| width(&placed.row, line)));
+        placed.iter().flat_map(|placed| placed.lines.iter().map(|line| width(placed.row, line)));
     let names_end = MARGIN + name_widths.fold(0.0, f64::max);
     let values = shown.iter().map(|row| width(row, &row.value)).fold(0.0, f64::max);
-    let bottom = placed.last().map_or(top, |last| last.y + row_height(&last.lines) / 2.0);
-    let panel =
-        Panel { left: names_end + 18.0, top, right: WIDTH - MARGIN - values - 18.0, bottom: bottom + 4.0 };
-    let axis = PlotAxis::linear(quantity, span, 6);
+    let bottom = placed.last().map_or(top, |last| last.y + row_height(&last.lines) / 2.0) + 4.0;
+    let panel = Panel { left: names_end + 18.0, top, right: scene.width - MARGIN - values - 18.0, bottom };
+    let axis = PlotAxis::linear(quantity, *span, 6);
+    draw_axis(&mut scene, &panel, &axis, reference);
     let scale = axis.scale(panel.left, panel.right);
-    frame::x_grid(&mut scene, &panel, &axis);
-    scene.line((scale.at(0.0), panel.top - 8.0), (scale.at(0.0), panel.bottom), 1.6, INK);
-    reference_name(&mut scene, reference, scale.at(0.0), panel.top - 20.0);
     for placed in &placed {
-        draw_row(&mut scene, placed, (names_end, panel.right + 18.0), &scale, span);
+        draw_row(&mut scene, placed, (names_end, panel.right + 18.0), &scale, *span);
     }
-    frame::x_axis(&mut scene, &panel, &axis);
-    let caption = caption(shown, span, (finite.len() - shown.len(), rows.len() - finite.len()));
-    frame::finish(&mut scene, panel.bottom + frame::X_AXIS_HEIGHT - 8.0, &caption);
+    frame::finish(&mut scene, panel.bottom + frame::X_AXIS_HEIGHT - 8.0, caption);
     let list: Vec<String> = shown.iter().map(|row| format!("{} {}", row.label, row.value)).collect();
     let alt = format!("{title}. {quantity}, a dot with its 95 % interval for each: {}.", list.join("; "));
-    let chart = chart(quantity, shown, span);
-    Ok(Figure { name: "leaderboard".to_owned(), title: title.to_owned(), alt, scene, chart })
+    let chart = chart(quantity, shown, *span);
+    Figure { name: "leaderboard".to_owned(), title: title.to_owned(), alt, scene, chart }
+}
+
+/// The grid, the line of the reference with its name, and the axis.
+pub(super) fn draw_axis(scene: &mut Scene, panel: &Panel, axis: &PlotAxis, reference: &str) {
+    let zero = axis.scale(panel.left, panel.right).at(0.0);
+    frame::x_grid(scene, panel, axis);
+    scene.line((zero, panel.top - 8.0), (zero, panel.bottom), 1.6, INK);
+    reference_name(scene, reference, zero, panel.top - 20.0);
+    frame::x_axis(scene, panel, axis);
 }
 
 fn row_height(lines: &[String]) -> f64 {
@@ -182,10 +206,10 @@ fn span(shown: &[&SkillRow]) -> Extent {
         .widened(0.06)
 }
 
-fn legend(shown: &[&SkillRow]) -> Vec<LegendEntry> {
-    let kinds = [SkillKind::Best, SkillKind::Model, SkillKind::Baseline].into_iter().filter_map(|kind| {
-        let row = shown.iter().find(|row| row.kind == kind)?;
-        Some(LegendEntry::new(LegendKey::Dot(row.colour()), row.name_of_kind()))
+pub(super) fn legend(shown: &[&SkillRow]) -> Vec<LegendEntry> {
+    let kinds = ["best model", "model", "baseline"].into_iter().filter_map(|name| {
+        let row = shown.iter().find(|row| row.name_of_kind() == name)?;
+        Some(LegendEntry::new(LegendKey::Dot(row.colour()), name))
     });
     let mut entries: Vec<LegendEntry> = kinds.collect();
     if shown.iter().any(|row| row.standing == SkillEvidence::Significant) {
@@ -198,14 +222,15 @@ fn legend(shown: &[&SkillRow]) -> Vec<LegendEntry> {
 }
 
 fn reference_name(scene: &mut Scene, reference: &str, x: f64, y: f64) {
-    let label = font::fit(reference, LABEL_SIZE, Weight::Regular, WIDTH - 2.0 * MARGIN);
+    let width = scene.width;
+    let label = font::fit(reference, LABEL_SIZE, Weight::Regular, width - 2.0 * MARGIN);
     let mut style = TextStyle { align: Align::Center, colour: MUTED, ..TextStyle::default() };
     let (left, right) = text_extent(x, &label, &style);
     let mut at = x;
     if left < MARGIN {
         (style.align, at) = (Align::Left, MARGIN);
-    } else if right > WIDTH - MARGIN {
-        (style.align, at) = (Align::Right, WIDTH - MARGIN);
+    } else if right > width - MARGIN {
+        (style.align, at) = (Align::Right, width - MARGIN);
     }
     scene.text((at, y), &label, style);
 }
@@ -218,7 +243,18 @@ fn draw_row(
     span: Extent,
 ) {
     let PlacedRow { row, lines, y } = placed;
-    let (y, colour, weight) = (*y, row.colour(), row.weight());
+    draw_dot(scene, row, *y, scale, span);
+    let style = TextStyle { weight: row.weight(), align: Align::Right, ..TextStyle::default() };
+    let first = y - LINE_HEIGHT * (lines.len() as f64 - 1.0) / 2.0;
+    for (index, line) in lines.iter().enumerate() {
+        scene.text((names_end, first + LINE_HEIGHT * index as f64), line, style);
+    }
+    scene.text((values_at, *y), &row.value, TextStyle { align: Align::Left, ..style });
+}
+
+/// The dot of a row with its interval; an arrow where it lies beyond the axis.
+pub(super) fn draw_dot(scene: &mut Scene, row: &SkillRow, y: f64, scale: &PixelScale, span: Extent) {
+    let colour = row.colour();
     if let Some((lower, upper)) = row.interval {
         scene.line((scale.at(lower), y), (scale.at(upper), y), 2.2, colour);
         if span.contains(row.skill) {
@@ -240,12 +276,6 @@ fn draw_row(
         scene.ring((x, y), DOT, colour);
     }
     scene.tip((x, y), row.tip());
-    let style = TextStyle { weight, align: Align::Right, ..TextStyle::default() };
-    let first = y - LINE_HEIGHT * (lines.len() as f64 - 1.0) / 2.0;
-    for (index, line) in lines.iter().enumerate() {
-        scene.text((names_end, first + LINE_HEIGHT * index as f64), line, style);
-    }
-    scene.text((values_at, y), &row.value, TextStyle { align: Align::Left, ..style });
 }
 
 fn caption(shown: &[&SkillRow], span: Extent, (more, without_value): (usize, usize)) -> Vec<String> {
@@ -268,10 +298,10 @@ fn chart(quantity: &str, shown: &[&SkillRow], span: Extent) -> Chart {
     let within = |value: f64| shortened(value.clamp(span.lo, span.hi));
     let names = shown.iter().map(|row| row.label.clone()).collect();
     let mut series = vec![ChartSeries::new("reference", INK, ChartMarks::Rule { x: Some(0.0), y: None })];
-    for kind in [SkillKind::Baseline, SkillKind::Model, SkillKind::Best] {
+    for name in ["baseline", "model", "best model"] {
         for significant in [false, true] {
             let is_own = |row: &SkillRow| {
-                row.kind == kind && (row.standing == SkillEvidence::Significant) == significant
+                row.name_of_kind() == name && (row.standing == SkillEvidence::Significant) == significant
             };
             let own: Vec<(usize, &&SkillRow)> =
                 shown.iter().enumerate().filter(|(_, row)| is_own(row)).collect();
@@ -285,7 +315,7 @@ fn chart(quantity: &str, shown: &[&SkillRow], span: Extent) -> Chart {
                 points: own.iter().map(point).collect(),
                 labels: own.iter().map(|(_, row)| row.tip()).collect(),
             };
-            series.push(ChartSeries::new(format!("{}{note}", first.name_of_kind()), first.colour(), marks));
+            series.push(ChartSeries::new(format!("{name}{note}"), first.colour(), marks));
         }
     }
     Chart::of(vec![ChartPanel {
@@ -307,6 +337,7 @@ mod tests {
             skill,
             interval: Some((skill - 2.0, skill + 1.5)),
             kind: SkillKind::Model,
+            is_best: false,
             standing: if significant { SkillEvidence::Significant } else { SkillEvidence::NotSignificant },
             value: format!("{skill:+.1} %, p = 0.002"),
             details: "mse 1.2".to_owned(),
@@ -314,16 +345,18 @@ mod tests {
     }
 
     fn drawn(rows: &[SkillRow]) -> Figure {
-        let figure = figure("Skill against persistence", "reduction of the test mse, %", "persistence", rows);
-        let figure = figure.unwrap();
+        let shown = ShownRows::of(rows).unwrap();
+        let texts = ["Skill against persistence", "reduction of the test mse, %", "persistence"];
+        let figure = figure(texts[0], texts[1], texts[2], &shown);
         check::texts_are_apart_and_inside(&figure.scene);
+        check::texts_are_apart_and_inside(&narrow(texts[0], texts[1], texts[2], &shown));
         figure
     }
 
     #[test]
     fn each_row_has_its_name_and_its_value_and_nothing_overlaps() {
         let rows = [
-            SkillRow { kind: SkillKind::Best, ..row("lstm hidden=16", 10.7, true) },
+            SkillRow { is_best: true, ..row("lstm hidden=16", 10.7, true) },
             row("nlinear", 1.0, false),
             SkillRow {
                 kind: SkillKind::Baseline,
@@ -337,6 +370,31 @@ mod tests {
             &figure.render().unwrap(),
             &["lstm hidden=16", "+10.7 %, p = 0.002", "persistence", "hollow: not significant"],
         );
+    }
+
+    #[test]
+    fn the_narrow_form_has_the_same_rows_on_the_width_of_a_phone() {
+        let rows = [
+            SkillRow { is_best: true, ..row("lstm hidden=16", 10.7, true) },
+            row("a model whose name and value do not stand on one line", -2.0, false),
+        ];
+        let plot =
+            skill_plot("Skill", "reduction of the test mse, %", "persistence: mse 1.2", &rows).unwrap();
+        let narrow = plot.narrow_svg.unwrap();
+        assert!(narrow.contains("viewBox=\"0 0 3400 "), "{narrow}");
+        for text in ["lstm hidden=16", "+10.7 %, p = 0.002", "-2.0 %, p = 0.002", "persistence: mse 1.2"] {
+            assert!(narrow.contains(text) && plot.svg.contains(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn no_model_is_called_the_best_where_a_baseline_is() {
+        let baseline = SkillRow { kind: SkillKind::Baseline, is_best: true, ..row("mean", 0.0, false) };
+        let plot = drawn(&[baseline, row("lstm", -1.0, false)]).render().unwrap();
+        assert!(!plot.svg.contains("best model") && plot.svg.contains("\nmodel<"), "{}", plot.svg);
+        let names: Vec<&str> =
+            plot.chart.panels[0].series.iter().map(|series| series.name.as_str()).collect();
+        assert_eq!(names, ["reference", "baseline", "model"]);
     }
 
     #[test]

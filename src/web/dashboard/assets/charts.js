@@ -128,7 +128,8 @@
     stand(figure) {
       this.figure = figure;
       const svg = figure.querySelector("svg");
-      this.picture = svg && svg.parentElement !== figure ? svg.parentElement : svg;
+      // A plot with a narrow form has two pictures in one box.
+      this.picture = figure.querySelector(".pictures") || svg && svg.parentElement !== figure ? svg.parentElement : svg;
       if (this.picture) {
         this.picture.dataset.picture = "";
         this.picture.after(this.box);

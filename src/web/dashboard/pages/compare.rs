@@ -89,12 +89,11 @@ fn read(dashboard: &Dashboard, references: &[String]) -> Result<Sheet, PageFault
     let mut known = HashSet::new();
     let mut all = 0;
     for reference in references {
-        let mut own = compared_runs(&mut store, reference).map_err(PageFault::of_lookup)?;
-        own.retain(|run| known.insert(run.run_id.clone()));
-        all += own.len();
         // Each of them is seen, however many runs another one has.
-        own.truncate(MOST_RUNS / references.len());
-        runs.extend(own);
+        let most = MOST_RUNS / references.len();
+        let own = compared_runs(&mut store, reference, most, &mut known).map_err(PageFault::of_lookup)?;
+        all += own.all;
+        runs.extend(own.first);
     }
     let body = match compared(dashboard, &mut store, references) {
         Err(fault) if is_store_fault(&fault) => return Err(PageFault::Store(fault)),

@@ -43,7 +43,7 @@ pub fn page(visit: &Visit<'_>) -> Result<PageAnswer, PageFault> {
     };
     let main = html! {
         h2 { "Traces of the experiments" }
-        @if named.is_empty() { p { "No experiment reads a file." } } @else { (named_table(&named)) }
+        @if named.is_empty() { p { "No experiment names a file of its own." } } @else { (named_table(&named)) }
         h2 { "Catalog" }
         (catalog_table(&entries, &folder))
     };

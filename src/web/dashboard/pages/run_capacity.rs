@@ -67,7 +67,7 @@ fn acts_on(policy: &str, is_chosen: bool, headroom: Option<f64>) -> String {
         Ok(level) => PlanLevel::Quantile(level).in_words(),
         Err(_) if policy == PlanLevel::Mean.to_string() => PlanLevel::Mean.in_words(),
         Err(_) if policy == Policy::ReactiveWithHeadroom.to_string() => {
-            headroom.map_or(policy.to_string(), |factor| format!("{policy} (× {factor})"))
+            headroom.map_or(policy.to_string(), |factor| format!("{policy} (× {})", number(factor)))
         }
         Err(_) => policy.to_string(),
     };
