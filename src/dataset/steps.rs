@@ -2,11 +2,11 @@
 
 use rayon::prelude::*;
 
+use super::derived::DerivedColumns;
 use super::pattern::BurstState;
 use super::trace::{RequestTrace, SeriesTrace, Trace};
 use super::values::Values;
 use super::window_steps::window_steps;
-use super::work::WorkColumns;
 use crate::capacity::WORK;
 use crate::spec::{CapacitySpec, Feature, NextRequestSpec, TaskSpec};
 
@@ -77,11 +77,11 @@ pub enum TaskError {
     /// The window is too narrow for the span of the trace.
     #[error("windows this narrow are {0} in this slice, more than {MOST_WINDOWS}")]
     Window(f64),
-    /// A column that `[capacity]` names is not in the table.
+    /// A column that the experiment file names is not in the table.
     #[error("the table has no column `{name}`")]
     Column {
-        /// The key that names it.
-        key: &'static str,
+        /// The key that names it, with the tables that it is in.
+        key: Vec<&'static str>,
         /// The name.
         name: String,
         /// The columns of the table.
@@ -90,6 +90,9 @@ pub enum TaskError {
     /// A column has the name of the target that `[capacity]` adds.
     #[error("the table has a column `{WORK}`, which is the name of the work that [capacity] adds")]
     WorkColumn,
+    /// A column has the name of a target that `mean_tokens` adds.
+    #[error("the table has a column `{0}`, which is the name of the mean that mean_tokens adds")]
+    MeanName(String),
 }
 
 /// More windows than this are a mistake in the file: their three channels alone would take gigabytes.
@@ -103,7 +106,7 @@ pub fn steps_of(trace: &Trace, task: &TaskSpec, capacity: Option<&CapacitySpec>)
     match (trace, task) {
         (Trace::Requests(trace), TaskSpec::NextRequest(spec)) => Ok(request_steps(trace, spec)),
         (Trace::Requests(trace), TaskSpec::WindowLoad(spec)) => window_steps(trace, spec, capacity),
-        (Trace::Series(trace), TaskSpec::Series(_)) => row_steps(trace, capacity),
+        (Trace::Series(trace), TaskSpec::Series(_)) => row_steps(trace, task, capacity),
         (Trace::Requests(_), TaskSpec::Series(_)) => Err(TaskError::Kind(REQUESTS)),
         (Trace::Series(_), _) => Err(TaskError::Kind(TABLE)),
     }
@@ -213,18 +216,22 @@ fn push_feature(feature: Feature, trace: &RequestTrace, row: usize, values: &mut
     }
 }
 
-fn row_steps(trace: &SeriesTrace, capacity: Option<&CapacitySpec>) -> Result<Steps, TaskError> {
+fn row_steps(
+    trace: &SeriesTrace,
+    task: &TaskSpec,
+    capacity: Option<&CapacitySpec>,
+) -> Result<Steps, TaskError> {
     let mut channels: Vec<Channel> =
         trace.names.iter().map(|name| channel(name, "", Transform::Identity)).collect();
-    let work = capacity.map(|capacity| WorkColumns::of(capacity, &trace.names)).transpose()?;
-    channels.extend(work.map(|_| channel(WORK, WORK_UNIT, Transform::Identity)));
+    let derived = DerivedColumns::of(task, capacity, &trace.names)?;
+    channels.extend(derived.channels(&trace.names));
     let mut values = Vec::with_capacity(trace.time_s.len() * channels.len());
+    let mut step = Vec::with_capacity(channels.len());
     for row in 0..trace.time_s.len() {
-        let first = values.len();
-        values.extend(trace.columns.iter().map(|column| column[row]));
-        if let (Some(work), Some(capacity)) = (work, capacity) {
-            values.push(work.work(&values[first..], capacity));
-        }
+        step.clear();
+        step.extend(trace.columns.iter().map(|column| column[row]));
+        values.extend_from_slice(&step);
+        values.extend(derived.values(&step));
     }
     Ok(Steps {
         targets: channels.len(),

@@ -7,7 +7,7 @@ use super::feed::{BadRow, TraceFeed};
 use super::replicas::{ReplicaPlan, ReplicasWanted};
 use super::scores::LiveScores;
 use super::{Forecast, SavedModel};
-use crate::dataset::{PrepareError, TraceError};
+use crate::dataset::{PrepareError, TraceError, not_followed};
 use crate::text::causes;
 
 /// A model that follows a trace. Rows are taken in line by line, or many at once; [`LiveForecast::publish`] then makes the
@@ -129,6 +129,13 @@ impl<'a> LiveForecast<'a> {
         let mut next = self.clone();
         next.feed.rename(name);
         next.begin_again();
+        let columns = self.feed.watch().model().saved().spec.dataset.columns.as_ref();
+        if let Some(kind) = not_followed(text, columns) {
+            let message = format!(
+                "this is {kind}; send its rows in the order of their times, as CSV below a header or as one JSON object on each line"
+            );
+            return Err(RowFault { line: 1, column: None, message });
+        }
         if let Some(fault) = next.other_format(text) {
             return Err(fault);
         }
