@@ -81,7 +81,7 @@ fn read_bytes(path: &Path) -> Result<(String, Vec<u8>), TraceError> {
 }
 
 /// A file that cannot be read.
-pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> TraceError {
+pub(super) fn unreadable(path: &Path, error: &io::Error) -> TraceError {
     let file = path.display().to_string();
     TraceError { file, line: None, column: None, message: format!("cannot be read: {error}") }
 }

@@ -58,23 +58,15 @@ impl DifferencedSeries {
         &self.values
     }
 
-    /// The most likely model of these orders. Searches start from the regression of Hannan and Rissanen and from a
-    /// persistent series under noise, where `thorough` from more. Where `near` gives coefficients that were found before, the
-    /// likelier of them and the regression is the one start, unless `thorough`.
+    /// The most likely model of these orders. Searches start from the regression of Hannan and Rissanen, from a
+    /// persistent series under noise, and from `near`, coefficients that were found before; where `thorough`, from more.
     pub fn fit(
         &self,
         orders: ArimaOrders,
         near: Option<&Coefficients>,
         thorough: bool,
     ) -> Option<FittedArima> {
-        let mut starts = self.starts(orders, near, thorough);
-        if near.is_some() && !thorough {
-            let likelihood = |free: &Vec<f64>| {
-                self.filtered(orders, free).map_or(f64::NEG_INFINITY, |at| at.log_likelihood)
-            };
-            let likeliest = starts.into_iter().max_by(|a, b| likelihood(a).total_cmp(&likelihood(b)));
-            starts = likeliest.into_iter().collect();
-        }
+        let starts = self.starts(orders, near, thorough);
         let found = starts.into_iter().filter_map(|start| self.search(orders, start));
         let (free, found) = found.max_by(|(_, a), (_, b)| a.log_likelihood.total_cmp(&b.log_likelihood))?;
         Some(FittedArima {
@@ -95,11 +87,6 @@ impl DifferencedSeries {
             return f64::INFINITY;
         }
         -2.0 * log_likelihood + 2.0 * parameters * (1.0 + (parameters + 1.0) / spare)
-    }
-
-    /// The errors at the coefficients that some numbers lead to.
-    fn filtered(&self, orders: ArimaOrders, free: &[f64]) -> Option<FilteredSeries> {
-        FilteredSeries::new(&self.values, &Coefficients::of_free(orders, free), orders)
     }
 
     fn starts(&self, orders: ArimaOrders, near: Option<&Coefficients>, thorough: bool) -> Vec<Vec<f64>> {
@@ -165,7 +152,8 @@ impl DifferencedSeries {
     /// From a start to the nearest peak of the likelihood, which is a least-squares problem: by damped steps (Levenberg
     /// 1944; Marquardt 1963).
     fn search(&self, orders: ArimaOrders, mut free: Vec<f64>) -> Option<(Vec<f64>, FilteredSeries)> {
-        let likelihood = |free: &[f64]| self.filtered(orders, free);
+        let likelihood =
+            |free: &[f64]| FilteredSeries::new(&self.values, &Coefficients::of_free(orders, free), orders);
         let squares = |found: &FilteredSeries| found.errors.iter().map(|error| error * error).sum::<f64>();
         let mut here = likelihood(&free)?;
         let mut damping = FIRST_DAMPING;
