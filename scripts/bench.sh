@@ -5,8 +5,9 @@
 #   PYTHON=venv/bin/python scripts/bench.sh BASELINES AZURE.csv [OUT.json]
 #
 # BASELINES is the folder with torch_baseline.py, jax_baseline.py, jax_sweep_baseline.py, pandas_baseline.py and
-# optuna_baseline.py. PYTHON needs torch, jax, optax, pandas, optuna and statsforecast; this script installs nothing. Leave the machine
-# alone while it runs: five rounds take about half an hour on two cores.
+# optuna_baseline.py. PYTHON needs torch, jax, optax, pandas, optuna and statsforecast; this script installs nothing. The row arima
+# needs statsforecast alone, and reads nothing from BASELINES. Leave the machine alone while it runs: five rounds take about half
+# an hour on two cores.
 #
 #   ROUNDS=1 ROWS=sweep scripts/bench.sh ...
 #
@@ -20,11 +21,14 @@ out=$(realpath -m "${3:-bench.json}")
 python=$(command -v "${PYTHON:-python3}") || { echo "bench.sh: there is no ${PYTHON:-python3}" >&2; exit 1; }
 python=$(realpath -s "$python")
 cd "$(dirname "$0")/.."
-"$python" -c 'import torch, jax, optax, pandas, optuna, statsforecast' || {
-    echo "bench.sh: $python lacks torch, jax, optax, pandas, optuna or statsforecast" >&2
-    exit 1
-}
-for baseline in torch jax jax_sweep pandas optuna; do
+packages="torch, jax, optax, pandas, optuna, statsforecast"
+needed="torch jax jax_sweep pandas optuna"
+if [ "${ROWS:-}" = arima ]; then
+    packages=statsforecast
+    needed=""
+fi
+"$python" -c "import $packages" || { echo "bench.sh: $python needs $packages" >&2; exit 1; }
+for baseline in $needed; do
     [ -f "$baselines/${baseline}_baseline.py" ] || { echo "bench.sh: no $baselines/${baseline}_baseline.py" >&2; exit 1; }
 done
 # Cargo names the files that it built by absolute paths, wherever its target folder is.

@@ -288,7 +288,7 @@ fn where_the_rows_are_shuffled_no_predictor_of_a_planner_beats_the_naive_baselin
     let text = "name = \"load\"\n[dataset]\nsource = \"load.csv\"\n[task.series]\nlookback = 50\nhorizon = 1\n\
                 [split]\nfolds = 2\n[[models]]\n[models.mean]\n[[models]]\n[models.persistence]\n\
                 [[models]]\n[models.moving_average]\nwindow = 50\n[[models]]\n[models.arima]\nrefit_every = 10\n\
-                [[models]]\n[models.arima]\nunits = \"scaled\"\n[[models]]\n[models.kalman]\n[[models]]\n[models.ets]\n\
+                [[models]]\n[models.arima]\n[[models]]\n[models.kalman]\n[[models]]\n[models.ets]\n\
                 [[models]]\n[models.prophet]\nrefit_every = 10\nunits = \"original\"\n";
     let file = lab.file("load.toml", text);
     lab.run(&file, &[]);

@@ -169,9 +169,24 @@ fn a_range_query_of_prometheus_is_learnt_from_and_its_load_is_replayed() {
     assert!(report.contains("rows every 1 min") || report.contains("1 row filled in"), "{report}");
     let outcome = predicted(&lab, "rates", "rates.json");
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert!(report.contains("1 time at which a column has no finite value"), "{report}");
+    let inspected = lab.call(&["dataset", "inspect", "rates.json"]);
+    assert!(
+        inspected.stdout.contains("1 time at which a column has no finite value"),
+        "{}",
+        inspected.stdout
+    );
     let refused = watched(&lab, "rates", &format!("{text}\n"));
     assert_eq!(refused.code, 1);
     assert!(refused.stderr.contains("a whole document that does not grow"), "{}", refused.stderr);
+    let pretty = serde_json::to_string_pretty(&serde_json::from_str::<Value>(&text).unwrap()).unwrap();
+    let refused = watched(&lab, "rates", &pretty);
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("as jq -c . does"), "{}", refused.stderr);
+    // Without a line end, a file of one line would never give a row.
+    let refused = lab.call(&["predict", "--experiment", "rates", "--trace", "rates.json", "--watch"]);
+    assert_eq!(refused.code, 1);
+    assert!(refused.stderr.contains("forecast it without --watch"), "{}", refused.stderr);
     let vector = lab.file("vector.json", &text.replace("matrix", "vector"));
     let refused = lab.call(&["dataset", "inspect", vector.to_str().unwrap()]);
     assert_eq!(refused.code, 1);

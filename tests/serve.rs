@@ -524,6 +524,29 @@ fn a_bad_question_names_the_parameter_and_the_remedy() {
 }
 
 #[test]
+fn documents_that_are_no_rows_are_refused_with_what_to_send_instead() {
+    let server = Served::start("rows", "-", &[]);
+    let answer = r#"{"status":"success","data":{"resultType":"matrix","result":[{"metric":{},"values":[[1435781400,"1"]]}]}}"#;
+    let pretty = serde_json::to_string_pretty(&serde_json::from_str::<Value>(answer).unwrap()).unwrap();
+    let ended =
+        r#"{"schema":"dynamo.request.trace.v1","event_type":"request_end","request":{"request_id":"a"}}"#;
+    for (document, kind) in [
+        (answer, "the answer to a query of Prometheus"),
+        (pretty.as_str(), "the answer to a query of Prometheus"),
+        (ended, "a request trace of Dynamo"),
+    ] {
+        let refused = server.post(document);
+        assert_eq!(refused.status, 400, "{}", refused.body);
+        assert!(
+            refused.body.contains(kind) && refused.body.contains("as one JSON object on each line"),
+            "{}",
+            refused.body
+        );
+    }
+    assert_eq!(server.metric("burstlab_rows_total"), 0.0);
+}
+
+#[test]
 fn strangers_are_refused() {
     let path = trained().file("guarded.csv", &lines(LOAD, 0..101));
     let path = path.to_str().unwrap();

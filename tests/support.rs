@@ -192,6 +192,50 @@ fn a_filter_in_original_units_follows_a_series_far_from_zero() {
 }
 
 #[test]
+fn the_units_of_prophet_matter_for_a_series_and_those_of_arima_are_refused() {
+    let lab = Lab::new();
+    let mut text = String::from("date,level\n");
+    for row in 0..400_u32 {
+        let (day, hour) = (row / 24, row % 24);
+        let level = 1_000 + row * 7919 % 101 + if row % 100 < 50 { 3 * (row % 100) } else { 0 };
+        writeln!(text, "2020-01-{:02} {hour:02}:00:00,{level}", 1 + day).unwrap();
+    }
+    let path = lab.file("far.csv", &text);
+    let experiment = |model: &str| {
+        format!(
+            "name = \"far\"\n[dataset]\nsource = \"{}\"\n[task.series]\nlookback = 24\n[[models]]\n{model}",
+            path.display()
+        )
+    };
+    let units = "[models.prophet]\nunits = { grid = [\"original\", \"scaled\"] }\n";
+    lab.run(&lab.file("far.toml", &experiment(units)), &[]);
+    let mse = lab.query(
+        "select value from metrics where part = 'test' and unit = 'original' and name = 'mse' and target = 'level'",
+    );
+    // A change of the slope is penalised as a share of the largest value, which is another one when the mean is zero.
+    let [original, scaled] = [0, 1].map(|at: usize| mse[at]["value"].as_f64().unwrap());
+    assert!((original / scaled - 1.0).abs() > 1e-3, "{original} beside {scaled}");
+    // The saved curve is the one that was scored.
+    let run_id = lab.scalar("select run_id from runs where params like '%original%'");
+    let saved = SavedRun::read(&lab.results(), run_id.as_str().unwrap()).unwrap();
+    let model = saved.load(&lab.results(), &ComputeDevice::cpu()).unwrap();
+    let prepared = Loader::default().prepare(&saved.spec, 0).unwrap();
+    let again = model.forecast(&prepared.windows(Part::Test, saved.spec.task.lookback(), 1));
+    let folder = lab.results().join("runs").join(run_id.as_str().unwrap());
+    let table = read_predictions(&folder.join("predictions.parquet")).unwrap();
+    let kept: Vec<f32> = table.test_rows().map(|row| table.scaled_forecast[0][row]).collect();
+    assert_eq!(again, kept);
+    let file = lab.file("far.toml", &experiment("[models.arima]\nunits = \"scaled\"\n"));
+    let refused = lab.call(&["run", file.to_str().unwrap()]);
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("units = \"scaled\" has no effect") && refused.stderr.contains("^^^^^^^^"),
+        "{}",
+        refused.stderr
+    );
+}
+
+#[test]
 fn the_smearing_correction_turns_medians_into_means() {
     let lab = Lab::new();
     let text = |name: &str, more: &str| {

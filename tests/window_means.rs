@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::Stdio;
 
+use common::load::{LOAD, load_lab};
 use common::{Lab, Outcome};
 use insta::assert_snapshot;
 use serde_json::Value;
@@ -209,4 +210,98 @@ fn what_needs_a_regular_clock_is_refused_where_windows_are_left_out() {
        |
        = help: give the season as a number of windows with requests, or set empty_windows = "zero"
     "#);
+}
+
+/// An experiment on a table of load that forecasts the mean tokens of its columns.
+fn table(means: &str) -> String {
+    format!(
+        "name = \"table\"\n[dataset]\nsource = \"load.csv\"\nlatest_rows = 720\n[task.series]\nlookback = 12\nhorizon = 2\n\
+         mean_tokens = {means}\n[capacity]\nprefill_tokens_per_s = 6000\ndecode_tokens_per_s = 1500\ncold_start = \"10min\"\n\
+         max_replicas = 256\nrequest_tokens = \"request_tokens\"\nresponse_tokens = \"response_tokens\"\n\
+         [[models]]\n[models.persistence]\n[[models]]\n[models.nlinear]\nsolver = \"least_squares\"\n"
+    )
+}
+
+const MEANS: &str = "{ requests = \"requests\", tokens = [\"request_tokens\", \"response_tokens\"] }";
+
+#[test]
+fn a_table_of_load_has_the_mean_tokens_of_its_rows_beside_their_work() {
+    let lab = load_lab();
+    lab.run(&lab.file("table.toml", &table(MEANS)), &[]);
+    let targets = lab.query("select distinct target from metrics where part = 'test' order by 1");
+    let targets: Vec<&str> = targets.iter().map(|row| row["target"].as_str().unwrap()).collect();
+    assert_eq!(
+        targets,
+        [
+            "all",
+            "request_tokens",
+            "request_tokens_mean",
+            "requests",
+            "response_tokens",
+            "response_tokens_mean",
+            "work_s"
+        ]
+    );
+    let report = std::fs::read_to_string(lab.results().join("table/report.md")).unwrap();
+    assert!(report.contains("`request_tokens_mean` (tokens per request)"), "{report}");
+    // What repeats the last row repeats its means.
+    let run_id = lab.scalar("select run_id from runs where model = 'persistence'");
+    let arguments = ["predict", "--run", run_id.as_str().unwrap(), "--trace", "load.csv", "--format", "json"];
+    let step = json(&lab.call(&arguments))["steps"][0].clone();
+    let value = |name: &str| step[name].as_f64().unwrap();
+    let mean = value("request_tokens") / value("requests");
+    assert!((value("request_tokens_mean") / mean - 1.0).abs() < 1e-5, "{step}");
+    // Followed row by row, the means are computed as they come.
+    let whole = lab.call(&["predict", "--experiment", "table", "--trace", "load.csv", "--format", "json"]);
+    let followed = watched(&lab, "table", LOAD);
+    assert_eq!(followed.code, 0, "{}", followed.stderr);
+    assert_eq!(followed.stdout.lines().last().unwrap(), whole.stdout.trim_end());
+    // The means are targets of their own: the work is not computed from them.
+    assert!(json(&lab.call(&["capacity", "table", "--format", "json"]))[0]["models"].is_array());
+}
+
+#[test]
+fn mean_tokens_of_a_table_need_its_columns() {
+    let refusal = |means: &str, source: Option<String>| {
+        let lab = load_lab();
+        if let Some(text) = source {
+            lab.file("load.csv", &text);
+        }
+        lab.file("table.toml", &table(means));
+        let outcome = lab.call(&["run", "table.toml"]);
+        assert_eq!(outcome.code, 2, "{}\n{}", outcome.stdout, outcome.stderr);
+        outcome.stderr
+    };
+    for (means, message, help) in [
+        (
+            "{ requests = \"request\", tokens = [\"request_tokens\"] }",
+            "the table has no column `request`",
+            "did you mean `requests`?",
+        ),
+        (
+            "{ requests = \"requests\", tokens = [\"request_tokens\", \"requests\"] }",
+            "`requests` is the column with the requests",
+            "name the columns with tokens",
+        ),
+        (
+            "{ requests = \"requests\", tokens = [] }",
+            "no column with tokens is given",
+            "leave mean_tokens out",
+        ),
+    ] {
+        let text = refusal(means, None);
+        assert!(text.contains(message) && text.contains(help) && text.contains("mean_tokens = {"), "{text}");
+    }
+    let clash = LOAD.replacen("date,requests,", "date,requests,request_tokens_mean,", 1);
+    let doubled: String = clash
+        .lines()
+        .enumerate()
+        .map(|(row, line)| {
+            let Some((date, rest)) = line.split_once(',').filter(|_| row > 0) else {
+                return format!("{line}\n");
+            };
+            format!("{date},1,{rest}\n")
+        })
+        .collect();
+    assert!(refusal(MEANS, Some(doubled)).contains("the name of the mean that mean_tokens adds"));
 }

@@ -1,11 +1,13 @@
 //! `burstlab predict --watch`: a forecast after each new step of a growing trace.
 
+use std::path::Path;
+
 use anyhow::Context;
 
 use super::console::Console;
 use super::exit_code::Exit;
 use super::predict_args::PredictArgs;
-use crate::dataset::{TraceSource, open_pipe};
+use crate::dataset::{TraceSource, file_not_followed, open_pipe};
 use crate::predict::{BadRow, ForecastDocument, LineEvent, LineReader, SavedModel, TraceFeed, Watch};
 use crate::system::interrupt;
 use crate::text::{causes, counted};
@@ -26,7 +28,10 @@ pub(super) fn predict_watch(
             let pipe = open_pipe(path).with_context(|| format!("cannot open {}", source.name()))?;
             LineReader::of_pipe(pipe)
         }
-        TraceSource::File(path) => LineReader::of_growing(path)?,
+        TraceSource::File(path) => {
+            require_rows(path, &source.name(), model)?;
+            LineReader::of_growing(path)?
+        }
         TraceSource::Synthetic => LineReader::of_growing(&args.trace)?,
     };
     let mut follower = Follower {
@@ -75,6 +80,17 @@ pub(super) fn predict_watch(
             }
             LineEvent::End => return follower.end(console),
         }
+    }
+}
+
+/// Refuses a file whose rows cannot be followed.
+fn require_rows(path: &Path, name: &str, model: &SavedModel) -> anyhow::Result<()> {
+    let columns = model.saved().spec.dataset.columns.as_ref();
+    match file_not_followed(path, columns).with_context(|| format!("cannot open {}", path.display()))? {
+        None => Ok(()),
+        Some(kind) => anyhow::bail!(
+            "{name}: this is {kind}; forecast it without --watch, or give --watch CSV or JSON lines that are written as the load comes"
+        ),
     }
 }
 

@@ -117,11 +117,19 @@ pub struct SeriesStatistics {
     pub step_s: Distribution,
     /// How far apart the rows are meant to be, and which are not.
     pub clock: SeriesClock,
+    /// Times of the file that are no row, since a column has no finite value there.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub incomplete: usize,
     /// Each column's name and values.
     pub columns: Vec<(String, Distribution)>,
     /// The profiles of the first eight columns.
     #[serde(rename = "courses")]
     pub profiles: Vec<ColumnProfile>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Computes the statistics of a trace.
@@ -178,6 +186,7 @@ fn inspect_series(trace: &SeriesTrace) -> SeriesStatistics {
         profiles: ColumnProfile::of_each(trace, step_s.p50),
         step_s,
         clock: trace.clock.clone(),
+        incomplete: trace.incomplete,
         columns: trace
             .names
             .iter()

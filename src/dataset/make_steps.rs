@@ -2,12 +2,11 @@
 
 use rayon::prelude::*;
 
+use super::derived::DerivedColumns;
 use super::pattern::BurstState;
-use super::steps::{Channel, Steps, TaskError, Transform, WORK_UNIT, channel};
+use super::steps::{Channel, Steps, TaskError, Transform, channel};
 use super::trace::{RequestTrace, SeriesTrace, Trace};
 use super::window_steps::window_steps;
-use super::work::WorkColumns;
-use crate::capacity::WORK;
 use crate::spec::{CapacitySpec, Feature, NextRequestSpec, TaskSpec};
 
 /// The steps that a task makes of a trace; with a service that acts on the forecasts, its work is their last target.
@@ -18,7 +17,7 @@ pub fn steps_of(trace: &Trace, task: &TaskSpec, capacity: Option<&CapacitySpec>)
     match (trace, task) {
         (Trace::Requests(trace), TaskSpec::NextRequest(spec)) => Ok(request_steps(trace, spec)),
         (Trace::Requests(trace), TaskSpec::WindowLoad(spec)) => window_steps(trace, spec, capacity),
-        (Trace::Series(trace), TaskSpec::Series(_)) => row_steps(trace, capacity),
+        (Trace::Series(trace), TaskSpec::Series(_)) => row_steps(trace, task, capacity),
         (Trace::Requests(_), TaskSpec::Series(_)) => Err(TaskError::Kind(REQUESTS)),
         (Trace::Series(_), _) => Err(TaskError::Kind(TABLE)),
     }
@@ -122,18 +121,22 @@ fn push_feature(feature: Feature, trace: &RequestTrace, row: usize, values: &mut
     }
 }
 
-fn row_steps(trace: &SeriesTrace, capacity: Option<&CapacitySpec>) -> Result<Steps, TaskError> {
+fn row_steps(
+    trace: &SeriesTrace,
+    task: &TaskSpec,
+    capacity: Option<&CapacitySpec>,
+) -> Result<Steps, TaskError> {
     let mut channels: Vec<Channel> =
         trace.names.iter().map(|name| channel(name, "", Transform::Identity)).collect();
-    let work = capacity.map(|capacity| WorkColumns::of(capacity, &trace.names)).transpose()?;
-    channels.extend(work.map(|_| channel(WORK, WORK_UNIT, Transform::Identity)));
+    let derived = DerivedColumns::of(task, capacity, &trace.names)?;
+    channels.extend(derived.channels(&trace.names));
     let mut values = Vec::with_capacity(trace.time_s.len() * channels.len());
+    let mut step = Vec::with_capacity(channels.len());
     for row in 0..trace.time_s.len() {
-        let first = values.len();
-        values.extend(trace.columns.iter().map(|column| column[row]));
-        if let (Some(work), Some(capacity)) = (work, capacity) {
-            values.push(work.work(&values[first..], capacity));
-        }
+        step.clear();
+        step.extend(trace.columns.iter().map(|column| column[row]));
+        values.extend_from_slice(&step);
+        values.extend(derived.values(&step));
     }
     Ok(Steps {
         targets: channels.len(),

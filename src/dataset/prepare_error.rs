@@ -87,7 +87,8 @@ impl PrepareError {
             PrepareError::Slice(error) => keys(&[&["dataset"], error.key.as_slice()].concat()),
             PrepareError::Task(TaskError::Kind(_)) => keys(&["task", kind]),
             PrepareError::Task(TaskError::Window(_)) => keys(&["task", kind, "window"]),
-            PrepareError::Task(TaskError::Column { key, .. }) => keys(&["capacity", key]),
+            PrepareError::Task(TaskError::Column { key, .. }) => keys(key),
+            PrepareError::Task(TaskError::MeanName(_)) => keys(&["task", kind, "mean_tokens"]),
             PrepareError::Task(TaskError::WorkColumn) | PrepareError::Uneven(_) => keys(&["capacity"]),
             PrepareError::Horizon { .. } => keys(&["task", kind, "horizon"]),
             PrepareError::Split(SplitError::Beyond { .. }) => keys(&["split", "rows"]),
@@ -124,7 +125,9 @@ impl PrepareError {
                     None => format!("the columns are {}", columns.join(", ")),
                 }
             }
-            PrepareError::Task(TaskError::WorkColumn) => "give that column another name".to_string(),
+            PrepareError::Task(TaskError::WorkColumn | TaskError::MeanName(_)) => {
+                "give that column another name".to_string()
+            }
             PrepareError::Horizon { needed, .. } => {
                 format!("set horizon = {needed} or more, or give a shorter capacity.cold_start")
             }

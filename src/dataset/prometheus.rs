@@ -3,7 +3,7 @@
 //!
 //! <https://prometheus.io/docs/prometheus/latest/querying/api/#range-queries>
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -68,7 +68,7 @@ pub fn is_answer(bytes: &[u8]) -> bool {
 }
 
 /// Reads the series of an answer. A row is a time at which every series has a finite value: a time at which one has none, NaN or
-/// an infinite value is a missing row, for `[dataset.cleaning]` to fill in or not.
+/// an infinite value is a missing row, which is counted. `[dataset.cleaning]` may fill in those between two rows.
 ///
 /// # Errors
 /// An error that Prometheus answered with, a result that is no matrix or empty, a sample that is malformed, series that share no
@@ -97,9 +97,12 @@ pub fn read(name: &str, bytes: &[u8], columns: Option<&ColumnsSpec>) -> Result<T
     }
     quantities(&names, None).map_err(|message| fault(None, None, message))?;
     let mut rows: BTreeMap<i64, Vec<f64>> = BTreeMap::new();
+    let mut times_ms: BTreeSet<i64> = BTreeSet::new();
     for (index, (series, name)) in matrix.iter().zip(&names).enumerate() {
         let samples = samples_of(series).map_err(|message| fault(None, Some(name.clone()), message))?;
         for (time_ms, value) in samples {
+            times_ms.insert(time_ms);
+            let Some(value) = value else { continue };
             if index == 0 {
                 rows.insert(time_ms, vec![value]);
             } else if let Some(row) = rows.get_mut(&time_ms) {
@@ -120,7 +123,8 @@ pub fn read(name: &str, bytes: &[u8], columns: Option<&ColumnsSpec>) -> Result<T
     let time_s = rows.keys().map(|time_ms| (time_ms - first_ms) as f64 / 1e3).collect();
     let clock_s = column.clock_s(first_ms as f64 / 1e3);
     let values = (0..names.len()).map(|index| rows.values().map(|row| row[index]).collect()).collect();
-    Ok(Trace::Series(SeriesTrace::timed((time_s, clock_s), (column.is_dated(), zone), names, values)))
+    let series = SeriesTrace::timed((time_s, clock_s), (column.is_dated(), zone), names, values);
+    Ok(Trace::Series(SeriesTrace { incomplete: times_ms.len() - rows.len(), ..series }))
 }
 
 /// The series of an answer; else what is wrong with it, and the line.
@@ -166,8 +170,8 @@ fn matrix_of(bytes: &[u8]) -> Result<Vec<MatrixSeries>, (Option<usize>, String)>
     Ok(matrix)
 }
 
-/// The times and values of a series, in milliseconds since the first of 1970; what is not finite is left out.
-fn samples_of(series: &MatrixSeries) -> Result<Vec<(i64, f64)>, String> {
+/// The times of a series, in milliseconds since the first of 1970, and its values; `None` for one that is not finite.
+fn samples_of(series: &MatrixSeries) -> Result<Vec<(i64, Option<f64>)>, String> {
     if !series.histograms.is_empty() {
         return Err(
             "the values are histograms; take a number from each, as histogram_count, histogram_sum and \
@@ -175,7 +179,7 @@ fn samples_of(series: &MatrixSeries) -> Result<Vec<(i64, f64)>, String> {
                 .to_string(),
         );
     }
-    let mut samples: Vec<(i64, f64)> = Vec::with_capacity(series.values.len());
+    let mut samples: Vec<(i64, Option<f64>)> = Vec::with_capacity(series.values.len());
     let mut before = i64::MIN;
     for sample in &series.values {
         let malformed =
@@ -195,12 +199,10 @@ fn samples_of(series: &MatrixSeries) -> Result<Vec<(i64, f64)>, String> {
         before = time_ms;
         let value: f64 =
             text.parse().map_err(|_| format!("at {time_s}: {}", Expect::Number.complaint(text)))?;
-        if value.is_finite() {
-            if !Expect::Number.holds(value) {
-                return Err(format!("at {time_s}: {}", Expect::Number.complaint(text)));
-            }
-            samples.push((time_ms, value));
+        if value.is_finite() && !Expect::Number.holds(value) {
+            return Err(format!("at {time_s}: {}", Expect::Number.complaint(text)));
         }
+        samples.push((time_ms, value.is_finite().then_some(value)));
     }
     Ok(samples)
 }

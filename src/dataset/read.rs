@@ -1,7 +1,7 @@
 //! Reads a trace file: unpacks it, tells its format and layout, and guesses nothing.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 
 use sha2::{Digest, Sha256};
@@ -81,7 +81,7 @@ fn read_bytes(path: &Path) -> Result<(String, Vec<u8>), TraceError> {
 }
 
 /// A file that cannot be read.
-pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> TraceError {
+pub(super) fn unreadable(path: &Path, error: &io::Error) -> TraceError {
     let file = path.display().to_string();
     TraceError { file, line: None, column: None, message: format!("cannot be read: {error}") }
 }
@@ -119,7 +119,21 @@ pub fn parse_trace_as(
     read_rows(rows, columns)
 }
 
-/// What a file is, by its first bytes, if its rows cannot be followed as they are written.
+/// So many bytes say what a file is.
+const HEAD: u64 = 1 << 20;
+
+/// What a file is, if its rows cannot be followed as they are written. Such a file may be one line without an end, which would
+/// never come as a row.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn file_not_followed(path: &Path, columns: Option<&ColumnsSpec>) -> io::Result<Option<&'static str>> {
+    let mut head = Vec::new();
+    File::open(path)?.take(HEAD).read_to_end(&mut head)?;
+    Ok(not_followed(&head, columns))
+}
+
+/// What a text is, by its first bytes, if its rows cannot be followed as they are written.
 pub fn not_followed(head: &[u8], columns: Option<&ColumnsSpec>) -> Option<&'static str> {
     if prometheus::is_answer(head) {
         return Some("the answer to a query of Prometheus, a whole document that does not grow");

@@ -127,6 +127,11 @@ impl RowReader {
                            jq -c '.[]' does";
             return Err(at_first(message.to_string()));
         }
+        if first.trim_ascii() == b"{" {
+            let message = "this is a JSON document over many lines; write one object on each line, as jq -c . does (the answer to a \
+                           query of Prometheus does not grow: forecast it without --watch)";
+            return Err(at_first(message.to_string()));
+        }
         if prometheus::is_answer(first) {
             return Err(at_first(prometheus::DOES_NOT_GROW.to_string()));
         }

@@ -26,6 +26,9 @@ pub struct Removed {
     /// Rows that became one with the row before, whose time they shared.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub merged: usize,
+    /// Times of the file that are no row, since a column has no finite value there.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub incomplete: usize,
     /// Windows without requests that are no step.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub empty_windows: usize,
@@ -42,7 +45,12 @@ fn is_zero(count: &usize) -> bool {
 /// A filter on a column that the trace does not have, a name that no row carries, or a slice without rows.
 pub fn slice<'t>(trace: &'t Trace, spec: &DatasetSpec) -> Result<(Cow<'t, Trace>, Removed), SliceError> {
     if keeps_all(trace.times(), spec) {
-        return Ok((Cow::Borrowed(trace), Removed { read: trace.times().len(), ..Removed::default() }));
+        let incomplete = match trace {
+            Trace::Requests(_) => 0,
+            Trace::Series(series) => series.incomplete,
+        };
+        let removed = Removed { read: trace.times().len(), incomplete, ..Removed::default() };
+        return Ok((Cow::Borrowed(trace), removed));
     }
     let (sliced, removed) = match trace {
         Trace::Requests(trace) => {
@@ -138,15 +146,20 @@ fn slice_series(trace: &SeriesTrace, spec: &DatasetSpec) -> Result<(SeriesTrace,
     let Some(&first) = rows.first() else {
         return Err(empty_slice(trace.time_s.last().copied(), trace.time_s.len()));
     };
-    let mut removed =
-        Removed { read: trace.time_s.len(), outside: trace.time_s.len() - rows.len(), ..Removed::default() };
+    let mut removed = Removed {
+        read: trace.time_s.len(),
+        outside: trace.time_s.len() - rows.len(),
+        incomplete: trace.incomplete,
+        ..Removed::default()
+    };
     let pick = |values: &Vec<f64>| rows.iter().map(|&row| values[row]).collect::<Vec<f64>>();
     let time_s: Vec<f64> = rows.iter().map(|&row| trace.time_s[row] - trace.time_s[first]).collect();
     let columns = trace.columns.iter().map(pick).collect();
     let clock_s = trace.clock_s + trace.time_s[first];
     let clock = SeriesClock::against(trace.clock.frequency, &time_s, (clock_s, first), trace.zone);
     let (names, is_dated, zone) = (trace.names.clone(), trace.is_dated, trace.zone);
-    let mut sliced = SeriesTrace { time_s, names, columns, clock_s, is_dated, zone, clock };
+    let incomplete = trace.incomplete;
+    let mut sliced = SeriesTrace { time_s, names, columns, clock_s, is_dated, zone, clock, incomplete };
     if series_rule(spec).is_some() {
         let mut cleaner =
             RowCleaner::new(&spec.cleaning, trace.clock.frequency, (clock_s, first), trace.zone);

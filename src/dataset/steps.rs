@@ -70,11 +70,11 @@ pub enum TaskError {
     /// The window is too narrow for the span of the trace.
     #[error("windows this narrow are {0} in this slice, more than {MOST_WINDOWS}")]
     Window(f64),
-    /// A column that `[capacity]` names is not in the table.
+    /// A column that the experiment file names is not in the table.
     #[error("the table has no column `{name}`")]
     Column {
-        /// The key that names it.
-        key: &'static str,
+        /// The key that names it, with the tables that it is in.
+        key: Vec<&'static str>,
         /// The name.
         name: String,
         /// The columns of the table.
@@ -83,6 +83,9 @@ pub enum TaskError {
     /// A column has the name of the target that `[capacity]` adds.
     #[error("the table has a column `{WORK}`, which is the name of the work that [capacity] adds")]
     WorkColumn,
+    /// A column has the name of a target that `mean_tokens` adds.
+    #[error("the table has a column `{0}`, which is the name of the mean that mean_tokens adds")]
+    MeanName(String),
 }
 
 /// More windows than this are a mistake in the file: their three channels alone would take gigabytes.

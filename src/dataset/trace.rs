@@ -210,6 +210,8 @@ pub struct SeriesTrace {
     pub zone: Zone,
     /// How far apart the rows are meant to be, found from the whole file, and which of these rows are not.
     pub clock: SeriesClock,
+    /// Times of the file that are no row, since a column has no finite value there.
+    pub incomplete: usize,
 }
 
 impl SeriesTrace {
@@ -221,14 +223,14 @@ impl SeriesTrace {
         columns: Vec<Vec<f64>>,
     ) -> Self {
         let clock = SeriesClock::of(&time_s, clock_s, zone);
-        Self { time_s, names, columns, clock_s, is_dated, zone, clock }
+        Self { time_s, names, columns, clock_s, is_dated, zone, clock, incomplete: 0 }
     }
 
     /// A table of rows that carry no time and are counted.
     pub fn counted(rows: usize, names: Vec<String>, columns: Vec<Vec<f64>>) -> Self {
         let time_s = (0..rows).map(|row| row as f64).collect();
         let clock = SeriesClock::counted();
-        Self { time_s, names, columns, clock_s: 0.0, is_dated: false, zone: Zone::UTC, clock }
+        Self { time_s, names, columns, clock_s: 0.0, is_dated: false, zone: Zone::UTC, clock, incomplete: 0 }
     }
 
     /// The same rows held against a frequency that is known from elsewhere.

@@ -1,8 +1,8 @@
 //! The steps of the task `window_load`: the requests and tokens of each window, and how many tokens a request has on average.
 
+use super::derived::MEAN_UNIT;
 use super::steps::{Channel, MOST_WINDOWS, Steps, TaskError, Transform, WORK_UNIT, channel};
 use super::trace::RequestTrace;
-use super::work::WorkColumns;
 use crate::capacity::WORK;
 use crate::spec::{CapacitySpec, EmptyWindows, TaskSpec, WindowLoadSpec};
 
@@ -27,7 +27,7 @@ impl WindowChannels {
     /// The channels but for the work, in order: the sums, then the means where they are asked for.
     fn channels(&self) -> Vec<Channel> {
         let sums = [("requests", "requests"), ("request_tokens", "tokens"), ("response_tokens", "tokens")];
-        let means = ["request_tokens_mean", "response_tokens_mean"].map(|name| (name, "tokens per request"));
+        let means = ["request_tokens_mean", "response_tokens_mean"].map(|name| (name, MEAN_UNIT));
         let means = means.into_iter().filter(|_| self.mean_tokens);
         sums.into_iter().chain(means).map(|(name, unit)| channel(name, unit, Transform::Log1p)).collect()
     }
@@ -82,7 +82,7 @@ pub(super) fn window_steps(
         }
         if own.push(sums, &mut values) {
             time_s.push(window as f64 * width_s);
-            values.extend(capacity.map(|capacity| WorkColumns::OF_WINDOWS.work(&sums, capacity)));
+            values.extend(capacity.map(|capacity| capacity.work(sums[1], sums[2])));
         }
     }
     Ok(Steps { targets: channels.len(), channels, time_s: time_s.into(), values: values.into() })

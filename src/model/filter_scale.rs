@@ -6,22 +6,31 @@ use crate::spec::FilterUnits;
 
 /// Name of the saved parameter.
 const SCALE: &str = "scale";
+/// How a channel is brought to the model's scale, as it is saved.
+const AS_IT_IS: f32 = 0.0;
+const LOGARITHM: f32 = 1.0;
+const STANDARDISED: f32 = 2.0;
 
 /// Leads from the scale of the networks to that of a model and back, for each target.
-///
-/// Mean and deviation of a channel that is not transformed are left as they are: a model whose forecasts move and stretch
-/// with its values is not influenced by them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FilterScale {
     units: FilterUnits,
-    /// For each target: mean, deviation and whether a logarithm is taken (1 or 0), which lead to original units.
+    /// Whether the mean and the deviation of a channel that is not transformed are undone too.
+    undoes_standardising: bool,
+    /// For each target: mean, deviation and how these lead to the model's scale.
     scale: Vec<[f32; 3]>,
 }
 
 impl FilterScale {
-    /// Before it has seen the scales of the data.
+    /// Of a model whose forecasts move and stretch with its values, before it has seen the scales of the data: a channel that is
+    /// not transformed is left as it is, since that would not change a forecast.
     pub fn new(units: FilterUnits, targets: usize) -> Self {
-        Self { units, scale: vec![[0.0, 1.0, 0.0]; targets] }
+        Self { units, undoes_standardising: false, scale: vec![[0.0, 1.0, AS_IT_IS]; targets] }
+    }
+
+    /// Of a model for which it matters where zero is.
+    pub fn from_zero(units: FilterUnits, targets: usize) -> Self {
+        Self { undoes_standardising: true, ..Self::new(units, targets) }
     }
 
     /// Takes the scales of the targets, which are the first channels.
@@ -29,8 +38,12 @@ impl FilterScale {
         let scales = scaler.channels.iter().take(self.scale.len());
         self.scale = scales
             .map(|scale| {
-                let log = f32::from(u8::from(scale.channel.transform == Transform::Log1p));
-                [scale.mean as f32, scale.std as f32, log]
+                let form = match scale.channel.transform {
+                    Transform::Log1p => LOGARITHM,
+                    Transform::Identity if self.undoes_standardising => STANDARDISED,
+                    Transform::Identity | Transform::Raw => AS_IT_IS,
+                };
+                [scale.mean as f32, scale.std as f32, form]
             })
             .collect();
     }
@@ -38,25 +51,28 @@ impl FilterScale {
     /// From the scale of the networks to that of the model.
     pub fn filtered_unit(&self, target: usize, value: f32) -> f64 {
         let value = f64::from(value);
-        match self.logarithm(target) {
-            Some([mean, std]) => libm::expm1(value * std + mean),
-            None => value,
+        let [mean, std, _] = self.scale[target].map(f64::from);
+        match self.form(target) {
+            LOGARITHM => libm::expm1(value * std + mean),
+            STANDARDISED => value * std + mean,
+            _ => value,
         }
     }
 
     /// From the scale of the model to that of the networks. On a logarithmic scale, what is below zero becomes zero.
     pub fn scaled_unit(&self, target: usize, value: f64) -> f32 {
-        let scaled = match self.logarithm(target) {
-            Some([mean, std]) => (libm::log1p(value.max(0.0)) - mean) / std,
-            None => value,
+        let [mean, std, _] = self.scale[target].map(f64::from);
+        let scaled = match self.form(target) {
+            LOGARITHM => (libm::log1p(value.max(0.0)) - mean) / std,
+            STANDARDISED => (value - mean) / std,
+            _ => value,
         };
         scaled as f32
     }
 
-    /// Mean and deviation of the logarithms that the model has to undo; `None` where it has none to undo.
-    fn logarithm(&self, target: usize) -> Option<[f64; 2]> {
-        let [mean, std, log] = self.scale[target].map(f64::from);
-        (self.units == FilterUnits::Original && log > 0.0).then_some([mean, std])
+    /// What the model has to undo.
+    fn form(&self, target: usize) -> f32 {
+        if self.units == FilterUnits::Original { self.scale[target][2] } else { AS_IT_IS }
     }
 
     /// What is saved of it, with its name.

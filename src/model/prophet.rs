@@ -174,7 +174,7 @@ fn fit_curves(
 impl Prophet {
     /// Curves that have not been fitted yet.
     pub fn new(shape: Shape, spec: &ProphetSpec) -> Self {
-        let scale = FilterScale::new(spec.units, shape.targets);
+        let scale = FilterScale::from_zero(spec.units, shape.targets);
         Self { shape, spec: spec.clone(), scale, curves: Curves::default() }
     }
 

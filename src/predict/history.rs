@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use anyhow::{bail, ensure};
 
 use crate::dataset::{
-    Channel, Frequency, REMEDY, RequestTrace, ScaledSteps, SeriesClock, SeriesTrace, StepTimes, Steps, Trace,
-    Windows, WorkColumns, Zone, push_request, steps_of,
+    Channel, DerivedColumns, Frequency, REMEDY, RequestTrace, ScaledSteps, SeriesClock, SeriesTrace,
+    StepTimes, Steps, Trace, Windows, Zone, push_request, steps_of,
 };
 use crate::spec::{Feature, TaskSpec};
 use crate::store::SavedRun;
@@ -20,6 +20,8 @@ const SLACK: usize = 4_096;
 #[derive(Debug, Clone)]
 pub(super) struct StepHistory<'a> {
     saved: &'a SavedRun,
+    /// The targets that follow from what is observed.
+    derived: DerivedColumns<'a>,
     steps: ScaledSteps,
     /// Time of each step, in seconds since the trace's first row.
     times_s: Vec<f64>,
@@ -55,6 +57,7 @@ impl<'a> StepHistory<'a> {
         let channels = saved.scaler.channels.len();
         Self {
             saved,
+            derived: derived_of(saved),
             steps: ScaledSteps::none(channels, saved.target_count()),
             times_s: Vec::new(),
             clock_s: 0.0,
@@ -187,31 +190,16 @@ impl<'a> StepHistory<'a> {
         }
     }
 
-    /// Adds a window or a row as it is observed: without the work that its tokens are.
+    /// Adds a window or a row as it is observed: without the targets that follow from it.
     pub(super) fn push_observed(&mut self, time_s: f64, values: &[f64]) {
-        let values = self.with_work(values);
+        let values = self.with_derived(values);
         self.push_step(time_s, &values);
     }
 
-    /// Observed values with the work that their tokens are, where the model forecasts it.
-    fn with_work<'v>(&self, values: &'v [f64]) -> Cow<'v, [f64]> {
-        let spec = &self.saved.spec;
-        let names: Vec<&str> = self
-            .saved
-            .scaler
-            .channels
-            .iter()
-            .take(values.len())
-            .map(|scale| scale.channel.name.as_str())
-            .collect();
-        let work = spec.capacity.as_ref().and_then(|capacity| {
-            let columns = WorkColumns::of_task(capacity, &spec.task, &names).ok()?;
-            Some(columns.work(values, capacity))
-        });
-        match work {
-            Some(work) => Cow::Owned([values, &[work]].concat()),
-            None => Cow::Borrowed(values),
-        }
+    /// Observed values with the targets that follow from them.
+    fn with_derived<'v>(&self, values: &'v [f64]) -> Cow<'v, [f64]> {
+        let derived: Vec<f64> = self.derived.values(values).collect();
+        if derived.is_empty() { Cow::Borrowed(values) } else { Cow::Owned([values, &derived].concat()) }
     }
 
     fn push_step(&mut self, time_s: f64, values: &[f64]) {
@@ -229,7 +217,7 @@ impl<'a> StepHistory<'a> {
 
     /// Gives the last row other values.
     pub(super) fn replace_last(&mut self, values: &[f64]) {
-        let values = self.with_work(values);
+        let values = self.with_derived(values);
         self.steps.truncate(self.steps.len().saturating_sub(1));
         self.steps.push(&values, &self.saved.scaler);
         self.set_last_values(&values);
@@ -268,6 +256,16 @@ impl<'a> StepHistory<'a> {
             }
         }
     }
+}
+
+/// The targets of a model that follow from what is observed; they stand behind it.
+fn derived_of(saved: &SavedRun) -> DerivedColumns<'_> {
+    let (task, capacity) = (&saved.spec.task, saved.spec.capacity.as_ref());
+    let channels = &saved.scaler.channels;
+    let observed = channels.len().saturating_sub(DerivedColumns::count(task, capacity));
+    let names: Vec<&str> = channels[..observed].iter().map(|scale| scale.channel.name.as_str()).collect();
+    // The run had these columns, so there is none that could be missing.
+    DerivedColumns::of(task, capacity, &names).unwrap_or_default()
 }
 
 /// How far apart the rows of a series are, as the run has recorded it.
@@ -376,11 +374,19 @@ fn pace_of(saved: &SavedRun, trace: &SeriesTrace) -> anyhow::Result<Frequency> {
     Ok(pace)
 }
 
-/// Checks that a trace has the channels that a model was trained on, in their order.
-pub(super) fn require_channels<'n>(
-    saved: &SavedRun,
+/// Checks that a table has the columns that a model was trained on, in their order.
+pub(super) fn require_columns<'n>(
+    saved: &'n SavedRun,
     found: impl Iterator<Item = &'n str>,
 ) -> anyhow::Result<()> {
+    let derived = DerivedColumns::count(&saved.spec.task, saved.spec.capacity.as_ref());
+    let channels = &saved.scaler.channels;
+    let names = channels[channels.len().saturating_sub(derived)..].iter();
+    require_channels(saved, found.chain(names.map(|scale| scale.channel.name.as_str())))
+}
+
+/// Checks that a trace has the channels that a model was trained on, in their order.
+fn require_channels<'n>(saved: &SavedRun, found: impl Iterator<Item = &'n str>) -> anyhow::Result<()> {
     let expected: Vec<&Channel> = saved.scaler.channels.iter().map(|scale| &scale.channel).collect();
     let expected: Vec<&str> = expected.iter().map(|channel| channel.name.as_str()).collect();
     let found: Vec<&str> = found.collect();

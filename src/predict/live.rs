@@ -8,7 +8,7 @@ use super::forecast::Forecast;
 use super::replicas::{ReplicaPlan, ReplicasWanted};
 use super::saved_model::SavedModel;
 use super::scores::LiveScores;
-use crate::dataset::{PrepareError, TraceError};
+use crate::dataset::{PrepareError, TraceError, not_followed};
 use crate::text::causes;
 
 /// A model that follows a trace. Rows are taken in line by line, or many at once; [`LiveForecast::publish`] then makes the
@@ -130,6 +130,13 @@ impl<'a> LiveForecast<'a> {
         let mut next = self.clone();
         next.feed.rename(name);
         next.begin_again();
+        let columns = self.feed.watch().model().saved().spec.dataset.columns.as_ref();
+        if let Some(kind) = not_followed(text, columns) {
+            let message = format!(
+                "this is {kind}; send its rows in the order of their times, as CSV below a header or as one JSON object on each line"
+            );
+            return Err(RowFault { line: 1, column: None, message });
+        }
         if let Some(fault) = next.other_format(text) {
             return Err(fault);
         }

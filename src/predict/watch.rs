@@ -3,10 +3,9 @@
 use anyhow::{anyhow, bail};
 
 use super::forecast::Forecast;
-use super::history::{StepHistory, recorded_pace, require_channels};
+use super::history::{StepHistory, recorded_pace, require_columns};
 use super::roll::roll;
 use super::saved_model::SavedModel;
-use crate::capacity::WORK;
 use crate::dataset::{
     Frequency, MOST_WINDOWS, REQUESTS, Row, RowCleaner, RowEffect, RowReader, TABLE, TaskError,
     WindowChannels, WindowSums,
@@ -126,9 +125,7 @@ impl<'a> Watch<'a> {
             (RowSteps::Requests { .. }, true) => Ok(()),
             (RowSteps::Readings(_), false) => {
                 let saved = self.model.saved();
-                // The work follows from the columns.
-                let work = saved.spec.capacity.as_ref().map(|_| WORK);
-                require_channels(saved, rows.names().chain(work))
+                require_columns(saved, rows.names())
             }
             (RowSteps::Requests { .. }, false) => bail!(TaskError::Kind(TABLE)),
             (RowSteps::Readings(_), true) => bail!(TaskError::Kind(REQUESTS)),

@@ -230,6 +230,10 @@ fn clock_of(clock: &SeriesClock, saved: &SavedRun) -> String {
 
 fn left_out(removed: &Removed, dataset: &DatasetSpec) -> String {
     let mut parts = vec![format!("{} outside the slice ({})", grouped(removed.outside), slice(dataset))];
+    if removed.incomplete > 0 {
+        let count = counted(removed.incomplete, "time");
+        parts.push(format!("{count} at which a column has no finite value"));
+    }
     if dataset.cleaning.drop_zero_tokens {
         parts.push(format!("{} with zero tokens", grouped(removed.zero_tokens)));
     }

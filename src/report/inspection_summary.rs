@@ -56,7 +56,14 @@ pub(super) fn quantities(inspection: &Inspection) -> QuantityTable {
 pub(super) fn findings(inspection: &Inspection) -> Vec<Finding> {
     match inspection {
         Inspection::Requests(statistics) => request_findings(statistics),
-        Inspection::Series(statistics) => clock_findings(&statistics.clock),
+        Inspection::Series(statistics) => {
+            let mut findings = clock_findings(&statistics.clock);
+            if statistics.incomplete > 0 {
+                let count = counted(statistics.incomplete, "time");
+                findings.push(finding("left out", format!("{count} at which a column has no finite value")));
+            }
+            findings
+        }
     }
 }
 

@@ -37,9 +37,10 @@ pub use duration::Span;
 pub use file::{
     BiasCorrection, CapacitySpec, ClaimCell, ClaimEntry, CleaningSpec, ColumnsSpec, ConformalSpec,
     DatasetSpec, EmptyWindows, EvaluationSpec, ExperimentSpec, Feature, GapPolicy, HUBER_DELTA, JudgedSteps,
-    KubernetesSpec, Loss, Metric, NextRequestSpec, ObjectivePart, ObjectiveSpec, Optimizer, PlanFor,
-    RepeatPolicy, RequestColumns, Schedule, SchedulerSpec, SearchSpec, Separator, SeriesColumns, SeriesSpec,
-    SlurmSpec, SplitSpec, Strategy, TaskSpec, TimestampUnit, TrainingSpec, UncertaintySpec, WindowLoadSpec,
+    KubernetesSpec, Loss, MeanTokensSpec, Metric, NextRequestSpec, ObjectivePart, ObjectiveSpec, Optimizer,
+    PlanFor, RepeatPolicy, RequestColumns, Schedule, SchedulerSpec, SearchSpec, Separator, SeriesColumns,
+    SeriesSpec, SlurmSpec, SplitSpec, Strategy, TaskSpec, TimestampUnit, TrainingSpec, UncertaintySpec,
+    WindowLoadSpec,
 };
 pub use model::{
     ArimaOrder, ArimaSpec, BASELINES, BoostedTreesSpec, ConstantTerm, DlinearSpec, EnsembleSpec, EtsSpec,

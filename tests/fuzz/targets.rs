@@ -385,7 +385,7 @@ fn read(bytes: &[u8]) -> bool {
         ],
         Trace::Series(_) => {
             clean_in_every_way(&trace);
-            vec![TaskSpec::Series(SeriesSpec { lookback: 2, horizon: 1 })]
+            vec![TaskSpec::Series(SeriesSpec { lookback: 2, horizon: 1, mean_tokens: None })]
         }
     };
     let columns: ColumnsSpec = toml::from_str("time_zone = \"Europe/Berlin\"").unwrap();

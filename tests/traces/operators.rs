@@ -123,6 +123,7 @@ fn a_range_query_of_prometheus_is_a_table_of_its_labelled_series() {
     );
     // A time at which one of them has no value, NaN or an infinite one is a missing row.
     assert_eq!(trace.time_s, [0.0, 120.0, 180.0, 300.0, 360.0]);
+    assert_eq!(trace.incomplete, 2);
     assert_eq!(trace.columns[0], [1_200.5, 0.0, 980.25, 1_500.0, 1_410.0]);
     assert_eq!(trace.columns[1], [310.0, 0.0, 295.0, 333.0, 301.0]);
     assert!(trace.is_dated);

@@ -78,18 +78,19 @@ impl ArmaFilter {
             return;
         }
         let first = self.change[0];
-        let moved_change = moved(&self.ar, &self.change);
         let before = self.variance;
         let by = self.change_scale * first;
         self.variance += by * first;
-        for (gain, change) in self.gain.iter_mut().zip(&moved_change) {
-            *gain += by * change;
-        }
         self.change_scale += by * by / before;
-        for ((change, moved), gain) in self.change.iter_mut().zip(moved_change).zip(&self.gain) {
-            *change = moved - gain / self.variance * first;
+        let share = first / self.variance;
+        let mut largest = 0.0_f64;
+        for at in 0..self.change.len() {
+            let next = self.change.get(at + 1).copied().unwrap_or(0.0);
+            let moved = self.ar[at] * first + next;
+            self.gain[at] += by * moved;
+            self.change[at] = moved - self.gain[at] * share;
+            largest = largest.max(self.change[at].abs());
         }
-        let largest = self.change.iter().fold(0.0, |largest: f64, change| largest.max(change.abs()));
         if (self.change_scale * largest * largest).abs() < ARRIVED {
             self.has_arrived = true;
             self.variance = 1.0;

@@ -34,8 +34,8 @@ use crate::stats::closed_form::normal_quantile;
 const MOST_STEPS: usize = 10_000;
 /// Windows that one thread forecasts at a time.
 const WINDOWS_AT_ONCE: usize = 256;
-/// Estimates that are kept, since a window is asked for its mean and for its quantiles.
-const MOST_KEPT: usize = 4_096;
+/// Values whose estimates are kept, since a window is asked for its mean and for its quantiles: 32 MiB.
+const MOST_VALUES_KEPT: usize = 1 << 23;
 
 /// A model for each target.
 pub struct Arima {
@@ -131,7 +131,7 @@ impl Arima {
             None => self.choice.fit(&past),
         }?;
         let mut kept = kept();
-        if kept.len() >= MOST_KEPT {
+        if kept.len() * self.shape.lookback >= MOST_VALUES_KEPT {
             kept.clear();
         }
         kept.insert(key, found.clone());

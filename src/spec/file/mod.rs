@@ -25,7 +25,9 @@ pub use dataset::{CleaningSpec, DatasetSpec, GapPolicy, RepeatPolicy};
 pub use kubernetes::KubernetesSpec;
 pub use scheduler::{SchedulerSpec, SlurmSpec};
 pub use search::{Metric, ObjectivePart, ObjectiveSpec, SearchSpec, Strategy};
-pub use task::{EmptyWindows, Feature, NextRequestSpec, SeriesSpec, TaskSpec, WindowLoadSpec};
+pub use task::{
+    EmptyWindows, Feature, MeanTokensSpec, NextRequestSpec, SeriesSpec, TaskSpec, WindowLoadSpec,
+};
 pub use training::{HUBER_DELTA, Loss, Optimizer, Schedule, TrainingSpec};
 
 /// One experiment: a slice of a trace, a forecasting task, and the models to compare on it.

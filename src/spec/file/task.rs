@@ -101,6 +101,20 @@ pub struct SeriesSpec {
     /// How many next rows it forecasts at once.
     #[serde(default = "one")]
     pub horizon: usize,
+    /// Also forecast the mean tokens of the requests of a row, as planners do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mean_tokens: Option<MeanTokensSpec>,
+}
+
+/// Columns of a table of load. The tokens of a row, divided by its requests, become further targets: `request_tokens_mean` of
+/// the column `request_tokens`, and 0 where there are no requests.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MeanTokensSpec {
+    /// Column with the number of requests.
+    pub requests: String,
+    /// Columns with tokens.
+    pub tokens: Vec<String>,
 }
 
 fn one() -> usize {

@@ -5,8 +5,8 @@ mod kubernetes;
 mod scheduler;
 mod search;
 
-use super::file::{EmptyWindows, ExperimentSpec, Schedule, TaskSpec, TrainingSpec};
-use super::model::ModelSpec;
+use super::file::{EmptyWindows, ExperimentSpec, MeanTokensSpec, Schedule, TaskSpec, TrainingSpec};
+use super::model::{FilterUnits, ModelSpec};
 use super::problem::Violation;
 
 /// A file with more trials for one model holds a mistake.
@@ -127,6 +127,11 @@ impl Check {
                 "set mean_tokens = true, or leave empty_windows out",
             );
         }
+        if let TaskSpec::Series(series) = task
+            && let Some(means) = &series.mean_tokens
+        {
+            self.mean_tokens(means);
+        }
         if let TaskSpec::NextRequest(next) = task {
             let mut seen = Vec::new();
             for (index, feature) in next.features.iter().enumerate() {
@@ -134,6 +139,27 @@ impl Check {
                 self.require(!seen.contains(feature), &path, "this feature is given twice", "give it once");
                 seen.push(*feature);
             }
+        }
+    }
+
+    fn mean_tokens(&mut self, means: &MeanTokensSpec) {
+        let path = "task.series.mean_tokens.tokens";
+        self.require(
+            !means.tokens.is_empty(),
+            path,
+            "no column with tokens is given",
+            "name the columns with tokens, or leave mean_tokens out",
+        );
+        for (index, name) in means.tokens.iter().enumerate() {
+            let path = format!("{path}.{index}");
+            let is_new = !means.tokens[..index].contains(name);
+            self.require(is_new, &path, format!("the column `{name}` is given twice"), "give it once");
+            self.require(
+                *name != means.requests,
+                &path,
+                format!("`{name}` is the column with the requests"),
+                "name the columns with tokens, each of which is divided by the requests",
+            );
         }
     }
 
@@ -267,6 +293,14 @@ impl Check {
             if let Some(misfit) = model.misfit(task) {
                 let place = misfit.place(model, task, index).join(".");
                 self.require(false, &place, misfit.message, misfit.help);
+            }
+            if let ModelSpec::Arima(arima) = model {
+                self.require(
+                    arima.units == FilterUnits::Original || !matches!(task, TaskSpec::Series(_)),
+                    &format!("models.{index}.arima.units"),
+                    "units = \"scaled\" has no effect: the columns of a series are only moved and stretched, and so are the forecasts of arima",
+                    "leave it out",
+                );
             }
             if let ModelSpec::Prophet(_) = model {
                 self.require(

@@ -1,7 +1,5 @@
 //! The thread that owns the model: it takes rows in, as they come from a file, a pipe or requests, and publishes the forecast.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -11,14 +9,12 @@ use anyhow::Context;
 
 use super::ForecastSettings;
 use super::published::{Intake, Shared, TakenIn};
-use crate::dataset::{TraceSource, not_followed, open_pipe};
+use crate::dataset::{TraceSource, file_not_followed, open_pipe};
 use crate::predict::{BadRow, LineEvent, LineReader, LiveForecast, ReplicaPlan, SavedModel};
 use crate::text::{causes, counted};
 
 /// Requests with rows that may wait for the thread.
 const WAITING: usize = 8;
-/// So many bytes say what a file is.
-const HEAD: u64 = 1 << 20;
 /// Bytes of lines that are given on at once.
 const BLOCK: usize = 1 << 18;
 
@@ -97,12 +93,11 @@ impl TraceFollower {
     }
 }
 
-/// Refuses a file of a kind that cannot be followed. Such a file may be one line without an end, which would never come as a row.
+/// Refuses a file of a kind that cannot be followed.
 fn require_rows(path: &Path, name: &str, model: &SavedModel) -> anyhow::Result<()> {
-    let failed = || format!("cannot open {}", path.display());
-    let mut head = Vec::new();
-    File::open(path).with_context(failed)?.take(HEAD).read_to_end(&mut head).with_context(failed)?;
-    match not_followed(&head, model.saved().spec.dataset.columns.as_ref()) {
+    let columns = model.saved().spec.dataset.columns.as_ref();
+    let kind = file_not_followed(path, columns).with_context(|| format!("cannot open {}", path.display()))?;
+    match kind {
         None => Ok(()),
         Some(kind) => anyhow::bail!(
             "{name}: this is {kind}; let serve follow CSV or JSON lines that are written as the load comes, or forecast this file \
