@@ -6,9 +6,9 @@
 //! A season that is multiplied is not offered: its errors are not linear in its states, and their likelihood is not sound where
 //! values come near zero. On the logarithmic scale that loads are learned on, an added season is a factor.
 
-use super::ets::{Candidate, DAMPING, LEAST_WEIGHT, SmoothingState, SmoothingWeights};
 use super::normal_equations::NormalEquations;
 use super::simplex::minimum;
+use super::smoothing::{Candidate, DAMPING, LEAST_WEIGHT, SmoothingState, SmoothingWeights};
 
 /// Where searches may start, as log-odds between the bounds.
 const LEVEL_STARTS: [f64; 3] = [-3.0, -0.5, 2.0];

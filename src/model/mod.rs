@@ -30,6 +30,7 @@ mod recurrent;
 mod recurrent_op;
 mod renewal;
 mod simplex;
+mod smoothing;
 mod support;
 mod tcn;
 mod ts_mixer;

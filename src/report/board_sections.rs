@@ -1,25 +1,15 @@
 //! The sections of a board that only some experiments have: intervals, folds, and breakdowns of the errors.
 
+use super::board_figures::MOST_TARGETS;
 use super::capacity_section;
 use super::cells::{number_like, or_dash};
-use super::figures::MOST_TARGETS;
-use super::tables::{ReportTable, TableCell, TableRow, targets};
+use super::section::Section;
+use super::tables::{ReportTable, TableCell, TableRow, skill, skill_column, targets};
 use crate::compare::{Board, BoardRow, Target};
 use crate::model::intervals::LEVELS;
 use crate::stats::POINT_WITHIN;
 use crate::store::BreakdownRow;
 use crate::text::{grouped, number, percent, unit_beside};
-
-/// A heading, a note on how to read the tables, and the tables with their captions.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Section {
-    /// The heading.
-    pub title: &'static str,
-    /// Sentences below it.
-    pub note: String,
-    /// The tables.
-    pub tables: Vec<(String, ReportTable)>,
-}
 
 /// The sections of a board that have something to show.
 pub fn sections(board: &Board) -> Vec<Section> {
@@ -27,28 +17,6 @@ pub fn sections(board: &Board) -> Vec<Section> {
         .into_iter()
         .flatten()
         .collect()
-}
-
-/// `1 - value / reference`, in percent.
-fn skill(value: Option<f64>, reference: Option<f64>) -> String {
-    match (value, reference) {
-        (Some(value), Some(reference)) if reference > 0.0 => percent(1.0 - value / reference),
-        _ => "-".to_string(),
-    }
-}
-
-/// The skill of each row against the naive baseline that is best in the same metric, where lower is better.
-pub fn skill_column(board: &Board, target: &str, name: &str) -> Vec<TableCell> {
-    let baselines = board.rows.iter().filter(|row| row.baseline);
-    let values = baselines.filter_map(|row| Some((row, row.original(target, name)?)));
-    let best = values.min_by(|(_, a), (_, b)| a.total_cmp(b));
-    let cells = board.rows.iter().map(|row| match best {
-        Some((baseline, reference)) if baseline.model != row.model => {
-            TableCell::from(skill(row.original(target, name), Some(reference)))
-        }
-        _ => TableCell::from("-"),
-    });
-    cells.collect()
 }
 
 /// How well each model's intervals hold, target by target.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::figures::{BoardFigures, FigureSection, shown_run};
+use super::board_figures::{BoardFigures, FigureSection, shown_run};
 use super::forecast_figures::origin_of;
 use super::plot::{
     Frontier, FrontierLine, FrontierMark, ReplicaTrack, TimeOrigin, capacity_frontier, replicas_over_time,

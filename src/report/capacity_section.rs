@@ -1,9 +1,9 @@
 //! What acting on the forecasts costs, as a sentence, as the tables of a section, and as a number of the first screen.
 
-use super::board_sections::Section;
 use super::cells::{or_dash, p_value_text};
+use super::section::Section;
 use super::tables::{ReportTable, TableCell, TableRow};
-use super::verdict::VerdictFact;
+use super::verdict_fact::VerdictFact;
 use crate::capacity::Policy;
 use crate::compare::{Board, BoardCapacity, CapacityRow, Difference, Significance};
 use crate::spec::CapacitySpec;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::figures::{BoardFigures, DRAWN_TARGETS, FigureSection, PlotChoice};
+use super::board_figures::{BoardFigures, DRAWN_TARGETS, FigureSection, PlotChoice};
 use super::forecast_figures::which_runs;
 use super::labels::ModelLabels;
 use super::plot::{

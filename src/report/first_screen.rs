@@ -2,16 +2,17 @@
 
 use maud::{Markup, html};
 
+use super::board_figures::{BoardFigures, FigureSection};
 use super::chooser::{ChooserItem, chooser};
 use super::data_card::is_synthetic;
 use super::figure_markup::figure;
-use super::figures::{BoardFigures, FigureSection};
-use super::html::PageHost;
 use super::markup::{prose, table};
 use super::notes;
+use super::page::PageHost;
 use super::reproduction::run_counts;
 use super::tables;
-use super::verdict::{Verdict, VerdictFact, other_winners};
+use super::verdict::{Verdict, other_winners};
+use super::verdict_fact::VerdictFact;
 use crate::compare::{Board, Comparison};
 
 /// Renders the first screen.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::figures::{BoardFigures, DRAWN_TARGETS, FigureSection, PlotChoice, which_run};
+use super::board_figures::{BoardFigures, DRAWN_TARGETS, FigureSection, PlotChoice, which_run};
 use super::plot::{Along, Band, ForecastPlot, ForecastTrack, TimeOrigin, actual_and_forecast};
 use super::shown_models::ShownModel;
 use super::tables;

@@ -3,31 +3,12 @@
 use maud::{Markup, html};
 
 use super::SCRIPT;
+use super::board_figures::BoardFigures;
 use super::figure_markup::figure_sections;
-use super::figures::BoardFigures;
 use super::first_screen::first_screen;
-use super::page::page;
+use super::page::{PageHost, page};
 use super::table_sections::table_sections;
 use crate::compare::Comparison;
-
-/// Where a page is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PageHost {
-    /// In one file beside its plots.
-    File,
-    /// On the dashboard, whose script draws the plots again from their data.
-    Server,
-}
-
-/// A part of a page with its own entry in the contents.
-pub struct PageSection {
-    /// Its anchor.
-    pub id: String,
-    /// Its heading.
-    pub title: String,
-    /// What stands below the heading.
-    pub body: Markup,
-}
 
 /// An experiment's page without its frame.
 pub struct ReportBody {

@@ -1,10 +1,10 @@
 //! The report as GitHub Markdown, for pasting.
 
+use super::board_figures::{BoardFigures, Captioned, FigureSection};
 use super::board_sections::sections;
 use super::capacity_section;
 use super::claims;
 use super::data_card::{CardEntry, data_card, is_synthetic};
-use super::figures::{BoardFigures, Captioned, FigureSection};
 use super::headline::headline;
 use super::notes;
 use super::reproduction::{reproduction, run_counts};

@@ -1,5 +1,6 @@
 //! Reports: one comparison, computed once from the store, written as text, Markdown, HTML and plots.
 
+mod board_figures;
 mod board_sections;
 mod capacity_figures;
 mod capacity_section;
@@ -28,6 +29,7 @@ mod plot_files;
 mod reproduction;
 mod run_figures;
 mod search_figures;
+mod section;
 mod served_figure;
 mod shown_models;
 mod side_by_side;
@@ -40,6 +42,7 @@ mod token_load;
 mod traffic_figures;
 mod uncertainty;
 mod verdict;
+mod verdict_fact;
 
 use std::path::{Path, PathBuf};
 
@@ -50,10 +53,11 @@ use crate::store::report_folder;
 
 pub use capacity_section::{sentence_of as capacity_sentence, to_text as capacity_text};
 pub use headline::headline;
-pub use html::{PageHost, PageSection, ReportBody};
+pub use html::ReportBody;
 pub use inspection_page::{inspection_body, inspection_page};
 pub use inspection_text::inspection_text;
 pub use markup::table as folded_table;
+pub use page::{PageHost, PageSection};
 pub use run_figures::{RunFigures, run_figures};
 pub use served_figure::served_figure;
 pub use side_by_side::ComparisonSheet;

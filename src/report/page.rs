@@ -1,8 +1,27 @@
-//! The frame of every page: self-contained, without any request to the network.
+//! What every page has: its frame, which is self-contained and makes no request to the network, and its sections.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::STYLE;
+
+/// Where a page is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageHost {
+    /// In one file beside its plots.
+    File,
+    /// On the dashboard, whose script draws the plots again from their data.
+    Server,
+}
+
+/// A part of a page with its own entry in the contents.
+pub struct PageSection {
+    /// Its anchor.
+    pub id: String,
+    /// Its heading.
+    pub title: String,
+    /// What stands below the heading.
+    pub body: Markup,
+}
 
 /// A whole page. Only `script` can run, whatever the body contains.
 pub(super) fn page(title: &str, script: Option<&str>, body: &Markup) -> String {

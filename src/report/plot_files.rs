@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use rayon::prelude::*;
 
-use super::figures::{BoardFigures, Captioned};
+use super::board_figures::{BoardFigures, Captioned};
 use crate::files::replace_folder_with;
 use crate::text::causes;
 

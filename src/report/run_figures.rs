@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::figures::MOST_TARGETS;
+use super::board_figures::MOST_TARGETS;
 use super::forecast_figures::{middle, origin_of};
 use super::plot::{
     Along, Band, Curve, ForecastPlot, ForecastTrack, Plot, actual_and_forecast, learning_curves,

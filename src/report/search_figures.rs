@@ -1,6 +1,6 @@
 //! The plots of the searches of a board: their history, what they say about the hyperparameters, and every trial.
 
-use super::figures::{BoardFigures, FigureSection, PlotChoice};
+use super::board_figures::{BoardFigures, FigureSection, PlotChoice};
 use super::hyperparameters::{MOST_AXES, picture};
 use super::plot::{
     ImportanceBars, PlottedState, SearchPicture, importance_and_effects, parallel_coordinates, search_history,

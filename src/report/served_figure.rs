@@ -1,8 +1,7 @@
 //! A plot on a page of the dashboard: its picture, which the page's script replaces with a chart of the same data.
 
-use maud::{Markup, html};
+use maud::{Markup, PreEscaped, html};
 
-use super::figure_markup::picture;
 use super::plot::Plot;
 
 /// A plot with a caption, which may be empty.
@@ -14,5 +13,16 @@ pub fn served_figure(plot: &Plot, caption: &str) -> Markup {
             (picture(plot))
             @if !caption.is_empty() { figcaption { (caption) } }
         }
+    }
+}
+
+/// The picture of a plot, in its narrow form on narrow screens if it has one.
+pub fn picture(plot: &Plot) -> Markup {
+    let wide = html! {
+        div.scroll tabindex="0" role="group" aria-label=(plot.title) { (PreEscaped(&plot.svg)) }
+    };
+    match &plot.narrow_svg {
+        Some(narrow) => html! { div.pictures { (wide) div.narrow { (PreEscaped(narrow)) } } },
+        None => wide,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::figures::{BoardFigures, shown_rows, shown_run};
+use super::board_figures::{BoardFigures, shown_rows, shown_run};
 use super::labels::ModelLabels;
 use crate::compare::{Board, BoardRow, Comparison, predictions_of_run};
 use crate::dataset::{ChannelScale, PredictionTable};

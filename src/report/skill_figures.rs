@@ -1,7 +1,7 @@
 //! The plot of the first screen: how much better each model is than the best naive baseline.
 
+use super::board_figures::{BoardFigures, FigureSection};
 use super::cells::{mean_spread, p_value_text};
-use super::figures::{BoardFigures, FigureSection};
 use super::labels::ModelLabels;
 use super::plot::{SkillEvidence, SkillKind, SkillRow, skill_plot};
 use crate::compare::{Board, BoardRow, Comparison, Difference, FEWEST_BLOCKS, Significance};

@@ -1,6 +1,5 @@
 //! The tables of a report, as cells that every format can render.
 
-use super::board_sections::skill_column;
 use super::cells::{BoardCells, mean_spread, number_like, or_dash};
 use crate::compare::{Board, BoardRow, Comparison, ScoredRun, Target, distinct};
 use crate::spec::lookup;
@@ -323,7 +322,7 @@ pub fn scored_runs(comparison: &Comparison) -> RunTable {
             cells.extend([
                 optional(run.valid),
                 optional(run.test),
-                skill(board, run),
+                skill_of_run(board, run),
                 or_dash(run.wall_s, duration),
             ]);
             let is_chosen = board.rows.iter().any(|row| row.run_ids.contains(&run.run_id));
@@ -341,13 +340,15 @@ pub fn scored_runs(comparison: &Comparison) -> RunTable {
 }
 
 /// Skill of one run against the best baseline of its board.
-fn skill(board: &Board, run: &ScoredRun) -> String {
-    match (run.test, board.best_baseline()) {
-        (Some(test), Some(baseline))
-            if baseline.test.mean > 0.0 && !baseline.run_ids.contains(&run.run_id) =>
-        {
-            percent(1.0 - test / baseline.test.mean)
-        }
+fn skill_of_run(board: &Board, run: &ScoredRun) -> String {
+    let baseline = board.best_baseline().filter(|baseline| !baseline.run_ids.contains(&run.run_id));
+    skill(run.test, baseline.map(|baseline| baseline.test.mean))
+}
+
+/// `1 - value / reference`, in percent.
+pub fn skill(value: Option<f64>, reference: Option<f64>) -> String {
+    match (value, reference) {
+        (Some(value), Some(reference)) if reference > 0.0 => percent(1.0 - value / reference),
         _ => "-".to_string(),
     }
 }
@@ -380,6 +381,20 @@ pub fn unfinished_runs(comparison: &Comparison) -> RunTable {
         rows,
     };
     RunTable { table, folded: ended().count().saturating_sub(MOST_RUNS) }
+}
+
+/// The skill of each row against the naive baseline that is best in the same metric, where lower is better.
+pub fn skill_column(board: &Board, target: &str, name: &str) -> Vec<TableCell> {
+    let baselines = board.rows.iter().filter(|row| row.baseline);
+    let values = baselines.filter_map(|row| Some((row, row.original(target, name)?)));
+    let best = values.min_by(|(_, a), (_, b)| a.total_cmp(b));
+    let cells = board.rows.iter().map(|row| match best {
+        Some((baseline, reference)) if baseline.model != row.model => {
+            TableCell::from(skill(row.original(target, name), Some(reference)))
+        }
+        _ => TableCell::from("-"),
+    });
+    cells.collect()
 }
 
 #[cfg(test)]

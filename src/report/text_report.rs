@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
+use super::board_figures::MOST_TARGETS;
 use super::capacity_section;
 use super::claims;
 use super::data_card::{CardEntry, data_card, is_synthetic};
-use super::figures::MOST_TARGETS;
 use super::headline::headline;
 use super::notes;
 use super::reproduction::{reproduction, run_counts};

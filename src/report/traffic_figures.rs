@@ -1,6 +1,6 @@
 //! The plots of the traffic: burst pattern, and token load of the next windows.
 
-use super::figures::{BoardFigures, FigureSection};
+use super::board_figures::{BoardFigures, FigureSection};
 use super::forecast_figures::origin_of;
 use super::plot::{BandPanel, Gaps, TimeOrigin, band_panels, gap_pattern};
 use super::token_load::{Coverage, LoadForecast, token_load};

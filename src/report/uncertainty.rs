@@ -1,6 +1,6 @@
 //! The plot of the intervals: calibration.
 
-use super::figures::{BoardFigures, DRAWN_TARGETS, FigureSection};
+use super::board_figures::{BoardFigures, DRAWN_TARGETS, FigureSection};
 use super::plot::{CalibrationPanel, calibration};
 use super::shown_models::ShownModel;
 use super::tables;

@@ -3,6 +3,7 @@
 use super::capacity_section;
 use super::cells::{mean_spread, p_value_text};
 use super::tables::targets;
+use super::verdict_fact::VerdictFact;
 use crate::compare::{Board, BoardRow, Comparison, Significance, group_by};
 use crate::text::{counted, number};
 
@@ -18,17 +19,6 @@ pub struct Verdict {
     pub title: String,
     /// What it rests on.
     pub facts: Vec<VerdictFact>,
-}
-
-/// One number of a verdict.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct VerdictFact {
-    /// What it is.
-    pub label: String,
-    /// The number, or one word.
-    pub value: String,
-    /// Of what, and how far it can be trusted.
-    pub note: String,
 }
 
 impl Verdict {
