@@ -9,7 +9,7 @@ use crate::compare::{Board, BoardRow, Target};
 use crate::model::intervals::LEVELS;
 use crate::stats::POINT_WITHIN;
 use crate::store::BreakdownRow;
-use crate::text::{grouped, number, percent, unit_beside};
+use crate::text::{grouped, number, unit_beside};
 
 /// The sections of a board that have something to show.
 pub fn sections(board: &Board) -> Vec<Section> {
