@@ -71,11 +71,11 @@ fn a_comparison_starts_from_the_leaders_that_are_kept() {
     lab.execute(
         "UPDATE revision_standings SET leaders = json_set(leaders, '$.settings[0].models[0].label', 'as kept')",
     );
-    let shown = lab.call(&["compare", "sweep@all"]);
+    let shown = lab.call(&["compare", "sweep@all", "--format", "json"]);
     assert!(shown.stdout.contains("as kept"), "{}", shown.stdout);
     // Leaders of another meaning are computed anew.
     lab.execute("UPDATE revision_standings SET leaders = json_set(leaders, '$.version', 0)");
-    let shown = lab.call(&["compare", "sweep@all"]);
+    let shown = lab.call(&["compare", "sweep@all", "--format", "json"]);
     assert!(!shown.stdout.contains("as kept") && shown.code == 0, "{}", shown.stdout);
 }
 

@@ -30,11 +30,11 @@ impl<'a> ComparedReference<'a> {
 
 /// Runs that a reference of a comparison names.
 #[derive(Debug, Clone, Default)]
-pub struct ComparedRuns {
+pub(crate) struct ComparedRuns {
     /// The first of them.
-    pub first: Vec<RunRow>,
+    pub(crate) first: Vec<RunRow>,
     /// How many there are.
-    pub all: usize,
+    pub(crate) all: usize,
 }
 
 /// The runs that a reference of a comparison names, those of revisions, of one model of them, or one run: the first `most` of
@@ -42,7 +42,7 @@ pub struct ComparedRuns {
 ///
 /// # Errors
 /// A reference that names nothing, or a store that cannot be read.
-pub fn compared_runs(
+pub(crate) fn compared_runs(
     store: &mut Store,
     reference: &str,
     most: usize,

@@ -11,7 +11,7 @@ use crate::capacity::Policy;
 use crate::compare::{Board, Comparison};
 use crate::dataset::{CAPACITY_FILE, CapacityTable};
 use crate::store::run_folder;
-use crate::text::number;
+use crate::text::with_decimals;
 
 /// Models whose plans are drawn; more cannot be told apart.
 const MOST_MODELS: usize = 3;
@@ -83,7 +83,7 @@ fn draw_replicas(comparison: &Comparison, board: &Board, results: &Path, figures
         "Above: the replicas that the work of each test window keeps busy, and those that serve it where {}{seed} or the last \
          work times {} decides. Below: how long work waits beyond its window; the dashed line is the limit.",
         best.name,
-        number(capacity.headroom_factor)
+        with_decimals(capacity.headroom_factor, 2)
     );
     figures.add(
         FigureSection::Capacity,

@@ -160,7 +160,7 @@ fn how_to_read(capacity: &BoardCapacity) -> String {
         grouped(capacity.windows),
         duration(capacity.window_s),
         100.0 * target_utilization,
-        number(capacity.headroom_factor),
+        with_decimals(capacity.headroom_factor, 2),
         share(capacity.spec.late_work_at_most),
     )
 }
@@ -245,7 +245,7 @@ pub fn to_text(capacity: &BoardCapacity, width: usize) -> String {
 
 fn acts_on(row: &CapacityRow, capacity: &BoardCapacity) -> String {
     if row.name == Policy::ReactiveWithHeadroom.to_string() {
-        return format!("× {}", number(capacity.headroom_factor));
+        return format!("× {}", with_decimals(capacity.headroom_factor, 2));
     }
     let plans = row.plans.iter().map(|(level, share)| {
         if *share < 1.0 { format!("{level} ({:.0} %)", 100.0 * share) } else { level.to_string() }
@@ -313,6 +313,15 @@ mod tests {
         assert!(text.starts_with("No model keeps late work within 1 % on the test part: dlinear"), "{text}");
         let text = told(|capacity| capacity.policies[1].values.late_work_share = 0.021);
         assert!(text.contains("less than reacting with headroom (which has 2.1 % late)"), "{text}");
+    }
+
+    #[test]
+    fn a_factor_that_is_a_mean_over_folds_has_two_decimals() {
+        let mut capacity = test_fixtures::capacity();
+        capacity.headroom_factor = 4.3 / 3.0;
+        assert!(how_to_read(&capacity).contains("the factor 1.43 of reacting"));
+        let table = capacity_table(&capacity);
+        assert!(table.rows.iter().any(|row| row.cells[1] == TableCell::from("× 1.43".to_string())));
     }
 
     #[test]

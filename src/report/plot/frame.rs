@@ -186,13 +186,13 @@ pub(super) fn x_axis(scene: &mut Scene, panel: &Panel, axis: &PlotAxis) {
     for tick in &axis.ticks {
         let x = scale.at(tick.value);
         scene.line((x, panel.bottom), (x, panel.bottom + 4.0), 1.0, AXIS);
-        // A long label at the right end moves a little to the left of its tick, to stay within the plot, and
-        // one that would run into its neighbour is left out.
+        // A long label at either end moves a little beside its tick, to stay within the plot, and one that would run
+        // into its neighbour is left out.
         let (left, right) = text_extent(x, &tick.label, &style);
-        let overhang = (right - (scene.width - EDGE)).max(0.0);
-        if left - overhang > labelled_up_to + EDGE {
-            scene.text((x - overhang, panel.bottom + 16.0), &tick.label, style);
-            labelled_up_to = right - overhang;
+        let shift = (EDGE - left).max(0.0) - (right - (scene.width - EDGE)).max(0.0);
+        if left + shift > labelled_up_to + EDGE {
+            scene.text((x + shift, panel.bottom + 16.0), &tick.label, style);
+            labelled_up_to = right + shift;
         }
     }
     // A title wider than its panel has the whole plot where nothing stands beside the panel.

@@ -64,7 +64,7 @@ fn lines_with_value(row: &SkillRow, room: f64) -> Vec<(String, String)> {
     let width = |text: &str| font::width(text, LABEL_SIZE, row.weight());
     match lines.last_mut() {
         Some((name, value)) if width(name) + VALUE_GAP + width(&row.value) <= room => {
-            *value = row.value.clone();
+            value.clone_from(&row.value);
         }
         _ => lines.push((String::new(), row.value.clone())),
     }

@@ -129,7 +129,8 @@
       this.figure = figure;
       const svg = figure.querySelector("svg");
       // A plot with a narrow form has two pictures in one box.
-      this.picture = figure.querySelector(".pictures") || svg && svg.parentElement !== figure ? svg.parentElement : svg;
+      const own = svg && svg.parentElement !== figure ? svg.parentElement : svg;
+      this.picture = figure.querySelector(".pictures") || own;
       if (this.picture) {
         this.picture.dataset.picture = "";
         this.picture.after(this.box);

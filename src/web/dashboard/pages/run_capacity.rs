@@ -67,7 +67,7 @@ fn acts_on(policy: &str, is_chosen: bool, headroom: Option<f64>) -> String {
         Ok(level) => PlanLevel::Quantile(level).in_words(),
         Err(_) if policy == PlanLevel::Mean.to_string() => PlanLevel::Mean.in_words(),
         Err(_) if policy == Policy::ReactiveWithHeadroom.to_string() => {
-            headroom.map_or(policy.to_string(), |factor| format!("{policy} (× {})", number(factor)))
+            headroom.map_or(policy.to_string(), |factor| format!("{policy} (× {})", with_decimals(factor, 2)))
         }
         Err(_) => policy.to_string(),
     };
@@ -94,6 +94,7 @@ mod tests {
             metric("test", "chosen[0.9]", 1.0),
             metric("test", "mae", 1.0),
         ];
+        assert!(acts_on("reactive_with_headroom", false, Some(4.3 / 3.0)).ends_with("(×\u{a0}1.43)"));
         let rows = part_rows(&metrics, "test");
         let names: Vec<&str> = rows.iter().map(|row| row[1].as_str()).collect();
         assert_eq!(names, ["its mean", "its 75 % quantile", "its 90 % quantile (chosen)", "oracle"]);
