@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::capacity_section::headroom_factor;
 use super::figures::{BoardFigures, FigureSection, shown_run};
 use super::forecast_figures::origin_of;
 use super::plot::{
@@ -81,7 +82,8 @@ fn draw_replicas(comparison: &Comparison, board: &Board, results: &Path, figures
     let caption = format!(
         "Above: the replicas that the work of each test window keeps busy, and those that serve it where {}{seed} or the last \
          work times {} decides. Below: how long work waits beyond its window; the dashed line is the limit.",
-        best.name, capacity.headroom_factor
+        best.name,
+        headroom_factor(capacity)
     );
     figures.add(
         FigureSection::Capacity,

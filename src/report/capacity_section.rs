@@ -160,7 +160,7 @@ fn how_to_read(capacity: &BoardCapacity) -> String {
         grouped(capacity.windows),
         duration(capacity.window_s),
         100.0 * target_utilization,
-        capacity.headroom_factor,
+        headroom_factor(capacity),
         share(capacity.spec.late_work_at_most),
     )
 }
@@ -243,9 +243,14 @@ pub fn to_text(capacity: &BoardCapacity, width: usize) -> String {
     format!("{}\n\n{}", capacity_table(capacity).to_text(width), frontier_table(capacity).to_text(width))
 }
 
+/// The factor of reacting with headroom to two decimals: over several origins it is a mean of factors.
+pub fn headroom_factor(capacity: &BoardCapacity) -> f64 {
+    (capacity.headroom_factor * 100.0).round() / 100.0
+}
+
 fn acts_on(row: &CapacityRow, capacity: &BoardCapacity) -> String {
     if row.name == Policy::ReactiveWithHeadroom.to_string() {
-        return format!("× {}", capacity.headroom_factor);
+        return format!("× {}", headroom_factor(capacity));
     }
     let plans = row.plans.iter().map(|(level, share)| {
         if *share < 1.0 { format!("{level} ({:.0} %)", 100.0 * share) } else { level.to_string() }
