@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 for feature in cuda wgpu; do
     echo "-- $feature"
-    # The CUDA bindings look for a toolkit unless documentation is built; checking types needs none.
+    # A build with CUDA downloads LLVM unless documentation is built; checking types needs none.
     DOCS_RS=1 cargo check --release --features "$feature"
 done
 echo "features: both compile"

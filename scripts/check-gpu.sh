@@ -4,25 +4,29 @@
 #   scripts/check-gpu.sh prepare FILE.tar.xz [TRACE.csv]   here: builds with wgpu, and puts everything into one file below 60 MB
 #   tar xf FILE.tar.xz && gpu/check-gpu.sh run             there: at most 8 minutes; prints what is listed below
 #
-# It prints the adapter, packs against runs alone, training times of packs of 8, 24 and 96 for two shapes of an LSTM, a sweep of
-# 96 runs from end to end on the GPU and on the CPU, memory and load of the GPU while it goes on, and PyTorch's time for the same
-# steps where it is installed. DEVICE (wgpu by default) is the device that is measured, BUDGET_S how long it may take.
+# It prints the adapter, runs on it against the same runs on the CPU, packs against runs alone, training times of packs of 8, 24
+# and 96 for two shapes of an LSTM, a sweep of 96 runs from end to end on the GPU and on the CPU, memory and load of the GPU while
+# it goes on, and PyTorch's time for the same steps where it is installed. DEVICE (wgpu by default) is the device that is
+# measured, BUDGET_S how long it may take. For `prepare`, BURSTLAB names a binary that is built already.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
 prepare() {
-    local file trace work binary
+    local file trace binary=${BURSTLAB:-}
     file=$(realpath -m "$1")
+    trace=${2:-$(find "$here/../dataset" -name '*.csv' -path '*zure*' | head -n 1)}
+    trace=$(realpath "$trace")
     cd "$here/.."
-    trace=${2:-$(find dataset -name '*.csv' -path '*zure*' | head -n 1)}
-    cargo build --release --features wgpu
-    binary="${CARGO_TARGET_DIR:-target}/release/burstlab"
+    if [ -z "$binary" ]; then
+        cargo build --release --features wgpu
+        binary="${CARGO_TARGET_DIR:-target}/release/burstlab"
+    fi
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
     mkdir -p "$work/gpu/lib"
     strip -o "$work/gpu/burstlab" "$binary"
     cp "$trace" "$work/gpu/trace.csv"
-    cp scripts/check-gpu.sh scripts/compare-packs.sh tests/golden_lstm.json "$work/gpu/"
+    cp scripts/check-gpu.sh scripts/compare-devices.sh scripts/compare-packs.sh "$work/gpu/"
     # The loader is all that a machine with a driver may lack.
     cp -L "$(ldconfig -p | awk '/libvulkan.so.1 .*x86-64/ { print $NF; exit }')" "$work/gpu/lib/libvulkan.so.1"
     tar -C "$work" -cf - gpu | xz -T0 -6 > "$file"
@@ -74,7 +78,8 @@ watch_card() {
 }
 
 run() {
-    local device=${DEVICE:-wgpu} burstlab="${BURSTLAB:-$here/burstlab}" trace="${TRACE:-$here/trace.csv}" work watcher
+    local device=${DEVICE:-wgpu}
+    burstlab="${BURSTLAB:-$here/burstlab}" trace="${TRACE:-$here/trace.csv}"
     work=$(mktemp -d)
     export LD_LIBRARY_PATH="$here/lib:${LD_LIBRARY_PATH:-}"
     export BURSTLAB_CACHE="$work/cache"
@@ -85,8 +90,10 @@ run() {
     watch_card &
     watcher=$!
     trap 'kill $watcher 2> /dev/null; rm -rf "$work"' EXIT
+    echo "== $device against the CPU"
+    timeout "$(left)" "$here/compare-devices.sh" "$burstlab" "$device" "$trace"
     echo "== packs against runs alone"
-    "$here/compare-packs.sh" "$burstlab" "$device" "$trace" 8
+    timeout "$(left)" "$here/compare-packs.sh" "$burstlab" "$device" "$trace" "${RUNS:-8}"
     for shape in "32 1 32" "64 2 256"; do
         read -r hidden layers batch <<< "$shape"
         echo "== hidden $hidden, layers $layers, batch $batch: training, in seconds a run"

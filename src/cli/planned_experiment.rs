@@ -10,11 +10,11 @@ use super::usage;
 use crate::dataset::{Loader, settled_source};
 use crate::engine::Sweep;
 use crate::engine::local::packing_lines;
-use crate::spec::{Bytes, Experiment, ModelSpec};
+use crate::spec::{Bytes, Experiment, ModelSpec, PackSize};
 use crate::system::device::{DeviceRequest, Machine, Placement};
 use crate::system::memory;
 use crate::text::{causes, counted};
-use crate::train::ComputeDevice;
+use crate::train::{ComputeDevice, PackRoom};
 
 /// The experiments of a command line.
 pub(super) struct Plans {
@@ -89,6 +89,8 @@ pub(super) struct PlannedExperiment {
     pub sweep: Sweep,
     /// One placement for each slot; empty where another machine runs the plan.
     pub slots: Vec<Placement>,
+    /// What a pack of automatic size may take of their GPUs.
+    pub room: PackRoom,
     /// Device class of the runs: `cpu`, `cuda` or `wgpu`.
     pub class: &'static str,
     /// What `device = "auto"` was decided to be, and why.
@@ -122,7 +124,8 @@ impl PlannedExperiment {
             let needs_gpu = experiment.spec.models.iter().any(ModelSpec::computes_on_gpu);
             let class = class_elsewhere(request, needs_gpu, gpus);
             let sweep = Sweep::new(experiment, loader, class)?;
-            return Ok(Self { sweep, slots: Vec::new(), class, device_note: None, memory_note: None });
+            let room = PackRoom::default();
+            return Ok(Self { sweep, slots: Vec::new(), room, class, device_note: None, memory_note: None });
         }
         let machine = Machine::detect();
         let models = &experiment.spec.models;
@@ -143,10 +146,15 @@ impl PlannedExperiment {
             Some(each) => limit_by_memory(&mut slots, each)?,
             None => None,
         };
+        let room = match scheduler.pack {
+            PackSize::Auto => PackRoom::of(&slots),
+            // The number holds, whatever there is.
+            PackSize::Runs(_) => PackRoom::default(),
+        };
         let class = slots[0].class();
         let sweep = Sweep::new(experiment, loader, class)?;
         let device_note = choice.map(|choice| choice.to_string());
-        Ok(Self { sweep, slots, class, device_note, memory_note })
+        Ok(Self { sweep, slots, room, class, device_note, memory_note })
     }
 }
 
@@ -156,7 +164,7 @@ impl PlannedExperiment {
         let Some(&placement) = self.slots.first() else { return Vec::new() };
         let sweep = &self.sweep;
         let runs = runs.into_iter().map(|run| (sweep.run(run).as_ref(), sweep.rungs(run)));
-        packing_lines(runs, placement, sweep.experiment.spec.scheduler.pack)
+        packing_lines(runs, placement, sweep.experiment.spec.scheduler.pack, self.room)
     }
 }
 

@@ -317,6 +317,7 @@ fn dispatch_options(
         results: results.to_path_buf(),
         slots: planned.slots.clone(),
         pack: spec.scheduler.pack,
+        room: planned.room,
         threads_per_run: spec.scheduler.threads_per_run,
         timeout: spec.scheduler.timeout.map(|timeout| timeout.0),
         grace: spec.scheduler.grace.0,

@@ -16,6 +16,7 @@ use super::score::{interval_means, score_agreement, score_gaps, score_intervals,
 use crate::dataset::{CAPACITY_FILE, Loader, Part, PredictionTable, Prepared, Windows, write_predictions};
 use crate::files::replace_folder;
 use crate::model::intervals::{self, Base, Bounds, SavedOffsets, calibrated_steps, target_bounds};
+use crate::model::pack::{PackedModel, fit_alone, packing_obstacle};
 use crate::model::{BuildContext, Forecaster, Member, Parameters, build};
 use crate::spec::RunSpec;
 use crate::store::{BreakdownValue, MetricValue, SavedMember, SavedRun, run_folder};
@@ -47,7 +48,15 @@ pub fn execute(
 ) -> anyhow::Result<Scores> {
     let mut execution = PreparedRun::prepare(job, loader, device)?;
     let prepared = execution.prepared.clone();
-    execution.forecaster.fit(&execution.fit_data(&prepared), on_epoch)?;
+    let data = execution.fit_data(&prepared);
+    let spec = &job.spec.model;
+    if device.is_cpu() || packing_obstacle(spec).is_some() {
+        execution.forecaster.fit(&data, on_epoch)?;
+    } else {
+        let context = build_context(job, &prepared, device, Vec::new());
+        let learned = fit_alone(PackedModel { spec, context }, &data, on_epoch)?;
+        execution.forecaster.take_up(&learned, &data)?;
+    }
     execution.conclude()
 }
 

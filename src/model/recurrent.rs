@@ -105,23 +105,29 @@ impl RecurrentLayer {
         let weight_hh = self.weight_hh.val().transpose();
         let bias_ih = self.bias_ih.val().unsqueeze::<2>();
         let bias_hh = self.bias_hh.val().unsqueeze::<2>();
-        let [steps, batch, _] = input.dims();
+        let [steps, batch, inputs] = input.dims();
         let zeros = || Tensor::zeros([batch, self.hidden], &input.device());
         let (mut hidden, mut cell): (Tensor<2>, Tensor<2>) = (zeros(), zeros());
         let gate = |sums: &Tensor<2>, index: usize| sums.clone().narrow(1, index * self.hidden, self.hidden);
-        // The input's part of the gates is one product a step: one product over all steps would be sliced apart
-        // again, and each slice's gradient is as large as the whole.
+        let project = |rows: Tensor<2>| rows.matmul(weight_ih.clone()) + bias_ih.clone();
+        // The input's part of the gates is one product for all steps, except where gradients are asked for: the gradient of
+        // each step's slice would be as large as the whole.
+        let all_steps =
+            (!input.is_autodiff()).then(|| project(input.clone().reshape([steps * batch, inputs])));
         (0..steps)
             .map(|step| {
-                let now: Tensor<2> = input.clone().narrow(0, step, 1).squeeze_dim(0);
-                let by_input = now.matmul(weight_ih.clone()) + bias_ih.clone();
+                let by_input = match &all_steps {
+                    Some(sums) => sums.clone().narrow(0, step * batch, batch),
+                    None => project(input.clone().narrow(0, step, 1).squeeze_dim(0)),
+                };
                 let by_hidden = hidden.clone().matmul(weight_hh.clone()) + bias_hh.clone();
                 hidden = match self.kind {
                     CellKind::Lstm => {
                         let sums = by_input + by_hidden;
-                        let admitted = sigmoid(gate(&sums, 0)) * tanh(gate(&sums, 2));
-                        cell = sigmoid(gate(&sums, 1)) * cell.clone() + admitted;
-                        sigmoid(gate(&sums, 3)) * tanh(cell.clone())
+                        let gates = sigmoid(sums.clone());
+                        let admitted = gate(&gates, 0) * tanh(gate(&sums, 2));
+                        cell = gate(&gates, 1) * cell.clone() + admitted;
+                        gate(&gates, 3) * tanh(cell.clone())
                     }
                     CellKind::Gru => {
                         let reset = sigmoid(gate(&by_input, 0) + gate(&by_hidden, 0));

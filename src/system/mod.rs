@@ -1,6 +1,7 @@
 //! What the machine says: its devices, its memory, and which processes live, and whether the user asked to stop.
 
 pub mod device;
+pub mod gpu_memory;
 pub mod interrupt;
 pub mod memory;
 pub mod process;

@@ -1,9 +1,14 @@
 //! Where a model computes: a burn device chosen at run time, and the few ways in which tensors enter and leave it.
 
 use burn::module::Param;
+#[cfg(feature = "wgpu")]
+use burn::tensor::wgpu::wgpu;
 use burn::tensor::{Device, Tensor, TensorData};
 
+use super::room::GpuLimits;
 use crate::system::device::{Placement, WgpuAdapters};
+#[cfg(feature = "wgpu")]
+use crate::system::gpu_memory;
 
 /// A device with and without autodiff.
 #[derive(Debug, Clone)]
@@ -45,14 +50,12 @@ impl ComputeDevice {
     /// What wgpu finds on this machine.
     #[cfg(feature = "wgpu")]
     pub fn wgpu_adapters() -> WgpuAdapters {
-        let software = Device::wgpu(burn::tensor::DeviceKind::Cpu);
-        let devices = Device::enumerate(burn::tensor::DeviceType::Wgpu);
-        if devices.iter().any(|device| *device != software) {
-            WgpuAdapters::Gpu
-        } else if devices.is_empty() {
-            WgpuAdapters::Nothing
-        } else {
-            WgpuAdapters::Software
+        match preferred_adapter() {
+            Some(adapter) if adapter.get_info().device_type == wgpu::DeviceType::Cpu => {
+                WgpuAdapters::Software
+            }
+            Some(_) => WgpuAdapters::Gpu,
+            None => WgpuAdapters::Nothing,
         }
     }
 
@@ -60,6 +63,26 @@ impl ComputeDevice {
     #[cfg(not(feature = "wgpu"))]
     pub fn wgpu_adapters() -> WgpuAdapters {
         WgpuAdapters::Nothing
+    }
+
+    /// What is known of the adapter that wgpu prefers. It says how large a tensor can be; how much memory the card has is
+    /// asked of its driver.
+    #[cfg(feature = "wgpu")]
+    pub(super) fn wgpu_limits() -> GpuLimits {
+        let Some(adapter) = preferred_adapter() else { return GpuLimits::default() };
+        let (info, limits) = (adapter.get_info(), adapter.limits());
+        let is_card = info.device_type == wgpu::DeviceType::DiscreteGpu;
+        GpuLimits {
+            // What shares the memory of the machine has no memory of its own.
+            memory_bytes: if is_card { gpu_memory::bytes_of_card(&info.device_pci_bus_id) } else { None },
+            tensor_bytes: Some(limits.max_storage_buffer_binding_size.min(limits.max_buffer_size)),
+        }
+    }
+
+    /// What is known of the adapter that wgpu prefers: nothing in a binary without it.
+    #[cfg(not(feature = "wgpu"))]
+    pub(super) fn wgpu_limits() -> GpuLimits {
+        GpuLimits::default()
     }
 
     fn new(plain: Device, cpu: bool) -> Self {
@@ -90,5 +113,27 @@ impl ComputeDevice {
     /// The values of a tensor, in row-major order.
     pub fn values<const D: usize>(&self, tensor: Tensor<D>) -> Vec<f32> {
         tensor.into_data().iter::<f32>().collect()
+    }
+}
+
+/// The adapter that wgpu takes where none is named: a GPU before a software renderer.
+#[cfg(feature = "wgpu")]
+fn preferred_adapter() -> Option<wgpu::Adapter> {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    let options = wgpu::RequestAdapterOptions {
+        power_preference: wgpu::PowerPreference::HighPerformance,
+        ..wgpu::RequestAdapterOptions::default()
+    };
+    answer_of(instance.request_adapter(&options))?.ok()
+}
+
+/// What a future has to say at once; those of wgpu wait for nothing outside of a browser.
+#[cfg(feature = "wgpu")]
+fn answer_of<F: Future>(future: F) -> Option<F::Output> {
+    use std::task::{Context, Poll, Waker};
+
+    match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => Some(answer),
+        Poll::Pending => None,
     }
 }

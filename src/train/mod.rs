@@ -6,6 +6,7 @@ mod fit;
 mod loss;
 mod network;
 mod pack;
+mod room;
 mod schedule;
 mod task;
 
@@ -17,5 +18,6 @@ pub(crate) use network::infer;
 pub use network::{Network, Noise};
 pub(crate) use pack::{PackAudience, PackMember, fit_pack, inference_batch};
 pub use pack::{PackBackward, PackGradients, PackNetwork, PackNoise, PackWeights, RowLayout};
+pub use room::PackRoom;
 pub use schedule::RateSchedule;
 pub use task::{Epoch, FitData, FitError, OnEpoch, Shape};

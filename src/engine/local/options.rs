@@ -11,7 +11,7 @@ use crate::spec::PackSize;
 use crate::store::{RevisionId, RunResult, Status};
 use crate::system::device::Placement;
 use crate::system::interrupt::StopSignal;
-use crate::train::Epoch;
+use crate::train::{Epoch, PackRoom};
 
 /// How a sweep is run.
 #[derive(Debug, Clone)]
@@ -24,6 +24,8 @@ pub struct DispatchOptions {
     pub slots: Vec<Placement>,
     /// Runs that a slot trains together.
     pub pack: PackSize,
+    /// What a pack of automatic size may take.
+    pub room: PackRoom,
     /// CPU threads of each run.
     pub threads_per_run: usize,
     /// Longest time for a run.

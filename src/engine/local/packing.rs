@@ -5,17 +5,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::dispatcher::Dispatcher;
-use crate::model::pack::{packing_obstacle, values_of_a_step};
+use crate::model::pack::{StepValues, packing_obstacle};
 use crate::plan::Run;
 use crate::spec::{ModelSpec, PackSize, TrainingSpec};
 use crate::system::device::Placement;
+use crate::train::PackRoom;
 
 /// Runs that `pack = "auto"` trains together at most.
 const MOST_RUNS: usize = 64;
-
-/// Memory that the values of a training step of such a pack may take. Most GPUs have several times as much, and wgpu does
-/// not tell how much there is.
-const STEP_BYTES: usize = 2 << 30;
 
 /// Kind of the event that a run starts in a pack.
 pub const PACKED: &str = "packed";
@@ -36,13 +33,13 @@ pub enum Packing {
 
 impl Packing {
     /// What becomes of a run whose search judges it after these epochs.
-    pub fn of(run: &Run, rungs: &[usize], size: PackSize) -> Self {
+    pub fn of(run: &Run, rungs: &[usize], size: PackSize, room: PackRoom) -> Self {
         if let Some(obstacle) = packing_obstacle(&run.spec.model) {
             return Self::Alone(obstacle);
         }
         let most = match size {
             PackSize::Runs(runs) => runs,
-            PackSize::Auto => most_that_fit(run),
+            PackSize::Auto => most_that_fit(run, room),
         };
         if most < 2 {
             return Self::Alone("two of its shape do not fit");
@@ -61,10 +58,14 @@ pub fn lanes(placement: Placement, size: PackSize) -> usize {
     }
 }
 
-fn most_that_fit(run: &Run) -> usize {
-    let values = values_of_a_step(&run.spec.model, run.shape, run.spec.training.batch_size);
-    let bytes = values.saturating_mul(size_of::<f32>());
-    (STEP_BYTES / bytes.max(1)).clamp(1, MOST_RUNS)
+fn most_that_fit(run: &Run, room: PackRoom) -> usize {
+    let values = StepValues::of(&run.spec.model, run.shape, run.spec.training.batch_size);
+    let fitting = |values: usize, bytes: u64| {
+        let each = values.saturating_mul(size_of::<f32>()).max(1) as u64;
+        usize::try_from(bytes / each).unwrap_or(usize::MAX)
+    };
+    let runs = fitting(values.kept, room.step_bytes).min(fitting(values.largest, room.tensor_bytes));
+    runs.clamp(1, MOST_RUNS)
 }
 
 /// What runs of one pack have in common: everything but their seeds, how they descend, and dropout.
@@ -102,6 +103,7 @@ pub fn packing_lines<'a>(
     runs: impl IntoIterator<Item = (&'a Run, &'a [usize])>,
     placement: Placement,
     size: PackSize,
+    room: PackRoom,
 ) -> Vec<String> {
     if lanes(placement, size) < 2 {
         return Vec::new();
@@ -110,7 +112,7 @@ pub fn packing_lines<'a>(
     let mut alone: Vec<(&'static str, &'static str, usize)> = Vec::new();
     for (run, rungs) in runs {
         let kind = run.spec.model.kind();
-        match Packing::of(run, rungs, size) {
+        match Packing::of(run, rungs, size, room) {
             Packing::Together { shape, most } => match shapes.iter_mut().find(|(own, ..)| *own == shape) {
                 Some((_, _, count, _)) => *count += 1,
                 None => shapes.push((shape, kind, 1, most)),
@@ -154,9 +156,9 @@ impl Dispatcher<'_> {
         if self.retries.has_lost(run) {
             return Packing::Alone("it has lost an attempt");
         }
-        let (sweep, size) = (&self.sweep, self.options.pack);
+        let (sweep, size, room) = (&self.sweep, self.options.pack, self.options.room);
         let known = self.packings.0.entry(run);
-        known.or_insert_with(|| Packing::of(sweep.run(run), sweep.rungs(run), size)).clone()
+        known.or_insert_with(|| Packing::of(sweep.run(run), sweep.rungs(run), size, room)).clone()
     }
 
     /// The runs that start together with one that was taken out of the queue, that one first.
@@ -222,27 +224,45 @@ mod tests {
         assert_eq!(lanes(Placement::Cuda(1), PackSize::Auto), MOST_RUNS);
     }
 
+    /// Of a GPU of which nothing is known.
+    fn fit(run: &Run) -> usize {
+        most_that_fit(run, PackRoom::default())
+    }
+
     #[test]
     fn a_wide_table_makes_small_packs() {
         let mut wide = run("[models.linear]", 1, 1);
         wide.spec.training.batch_size = 256;
-        assert_eq!(most_that_fit(&wide), MOST_RUNS);
+        assert_eq!(fit(&wide), MOST_RUNS);
         (wide.shape.channels, wide.shape.targets) = (2000, 2000);
-        let linear = most_that_fit(&wide);
+        let linear = fit(&wide);
         assert!((1..8).contains(&linear), "{linear}");
         wide.shape.horizon = 96;
-        assert!(most_that_fit(&wide) < linear, "far forecasts take room too");
+        assert!(fit(&wide) < linear, "far forecasts take room too");
     }
 
     #[test]
     fn small_batches_count_as_those_of_validation() {
         let mut small = run("[models.lstm]\nhidden = 256\nlayers = 2", 1, 1);
         small.shape.lookback = 200;
-        let fit = |run: &mut Run, batch_size| {
-            run.spec.training.batch_size = batch_size;
-            most_that_fit(run)
+        let mut of = |batch_size| {
+            small.spec.training.batch_size = batch_size;
+            fit(&small)
         };
-        assert!(fit(&mut small, 64) < MOST_RUNS);
-        assert_eq!(fit(&mut small, 1), fit(&mut small, 64));
+        assert!(of(64) < MOST_RUNS);
+        assert_eq!(of(1), of(64));
+    }
+
+    #[test]
+    fn a_larger_gpu_takes_larger_packs_unless_a_tensor_gets_too_large_for_it() {
+        let mut large = run("[models.lstm]\nhidden = 256", 1, 1);
+        large.shape.lookback = 200;
+        large.spec.training.batch_size = 256;
+        let of = |step_bytes, tensor_bytes| most_that_fit(&large, PackRoom { step_bytes, tensor_bytes });
+        let (small, all) = (2 << 30, u64::MAX);
+        assert!(of(small, all) < of(20 << 30, all));
+        // The gates of all steps: 200 steps, 256 windows and 1024 values, of four bytes.
+        assert_eq!(of(all, 1 << 30), 5);
+        assert_eq!(of(all, 128 << 20), 1);
     }
 }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use super::{BuildContext, CellKind, Fold, ModelSpec, ParameterValues, Parameters, Solver, build_unbounded};
 use crate::train::{
-    ComputeDevice, FitData, Objective, PackAudience, PackMember, PackNetwork, RowLayout, Shape, fit_pack,
-    inference_batch,
+    ComputeDevice, Epoch, FitData, FitError, Objective, OnEpoch, PackAudience, PackMember, PackNetwork,
+    RowLayout, Shape, fit_pack, inference_batch,
 };
 use composed::Composed;
 use linear::LinearPack;
@@ -29,24 +29,43 @@ pub fn packing_obstacle(spec: &ModelSpec) -> Option<&'static str> {
     }
 }
 
-/// Values that a training step of one run keeps for its way back, roughly: what the size of a pack follows from. A batch of
-/// validation may be larger than one of training, and counts as if it kept as much.
-pub fn values_of_a_step(spec: &ModelSpec, shape: Shape, batch_size: usize) -> usize {
-    let Shape { lookback, horizon, channels, targets, heads } = shape;
-    let steps = match spec {
-        // The gates, the states, and the gradients by them, beside the inputs of the first layer.
-        ModelSpec::Lstm(spec) | ModelSpec::Gru(spec) => spec.layers * spec.hidden * 16 + channels * 4,
-        // The taps side by side, and the values between the layers.
-        ModelSpec::Tcn(spec) => {
-            spec.blocks * spec.hidden * (2 * spec.kernel + 12) + channels * (spec.kernel + 4)
+/// How many values a training step of one run takes, roughly: what the size of a pack follows from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepValues {
+    /// Those that it keeps for its way back.
+    pub kept: usize,
+    /// Those of its largest tensor.
+    pub largest: usize,
+}
+
+impl StepValues {
+    /// Of a model with these sizes. A batch of validation may be larger than one of training, and counts as if it kept as much.
+    pub fn of(spec: &ModelSpec, shape: Shape, batch_size: usize) -> Self {
+        let Shape { lookback, horizon, channels, targets, heads } = shape;
+        let (kept, widest) = match spec {
+            // The gates, the states, and the gradients by them, beside the inputs of the first layer.
+            ModelSpec::Lstm(spec) | ModelSpec::Gru(spec) => {
+                (spec.layers * spec.hidden * 16 + channels * 4, (4 * spec.hidden).max(channels))
+            }
+            // The taps side by side, and the values between the layers.
+            ModelSpec::Tcn(spec) => (
+                spec.blocks * spec.hidden * (2 * spec.kernel + 12) + channels * (spec.kernel + 4),
+                spec.kernel * spec.hidden.max(channels),
+            ),
+            ModelSpec::TsMixer(spec) => {
+                (spec.blocks * (6 * spec.hidden + 16 * channels), spec.hidden.max(channels))
+            }
+            // The histories and what becomes of them.
+            _ => (channels * 12, channels),
+        };
+        let windows = batch_size.max(inference_batch(batch_size));
+        let forecasts = horizon * targets * heads;
+        Self {
+            // The forecasts, their targets, and the gradients by them.
+            kept: (lookback * kept + forecasts * 6) * windows,
+            largest: (lookback * widest).max(forecasts) * windows,
         }
-        ModelSpec::TsMixer(spec) => spec.blocks * (6 * spec.hidden + 16 * channels),
-        // The histories and what becomes of them.
-        _ => channels * 12,
-    };
-    // The forecasts, their targets, and the gradients by them.
-    let each_window = lookback * steps + horizon * targets * heads * 6;
-    each_window * batch_size.max(inference_batch(batch_size))
+    }
 }
 
 /// A model of a pack: its hyperparameters and what it is built with.
@@ -80,13 +99,45 @@ pub fn fit_together(models: &[PackedModel<'_>], data: &FitData<'_>, audience: &m
     fit_pack(network.as_ref(), layout, &members, shape, &objective, device, data, &mut listener);
 }
 
+/// Trains a model as a pack of one. On a GPU that takes fewer and larger operations than [`super::Forecaster::fit`], whose
+/// kernels only the CPU has.
+///
+/// # Errors
+/// As [`super::Forecaster::fit`].
+pub fn fit_alone(
+    model: PackedModel<'_>,
+    data: &FitData<'_>,
+    on_epoch: OnEpoch<'_>,
+) -> Result<Parameters, FitError> {
+    let mut lone = LoneModel { on_epoch, outcome: None };
+    fit_together(&[model], data, &mut lone);
+    // A pack tells the outcome of each of its models, and only models without an obstacle come here.
+    lone.outcome.unwrap_or_else(|| unreachable!("a pack that has not ended"))
+}
+
+/// Who is told how a pack of one goes.
+struct LoneModel<'a> {
+    on_epoch: OnEpoch<'a>,
+    outcome: Option<Result<Parameters, FitError>>,
+}
+
+impl PackedModelAudience for LoneModel<'_> {
+    fn epochs(&mut self, epochs: &[(usize, Epoch)]) -> Vec<bool> {
+        epochs.iter().map(|(_, epoch)| (self.on_epoch)(*epoch).is_continue()).collect()
+    }
+
+    fn ended(&mut self, _model: usize, outcome: Result<Parameters, FitError>) {
+        self.outcome = Some(outcome);
+    }
+}
+
 /// Who is told how models are trained together.
 pub trait PackedModelAudience {
     /// These models ended an epoch; says of each whether it goes on.
-    fn epochs(&mut self, epochs: &[(usize, crate::train::Epoch)]) -> Vec<bool>;
+    fn epochs(&mut self, epochs: &[(usize, Epoch)]) -> Vec<bool>;
 
     /// A model has ended, with what it has learned or without.
-    fn ended(&mut self, model: usize, outcome: Result<Parameters, crate::train::FitError>);
+    fn ended(&mut self, model: usize, outcome: Result<Parameters, FitError>);
 }
 
 /// Gives rows their names back.
@@ -96,11 +147,11 @@ struct Listener<'a> {
 }
 
 impl PackAudience for Listener<'_> {
-    fn epochs(&mut self, epochs: &[(usize, crate::train::Epoch)]) -> Vec<bool> {
+    fn epochs(&mut self, epochs: &[(usize, Epoch)]) -> Vec<bool> {
         self.audience.epochs(epochs)
     }
 
-    fn ended(&mut self, member: usize, outcome: Result<Vec<f32>, crate::train::FitError>) {
+    fn ended(&mut self, member: usize, outcome: Result<Vec<f32>, FitError>) {
         let layout = &self.layout;
         let named = outcome.map(|row| {
             let mut parameters = Parameters::default();

@@ -277,6 +277,32 @@ fn a_run_that_diverges_or_is_stopped_ends_alone_and_the_others_go_on_as_if_it_ha
 }
 
 #[test]
+fn a_pack_of_one_has_the_numbers_of_the_run_alone_and_stops_when_it_is_told_to() {
+    let (steps, scaler) = (steps(), scaler());
+    let (data, device) = (fit_data(&steps, &scaler), ComputeDevice::cpu());
+    let run = run(1, 1e-3);
+    let fit = |last: usize| {
+        let context = context(&run.training, run.seed, &scaler, &device);
+        let mut epochs = Vec::new();
+        let outcome = fit_alone(PackedModel { spec: &run.spec, context }, &data, &mut |epoch| {
+            epochs.push(epoch);
+            if epoch.epoch == last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        (outcome, epochs)
+    };
+    let (outcome, epochs) = fit(9);
+    let expected = alone(&run, &data, &scaler);
+    assert_eq!(epochs.len(), expected.epochs.len());
+    for (found, expected) in epochs.iter().zip(&expected.epochs) {
+        assert!(relative(found.valid_loss, expected.valid_loss) < SAME, "{found:?} {expected:?}");
+    }
+    let loss = |parameters: &Parameters| valid_loss(&run, parameters, &data, &scaler);
+    assert!(relative(loss(&outcome.unwrap()), loss(&expected.outcome.unwrap().unwrap())) < SAME);
+    let (outcome, epochs) = fit(2);
+    assert_eq!((outcome, epochs.len()), (Err(FitError::Stopped { epoch: 2 }), 2));
+}
+
+#[test]
 fn every_kind_of_model_is_packed_or_says_why_not() {
     let shape = Shape { lookback: 8, horizon: 1, channels: 2, targets: 1, heads: 1 };
     for kind in ModelSpec::KINDS {

@@ -13,7 +13,7 @@ use crate::plan::Run;
 use crate::spec::{Experiment, PackSize};
 use crate::store::{Execution, MetricValue, PlanRecord, RunResult, Status};
 use crate::system::device::Placement;
-use crate::train::Epoch;
+use crate::train::{Epoch, PackRoom};
 
 mod packs;
 
@@ -153,6 +153,7 @@ fn sweep(
         results: results.path().to_path_buf(),
         slots: vec![Placement::Cpu],
         pack: PackSize::Auto,
+        room: PackRoom::default(),
         threads_per_run: 1,
         timeout: None,
         grace: Duration::ZERO,
