@@ -5,10 +5,18 @@ use burn::module::Param;
 use burn::tensor::wgpu::wgpu;
 use burn::tensor::{Device, Tensor, TensorData};
 
-use super::room::GpuLimits;
 use crate::system::device::{Placement, WgpuAdapters};
 #[cfg(feature = "wgpu")]
 use crate::system::gpu_memory;
+
+/// What is known of a GPU.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct GpuLimits {
+    /// Its memory.
+    pub memory_bytes: Option<u64>,
+    /// Bytes that one tensor may have at most.
+    pub tensor_bytes: Option<u64>,
+}
 
 /// A device with and without autodiff.
 #[derive(Debug, Clone)]

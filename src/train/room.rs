@@ -1,6 +1,6 @@
 //! How much of a device a pack may take.
 
-use super::ComputeDevice;
+use super::device::{ComputeDevice, GpuLimits};
 use crate::system::device::Placement;
 use crate::system::gpu_memory;
 
@@ -18,15 +18,6 @@ pub struct PackRoom {
     pub step_bytes: u64,
     /// Bytes of the largest tensor.
     pub tensor_bytes: u64,
-}
-
-/// What is known of a GPU.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct GpuLimits {
-    /// Its memory.
-    pub memory_bytes: Option<u64>,
-    /// Bytes that one tensor may have at most.
-    pub tensor_bytes: Option<u64>,
 }
 
 impl Default for PackRoom {

@@ -8,7 +8,7 @@
 //! back with the late one, and starts again without it: the late one is behind the runs that it waits for. A run is only
 //! ever behind earlier ones, so the earliest that waits can always start.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::bail;
 
@@ -16,26 +16,6 @@ use super::dispatcher::Dispatcher;
 use super::journal::ended;
 use crate::search::{RungStatus, RungVerdict};
 use crate::store::{Ending, Status};
-
-/// Pause between looks at the runs of other supervisors.
-const LOOK_PAUSE: Duration = Duration::from_millis(500);
-
-/// When the runs of other supervisors were looked at, for those that wait for them.
-#[derive(Debug, Default)]
-pub(super) struct Lookout {
-    last: Option<Instant>,
-}
-
-impl Lookout {
-    /// Whether it is time for another look, which then counts as taken.
-    fn is_due(&mut self, now: Instant) -> bool {
-        let is_due = self.last.is_none_or(|last| now.saturating_duration_since(last) >= LOOK_PAUSE);
-        if is_due {
-            self.last = Some(now);
-        }
-        is_due
-    }
-}
 
 /// A slot whose run waits at a rung for runs that no slot here is at.
 struct Waiting {
@@ -167,18 +147,5 @@ impl Dispatcher<'_> {
             self.progress.ended(lane, run, Status::Interrupted, why, None);
         }
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn other_supervisors_are_looked_at_twice_a_second() {
-        let (mut lookout, now) = (Lookout::default(), Instant::now());
-        assert!(lookout.is_due(now));
-        assert!(!lookout.is_due(now + Duration::from_millis(499)));
-        assert!(lookout.is_due(now + Duration::from_millis(500)));
     }
 }

@@ -2,7 +2,7 @@
 
 use burn::tensor::Tensor;
 
-use super::fit::ActiveMember;
+use super::member::ActiveMember;
 use crate::spec::Optimizer;
 use crate::train::ComputeDevice;
 use crate::train::adam::{BETA_1, BETA_2, EPSILON};

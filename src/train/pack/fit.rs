@@ -6,6 +6,7 @@ use std::time::Instant;
 use burn::tensor::{Int, Tensor, TensorData, s};
 
 use super::descent::PackDescent;
+use super::member::{ActiveMember, MemberEnd, PackMember};
 use super::{PackNetwork, PackNoise, PackWeights, RowLayout};
 use crate::dataset::Windows;
 use crate::spec::TrainingSpec;
@@ -20,18 +21,6 @@ const LEAST_INFERENCE_BATCH: usize = 64;
 /// Windows of a validation batch at most.
 const MOST_INFERENCE_BATCH: usize = 256;
 
-/// One run of a pack.
-pub(crate) struct PackMember<'a> {
-    /// How it is trained. Loss, epochs, batch size and `drop_last` are those of the whole pack.
-    pub training: &'a TrainingSpec,
-    /// Seed of its random streams.
-    pub seed: u64,
-    /// Its dropout rate.
-    pub dropout: f64,
-    /// Its initial weights, as a row.
-    pub weights: Vec<f32>,
-}
-
 /// Who is told how a pack goes; members are numbered as they were given.
 pub(crate) trait PackAudience {
     /// These members ended an epoch; says of each whether it goes on.
@@ -39,68 +28,6 @@ pub(crate) trait PackAudience {
 
     /// A member has ended, with the weights of its best epoch on validation or without a result.
     fn ended(&mut self, member: usize, outcome: Result<Vec<f32>, FitError>);
-}
-
-/// A member that is still trained.
-pub(super) struct ActiveMember<'a> {
-    number: usize,
-    pub training: &'a TrainingSpec,
-    /// Learning rate of the current epoch.
-    pub learning_rate: f64,
-    schedule: RateSchedule,
-    shuffling: Stream,
-    noise: Stream,
-    dropout: f64,
-    order: Vec<usize>,
-    ceiling: f64,
-    /// Sum of the losses of the epoch's windows.
-    total: f64,
-    best: Option<Tensor<2>>,
-    best_loss: f64,
-    best_epoch: usize,
-    /// Why it does not go on.
-    end: Option<MemberEnd>,
-}
-
-/// Why a member does not go on.
-enum MemberEnd {
-    Best,
-    Error(FitError),
-}
-
-impl<'a> ActiveMember<'a> {
-    fn new(number: usize, member: &PackMember<'a>, windows: usize) -> Self {
-        Self {
-            number,
-            training: member.training,
-            learning_rate: 0.0,
-            schedule: RateSchedule::new(member.training),
-            shuffling: Stream::shuffling(member.seed),
-            noise: Stream::dropout(member.seed),
-            dropout: member.dropout,
-            order: (0..windows).collect(),
-            ceiling: EXPLODED,
-            total: 0.0,
-            best: None,
-            best_loss: f64::INFINITY,
-            best_epoch: 0,
-            end: None,
-        }
-    }
-
-    /// Takes up the loss of a batch; the first one of all says when a loss has exploded.
-    fn take_loss(&mut self, epoch: usize, is_first: bool, loss: f64, windows: usize) {
-        if self.end.is_some() {
-            return;
-        }
-        if is_first {
-            self.ceiling = EXPLODED * loss.max(1.0);
-        }
-        if is_exploded(loss, self.ceiling) {
-            self.end = Some(MemberEnd::Error(FitError::Diverged { epoch, loss }));
-        }
-        self.total += loss * windows as f64;
-    }
 }
 
 /// A pack in training.

@@ -6,12 +6,14 @@
 
 mod descent;
 mod fit;
+mod member;
 mod noise;
 mod weights;
 
 use burn::tensor::Tensor;
 
-pub(crate) use fit::{PackAudience, PackMember, fit_pack, inference_batch};
+pub(crate) use fit::{PackAudience, fit_pack, inference_batch};
+pub(crate) use member::PackMember;
 pub use noise::PackNoise;
 pub use weights::{PackGradients, PackWeights, RowLayout};
 
