@@ -19,7 +19,7 @@ use burstlab::report::terminal_text;
 use burstlab::spec::Experiment;
 use burstlab::store::{Execution, PlanRecord, RunResult, Status, Store, results_folder};
 use burstlab::system::device::{DeviceRequest, Machine, Placement};
-use burstlab::train::Epoch;
+use burstlab::train::{Epoch, PackRoom};
 
 fn main() -> anyhow::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -85,6 +85,7 @@ fn run(experiment: Experiment) -> anyhow::Result<Comparison> {
     let options = DispatchOptions {
         revision: recorded.id.clone(),
         results: results.clone(),
+        room: PackRoom::of(&slots),
         slots,
         pack: scheduler.pack,
         threads_per_run: scheduler.threads_per_run,
