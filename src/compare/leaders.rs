@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::board::{Board, BoardRow};
 use super::comparison::leaderboards;
-use super::standing::STANDING_VERSION;
 use crate::store::{RevisionRow, Store};
+
+/// The meaning of what is kept: it rises when a standing or its leaders are computed in another way.
+pub(super) const STANDING_VERSION: u32 = 1;
 
 /// The models of one setting.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

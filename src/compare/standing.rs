@@ -5,12 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::board::Board;
 use super::comparison::{Objectives, axes_of, boards, objective_of, settings_of};
 use super::grouping::group_by;
-use super::leaders::SettingModels;
+use super::leaders::{STANDING_VERSION, SettingModels};
 use crate::spec::{BASELINES, ObjectiveSpec};
 use crate::store::{RevisionCounts, RevisionRow, RunRow, Status, Store};
-
-/// The meaning of what is kept: it rises when a standing or its leaders are computed in another way.
-pub(super) const STANDING_VERSION: u32 = 1;
 
 /// A revision with what came of it.
 #[derive(Debug, Clone, Serialize, Deserialize)]

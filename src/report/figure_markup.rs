@@ -1,11 +1,11 @@
 //! The plots of a page: figures with their captions, in sections, with a choice where there are several of a kind.
 
-use maud::{Markup, PreEscaped, html};
+use maud::{Markup, html};
 
 use super::chooser::{ChooserItem, chooser};
 use super::figures::{BoardFigures, Captioned, FigureSection, PlotChoice};
 use super::html::{PageHost, PageSection};
-use super::plot::Plot;
+use super::picture::picture;
 use super::served_figure::served_figure;
 use crate::compare::{Board, group_by};
 use crate::files::file_stem;
@@ -71,17 +71,6 @@ fn group(plots: Vec<(&Board, &Captioned)>, several: bool, host: PageHost) -> Mar
         ChooserItem { picks: setting.into_iter().chain(own).collect(), content: figure(plot, host) }
     });
     chooser(&items.collect::<Vec<_>>())
-}
-
-/// The picture of a plot, in its narrow form on narrow screens if it has one.
-pub fn picture(plot: &Plot) -> Markup {
-    let wide = html! {
-        div.scroll tabindex="0" role="group" aria-label=(plot.title) { (PreEscaped(&plot.svg)) }
-    };
-    match &plot.narrow_svg {
-        Some(narrow) => html! { div.pictures { (wide) div.narrow { (PreEscaped(narrow)) } } },
-        None => wide,
-    }
 }
 
 /// One plot with its caption.

@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::figure_markup::picture;
+use super::picture::picture;
 use super::plot::Plot;
 
 /// A plot with a caption, which may be empty.
