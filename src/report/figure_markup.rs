@@ -5,7 +5,8 @@ use maud::{Markup, html};
 use super::board_figures::{BoardFigures, Captioned, FigureSection, PlotChoice};
 use super::chooser::{ChooserItem, chooser};
 use super::page::{PageHost, PageSection};
-use super::served_figure::{picture, served_figure};
+use super::picture::picture;
+use super::served_figure::served_figure;
 use crate::compare::{Board, group_by};
 use crate::files::file_stem;
 

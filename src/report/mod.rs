@@ -24,6 +24,7 @@ mod markdown;
 mod markup;
 mod notes;
 mod page;
+mod picture;
 pub mod plot;
 mod plot_files;
 mod reproduction;

@@ -1,7 +1,8 @@
 //! A plot on a page of the dashboard: its picture, which the page's script replaces with a chart of the same data.
 
-use maud::{Markup, PreEscaped, html};
+use maud::{Markup, html};
 
+use super::picture::picture;
 use super::plot::Plot;
 
 /// A plot with a caption, which may be empty.
@@ -13,16 +14,5 @@ pub fn served_figure(plot: &Plot, caption: &str) -> Markup {
             (picture(plot))
             @if !caption.is_empty() { figcaption { (caption) } }
         }
-    }
-}
-
-/// The picture of a plot, in its narrow form on narrow screens if it has one.
-pub fn picture(plot: &Plot) -> Markup {
-    let wide = html! {
-        div.scroll tabindex="0" role="group" aria-label=(plot.title) { (PreEscaped(&plot.svg)) }
-    };
-    match &plot.narrow_svg {
-        Some(narrow) => html! { div.pictures { (wide) div.narrow { (PreEscaped(narrow)) } } },
-        None => wide,
     }
 }

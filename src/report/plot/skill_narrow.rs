@@ -4,7 +4,7 @@ use super::axis::PlotAxis;
 use super::font;
 use super::frame::{self, Panel};
 use super::scene::{Align, Scene, ScenePoint, TextStyle, text_extent};
-use super::skill::{LINE_HEIGHT, ShownRows, SkillRow, draw_axis, draw_dot, legend};
+use super::skill_rows::{LINE_HEIGHT, ShownRows, SkillRow, draw_axis, draw_dot, legend};
 use super::theme::{BACKGROUND, LABEL_SIZE, MARGIN, NARROW_WIDTH};
 
 /// How far below its name a row's dot lies.

@@ -10,9 +10,8 @@ use super::member::{ActiveMember, MemberEnd, PackMember};
 use super::{PackNetwork, PackNoise, PackWeights, RowLayout};
 use crate::dataset::Windows;
 use crate::spec::TrainingSpec;
-use crate::stats::Stream;
-use crate::train::fit::{EXPLODED, is_exploded};
-use crate::train::{ComputeDevice, Criterion, Epoch, FitData, FitError, RateSchedule, Shape};
+use crate::train::fit::is_exploded;
+use crate::train::{ComputeDevice, Criterion, Epoch, FitData, FitError, Shape};
 
 /// Batches whose losses wait on the device before they are read: reading stops everything until the device is through.
 const LOSSES_AT_ONCE: usize = 64;
