@@ -115,8 +115,8 @@ BEGIN
 END;
 
 -- How each revision stands, as JSON: counts, best models, course of the objective; and its leaders: the models of each setting
--- with the runs of their chosen trials, from which comparisons start. It is written when an execution ends; whatever changes a
--- standing removes it, and it is then computed until it is written again.
+-- with the runs of their chosen trials, from which comparisons start. It is written when an execution ends by itself;
+-- whatever changes a standing removes it, and it is then computed until it is written again.
 CREATE TABLE revision_standings (
     experiment TEXT NOT NULL,
     revision   INTEGER NOT NULL,

@@ -36,7 +36,8 @@ prepare() {
     [ "$bytes" -lt $((60 << 20)) ] || { echo "it is larger than 60 MB" >&2; return 1; }
 }
 
-left() { echo $((${BUDGET_S:-480} - SECONDS)); }
+# At least a second: a limit of 0 would be none.
+left() { local left=$((${BUDGET_S:-480} - SECONDS)); echo $((left > 0 ? left : 1)); }
 
 # Runs a sweep of so many LSTM runs: NAME DEVICE PACK RUNS HIDDEN LAYERS BATCH. Prints its seconds.
 sweep() {
@@ -102,15 +103,20 @@ run() {
         for pack in 1 8 24 96; do
             [ "$(left)" -gt 60 ] || { echo "no time is left for a pack of $pack"; continue; }
             local runs=$((pack == 1 ? 3 : pack)) name="lstm-$hidden-$pack" total
-            sweep "$name" "$device" "$pack" "$runs" "$hidden" "$layers" "$batch" > /dev/null
+            sweep "$name" "$device" "$pack" "$runs" "$hidden" "$layers" "$batch" > /dev/null ||
+                { echo "a pack of $pack did not end in time, or failed"; break; }
             total=$(training "$name" "$([ "$pack" = 1 ] && echo sum || echo max)")
             python3 -c "print(f'pack of $pack: {$total / $runs:.4f}')"
         done
     done
     if [ "$(left)" -gt 90 ]; then
         echo "== 96 runs of hidden 32 from end to end, in seconds"
-        echo "$device: $(sweep whole "$device" '"auto"' 96 32 1 32)"
-        [ "$(left)" -gt 60 ] && echo "cpu, $(nproc) cores: $(sweep whole-cpu cpu 1 96 32 1 32)"
+        whole=$(sweep whole "$device" '"auto"' 96 32 1 32) || whole="did not end in time, or failed"
+        echo "$device: $whole"
+        if [ "$(left)" -gt 60 ]; then
+            whole=$(sweep whole-cpu cpu 1 96 32 1 32) || whole="did not end in time, or failed"
+            echo "cpu, $(nproc) cores: $whole"
+        fi
     fi
     if [ -s "$work/card.csv" ]; then
         python3 - "$work/card.csv" <<'PY'

@@ -35,7 +35,7 @@ hidden = 8
 TOML
 auto=$("$binary" run "$work/auto.toml" --dry-run --device auto | grep "device auto")
 echo "$auto"
-if ! ls /dev/dri/renderD* /dev/nvidia0 > /dev/null 2>&1; then
+if ! compgen -G '/dev/dri/renderD*' > /dev/null && [ ! -e /dev/nvidia0 ]; then
     # Without a card there is only the software renderer, which `auto` must not take.
     grep -q "is the CPU" <<< "$auto"
 fi

@@ -208,6 +208,8 @@ def check(tab, report, name):
         wide = tab.evaluate(TOO_WIDE % width)
         inner = tab.evaluate("[document.documentElement.scrollWidth, window.innerWidth]")
         require(max(inner) <= width, f"{name}: the page is {max(inner)} px wide in {width} px: {wide}")
+        pictures = tab.evaluate("document.querySelectorAll('.pictures').length")
+        require(pictures > 0, f"{name}: no plot has a form for phones")
         cut = tab.evaluate(CUT % width)
         require(cut == 0, f"{name}: {cut} plots with a form for phones do not fit {width} px")
         tab.screenshot(f"{folder}/{name}-{width}.png")

@@ -213,12 +213,14 @@ fn imports_within(folder: &Path, sources: &[Source]) -> BTreeMap<String, BTreeSe
     let given_on = own().find(|source| name(source) == "mod").map_or("", |module| module.code.as_str());
     let mut homes: BTreeMap<String, &String> = names.iter().map(|name| (name.clone(), name)).collect();
     for home in &names {
-        homes.extend(words_after(given_on, &format!("{home}::")).into_iter().map(|item| (item, home)));
+        // `crate::name::` is another module of that name.
+        let own = given_on.replace(&format!("::{home}::"), "::");
+        homes.extend(words_after(&own, &format!("{home}::")).into_iter().map(|item| (item, home)));
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let below = folder.strip_prefix(root).unwrap().to_str().unwrap().replace('/', "::");
     let imported = |source: &Source| {
-        let code = source.code.split("#[cfg(test)]").next().unwrap();
+        let code = source.code.split("#[cfg(test)]\nmod tests").next().unwrap();
         let words =
             ["super::".to_string(), format!("crate::{below}::")].map(|prefix| words_after(code, &prefix));
         let homes = words.iter().flatten().filter_map(|word| homes.get(word).copied().cloned());

@@ -169,7 +169,7 @@ fn a_range_query_of_prometheus_is_learnt_from_and_its_load_is_replayed() {
     assert!(report.contains("rows every 1 min") || report.contains("1 row filled in"), "{report}");
     let outcome = predicted(&lab, "rates", "rates.json");
     assert_eq!(outcome.code, 0, "{}", outcome.stderr);
-    assert!(report.contains("1 time at which a column has no finite value"), "{report}");
+    assert!(report.contains("1 time of the file at which a column has no finite value"), "{report}");
     let inspected = lab.call(&["dataset", "inspect", "rates.json"]);
     assert!(
         inspected.stdout.contains("1 time at which a column has no finite value"),

@@ -67,7 +67,7 @@ fn a_comparison_starts_from_the_leaders_that_are_kept() {
         lab.scalar("select json_array_length(leaders -> '$.settings[0].models') from revision_standings"),
         2
     );
-    // Were every run of the sweep read, this would name the other window.
+    // Were the leaders computed, the label would be the model's own.
     lab.execute(
         "UPDATE revision_standings SET leaders = json_set(leaders, '$.settings[0].models[0].label', 'as kept')",
     );
@@ -77,6 +77,11 @@ fn a_comparison_starts_from_the_leaders_that_are_kept() {
     lab.execute("UPDATE revision_standings SET leaders = json_set(leaders, '$.version', 0)");
     let shown = lab.call(&["compare", "sweep@all", "--format", "json"]);
     assert!(!shown.stdout.contains("as kept") && shown.code == 0, "{}", shown.stdout);
+    // Those that cannot be read are computed, and kept again by whoever ends an execution next.
+    lab.execute("UPDATE revision_standings SET leaders = '{broken'");
+    assert_eq!(lab.call(&["compare", "sweep@all", "--format", "json"]).stdout, shown.stdout);
+    lab.run(&lab.azure("another", &SWEEP.replace("400", "300")), &[]);
+    assert_eq!(lab.scalar("select sum(json_valid(leaders)) from revision_standings"), 2);
 }
 
 #[test]
@@ -97,6 +102,8 @@ fn a_change_of_a_run_removes_the_standing_of_each_revision_that_has_it() {
         "UPDATE run_records SET status = 'failed' WHERE run = 1",
         "DELETE FROM runs WHERE model = 'persistence'",
         "UPDATE revision_runs SET position = NULL WHERE position = 1",
+        "INSERT OR REPLACE INTO revision_runs SELECT * FROM revision_runs LIMIT 1",
+        "UPDATE revisions SET unproposed = 2",
         "INSERT INTO attempts (run_id, status, started_at, device, version, owner) \
          SELECT run_id, 'failed', '', 'cpu', '', '' FROM run_records LIMIT 1",
     ] {

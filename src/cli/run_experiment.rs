@@ -25,7 +25,7 @@ use crate::store::{
     results_folder,
 };
 use crate::system::{self, interrupt};
-use crate::text::counted;
+use crate::text::{causes, counted};
 
 /// The outcome of one experiment.
 pub(super) struct ExperimentOutcome {
@@ -88,7 +88,7 @@ pub(super) fn run_experiment(
     store.end_revision(&revision, &outcome_of(&summary))?;
     note_outcome(&name, &summary, wall_s, console);
     if let Some(signal) = summary.stopped_by {
-        // Who stops the program does not wait for a report.
+        // Who stops the program does not wait for a report, nor for what lists would be quicker with.
         store.close()?;
         console.note(&format!(
             "{name}: {signal} stopped it, and the report is as it was; the same command continues, and `burstlab report {name}` \
@@ -101,13 +101,13 @@ pub(super) fn run_experiment(
         if summary.failed > 0 {
             note_failures(&revision, &mut store, console)?;
         }
-        keep_standings(&mut store)?;
+        keep_standings_for_lists(&name, &mut store, console);
         store.close()?;
         // Claims and the report need the other parts too, which only the merged store has.
         return Ok(ExperimentOutcome { summary, refuted: false, report: None });
     }
     judge_claims(&mut store, &revision)?;
-    keep_standings(&mut store)?;
+    keep_standings_for_lists(&name, &mut store, console);
     // The report is read through a connection of its own, so that it sees what every reader sees.
     store.close()?;
     let mut store = Store::open_read_only(&results)?;
@@ -120,6 +120,13 @@ pub(super) fn run_experiment(
     }
     let refuted = comparison.claims.iter().any(Judgement::is_surprise);
     Ok(ExperimentOutcome { summary, refuted, report: Some(written.html) })
+}
+
+/// Keeps how the revisions stand. Lists compute what is not kept, so a failure costs them time and nobody the report.
+fn keep_standings_for_lists(name: &str, store: &mut Store, console: Console) {
+    if let Err(error) = keep_standings(store) {
+        console.note(&format!("{name}: lists of experiments will take longer: {}", causes(&error)));
+    }
 }
 
 /// Records the claims of an experiment whose data are missing, and prints them as not run.

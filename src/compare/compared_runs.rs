@@ -37,8 +37,15 @@ pub(crate) struct ComparedRuns {
     pub(crate) all: usize,
 }
 
+/// What the references of one comparison have named so far.
+#[derive(Debug, Default)]
+pub(crate) struct KnownRuns {
+    counted: HashSet<String>,
+    shown: HashSet<String>,
+}
+
 /// The runs that a reference of a comparison names, those of revisions, of one model of them, or one run: the first `most` of
-/// those that are not `known` yet. They then are.
+/// those that no earlier reference shows. A run that an earlier one names is not counted again.
 ///
 /// # Errors
 /// A reference that names nothing, or a store that cannot be read.
@@ -46,15 +53,15 @@ pub(crate) fn compared_runs(
     store: &mut Store,
     reference: &str,
     most: usize,
-    known: &mut HashSet<String>,
+    known: &mut KnownRuns,
 ) -> anyhow::Result<ComparedRuns> {
     let ComparedReference { named, model, .. } = ComparedReference::resolve(store, reference)?;
     let mut found = ComparedRuns::default();
     match named {
         Named::Run(run) => {
             found.first = store.runs(&RunFilter::one(&run))?;
-            found.first.retain(|run| known.insert(run.run_id.clone()));
-            found.all = found.first.len();
+            found.all = found.first.iter().filter(|run| known.counted.insert(run.run_id.clone())).count();
+            found.first.retain(|run| known.shown.insert(run.run_id.clone()));
         }
         Named::Revisions(revisions) => {
             for revision in revisions {
@@ -63,9 +70,10 @@ pub(crate) fn compared_runs(
                     Some(model) => runs_of_model(store, &id, model)?,
                     None => store.planned_run_ids(&id)?,
                 };
-                run_ids.retain(|run_id| known.insert(run_id.clone()));
-                found.all += run_ids.len();
+                found.all += run_ids.iter().filter(|run_id| known.counted.insert((*run_id).clone())).count();
+                run_ids.retain(|run_id| !known.shown.contains(run_id));
                 run_ids.truncate(most - found.first.len());
+                known.shown.extend(run_ids.iter().cloned());
                 if !run_ids.is_empty() {
                     found.first.extend(store.planned_runs_among(&id, &run_ids)?);
                 }

@@ -1,5 +1,5 @@
-//! The models of a revision with their chosen trials: what is left of its leaderboards when their errors are read anew. It is kept
-//! with the standing of the revision, so that a comparison need not read every run of a sweep to find the few that it is about.
+//! The chosen trial of each model of a revision, without its metrics. It is kept with the standing of the revision, so that a
+//! comparison need not read every run of a sweep to find the few that it is about.
 
 use serde::{Deserialize, Serialize};
 
@@ -54,11 +54,16 @@ impl SettingModels {
     /// A store that cannot be read.
     pub(super) fn read(store: &mut Store, revision: &RevisionRow) -> anyhow::Result<Vec<Self>> {
         let kept = store.kept_leaders(&revision.id())?;
-        let readable = kept.and_then(|text| serde_json::from_str::<KeptModels>(&text).ok());
-        match readable.filter(|kept| kept.version == STANDING_VERSION) {
-            Some(kept) => Ok(kept.settings),
+        match kept.and_then(|text| Self::of_kept(&text)) {
+            Some(settings) => Ok(settings),
             None => Ok(Self::of(leaderboards(store, revision)?)),
         }
+    }
+
+    /// The models as they are kept; `None` if another version of this program kept other things.
+    pub(super) fn of_kept(text: &str) -> Option<Vec<Self>> {
+        let kept: KeptModels = serde_json::from_str(text).ok()?;
+        (kept.version == STANDING_VERSION).then_some(kept.settings)
     }
 
     /// The models of some leaderboards.
@@ -78,7 +83,7 @@ impl SettingModels {
     /// The text that the store keeps.
     ///
     /// # Errors
-    /// None that these values can come to.
+    /// Never: there are only numbers, texts and lists in it.
     pub(super) fn to_kept(settings: Vec<Self>) -> serde_json::Result<String> {
         serde_json::to_string(&KeptModels { version: STANDING_VERSION, settings })
     }

@@ -32,7 +32,7 @@ pub(crate) use board::lookbacks;
 pub use board::{Board, BoardRow, Completion, FoldError, Target};
 pub use capacity::{BoardCapacity, CapacityRow, FrontierPoint};
 pub use capacity_what_if::what_if;
-pub(crate) use compared_runs::compared_runs;
+pub(crate) use compared_runs::{KnownRuns, compared_runs};
 pub use comparison::{Comparison, ScoredRun};
 pub(crate) use grouping::{distinct, group_by};
 pub use history::{History, HistoryPoint, ModelHistory};

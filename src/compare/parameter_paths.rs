@@ -12,7 +12,8 @@ pub(super) fn varying_paths(params: &[&Value]) -> Vec<String> {
     let mut known = BTreeSet::new();
     for params in params {
         for table in ["model", "training"] {
-            for path in params.get(table).into_iter().flat_map(|value| leaves(table, value)) {
+            let below = params.get(table).into_iter().flat_map(leaves);
+            for path in below.map(|path| format!("{table}.{path}")) {
                 if known.insert(path.clone()) {
                     paths.push(path);
                 }
@@ -27,14 +28,14 @@ pub(super) fn varying_paths(params: &[&Value]) -> Vec<String> {
     paths
 }
 
-/// The paths of all values of a table that are no tables.
-fn leaves(path: &str, value: &Value) -> Vec<String> {
-    match value {
-        Value::Object(fields) => {
-            fields.iter().flat_map(|(key, value)| leaves(&format!("{path}.{key}"), value)).collect()
-        }
-        _ => vec![path.to_string()],
-    }
+/// The dotted paths of all values of a table that are no tables.
+pub(super) fn leaves(params: &Value) -> Vec<String> {
+    let Value::Object(fields) = params else { return Vec::new() };
+    let below = |(key, value): (&String, &Value)| match value {
+        Value::Object(_) => leaves(value).into_iter().map(|path| format!("{key}.{path}")).collect(),
+        _ => vec![key.clone()],
+    };
+    fields.iter().flat_map(below).collect()
 }
 
 /// The last part of each path, or the whole path where two end alike.

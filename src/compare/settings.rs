@@ -1,4 +1,4 @@
-//! The settings of a revision, what tells them apart, and the objective of their runs.
+//! The settings of a revision, what tells them apart, the objective of their runs, and the names under which models compete.
 
 use std::collections::HashMap;
 

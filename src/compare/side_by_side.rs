@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::compared_runs::{ComparedReference, is_of_model};
 use super::leaders::{ChosenTrial, SettingModels};
 use super::metric_means::{MeanSpread, MetricKey, mean_metrics};
+use super::parameter_paths::leaves;
 use super::settings::{objective_of, objective_title};
 use super::significance::{Difference, Significance, correct};
 use super::window_losses::WindowLosses;
@@ -401,16 +402,6 @@ fn changed(base: &Value, other: &Value) -> Vec<ChangedSetting> {
         ChangedSetting { path, base, other }
     });
     both.filter(|one| one.base != one.other).collect()
-}
-
-/// Every dotted path to a value that is not a table.
-fn leaves(params: &Value) -> Vec<String> {
-    let Value::Object(fields) = params else { return Vec::new() };
-    let below = |(key, value): (&String, &Value)| match value {
-        Value::Object(_) => leaves(value).into_iter().map(|path| format!("{key}.{path}")).collect(),
-        _ => vec![key.clone()],
-    };
-    fields.iter().flat_map(below).collect()
 }
 
 #[cfg(test)]

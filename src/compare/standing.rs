@@ -100,7 +100,7 @@ impl RevisionStanding {
 /// # Errors
 /// A store that cannot be read or written.
 pub fn keep_standings(store: &mut Store) -> anyhow::Result<()> {
-    for revision in store.revisions_without_standing(|text| RevisionStanding::of_kept(text).is_some())? {
+    for revision in store.revisions_without_standing(is_readable)? {
         let id = revision.id();
         let mark = store.revision_mark(&id)?;
         // A damaged row of one experiment is told of where that experiment is read, and costs no other one anything.
@@ -109,6 +109,10 @@ pub fn keep_standings(store: &mut Store) -> anyhow::Result<()> {
         store.keep_standing(&id, &mark, kept.each_ref().map(String::as_str))?;
     }
     Ok(())
+}
+
+fn is_readable([standing, leaders]: [&str; 2]) -> bool {
+    RevisionStanding::of_kept(standing).is_some() && SettingModels::of_kept(leaders).is_some()
 }
 
 /// What people want to know is how good their models are; the baselines are in the skill.

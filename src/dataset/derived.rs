@@ -65,6 +65,15 @@ impl<'a> DerivedColumns<'a> {
         means.chain(work).collect()
     }
 
+    /// The requests of a step whose means are no numbers, since these are no count; `None` where all is well.
+    pub(super) fn requests_without_mean(&self, step: &[f64]) -> Option<f64> {
+        let means = self.means.as_ref()?;
+        let requests = step[means.requests];
+        let is_sound = requests == 0.0
+            || (requests > 0.0 && means.tokens.iter().all(|&at| (step[at] / requests).is_finite()));
+        (!is_sound).then_some(requests)
+    }
+
     /// The values that are added to a step.
     pub fn values(&self, step: &[f64]) -> impl Iterator<Item = f64> {
         let means = self.means.iter().flat_map(move |means| {

@@ -135,6 +135,9 @@ fn row_steps(
     for row in 0..trace.time_s.len() {
         step.clear();
         step.extend(trace.columns.iter().map(|column| column[row]));
+        if let Some(requests) = derived.requests_without_mean(&step) {
+            return Err(TaskError::Mean { row: row + 1, requests });
+        }
         values.extend_from_slice(&step);
         values.extend(derived.values(&step));
     }

@@ -88,7 +88,9 @@ impl PrepareError {
             PrepareError::Task(TaskError::Kind(_)) => keys(&["task", kind]),
             PrepareError::Task(TaskError::Window(_)) => keys(&["task", kind, "window"]),
             PrepareError::Task(TaskError::Column { key, .. }) => keys(key),
-            PrepareError::Task(TaskError::MeanName(_)) => keys(&["task", kind, "mean_tokens"]),
+            PrepareError::Task(TaskError::MeanName(_) | TaskError::Mean { .. }) => {
+                keys(&["task", kind, "mean_tokens"])
+            }
             PrepareError::Task(TaskError::WorkColumn) | PrepareError::Uneven(_) => keys(&["capacity"]),
             PrepareError::Horizon { .. } => keys(&["task", kind, "horizon"]),
             PrepareError::Split(SplitError::Beyond { .. }) => keys(&["split", "rows"]),
@@ -124,6 +126,9 @@ impl PrepareError {
                     Some(near) => format!("did you mean `{near}`? The columns are {}", columns.join(", ")),
                     None => format!("the columns are {}", columns.join(", ")),
                 }
+            }
+            PrepareError::Task(TaskError::Mean { .. }) => {
+                "requests are counts of zero or more; correct that row, or leave mean_tokens out".to_string()
             }
             PrepareError::Task(TaskError::WorkColumn | TaskError::MeanName(_)) => {
                 "give that column another name".to_string()

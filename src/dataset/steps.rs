@@ -86,6 +86,14 @@ pub enum TaskError {
     /// A column has the name of a target that `mean_tokens` adds.
     #[error("the table has a column `{0}`, which is the name of the mean that mean_tokens adds")]
     MeanName(String),
+    /// A row has so few requests, or so many tokens, that their mean is no number.
+    #[error("row {row} has no mean tokens: {requests} requests")]
+    Mean {
+        /// The row, counted from 1 within the slice.
+        row: usize,
+        /// Its requests.
+        requests: f64,
+    },
 }
 
 /// More windows than this are a mistake in the file: their three channels alone would take gigabytes.

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use anyhow::{bail, ensure};
 
 use crate::dataset::{
-    Channel, DerivedColumns, Frequency, REMEDY, RequestTrace, ScaledSteps, SeriesClock, SeriesTrace,
-    StepTimes, Steps, Trace, Windows, Zone, push_request, steps_of,
+    DerivedColumns, Frequency, REMEDY, RequestTrace, ScaledSteps, SeriesClock, SeriesTrace, StepTimes, Steps,
+    Trace, Windows, Zone, push_request, steps_of,
 };
 use crate::spec::{Feature, TaskSpec};
 use crate::store::SavedRun;
@@ -381,14 +381,18 @@ pub(super) fn require_columns<'n>(
 ) -> anyhow::Result<()> {
     let derived = DerivedColumns::count(&saved.spec.task, saved.spec.capacity.as_ref());
     let channels = &saved.scaler.channels;
-    let names = channels[channels.len().saturating_sub(derived)..].iter();
-    require_channels(saved, found.chain(names.map(|scale| scale.channel.name.as_str())))
+    let observed = channels[..channels.len().saturating_sub(derived)].iter();
+    let expected: Vec<&str> = observed.map(|scale| scale.channel.name.as_str()).collect();
+    require_names(&expected, found)
 }
 
 /// Checks that a trace has the channels that a model was trained on, in their order.
 fn require_channels<'n>(saved: &SavedRun, found: impl Iterator<Item = &'n str>) -> anyhow::Result<()> {
-    let expected: Vec<&Channel> = saved.scaler.channels.iter().map(|scale| &scale.channel).collect();
-    let expected: Vec<&str> = expected.iter().map(|channel| channel.name.as_str()).collect();
+    let expected = saved.scaler.channels.iter().map(|scale| scale.channel.name.as_str());
+    require_names(&expected.collect::<Vec<_>>(), found)
+}
+
+fn require_names<'n>(expected: &[&str], found: impl Iterator<Item = &'n str>) -> anyhow::Result<()> {
     let found: Vec<&str> = found.collect();
     ensure!(
         found == expected,

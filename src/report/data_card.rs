@@ -232,7 +232,7 @@ fn left_out(removed: &Removed, dataset: &DatasetSpec) -> String {
     let mut parts = vec![format!("{} outside the slice ({})", grouped(removed.outside), slice(dataset))];
     if removed.incomplete > 0 {
         let count = counted(removed.incomplete, "time");
-        parts.push(format!("{count} at which a column has no finite value"));
+        parts.push(format!("{count} of the file at which a column has no finite value"));
     }
     if dataset.cleaning.drop_zero_tokens {
         parts.push(format!("{} with zero tokens", grouped(removed.zero_tokens)));

@@ -346,7 +346,7 @@ fn skill_of_run(board: &Board, run: &ScoredRun) -> String {
 }
 
 /// `1 - value / reference`, in percent.
-pub fn skill(value: Option<f64>, reference: Option<f64>) -> String {
+pub(super) fn skill(value: Option<f64>, reference: Option<f64>) -> String {
     match (value, reference) {
         (Some(value), Some(reference)) if reference > 0.0 => percent(1.0 - value / reference),
         _ => "-".to_string(),
@@ -384,7 +384,7 @@ pub fn unfinished_runs(comparison: &Comparison) -> RunTable {
 }
 
 /// The skill of each row against the naive baseline that is best in the same metric, where lower is better.
-pub fn skill_column(board: &Board, target: &str, name: &str) -> Vec<TableCell> {
+pub(super) fn skill_column(board: &Board, target: &str, name: &str) -> Vec<TableCell> {
     let baselines = board.rows.iter().filter(|row| row.baseline);
     let values = baselines.filter_map(|row| Some((row, row.original(target, name)?)));
     let best = values.min_by(|(_, a), (_, b)| a.total_cmp(b));

@@ -93,16 +93,7 @@ impl Store {
     /// # Errors
     /// A store that cannot be read.
     pub fn kept_standing(&mut self, revision: &RevisionId) -> anyhow::Result<Option<String>> {
-        self.runtime
-            .block_on(
-                sqlx::query_scalar(
-                    "SELECT standing FROM revision_standings WHERE experiment = ? AND revision = ?",
-                )
-                .bind(&revision.experiment)
-                .bind(revision.revision)
-                .fetch_optional(&mut self.connection),
-            )
-            .context("cannot read the experiments from the store")
+        Ok(self.kept(revision)?.map(|[standing, _]| standing))
     }
 
     /// The leaders of one revision, as [`Self::keep_standing`] was told; `None` where something has changed since.
@@ -110,31 +101,36 @@ impl Store {
     /// # Errors
     /// A store that cannot be read.
     pub fn kept_leaders(&mut self, revision: &RevisionId) -> anyhow::Result<Option<String>> {
-        self.runtime
-            .block_on(
-                sqlx::query_scalar(
-                    "SELECT leaders FROM revision_standings WHERE experiment = ? AND revision = ?",
-                )
+        Ok(self.kept(revision)?.map(|[_, leaders]| leaders))
+    }
+
+    fn kept(&mut self, revision: &RevisionId) -> anyhow::Result<Option<[String; 2]>> {
+        let query = "SELECT standing, leaders FROM revision_standings WHERE experiment = ? AND revision = ?";
+        let row = self.runtime.block_on(
+            sqlx::query_as::<_, (String, String)>(query)
                 .bind(&revision.experiment)
                 .bind(revision.revision)
                 .fetch_optional(&mut self.connection),
-            )
-            .context("cannot read the experiments from the store")
+        );
+        Ok(row.context("cannot read the experiments from the store")?.map(<[String; 2]>::from))
     }
 
-    /// The revisions whose last execution has ended, and of which no standing is kept that can be read.
+    /// The revisions whose last execution has ended, and of which no standing is kept that can be read with its leaders.
     ///
     /// # Errors
     /// A store that cannot be read.
     pub fn revisions_without_standing(
         &mut self,
-        is_readable: impl Fn(&str) -> bool,
+        is_readable: impl Fn([&str; 2]) -> bool,
     ) -> anyhow::Result<Vec<RevisionRow>> {
-        let kept = self.kept_standings()?;
-        let mut revisions = self.all_revisions()?;
-        let is_kept = |revision: &RevisionRow| kept.get(&revision.id()).is_some_and(|text| is_readable(text));
-        revisions.retain(|revision| revision.finished_at.is_some() && !is_kept(revision));
-        Ok(revisions)
+        let mut missing = Vec::new();
+        for revision in self.all_revisions()? {
+            let kept = if revision.finished_at.is_some() { self.kept(&revision.id())? } else { continue };
+            if !kept.is_some_and(|kept| is_readable(kept.each_ref().map(String::as_str))) {
+                missing.push(revision);
+            }
+        }
+        Ok(missing)
     }
 
     /// Keeps how a revision stands and its leaders, unless it has changed since it had this mark ([`Self::revision_mark`]).
@@ -152,7 +148,7 @@ impl Store {
         self.runtime.block_on(async {
             let mut transaction = self.connection.begin_with("BEGIN IMMEDIATE").await.with_context(failed)?;
             if super::state_counts::revision_mark(&mut transaction, revision).await? == mark {
-                sqlx::query("INSERT OR REPLACE INTO revision_standings VALUES (?, ?, ?, ?)")
+                sqlx::query("INSERT OR REPLACE INTO revision_standings (experiment, revision, standing, leaders) VALUES (?, ?, ?, ?)")
                     .bind(&revision.experiment)
                     .bind(revision.revision)
                     .bind(standing)

@@ -191,6 +191,20 @@ mod tests {
     }
 
     #[test]
+    fn weights_take_room_too() {
+        let mut wide = run("[models.lstm]\nhidden = 1024\nlayers = 2", 1, 1);
+        (wide.shape.lookback, wide.spec.training.batch_size) = (8, 64);
+        let of = |step_bytes, tensor_bytes| most_that_fit(&wide, PackRoom { step_bytes, tensor_bytes });
+        // Some 13 million weights, six times over.
+        assert!((4..7).contains(&of(2 << 30, u64::MAX)), "{}", of(2 << 30, u64::MAX));
+        assert_eq!(of(u64::MAX, 128 << 20), 2, "a row of weights is a tensor");
+        let mut dilated = run("[models.tcn]\nhidden = 64\nkernel = 3\nblocks = 8", 1, 1);
+        let short = fit(&dilated);
+        dilated.shape.lookback *= 2;
+        assert!(short <= MOST_RUNS && fit(&dilated) <= short);
+    }
+
+    #[test]
     fn a_larger_gpu_takes_larger_packs_unless_a_tensor_gets_too_large_for_it() {
         let mut large = run("[models.lstm]\nhidden = 256", 1, 1);
         large.shape.lookback = 200;

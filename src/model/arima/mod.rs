@@ -34,7 +34,9 @@ use crate::stats::closed_form::normal_quantile;
 const MOST_STEPS: usize = 10_000;
 /// Windows that one thread forecasts at a time.
 const WINDOWS_AT_ONCE: usize = 256;
-/// Values whose estimates are kept, since a window is asked for its mean and for its quantiles: 32 MiB.
+/// Estimates that are kept, since a window is asked for its mean and for its quantiles. One takes some hundred bytes.
+const MOST_KEPT: usize = 1 << 16;
+/// Values of the windows that they are of: 32 MiB.
 const MOST_VALUES_KEPT: usize = 1 << 23;
 
 /// A model for each target.
@@ -131,7 +133,7 @@ impl Arima {
             None => self.choice.fit(&past),
         }?;
         let mut kept = kept();
-        if kept.len() * self.shape.lookback >= MOST_VALUES_KEPT {
+        if kept.len() >= MOST_KEPT.min(MOST_VALUES_KEPT / self.shape.lookback.max(1)) {
             kept.clear();
         }
         kept.insert(key, found.clone());

@@ -60,11 +60,41 @@ impl StepValues {
         };
         let windows = batch_size.max(inference_batch(batch_size));
         let forecasts = horizon * targets * heads;
+        // The convolutions of a tcn look beyond the beginning of the window.
+        let steps = match spec {
+            ModelSpec::Tcn(spec) => lookback + ((spec.kernel - 1) << spec.blocks.min(32)),
+            _ => lookback,
+        };
+        let weights = weights_of(spec, shape);
         Self {
-            // The forecasts, their targets, and the gradients by them.
-            kept: (lookback * kept + forecasts * 6) * windows,
-            largest: (lookback * widest).max(forecasts) * windows,
+            // The forecasts, their targets, and the gradients by them; the weights, their gradients, the two means of the
+            // optimizer, the best weights, and what the optimizer makes of them.
+            kept: (steps * kept + forecasts * 6) * windows + weights * 6,
+            largest: ((steps * widest).max(forecasts) * windows).max(weights),
         }
+    }
+}
+
+/// How many weights a model has, roughly and not too few.
+fn weights_of(spec: &ModelSpec, shape: Shape) -> usize {
+    let Shape { lookback, horizon, channels, targets, heads } = shape;
+    let forecasts = horizon * targets * heads;
+    match spec {
+        ModelSpec::Lstm(spec) | ModelSpec::Gru(spec) => {
+            let first = 4 * spec.hidden * (channels + spec.hidden + 2);
+            let others = 4 * spec.hidden * (2 * spec.hidden + 2) * spec.layers.saturating_sub(1);
+            first + others + (spec.hidden + 1) * forecasts
+        }
+        ModelSpec::Tcn(spec) => {
+            let block = 2 * (spec.kernel * spec.hidden.max(channels) + 1) * spec.hidden;
+            spec.blocks * block + spec.hidden * channels + (spec.hidden + 1) * forecasts
+        }
+        ModelSpec::TsMixer(spec) => {
+            let block = (lookback + 1) * lookback + (2 * channels + 1) * spec.hidden + channels;
+            spec.blocks * block + (lookback + 1) * horizon * heads + channels * targets
+        }
+        // One map for each target and head, and for the trend and the rest of `dlinear`.
+        _ => 2 * (lookback + 1) * horizon * heads * channels.max(targets),
     }
 }
 
@@ -99,8 +129,8 @@ pub fn fit_together(models: &[PackedModel<'_>], data: &FitData<'_>, audience: &m
     fit_pack(network.as_ref(), layout, &members, shape, &objective, device, data, &mut listener);
 }
 
-/// Trains a model as a pack of one. On a GPU that takes fewer and larger operations than [`super::Forecaster::fit`], whose
-/// kernels only the CPU has.
+/// Trains a model as a pack of one. On a GPU the recurrent layers then take fewer and larger operations than in
+/// [`super::Forecaster::fit`], whose kernels only the CPU has; any other model computes as it does in a pack.
 ///
 /// # Errors
 /// As [`super::Forecaster::fit`].

@@ -15,6 +15,7 @@ use super::theme::BACKGROUND;
 const UNITS_PER_LOGICAL_PX: f64 = 10.0;
 /// Pixels of the PNG to a logical pixel.
 const PNG_PX_PER_LOGICAL_PX: f64 = 2.0;
+
 /// The `<svg>` element of a scene, with a title and a description for assistive technology.
 pub(super) fn svg(scene: &Scene, title: &str, alt: &str) -> Result<String> {
     let (width, height) = (units(scene.width) as u32, units(scene.height) as u32);

@@ -9,7 +9,9 @@ use super::frame::{self, Panel};
 use super::scale::{Extent, PixelScale};
 use super::scene::{Align, Scene, TextStyle};
 use super::skill_narrow::narrow;
-use super::skill_rows::{LINE_HEIGHT, ShownRows, SkillEvidence, SkillRow, draw_axis, draw_dot, legend};
+use super::skill_rows::{
+    LINE_HEIGHT, ShownRows, SkillEvidence, SkillRow, draw_axis, draw_dot, legend, room_for_reference,
+};
 use super::theme::{INK, LABEL_SIZE, MARGIN};
 use super::{AxisKind, Chart, ChartAxis, ChartMarks, ChartPanel, ChartSeries, Figure, Plot};
 
@@ -38,7 +40,7 @@ struct PlacedRow<'a> {
 fn figure(title: &str, quantity: &str, reference: &str, shown: &ShownRows<'_>) -> Figure {
     let ShownRows { rows: shown, span, caption } = shown;
     let mut scene = Scene::default();
-    let top = frame::header(&mut scene, title, &legend(shown)) + 34.0;
+    let top = frame::header(&mut scene, title, &legend(shown)) + room_for_reference(reference, scene.width);
     let width = |row: &SkillRow, text: &str| font::width(text, LABEL_SIZE, row.weight());
     let placed = place(shown, top);
     let name_widths =
@@ -129,6 +131,7 @@ fn chart(quantity: &str, shown: &[&SkillRow], span: Extent) -> Chart {
 mod tests {
     use super::*;
     use crate::report::plot::check;
+    use crate::report::plot::scene::Mark;
     use crate::report::plot::skill_rows::{SkillKind, span};
 
     fn row(label: &str, skill: f64, significant: bool) -> SkillRow {
@@ -146,11 +149,20 @@ mod tests {
 
     fn drawn(rows: &[SkillRow]) -> Figure {
         let shown = ShownRows::of(rows).unwrap();
-        let texts = ["Skill against persistence", "reduction of the test mse, %", "persistence"];
-        let figure = figure(texts[0], texts[1], texts[2], &shown);
-        check::texts_are_apart_and_inside(&figure.scene);
-        check::texts_are_apart_and_inside(&narrow(texts[0], texts[1], texts[2], &shown));
-        figure
+        let (title, quantity) = ("Skill against persistence", "reduction of the test mse, %");
+        for reference in ["persistence", "lstm lookback=20 learning_rate=0.001 hidden=32 layers=2: mse 1.234"]
+        {
+            for scene in [
+                &figure(title, quantity, reference, &shown).scene,
+                &narrow(title, quantity, reference, &shown),
+            ] {
+                check::texts_are_apart_and_inside(scene);
+                let is_cut =
+                    |mark: &Mark| matches!(mark, Mark::Text { content, .. } if content.contains('…'));
+                assert!(!scene.marks.iter().any(is_cut), "{reference} is cut");
+            }
+        }
+        figure(title, quantity, "persistence", &shown)
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::axis::PlotAxis;
 use super::font;
 use super::frame::{self, Panel};
 use super::scene::{Align, Scene, ScenePoint, TextStyle, text_extent};
-use super::skill_rows::{LINE_HEIGHT, ShownRows, SkillRow, draw_axis, draw_dot, legend};
+use super::skill_rows::{LINE_HEIGHT, ShownRows, SkillRow, draw_axis, draw_dot, legend, room_for_reference};
 use super::theme::{BACKGROUND, LABEL_SIZE, MARGIN, NARROW_WIDTH};
 
 /// How far below its name a row's dot lies.
@@ -18,7 +18,7 @@ const VALUE_GAP: f64 = 12.0;
 pub(super) fn narrow(title: &str, quantity: &str, reference: &str, shown: &ShownRows<'_>) -> Scene {
     let ShownRows { rows: shown, span, caption } = shown;
     let mut scene = Scene::of_width(NARROW_WIDTH);
-    let top = frame::header(&mut scene, title, &legend(shown)) + 34.0;
+    let top = frame::header(&mut scene, title, &legend(shown)) + room_for_reference(reference, scene.width);
     let room = scene.width - 2.0 * MARGIN;
     let mut end = top;
     let mut placed = Vec::new();

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use plotters::style::RGBColor;
 
 use super::axis::PlotAxis;
-use super::font::{self, Weight};
+use super::font::Weight;
 use super::frame::{self, LegendEntry, LegendKey, Panel};
 use super::scale::{Extent, PixelScale, is_drawable};
 use super::scene::{Align, Scene, TextStyle, text_extent};
@@ -118,7 +118,10 @@ pub(super) fn draw_axis(scene: &mut Scene, panel: &Panel, axis: &PlotAxis, refer
     let zero = axis.scale(panel.left, panel.right).at(0.0);
     frame::x_grid(scene, panel, axis);
     scene.line((zero, panel.top - 8.0), (zero, panel.bottom), 1.6, INK);
-    reference_name(scene, reference, zero, panel.top - 20.0);
+    let lines = reference_lines(reference, scene.width);
+    for (index, line) in lines.iter().enumerate() {
+        reference_name(scene, line, zero, panel.top - 20.0 - LINE_HEIGHT * (lines.len() - 1 - index) as f64);
+    }
     frame::x_axis(scene, panel, axis);
 }
 
@@ -157,18 +160,27 @@ pub(super) fn legend(shown: &[&SkillRow]) -> Vec<LegendEntry> {
     entries
 }
 
-fn reference_name(scene: &mut Scene, reference: &str, x: f64, y: f64) {
+/// The name of the reference in the lines that stand above a panel.
+fn reference_lines(reference: &str, width: f64) -> Vec<String> {
+    frame::wrapped(reference, LABEL_SIZE, Weight::Regular, width - 2.0 * MARGIN)
+}
+
+/// The room above a panel for the name of the reference.
+pub(super) fn room_for_reference(reference: &str, width: f64) -> f64 {
+    18.0 + LINE_HEIGHT * reference_lines(reference, width).len() as f64
+}
+
+fn reference_name(scene: &mut Scene, label: &str, x: f64, y: f64) {
     let width = scene.width;
-    let label = font::fit(reference, LABEL_SIZE, Weight::Regular, width - 2.0 * MARGIN);
     let mut style = TextStyle { align: Align::Center, colour: MUTED, ..TextStyle::default() };
-    let (left, right) = text_extent(x, &label, &style);
+    let (left, right) = text_extent(x, label, &style);
     let mut at = x;
     if left < MARGIN {
         (style.align, at) = (Align::Left, MARGIN);
     } else if right > width - MARGIN {
         (style.align, at) = (Align::Right, width - MARGIN);
     }
-    scene.text((at, y), &label, style);
+    scene.text((at, y), label, style);
 }
 
 /// The dot of a row with its interval; an arrow where it lies beyond the axis.

@@ -4,7 +4,7 @@ use plotters::style::RGBColor;
 
 /// Width of every plot in logical pixels.
 pub(super) const WIDTH: f64 = 880.0;
-/// Width of the form of a plot that phones show: that of the narrowest screen less the borders of the page.
+/// Width of the form of a plot that phones show: that of a common phone less the borders of the page.
 pub(super) const NARROW_WIDTH: f64 = 340.0;
 /// Free space between the drawing and the plot's border.
 pub(super) const MARGIN: f64 = 24.0;

@@ -25,7 +25,7 @@ const STYLE_KIND: &str = "text/css; charset=utf-8";
 const SCRIPT_KIND: &str = "text/javascript; charset=utf-8";
 
 /// A file with what is sent of it.
-pub struct Asset {
+pub(super) struct Asset {
     pub(super) name: &'static str,
     pub(super) kind: &'static str,
     pub(super) bytes: &'static [u8],
@@ -72,6 +72,6 @@ fn of_kind(kind: &'static str) -> impl Iterator<Item = &'static str> {
 }
 
 /// The file of a name.
-pub fn named(name: &str) -> Option<&'static Asset> {
+pub(super) fn named(name: &str) -> Option<&'static Asset> {
     ASSETS.iter().find(|asset| asset.name == name)
 }

@@ -64,13 +64,13 @@ impl ServedModel {
     }
 
     /// Time of a step after the last known one while nothing new is known: requests keep their last gap.
-    pub fn stale_time_s(&self, last_s: f64, last_values: &[f64], ahead: usize) -> Option<f64> {
+    pub(super) fn stale_time_s(&self, last_s: f64, last_values: &[f64], ahead: usize) -> Option<f64> {
         let gap_s = last_values.first().filter(|_| self.is_of_requests)?;
         Some(last_s + gap_s * (ahead + 1) as f64)
     }
 
     /// Seconds until so many steps may have come.
-    pub fn retry_after_s(&self, missing_steps: usize) -> u64 {
+    pub(super) fn retry_after_s(&self, missing_steps: usize) -> u64 {
         let due = self.window_s.map(|window_s| (window_s * missing_steps as f64).clamp(1.0, LONGEST_RETRY_S));
         due.map_or(USUAL_RETRY_S, |due| due.ceil() as u64)
     }

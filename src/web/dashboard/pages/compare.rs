@@ -1,7 +1,5 @@
 //! Several things beside each other: any revisions, models of them, and runs.
 
-use std::collections::HashSet;
-
 use anyhow::bail;
 use maud::{Markup, html};
 
@@ -11,7 +9,7 @@ use super::super::frame::{Page, Tab};
 use super::super::widgets::{choice, kept_fields};
 use super::super::{Dashboard, Visit};
 use super::scatter;
-use crate::compare::{History, SideBySide, compared_runs};
+use crate::compare::{History, KnownRuns, SideBySide, compared_runs};
 use crate::listing::{SortKey, path_among, paths, unknown};
 use crate::report::plot::{AxisKind, Chart, ChartAxis, ParallelChart, ParallelLine};
 use crate::report::{ComparisonSheet, ReportBody, ReportTable, TableCell, TableRow, folded_table};
@@ -86,7 +84,7 @@ pub fn page(visit: &Visit<'_>) -> Result<PageAnswer, PageFault> {
 fn read(dashboard: &Dashboard, references: &[String]) -> Result<Sheet, PageFault> {
     let mut store = dashboard.open()?;
     let mut runs: Vec<RunRow> = Vec::new();
-    let mut known = HashSet::new();
+    let mut known = KnownRuns::default();
     let mut all = 0;
     for reference in references {
         // Each of them is seen, however many runs another one has.

@@ -52,7 +52,7 @@ pub fn page(visit: &Visit<'_>) -> Result<PageAnswer, PageFault> {
         form.filters method="get" action="/" {
             (field("Search", "q", address.value("q"), "name, description, note"))
             (field("Tag", "tag", address.value("tag"), "paper"))
-            (field("Ran since", "since", address.value("since"), "7d or a date"))
+            (field("Ran since", "since", address.value("since"), "7d, 2026-11-01"))
             label.check { input type="checkbox" name="archived" value="1" checked[address.value("archived").is_some()]; span { "also archived" } }
             button { "Filter" }
         }

@@ -329,7 +329,7 @@ fn filters(visit: &Visit<'_>, names: &[String]) -> Markup {
             @for condition in &conditions { (field("Where", "where", Some(condition), "")) }
             (field("Where", "where", None, "learning_rate<0.01"))
             (field("Tag", "tag", address.value("tag"), "paper"))
-            (field("Ended since", "since", address.value("since"), "7d or a date"))
+            (field("Ended since", "since", address.value("since"), "7d, 2026-11-01"))
             (field("Ended until", "until", address.value("until"), "2026-11-01"))
             (kept_fields(&sort))
             details.columns {
