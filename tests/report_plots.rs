@@ -62,7 +62,7 @@ fn every_target_has_a_plot_for_the_first_and_the_last_step_with_dates() {
         assert!(errors.contains("steps ahead") && errors.contains("mean absolute error"), "{target}");
         assert!(svg(&folder, &format!("residuals-{target}")).contains("forecast minus observed"));
     }
-    assert!(svg(&folder, "leaderboard").contains(">baseline<"), "the legend says what is a baseline");
+    assert!(svg(&folder, "leaderboard").contains("\nbest of all</text>"), "the best of baselines alone");
     assert!(svg(&folder, "calibration").contains("percentage points"));
     let markdown = std::fs::read_to_string(folder.join("report.md")).unwrap();
     assert!(markdown.contains("Of 6 steps ahead, 1, 2, 3, 6 are drawn."), "what is not drawn is told");
