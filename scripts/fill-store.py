@@ -30,8 +30,10 @@ def insert(table, row):
 
 
 run_columns = columns("run_records", {"run"})
+# Copies are numbered, and are not copied again: a trial would then have a seed for each of them.
 runs = [dict(zip(["run", *run_columns], row)) for row in store.execute(
-    f"select run, {', '.join(run_columns)} from run_records where seed is not null order by run_id")]
+    f"select run, {', '.join(run_columns)} from run_records "
+    "where seed is not null and run_id not like '0000%' order by run_id")]
 attempt_columns = columns("attempts", {"attempt_id"})
 attempts = {run["run_id"]: dict(zip(attempt_columns, store.execute(
     f"select {', '.join(attempt_columns)} from attempts where run_id = ?", [run["run_id"]]).fetchone())) for run in runs}
