@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # A store of 100,000 runs in 20 experiments answers `runs --limit 20`, `best`, `trials`, `compare` and `experiments` quickly:
 # none takes longer than sqlite3 takes to read a tenth of its metrics a few times. Every page of the dashboard takes less than
-# 300 ms when it is asked for again, and less than 2.5 s at first, which leaves room for slower and busier machines. Prints how the store grows with its runs.
+# 300 ms when it is asked for again, and less than 2.5 s at first, which leaves room for slower and busier machines. Prints how
+# the store grows with its runs.
 # scripts/check-large-store.sh BURSTLAB [RESULTS_FOLDER]
 set -euo pipefail
 burstlab=$(realpath "$1")
