@@ -256,6 +256,16 @@ fn a_table_of_load_has_the_mean_tokens_of_its_rows_beside_their_work() {
     let followed = watched(&lab, "table", LOAD);
     assert_eq!(followed.code, 0, "{}", followed.stderr);
     assert_eq!(followed.stdout.lines().last().unwrap(), whole.stdout.trim_end());
+    // A row whose mean is no number is refused wherever it comes.
+    let negative = format!("{}\n2024-01-15 00:00:00,-5,100,100\n", LOAD.trim_end());
+    let refused = watched(&lab, "table", &negative);
+    assert_eq!(refused.code, 1, "{}", refused.stderr);
+    assert!(refused.stderr.contains("a row of -5 requests has no mean tokens"), "{}", refused.stderr);
+    lab.file("negative.csv", &negative);
+    lab.file("negative.toml", &table(MEANS).replace("load.csv", "negative.csv"));
+    let refused = lab.call(&["run", "negative.toml"]);
+    assert_eq!(refused.code, 2, "{}", refused.stderr);
+    assert!(refused.stderr.contains("has no mean tokens: -5 requests"), "{}", refused.stderr);
     let replayed = json(&lab.call(&["capacity", "table", "--format", "json"]));
     assert!(replayed[0]["models"].as_array().is_some_and(|models| !models.is_empty()), "{replayed}");
 }

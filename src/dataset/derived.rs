@@ -66,7 +66,7 @@ impl<'a> DerivedColumns<'a> {
     }
 
     /// The requests of a step whose means are no numbers, since these are no count; `None` where all is well.
-    pub(super) fn requests_without_mean(&self, step: &[f64]) -> Option<f64> {
+    pub fn requests_without_mean(&self, step: &[f64]) -> Option<f64> {
         let means = self.means.as_ref()?;
         let requests = step[means.requests];
         let is_sound = requests == 0.0

@@ -196,6 +196,16 @@ impl<'a> StepHistory<'a> {
         self.push_step(time_s, &values);
     }
 
+    /// Refuses a row whose means are no numbers.
+    pub(super) fn require_means(&self, values: &[f64]) -> anyhow::Result<()> {
+        match self.derived.requests_without_mean(values) {
+            None => Ok(()),
+            Some(requests) => {
+                bail!("a row of {requests} requests has no mean tokens; requests are counts of zero or more")
+            }
+        }
+    }
+
     /// Observed values with the targets that follow from them.
     fn with_derived<'v>(&self, values: &'v [f64]) -> Cow<'v, [f64]> {
         let derived: Vec<f64> = self.derived.values(values).collect();

@@ -201,7 +201,8 @@ impl<'a> Watch<'a> {
     /// the time of the row before and is left out.
     ///
     /// # Errors
-    /// Those of `on_step`, a gap of more windows than a trace may have, and a row that `[dataset.cleaning]` refuses.
+    /// Those of `on_step`, a gap of more windows than a trace may have, and a row that
+    /// `[dataset.cleaning]` refuses or whose means are no numbers.
     pub fn push(
         &mut self,
         row: Row<'_>,
@@ -210,6 +211,7 @@ impl<'a> Watch<'a> {
         match row {
             Row::Reading { time_s, clock_s, values } => {
                 let RowSteps::Readings(cleaner) = &mut self.rows else { return Ok(()) };
+                self.history.require_means(values)?;
                 if self.history.len() == 0 {
                     self.history.set_clock(clock_s);
                     cleaner.start(clock_s);
