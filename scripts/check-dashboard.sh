@@ -11,26 +11,29 @@ fail() { echo "FAILED: $1"; exit 1; }
 burstlab=$(realpath "$1")
 folder=$(realpath -m "$2")
 cd "$(dirname "$0")/.."
-for name in "${CHROMIUM:-chromium}" chromium-browser google-chrome; do
-    CHROMIUM_PATH=$(command -v "$name") && break
-done
-[ -n "${CHROMIUM_PATH:-}" ] || fail "there is no chromium on this machine (apt-get install chromium)"
+source scripts/browser/chromium.sh
 for program in node npm; do
     command -v "$program" > /dev/null || fail "there is no $program on this machine (apt-get install nodejs npm; 20 or newer)"
 done
 [ "$(node --print 'process.versions.node.split(".")[0]')" -ge 20 ] || fail "node $(node --version) is too old; 20 or newer is needed"
-export CHROMIUM_PATH
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cp -r scripts/browser "$work/browser"
 (cd "$work/browser" && npm ci --silent --no-audit --no-fund --ignore-scripts) || fail "npm could not install scripts/browser/package.json"
 mkdir -p "$folder"
+draw_charts() {
+    ASSETS="$PWD/src/web/dashboard/assets" timeout 600 node "$work/browser/charts.mjs" "$folder"
+}
+use_dashboard() {
+    rm -rf "$work/results" "$work/cache"
+    BURSTLAB_RESULTS="$work/results" BURSTLAB_CACHE="$work/cache" timeout 600 node "$work/browser/dashboard.mjs" "$burstlab" "$folder"
+}
 # Side by side: each has a browser of its own.
-ASSETS="$PWD/src/web/dashboard/assets" node "$work/browser/charts.mjs" "$folder" > "$work/charts.txt" 2>&1 &
+in_browser draw_charts > "$work/charts.txt" 2>&1 &
 charts=$!
 passes=1
-BURSTLAB_RESULTS="$work/results" BURSTLAB_CACHE="$work/cache" node "$work/browser/dashboard.mjs" "$burstlab" "$folder" || passes=
+in_browser use_dashboard || passes=
 wait "$charts" || passes=
 cat "$work/charts.txt"
 [ -n "$passes" ] || fail "the dashboard does not pass in the browser"

@@ -3,8 +3,5 @@
 # and no horizontal overflow at 1280 and 400 pixels. scripts/check-report-browser.sh SCREENSHOT_FOLDER REPORT.html...
 # Needs chromium (CHROMIUM names another) and python3; nothing else is installed or downloaded.
 set -euo pipefail
-for name in "${CHROMIUM:-chromium}" chromium-browser google-chrome; do
-    browser=$(command -v "$name") && break
-done
-[ -n "${browser:-}" ] || { echo "FAILED: there is no chromium on this machine (apt-get install chromium)"; exit 1; }
-exec python3 "$(dirname "$0")/check_report_browser.py" "$browser" "$@"
+source "$(dirname "$0")/browser/chromium.sh"
+in_browser timeout 600 python3 "$(dirname "$0")/check_report_browser.py" "$CHROMIUM_PATH" "$@"

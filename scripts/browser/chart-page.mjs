@@ -122,6 +122,6 @@ export async function serve() {
     response.end(await readFile(new URL(file, assets)));
   });
   await new Promise((ready) => server.listen(0, "127.0.0.1", ready));
-  return { address: `http://127.0.0.1:${server.address().port}/`, close: () => server.close() };
+  return `http://127.0.0.1:${server.address().port}/`;
 }
-if (process.argv[1] === fileURLToPath(import.meta.url)) { console.log((await serve()).address); }
+if (process.argv[1] === fileURLToPath(import.meta.url)) { console.log(await serve()); }

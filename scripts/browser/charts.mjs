@@ -1,17 +1,17 @@
 // Every kind of chart on a page with the dashboard's security policy: `node charts.mjs SCREENSHOT_FOLDER`.
 import { mkdir } from "node:fs/promises";
 import { charts, serve } from "./chart-page.mjs";
-import { accessible, conclude, drawAll, extent, fits, launch, noFaults, open, require, step } from "./harness.mjs";
+import { accessible, close, conclude, drawAll, extent, fits, launch, noFaults, open, require, step } from "./harness.mjs";
 
 const folder = process.argv[2];
 await mkdir(folder, { recursive: true });
-const server = await serve();
+const address = await serve();
 const browser = await launch();
 const pages = [];
 async function start(options) {
-  const page = await open(browser, server.address, options);
+  const page = await open(browser, address, options);
   pages.push(page);
-  await page.goto(server.address);
+  await page.goto(address);
   return page;
 }
 const of = (page, title) => page.locator("figure", { has: page.locator(`[aria-label="${title}"]`) });
@@ -197,8 +197,8 @@ try {
     require(pictures === Object.keys(charts).length && drawn === 0, `${pictures} pictures and ${drawn} charts`);
   });
   await step("the checks see what the policy refuses and what has no contrast", async () => {
-    const one = await open(browser, server.address, {});
-    await one.goto(server.address);
+    const one = await open(browser, address, {});
+    await one.goto(address);
     await one.evaluate(() => { document.querySelector("main").innerHTML = "<p style='color: red'>red</p>"; });
     await one.waitForTimeout(100);
     require(one.faults.some((fault) => /Content Security Policy/.test(fault)), "an inline style went unseen");
@@ -209,6 +209,6 @@ try {
   await step("no error, no warning, no request elsewhere", () => pages.forEach(noFaults));
 } finally {
   conclude();
-  await browser.close();
-  server.close();
+  await close(browser);
 }
+process.exit();

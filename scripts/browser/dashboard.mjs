@@ -2,12 +2,13 @@
 import { spawn } from "node:child_process";
 import { mkdir, readFile, rename } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
-import { accessible, conclude, drawAll, extent, fits, launch, noFaults, open, require, step } from "./harness.mjs";
+import { accessible, close, conclude, drawAll, extent, fits, launch, noFaults, open, require, step } from "./harness.mjs";
 
 const [burstlab, folder] = process.argv.slice(2);
 const results = process.env.BURSTLAB_RESULTS;
 const experiment = fileURLToPath(new URL("live.toml", import.meta.url));
 const processes = new Set();
+process.on("exit", () => { for (const child of processes) { child.kill("SIGKILL"); } });
 await mkdir(folder, { recursive: true });
 
 // ---- Processes.
@@ -332,6 +333,6 @@ try {
   await gone();
 } finally {
   conclude();
-  await browser.close();
-  for (const child of processes) { child.kill("SIGKILL"); }
+  await close(browser);
 }
+process.exit();

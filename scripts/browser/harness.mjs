@@ -13,7 +13,23 @@ export function require(holds, what) {
   if (!holds) { throw new Error(what); }
 }
 
-export const launch = () => chromium.launch({ executablePath: process.env.CHROMIUM_PATH, args: flags });
+// A browser that ends by itself, or a page of it that does, ends the check with a code of its own (see chromium.sh).
+function lost(what) {
+  if (closing) { return; }
+  console.log(what);
+  process.exit(75);
+}
+let closing = false;
+export async function launch() {
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM_PATH, args: flags });
+  browser.on("disconnected", () => lost("the browser ended"));
+  return browser;
+}
+export async function close(browser) {
+  closing = true;
+  // A browser that hangs has nothing more to say.
+  await Promise.race([browser.close(), new Promise((done) => setTimeout(done, 10_000))]);
+}
 
 // A page on which any error or warning of the console, any failed request and any request elsewhere is a fault.
 export async function open(browser, origin, { width = 1280, scheme = "light", script = true } = {}) {
@@ -23,6 +39,7 @@ export async function open(browser, origin, { width = 1280, scheme = "light", sc
   });
   const page = await context.newPage();
   page.setDefaultTimeout(30_000);
+  page.on("crash", () => lost(`the page ${page.url()} crashed`));
   page.faults = [];
   page.allowed = [];
   const fault = (text) => { if (!page.allowed.some((pattern) => pattern.test(text))) { page.faults.push(`${page.url()} (${width} px, ${scheme}): ${text}`); } };
