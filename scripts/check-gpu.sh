@@ -4,8 +4,8 @@
 #   scripts/check-gpu.sh prepare FILE.tar.xz [TRACE.csv]   here: builds with wgpu, and puts everything into one file below 60 MB
 #   tar xf FILE.tar.xz && gpu/check-gpu.sh run             there: at most 8 minutes; prints what is listed below
 #
-# It prints the adapter, runs on it against the same runs on the CPU, packs against runs alone, training times of packs of 8, 24
-# and 96 for two shapes of an LSTM, a sweep of 96 runs from end to end on the GPU and on the CPU, memory and load of the GPU while
+# It prints the adapter, runs on it against the same runs on the CPU, packs against runs alone, steps a second of single runs
+# and of packs of 8, 24 and 96 for two shapes of an LSTM, a sweep of 96 runs from end to end on the GPU and on the CPU, memory and load of the GPU while
 # it goes on, and PyTorch's time for the same steps where it is installed. DEVICE (wgpu by default) is the device that is
 # measured, BUDGET_S how long it may take. For `prepare`, BURSTLAB names a binary that is built already.
 set -euo pipefail
@@ -26,7 +26,7 @@ prepare() {
     mkdir -p "$work/gpu/lib"
     strip -o "$work/gpu/burstlab" "$binary"
     cp "$trace" "$work/gpu/trace.csv"
-    cp scripts/check-gpu.sh scripts/compare-devices.sh scripts/compare-packs.sh "$work/gpu/"
+    cp scripts/check-gpu.sh scripts/compare-devices.sh scripts/compare-packs.sh scripts/time-training.sh "$work/gpu/"
     # The loader is all that a machine with a driver may lack.
     cp -L "$(ldconfig -p | awk '/libvulkan.so.1 .*x86-64/ { print $NF; exit }')" "$work/gpu/lib/libvulkan.so.1"
     tar -C "$work" -cf - gpu | xz -T0 -6 > "$file"
@@ -39,37 +39,8 @@ prepare() {
 # At least a second: a limit of 0 would be none.
 left() { local left=$((${BUDGET_S:-480} - SECONDS)); echo $((left > 0 ? left : 1)); }
 
-# Runs a sweep of so many LSTM runs: NAME DEVICE PACK RUNS HIDDEN LAYERS BATCH. Prints its seconds.
-sweep() {
-    cat > "$work/$1.toml" <<TOML
-name = "$1"
-[dataset]
-source = "$trace"
-max_rows = 2000
-[task.next_request]
-lookback = 50
-[training]
-epochs = 3
-batch_size = $7
-[[models]]
-[models.lstm]
-hidden = $5
-layers = $6
-[search]
-seeds = [$(seq -s, 1 "$4")]
-TOML
-    local started
-    started=$(date +%s.%N)
-    BURSTLAB_RESULTS="$work/$1" timeout "$(left)" "$burstlab" run "$work/$1.toml" --device "$2" --set "scheduler.pack=$3" \
-        > /dev/null 2> "$work/$1.log" || { tail -n 3 "$work/$1.log" >&2; return 1; }
-    python3 -c "import time; print(f'{time.time() - $started:.2f}')"
-}
-
-# Seconds of training of a sweep: of all runs one after the other, or of its packs.
-training() {
-    BURSTLAB_RESULTS="$work/$1" "$burstlab" query --format csv \
-        "select $2(wall_s) as s from (select run_id, sum(wall_s) as wall_s from epochs group by run_id)" | tail -n 1
-}
+# DEVICE PACK RUNS HIDDEN LAYERS BATCH: steps a second, and seconds from end to end.
+train() { timeout "$(left)" "$here/time-training.sh" "$burstlab" "$@" "$trace"; }
 
 watch_card() {
     command -v nvidia-smi > /dev/null || return 0
@@ -99,23 +70,21 @@ run() {
         { [ $? = 124 ] && echo "no time is left for the rest"; }
     for shape in "32 1 32" "64 2 256"; do
         read -r hidden layers batch <<< "$shape"
-        echo "== hidden $hidden, layers $layers, batch $batch: training, in seconds a run"
+        echo "== hidden $hidden, layers $layers, batch $batch: steps a second of all runs together"
         for pack in 1 8 24 96; do
             [ "$(left)" -gt 60 ] || { echo "no time is left for a pack of $pack"; continue; }
-            local runs=$((pack == 1 ? 3 : pack)) name="lstm-$hidden-$pack" total
-            sweep "$name" "$device" "$pack" "$runs" "$hidden" "$layers" "$batch" > /dev/null ||
+            speed=$(train "$device" "$pack" "$((pack == 1 ? 3 : pack))" "$hidden" "$layers" "$batch") ||
                 { echo "a pack of $pack did not end in time, or failed"; break; }
-            total=$(training "$name" "$([ "$pack" = 1 ] && echo sum || echo max)")
-            python3 -c "print(f'pack of $pack: {$total / $runs:.4f}')"
+            echo "$([ "$pack" = 1 ] && echo "runs alone" || echo "a pack of $pack"): ${speed% *}"
         done
     done
     if [ "$(left)" -gt 90 ]; then
         echo "== 96 runs of hidden 32 from end to end, in seconds"
-        whole=$(sweep whole "$device" '"auto"' 96 32 1 32) || whole="did not end in time, or failed"
-        echo "$device: $whole"
+        whole=$(train "$device" auto 96 32 1 32) || whole="did not end in time, or failed"
+        echo "$device: ${whole#* }"
         if [ "$(left)" -gt 60 ]; then
-            whole=$(sweep whole-cpu cpu 1 96 32 1 32) || whole="did not end in time, or failed"
-            echo "cpu, $(nproc) cores: $whole"
+            whole=$(train cpu 1 96 32 1 32) || whole="did not end in time, or failed"
+            echo "cpu, $(nproc) cores: ${whole#* }"
         fi
     fi
     if [ -s "$work/card.csv" ]; then

@@ -19,6 +19,8 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -m 700 "$work/runtime"
 export XDG_RUNTIME_DIR="$work/runtime"
+# A software renderer is slow: few rows, and the smaller of two shapes.
+export ROWS=${ROWS:-400} SHAPES=${SHAPES:-32 1 32}
 trace=$(find "$data" -name '*.csv' -path '*zure*' | head -n 1)
 scripts/compare-devices.sh "$binary" wgpu "$trace"
 scripts/compare-packs.sh "$binary" wgpu "$trace" "${RUNS:-24}"

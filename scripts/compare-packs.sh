@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Runs in packs against the same runs alone, on one device: scripts/compare-packs.sh BINARY DEVICE TRACE [RUNS]. The metrics
-# must agree, and the times of both are printed. DEVICE is one of `--device`.
+# must agree, and the speed of both is printed: for each of SHAPES, which are hidden units, layers and batch. DEVICE is one of `--device`.
 set -euo pipefail
 binary=$(realpath "$1") device=$2 trace=$(realpath "$3") runs=${4:-24}
+here=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cat > "$work/same.toml" <<TOML
@@ -67,36 +68,16 @@ for model, apart in worst.items():
     assert apart < 1e-4, "a pack trains other models"
 PY
 
-# How long the training of so many runs takes, alone and together; one run before warms the caches of data and kernels.
-for shape in "32 1 32" "64 2 256"; do
+# The speed of training, of some runs alone and of so many together.
+IFS=, read -ra shapes <<< "${SHAPES:-32 1 32,64 2 256}"
+for shape in "${shapes[@]}"; do
     read -r hidden layers batch <<< "$shape"
-    cat > "$work/time.toml" <<TOML
-name = "time"
-[dataset]
-source = "$trace"
-max_rows = 2000
-[task.next_request]
-lookback = 50
-[training]
-epochs = 3
-batch_size = $batch
-[[models]]
-[models.lstm]
-hidden = $hidden
-layers = $layers
-[search]
-seeds = [$(seq -s, 1 "$runs")]
-TOML
     for pack in 1 "$runs"; do
-        rm -rf "$work/time-$pack"
-        sweep time warm "$pack" --set "search.seeds=[$(seq -s, 1001 $((1000 + pack)))]"
-        rm -rf "$work/warm-$pack"
-        sweep time time "$pack"
+        "$here/time-training.sh" "$binary" "$device" "$pack" "$((pack == 1 ? 3 : pack))" "$hidden" "$layers" "$batch" "$trace" > "$work/speed-$pack"
     done
-    alone=$(ask time-1 "select sum(wall_s) as s from (select run_id, sum(wall_s) as wall_s from epochs group by run_id)" | tail -n 1)
-    packed=$(ask "time-$runs" "select max(wall_s) as s from (select run_id, sum(wall_s) as wall_s from epochs group by run_id)" | tail -n 1)
+    read -r alone _ < "$work/speed-1"
+    read -r packed _ < "$work/speed-$runs"
     python3 -c "
-alone, packed = $alone, $packed
-print(f'lstm hidden $hidden, layers $layers, batch $batch, on $device: training of $runs runs {alone:.2f} s alone,'
-      f' {packed:.2f} s as a pack: {alone / packed:.2f} times as fast')"
+print(f'lstm hidden $hidden, layers $layers, batch $batch, on $device: $alone steps a second alone, $packed as a pack of $runs:'
+      f' {$packed / $alone:.2f} times as fast')"
 done
