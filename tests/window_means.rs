@@ -271,6 +271,23 @@ fn a_table_of_load_has_the_mean_tokens_of_its_rows_beside_their_work() {
 }
 
 #[test]
+fn files_of_a_run_that_do_not_fit_together_are_refused() {
+    let lab = load_lab();
+    lab.run(&lab.file("table.toml", &table(MEANS)), &[]);
+    let run_id = lab.scalar("select run_id from runs where model = 'persistence'");
+    let run_id = run_id.as_str().unwrap();
+    let file = lab.results().join("runs").join(run_id).join("run.toml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let damaged = text.replace("requests = \"requests\"", "requests = \"calls\"");
+    assert_ne!(text, damaged);
+    std::fs::write(&file, damaged).unwrap();
+    let refused = lab.call(&["predict", "--run", run_id, "--trace", "load.csv"]);
+    assert_eq!(refused.code, 1, "{}", refused.stderr);
+    assert!(refused.stderr.contains("do not fit together"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("no column `calls`"), "{}", refused.stderr);
+}
+
+#[test]
 fn mean_tokens_of_a_table_need_its_columns() {
     let refusal = |means: &str, source: Option<String>| {
         let lab = load_lab();

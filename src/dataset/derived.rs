@@ -9,9 +9,9 @@ pub(super) const MEAN_UNIT: &str = "tokens per request";
 
 /// The targets that a step has besides what is observed, and where the values stand that they follow from.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct DerivedColumns<'a> {
+pub struct DerivedColumns {
     means: Option<MeanColumns>,
-    work: Option<(WorkColumns, &'a CapacitySpec)>,
+    work: Option<(WorkColumns, CapacitySpec)>,
 }
 
 /// Where the requests and the tokens of a step stand.
@@ -28,14 +28,14 @@ struct WorkColumns {
     response: usize,
 }
 
-impl<'a> DerivedColumns<'a> {
+impl DerivedColumns {
     /// Those of a task, where what is observed has these names. The task `window_load` counts its own means.
     ///
     /// # Errors
     /// A column that is missing, or one that has the name of a target that is added.
     pub fn of<S: AsRef<str>>(
         task: &TaskSpec,
-        capacity: Option<&'a CapacitySpec>,
+        capacity: Option<&CapacitySpec>,
         names: &[S],
     ) -> Result<Self, TaskError> {
         match task {
@@ -106,15 +106,12 @@ impl MeanColumns {
 
 impl WorkColumns {
     /// Those of the task `window_load`, behind the number of requests.
-    fn of_windows(capacity: &CapacitySpec) -> (Self, &CapacitySpec) {
-        (Self { request: 1, response: 2 }, capacity)
+    fn of_windows(capacity: &CapacitySpec) -> (Self, CapacitySpec) {
+        (Self { request: 1, response: 2 }, capacity.clone())
     }
 
     /// Those that `[capacity]` names, among the columns of a numeric table.
-    fn of<'a, S: AsRef<str>>(
-        capacity: &'a CapacitySpec,
-        names: &[S],
-    ) -> Result<(Self, &'a CapacitySpec), TaskError> {
+    fn of<S: AsRef<str>>(capacity: &CapacitySpec, names: &[S]) -> Result<(Self, CapacitySpec), TaskError> {
         if names.iter().any(|name| name.as_ref() == WORK) {
             return Err(TaskError::WorkColumn);
         }
@@ -125,7 +122,7 @@ impl WorkColumns {
             request: place_of(&["capacity", "request_tokens"], request, names)?,
             response: place_of(&["capacity", "response_tokens"], response, names)?,
         };
-        Ok((columns, capacity))
+        Ok((columns, capacity.clone()))
     }
 }
 

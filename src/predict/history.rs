@@ -6,7 +6,7 @@ use anyhow::{bail, ensure};
 
 use crate::dataset::{
     DerivedColumns, Frequency, REMEDY, RequestTrace, ScaledSteps, SeriesClock, SeriesTrace, StepTimes, Steps,
-    Trace, Windows, Zone, push_request, steps_of,
+    TaskError, Trace, Windows, Zone, push_request, steps_of,
 };
 use crate::spec::{Feature, TaskSpec};
 use crate::store::SavedRun;
@@ -21,7 +21,7 @@ const SLACK: usize = 4_096;
 pub(super) struct StepHistory<'a> {
     saved: &'a SavedRun,
     /// The targets that follow from what is observed.
-    derived: DerivedColumns<'a>,
+    derived: &'a DerivedColumns,
     steps: ScaledSteps,
     /// Time of each step, in seconds since the trace's first row.
     times_s: Vec<f64>,
@@ -48,7 +48,12 @@ pub(super) struct StepHistory<'a> {
 
 impl<'a> StepHistory<'a> {
     /// A history without a step; `lookback` is that of the model.
-    pub(super) fn empty(saved: &'a SavedRun, lookback: usize, zone: Zone) -> Self {
+    pub(super) fn empty(
+        saved: &'a SavedRun,
+        derived: &'a DerivedColumns,
+        lookback: usize,
+        zone: Zone,
+    ) -> Self {
         let (pace, requests) = match &saved.spec.task {
             TaskSpec::WindowLoad(load) => (Some(Frequency::Seconds(load.window.seconds())), None),
             TaskSpec::Series(_) => (recorded_pace(saved), None),
@@ -57,7 +62,7 @@ impl<'a> StepHistory<'a> {
         let channels = saved.scaler.channels.len();
         Self {
             saved,
-            derived: derived_of(saved),
+            derived,
             steps: ScaledSteps::none(channels, saved.target_count()),
             times_s: Vec::new(),
             clock_s: 0.0,
@@ -269,13 +274,15 @@ impl<'a> StepHistory<'a> {
 }
 
 /// The targets of a model that follow from what is observed; they stand behind it.
-fn derived_of(saved: &SavedRun) -> DerivedColumns<'_> {
+///
+/// # Errors
+/// A run that does not have the columns that they follow from, so that its files are damaged.
+pub(super) fn derived_of(saved: &SavedRun) -> Result<DerivedColumns, TaskError> {
     let (task, capacity) = (&saved.spec.task, saved.spec.capacity.as_ref());
     let channels = &saved.scaler.channels;
     let observed = channels.len().saturating_sub(DerivedColumns::count(task, capacity));
     let names: Vec<&str> = channels[..observed].iter().map(|scale| scale.channel.name.as_str()).collect();
-    // The run had these columns, so there is none that could be missing.
-    DerivedColumns::of(task, capacity, &names).unwrap_or_default()
+    DerivedColumns::of(task, capacity, &names)
 }
 
 /// How far apart the rows of a series are, as the run has recorded it.
@@ -293,6 +300,7 @@ fn features(task: &TaskSpec) -> &[Feature] {
 /// All steps of a whole trace, of which any stretch can be the history of a forecast.
 pub(super) struct Past<'a> {
     saved: &'a SavedRun,
+    derived: &'a DerivedColumns,
     lookback: usize,
     pub(super) steps: Steps,
     /// Requests behind the steps: step i is request i + 1.
@@ -309,7 +317,12 @@ impl<'a> Past<'a> {
     ///
     /// # Errors
     /// A trace of the wrong kind, or with other channels than the model was trained on.
-    pub(super) fn new(saved: &'a SavedRun, lookback: usize, trace: Trace) -> anyhow::Result<Self> {
+    pub(super) fn new(
+        saved: &'a SavedRun,
+        derived: &'a DerivedColumns,
+        lookback: usize,
+        trace: Trace,
+    ) -> anyhow::Result<Self> {
         let task = &saved.spec.task;
         let steps = steps_of(&trace, task, saved.spec.capacity.as_ref())?;
         require_channels(saved, steps.channels.iter().map(|channel| channel.name.as_str()))?;
@@ -329,12 +342,12 @@ impl<'a> Past<'a> {
             "the model looks back {lookback} steps, but the trace has only {}",
             steps.len()
         );
-        Ok(Self { saved, lookback, steps, requests, clock_s, pace, zone })
+        Ok(Self { saved, derived, lookback, steps, requests, clock_s, pace, zone })
     }
 
     /// The history before step `origin`, as far back as a forecast reads.
     pub(super) fn before(&self, origin: usize) -> StepHistory<'a> {
-        let mut history = StepHistory::empty(self.saved, self.lookback, self.zone);
+        let mut history = StepHistory::empty(self.saved, self.derived, self.lookback, self.zone);
         let channels = self.steps.channels.len();
         let first = origin.saturating_sub(history.needed);
         for values in self.steps.values[first * channels..origin * channels].chunks_exact(channels) {

@@ -4,12 +4,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::history::{Past, recorded_pace};
-use crate::dataset::{Channel, SliceError, Trace, Zone, slice};
+use anyhow::Context;
+
+use super::history::{Past, derived_of, recorded_pace};
+use crate::dataset::{Channel, DerivedColumns, SliceError, Trace, Zone, slice};
 use crate::model::Forecaster;
 use crate::model::intervals::SavedOffsets;
 use crate::spec::{DatasetSpec, TaskSpec};
-use crate::store::SavedRun;
+use crate::store::{SavedRun, run_folder};
 use crate::train::ComputeDevice;
 
 /// Mean gaps, windows or rows without a new one after which an input is taken for silent.
@@ -25,13 +27,14 @@ pub struct SavedModel {
     offsets: Option<SavedOffsets>,
     targets: Arc<[Channel]>,
     zone: Zone,
+    derived: DerivedColumns,
 }
 
 impl SavedModel {
     /// Opens the model of a run, by its whole id, on the CPU.
     ///
     /// # Errors
-    /// A run without files, or files that are damaged.
+    /// A run without files, or files that are damaged or do not fit together.
     pub fn open(results: &Path, run_id: &str) -> anyhow::Result<Self> {
         let saved = SavedRun::read(results, run_id)?;
         let forecaster = saved.load(results, &ComputeDevice::cpu())?;
@@ -39,7 +42,10 @@ impl SavedModel {
         let targets = saved.targets().into();
         let columns = saved.spec.dataset.columns.as_ref();
         let zone = Zone::named(columns.and_then(|columns| columns.time_zone.as_deref())).map_err(refused)?;
-        Ok(Self { saved, forecaster, offsets, targets, zone })
+        let derived = derived_of(&saved).with_context(|| {
+            format!("the files of the run in {} do not fit together", run_folder(results, run_id).display())
+        })?;
+        Ok(Self { saved, forecaster, offsets, targets, zone, derived })
     }
 
     /// What the run saved besides its parameters.
@@ -65,6 +71,11 @@ impl SavedModel {
     /// The time zone whose days and months the rows of its series follow.
     pub fn zone(&self) -> Zone {
         self.zone
+    }
+
+    /// The targets that follow from what is observed.
+    pub(super) fn derived(&self) -> &DerivedColumns {
+        &self.derived
     }
 
     /// What is to be said of the rows of a series that are not where the model expects them, if there are any.
@@ -105,7 +116,7 @@ impl SavedModel {
         };
         let whole = DatasetSpec::whole(source, columns, cleaning);
         let (trace, _) = slice(paced.as_ref().unwrap_or(trace), &whole).map_err(refused)?;
-        Past::new(&self.saved, self.lookback(), trace.into_owned())
+        Past::new(&self.saved, &self.derived, self.lookback(), trace.into_owned())
     }
 
     /// Name of a step's time.

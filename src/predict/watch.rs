@@ -100,7 +100,7 @@ impl<'a> Watch<'a> {
             }
             TaskSpec::NextRequest(_) | TaskSpec::WindowLoad(_) => RowSteps::Requests { cleaning, windows },
         };
-        let history = StepHistory::empty(model.saved(), model.lookback(), model.zone());
+        let history = StepHistory::empty(model.saved(), model.derived(), model.lookback(), model.zone());
         Self { model, history, count, rows }
     }
 
