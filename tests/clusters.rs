@@ -231,7 +231,7 @@ impl FakeCluster {
 set -eu
 cd '{folder}'
 echo "$*" >> calls.txt
-case "$1" in --namespace=*) shift;; esac
+while true; do case "$1" in --namespace=*|--request-timeout=*) shift;; *) break;; esac; done
 job() {{ case "$1" in *-last) echo jobs/last-job.json;; *) echo jobs/parts-job.json;; esac; }}
 case "$1" in
 version) echo "Client Version: fake";;

@@ -2,6 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, bail};
 use serde_json::json;
@@ -24,6 +25,7 @@ use crate::store::{
     Execution, PlanRecord, RecordedRevision, RevisionId, RevisionRow, Store, experiment_folder,
     results_folder,
 };
+use crate::system::process::answer_of;
 use crate::system::{self, interrupt};
 use crate::text::{causes, counted};
 
@@ -262,9 +264,10 @@ fn judge_claims(store: &mut Store, revision: &RevisionId) -> anyhow::Result<Vec<
 
 /// This process, as the store remembers it.
 fn execution(device_class: &str) -> Execution {
+    // A look that takes no lock keeps no other git of this folder waiting.
     let git = |arguments: &[&str]| {
-        let output = std::process::Command::new("git").args(arguments).output().ok()?;
-        output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_string())
+        let answer = answer_of(Command::new("git").arg("--no-optional-locks").args(arguments))?;
+        Some(answer.trim().to_string())
     };
     Execution {
         command: std::env::args().collect::<Vec<_>>().join(" "),

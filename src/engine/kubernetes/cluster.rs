@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use super::manifest::{ASSIGNMENT, PARTS};
 
+/// How long a cluster may take to answer: `kubectl` itself would wait for ever.
+const REQUEST_TIMEOUT: &str = "--request-timeout=30s";
+
 /// The cluster that `kubectl` talks to.
 #[derive(Debug, Clone, Copy)]
 pub struct Cluster<'a> {
@@ -93,6 +96,7 @@ impl Cluster<'_> {
 
     fn call(&self, arguments: &[&str]) -> anyhow::Result<String> {
         let mut command = Command::new("kubectl");
+        command.arg(REQUEST_TIMEOUT);
         if let Some(namespace) = self.namespace {
             command.arg(format!("--namespace={namespace}"));
         }
