@@ -29,6 +29,10 @@ impl Default for PackRoom {
 impl PackRoom {
     /// The room that every GPU of these slots has: slots of one GPU share it.
     pub fn of(slots: &[Placement]) -> Self {
+        Self::by(slots, limits)
+    }
+
+    fn by(slots: &[Placement], limits: impl Fn(Placement) -> GpuLimits) -> Self {
         let mut smallest = Self { step_bytes: u64::MAX, tensor_bytes: u64::MAX };
         for (at, placement) in slots.iter().enumerate() {
             if *placement == Placement::Cpu || slots[..at].contains(placement) {
@@ -70,5 +74,18 @@ mod tests {
         let unknown = PackRoom::within(GpuLimits::default(), 1);
         assert_eq!(unknown, PackRoom { step_bytes: 2 << 30, tensor_bytes: u64::MAX });
         assert_eq!(PackRoom::of(&[Placement::Cpu]), unknown);
+    }
+
+    #[test]
+    fn a_pack_fits_every_gpu_and_leaves_room_for_the_other_slots_of_it() {
+        let limits = |placement: Placement| {
+            let gibibytes = if placement == Placement::Cuda(0) { 80 } else { 24 };
+            GpuLimits { memory_bytes: Some(gibibytes << 30), tensor_bytes: None }
+        };
+        let step_bytes = |slots: &[Placement]| PackRoom::by(slots, limits).step_bytes;
+        let (large, small) = (Placement::Cuda(0), Placement::Cuda(1));
+        assert_eq!(step_bytes(&[large, large, Placement::Cpu]), 10 << 30);
+        assert_eq!(step_bytes(&[large, large, small]), 6 << 30);
+        assert_eq!(step_bytes(&[large, small, small, small]), 2 << 30);
     }
 }
