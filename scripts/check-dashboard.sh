@@ -22,18 +22,11 @@ trap 'rm -rf "$work"' EXIT
 cp -r scripts/browser "$work/browser"
 (cd "$work/browser" && npm ci --silent --no-audit --no-fund --ignore-scripts) || fail "npm could not install scripts/browser/package.json"
 mkdir -p "$folder"
-draw_charts() {
-    ASSETS="$PWD/src/web/dashboard/assets" timeout 600 node "$work/browser/charts.mjs" "$folder"
-}
-use_dashboard() {
-    rm -rf "$work/results" "$work/cache"
-    BURSTLAB_RESULTS="$work/results" BURSTLAB_CACHE="$work/cache" timeout 600 node "$work/browser/dashboard.mjs" "$burstlab" "$folder"
-}
 # Side by side: each has a browser of its own.
-in_browser draw_charts > "$work/charts.txt" 2>&1 &
+ASSETS="$PWD/src/web/dashboard/assets" in_browser node "$work/browser/charts.mjs" "$folder" > "$work/charts.txt" 2>&1 &
 charts=$!
 passes=1
-in_browser use_dashboard || passes=
+BURSTLAB_CACHE="$work/cache" in_browser node "$work/browser/dashboard.mjs" "$burstlab" "$folder" || passes=
 wait "$charts" || passes=
 cat "$work/charts.txt"
 [ -n "$passes" ] || fail "the dashboard does not pass in the browser"

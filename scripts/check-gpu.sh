@@ -5,9 +5,9 @@
 #   tar xf FILE.tar.xz && gpu/check-gpu.sh run             there: at most 8 minutes; prints what is listed below
 #
 # It prints the adapter, runs on it against the same runs on the CPU, packs against runs alone, steps a second of single runs
-# and of packs of 8, 24 and 96 for two shapes of an LSTM, a sweep of 96 runs from end to end on the GPU and on the CPU, memory and load of the GPU while
-# it goes on, and PyTorch's time for the same steps where it is installed. DEVICE (wgpu by default) is the device that is
-# measured, BUDGET_S how long it may take. For `prepare`, BURSTLAB names a binary that is built already.
+# and of packs of 8, 24 and 96 for two shapes of an LSTM, a sweep of 96 runs from end to end on the GPU and on the CPU, memory
+# and load of the GPU while it goes on, and PyTorch's time for the same steps where it is installed. DEVICE (wgpu by default) is
+# the device that is measured, BUDGET_S how long it may take. For `prepare`, BURSTLAB names a binary that is built already.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -45,7 +45,7 @@ train() { timeout "$(left)" "$here/time-training.sh" "$burstlab" "$@" "$trace"; 
 watch_card() {
     command -v nvidia-smi > /dev/null || return 0
     while sleep 1; do
-        nvidia-smi --query-gpu=memory.used,utilization.gpu --format=csv,noheader,nounits
+        timeout 20 nvidia-smi --query-gpu=memory.used,utilization.gpu --format=csv,noheader,nounits
     done > "$work/card.csv" 2> /dev/null
 }
 
@@ -57,8 +57,8 @@ run() {
     export BURSTLAB_CACHE="$work/cache"
     mkdir -m 700 "$work/runtime"
     export XDG_RUNTIME_DIR="${XDG_RUNTIME_DIR:-$work/runtime}"
-    nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2> /dev/null || echo "no nvidia-smi"
-    command -v vulkaninfo > /dev/null && vulkaninfo --summary 2> /dev/null | grep -E "deviceName|driverInfo" || true
+    timeout 20 nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2> /dev/null || echo "no nvidia-smi"
+    command -v vulkaninfo > /dev/null && timeout 20 vulkaninfo --summary 2> /dev/null | grep -E "deviceName|driverInfo" || true
     watch_card &
     watcher=$!
     trap 'kill "$watcher" 2> /dev/null || true; rm -rf "$work"' EXIT
@@ -66,8 +66,13 @@ run() {
     timeout "$(left)" "$here/compare-devices.sh" "$burstlab" "$device" "$trace"
     echo "== packs against runs alone"
     # A budget that is spent leaves the rest out; metrics that differ end it all.
-    timeout "$(left)" "$here/compare-packs.sh" "$burstlab" "$device" "$trace" "${RUNS:-8}" ||
-        { [ $? = 124 ] && echo "no time is left for the rest"; }
+    local code=0
+    timeout "$(left)" "$here/compare-packs.sh" "$burstlab" "$device" "$trace" "${RUNS:-8}" || code=$?
+    case $code in
+        0) ;;
+        124) echo "no time is left for the rest" ;;
+        *) exit "$code" ;;
+    esac
     for shape in "32 1 32" "64 2 256"; do
         read -r hidden layers batch <<< "$shape"
         echo "== hidden $hidden, layers $layers, batch $batch: steps a second of all runs together"
@@ -80,10 +85,10 @@ run() {
     done
     if [ "$(left)" -gt 90 ]; then
         echo "== 96 runs of hidden 32 from end to end, in seconds"
-        whole=$(train "$device" auto 96 32 1 32) || whole="did not end in time, or failed"
+        whole=$(train "$device" auto 96 32 1 32) || whole="- did not end in time, or failed"
         echo "$device: ${whole#* }"
         if [ "$(left)" -gt 60 ]; then
-            whole=$(train cpu 1 96 32 1 32) || whole="did not end in time, or failed"
+            whole=$(SLOTS=$(nproc) train cpu 1 96 32 1 32) || whole="- did not end in time, or failed"
             echo "cpu, $(nproc) cores: ${whole#* }"
         fi
     fi

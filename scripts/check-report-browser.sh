@@ -4,4 +4,4 @@
 # Needs chromium (CHROMIUM names another) and python3; nothing else is installed or downloaded.
 set -euo pipefail
 source "$(dirname "$0")/browser/chromium.sh"
-in_browser timeout 600 python3 "$(dirname "$0")/check_report_browser.py" "$CHROMIUM_PATH" "$@"
+in_browser python3 "$(dirname "$0")/check_report_browser.py" "$CHROMIUM_PATH" "$@"

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Trains on a GPU through wgpu, or on Mesa's software Vulkan (lavapipe) where there is none: the metrics are compared with
-# those of the CPU, those of packs with those of runs alone, and a pack of 24 is timed against 24 runs alone:
+# those of the CPU, those of packs with those of runs alone, and the speed of a pack of RUNS (24) with that of runs alone:
 # scripts/check-wgpu.sh [DATA]. The build takes ten minutes or more, so run it when training code changes; BURSTLAB names a
-# binary that is built already, and RUNS another number of runs to time.
+# binary that is built already. ROWS and SHAPES are what is timed (see time-training.sh and compare-packs.sh).
 set -euo pipefail
 data=$(realpath "${1:-$(dirname "$0")/../dataset/fixtures}")
 cd "$(dirname "$0")/.."

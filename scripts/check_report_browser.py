@@ -3,6 +3,7 @@ import base64
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,16 @@ pathlib.Path(folder).mkdir(parents=True, exist_ok=True)
 
 def fail(message):
     sys.exit(f"FAILED: {message}")
+
+
+def lost(what):
+    """Ends the check with a code of its own (see browser/chromium.sh): nothing is known of the report."""
+    print(what, flush=True)
+    sys.exit(75)
+
+
+# At the time limit, so that the profile is removed.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(124))
 
 
 class Browser:
@@ -43,25 +54,30 @@ class Browser:
         self.session = None
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ["Page", "Runtime", "Network", "Log"]:
+        for domain in ["Page", "Runtime", "Network", "Log", "Inspector"]:
             self.call(f"{domain}.enable")
 
     def receive(self):
         while b"\0" not in self.buffer:
             piece = os.read(self.answers, 1 << 20)
             if not piece:
-                print("the browser ended", flush=True)
-                sys.exit(75)
+                lost("the browser ended")
             self.buffer += piece
         message, self.buffer = self.buffer.split(b"\0", 1)
-        return json.loads(message)
+        message = json.loads(message)
+        if message.get("method") == "Inspector.targetCrashed":
+            lost("the page crashed")
+        return message
 
     def call(self, method, **params):
         self.count += 1
         command = {"id": self.count, "method": method, "params": params}
         if self.session:
             command["sessionId"] = self.session
-        os.write(self.commands, json.dumps(command).encode() + b"\0")
+        try:
+            os.write(self.commands, json.dumps(command).encode() + b"\0")
+        except BrokenPipeError:
+            lost("the browser ended")
         while True:
             message = self.receive()
             if message.get("id") == self.count:
@@ -243,6 +259,6 @@ with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         for report in reports:
             check(tab, report, pathlib.Path(report).resolve().parent.name)
     finally:
-        tab.process.terminate()
+        tab.process.kill()
         tab.process.wait()
 print("the reports pass in the browser")

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs in packs against the same runs alone, on one device: scripts/compare-packs.sh BINARY DEVICE TRACE [RUNS]. The metrics
-# must agree, and the speed of both is printed: for each of SHAPES, which are hidden units, layers and batch. DEVICE is one of `--device`.
+# must agree. The speed of a pack of RUNS (24) and that of three runs alone are printed for each of SHAPES: hidden units, layers
+# and batch, separated by commas ("32 1 32,64 2 256"). DEVICE is one of `--device`.
 set -euo pipefail
 binary=$(realpath "$1") device=$2 trace=$(realpath "$3") runs=${4:-24}
 here=$(cd "$(dirname "$0")" && pwd)
@@ -41,8 +42,8 @@ blocks = 2
 seeds = [1, 2]
 TOML
 sweep() {
-    BURSTLAB_RESULTS="$work/$2-$3" "$binary" run "$work/$1.toml" --device "$device" --slots 1 --set "scheduler.pack=$3" \
-        "${@:4}" > /dev/null 2> "$work/log" || { cat "$work/log"; return 1; }
+    BURSTLAB_RESULTS="$work/same-$1" "$binary" run "$work/same.toml" --device "$device" --slots 1 --set "scheduler.pack=$1" \
+        > /dev/null 2> "$work/log" || { cat "$work/log"; return 1; }
 }
 ask() {
     BURSTLAB_RESULTS="$work/$1" "$binary" query --format csv "$2"
@@ -50,7 +51,7 @@ ask() {
 metrics="select r.run_id, r.model, value from runs r join metrics using (run_id)
          where part = 'test' and target = 'all' and name = 'mse' order by 1"
 for pack in 1 4; do
-    sweep same same "$pack"
+    sweep "$pack"
     ask "same-$pack" "$metrics" > "$work/same-$pack.csv"
 done
 python3 - "$work/same-1.csv" "$work/same-4.csv" <<'PY'

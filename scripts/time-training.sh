@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Trains so many LSTMs of one shape on a device, and prints two numbers: the optimizer steps a second of all of them together,
-# and the seconds from start to end of the process.
+# with the validation after each epoch, and the seconds from start to end of the process.
 # scripts/time-training.sh BINARY DEVICE PACK RUNS HIDDEN LAYERS BATCH TRACE
-# PACK is a number or auto. The first epoch, in which kernels are compiled and tuned, counts in the seconds only. ROWS is how
-# many rows of the trace are used, 2000 by default.
+# PACK is 1, RUNS or auto; the steps of several packs are not counted (`-`). The first epoch, in which kernels are compiled and
+# tuned, counts in the seconds only. ROWS is how many rows of the trace are used (2000), SLOTS how many slots train (1); the steps
+# a second are those of one slot.
 set -euo pipefail
 binary=$(realpath "$1") device=$2 pack=$3 runs=$4 hidden=$5 layers=$6 batch=$7 trace=$(realpath "$8")
 [ "$pack" != auto ] || pack='"auto"'
@@ -28,25 +29,32 @@ layers = $layers
 seeds = [$(seq -s, 1 "$runs")]
 TOML
 started=$(date +%s.%N)
+started=$(date +%s.%N)
 slots=()
 # On a GPU, a second slot would take its share of the runs, and there would be no such pack.
 [ "$device" = cpu ] || slots=(--slots 1)
-"$binary" run "$work/time.toml" --device "$device" "${slots[@]}" --set "scheduler.pack=$pack" > /dev/null 2> "$work/log" ||
+"$binary" run "$work/time.toml" --device "$device" --slots "${SLOTS:-1}" --set "scheduler.pack=$pack" > /dev/null 2> "$work/log" ||
     { tail -n 3 "$work/log" >&2; exit 1; }
 ended=$(date +%s.%N)
 # Runs of one pack have their epochs at the same time.
-if [ "$pack" = 1 ]; then of=sum; else of=max; fi
+case $pack in
+    1) of=sum ;;
+    "$runs") of=max ;;
+    *) of= ;;
+esac
 "$binary" query --format csv "select leak_verdict from run_records limit 1" > "$work/verdict.csv"
-"$binary" query --format csv "select epoch, count(*) as runs, $of(wall_s) as s from epochs group by epoch order by epoch" > "$work/epochs.csv"
-python3 - "$work" "$batch" "$(python3 -c "print($ended - $started)")" <<'PY'
+"$binary" query --format csv "select epoch, count(*) as runs, ${of:-max}(wall_s) as s from epochs group by epoch order by epoch" > "$work/epochs.csv"
+python3 - "$work" "$batch" "$started" "$ended" "$of" <<'PY'
 import csv
 import math
 import re
 import sys
 
-work, batch, whole = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+work, batch = sys.argv[1], int(sys.argv[2])
+whole = float(sys.argv[4]) - float(sys.argv[3])
 first, end = map(int, re.search(r"train targets (\d+)\.\.(\d+)", open(f"{work}/verdict.csv").read()).groups())
 _, *later = csv.DictReader(open(f"{work}/epochs.csv"))
 steps = sum(int(epoch["runs"]) for epoch in later) * math.ceil((end - first) / batch)
-print(f"{steps / sum(float(epoch['s']) for epoch in later):.1f} {whole:.2f}")
+speed = f"{steps / sum(float(epoch['s']) for epoch in later):.1f}" if sys.argv[5] else "-"
+print(f"{speed} {whole:.2f}")
 PY

@@ -1,11 +1,13 @@
-// The dashboard as its readers use it: `node dashboard.mjs BURSTLAB SCREENSHOT_FOLDER`, with the results in BURSTLAB_RESULTS.
+// The dashboard as its readers use it: `node dashboard.mjs BURSTLAB SCREENSHOT_FOLDER`, with a results folder of its own.
 import { spawn } from "node:child_process";
-import { mkdir, readFile, rename } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rename } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { accessible, close, conclude, drawAll, extent, fits, launch, noFaults, open, require, step } from "./harness.mjs";
 
 const [burstlab, folder] = process.argv.slice(2);
-const results = process.env.BURSTLAB_RESULTS;
+// In the folder of this file, which is a copy for this check alone.
+const results = await mkdtemp(fileURLToPath(new URL("results-", import.meta.url)));
+process.env.BURSTLAB_RESULTS = results;
 const experiment = fileURLToPath(new URL("live.toml", import.meta.url));
 const processes = new Set();
 process.on("exit", () => { for (const child of processes) { child.kill("SIGKILL"); } });

@@ -13,17 +13,27 @@ export function require(holds, what) {
   if (!holds) { throw new Error(what); }
 }
 
-// A browser that ends by itself, or a page of it that does, ends the check with a code of its own (see chromium.sh).
+// A browser that ends by itself, or a page of it that does, ends the check with a code of its own (see chromium.sh), unless
+// something else had failed before.
 function lost(what) {
   if (closing) { return; }
   console.log(what);
-  process.exit(75);
+  conclude();
+  process.exit(failed.length > 0 ? 1 : 75);
 }
+// At the time limit the browser may hang: it is not asked to close, but killed by what playwright does when node ends.
+process.on("SIGTERM", () => process.exit(124));
 let closing = false;
 export async function launch() {
-  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM_PATH, args: flags });
-  browser.on("disconnected", () => lost("the browser ended"));
-  return browser;
+  try {
+    const browser = await chromium.launch({
+      executablePath: process.env.CHROMIUM_PATH, args: flags, handleSIGTERM: false, handleSIGHUP: false,
+    });
+    browser.on("disconnected", () => lost("the browser ended"));
+    return browser;
+  } catch (error) {
+    return lost(`the browser does not start: ${error.message}`);
+  }
 }
 export async function close(browser) {
   closing = true;
@@ -109,6 +119,8 @@ export async function step(name, work) {
     const note = await work();
     console.log(`ok      ${name}${note ? `: ${note}` : ""} (${((Date.now() - start) / 1000).toFixed(1)} s)`);
   } catch (error) {
+    // Where the browser is gone, that is told in a moment.
+    if (/has been closed|crashed|new tab/.test(error.message)) { await new Promise((done) => setTimeout(done, 2_000)); }
     failed.push(name);
     console.log(`FAILED  ${name}\n${String(error.stack).replace(/^/gm, "        ")}`);
   }
