@@ -231,6 +231,7 @@ impl FakeCluster {
 set -eu
 cd '{folder}'
 echo "$*" >> calls.txt
+case "$*" in version*|*--request-timeout=*) ;; *) echo "this may wait for ever: $*" >&2; exit 1;; esac
 while true; do case "$1" in --namespace=*|--request-timeout=*) shift;; *) break;; esac; done
 job() {{ case "$1" in *-last) echo jobs/last-job.json;; *) echo jobs/parts-job.json;; esac; }}
 case "$1" in
