@@ -11,7 +11,8 @@ use super::exit_code::Exit;
 use super::{OutputFormat, usage};
 use crate::compare::{ChangedNumber, RunNumbers};
 use crate::dataset::Loader;
-use crate::engine::local::{Job, PACKED, run_alone};
+use crate::engine::Job;
+use crate::engine::local::{PACKED, run_alone};
 use crate::spec::RunSpec;
 use crate::store::{
     AttemptRow, EventRow, RecordRow, RunOrigin, SavedRun, Status, Store, has_files, results_folder,

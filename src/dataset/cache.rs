@@ -17,11 +17,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::pattern::ArrivalPattern;
-use super::prepared::{Kept, Prepared};
+use super::prepared::{Prepared, SliceFacts};
 use super::scale::Scaler;
-use super::series_clock::SeriesClock;
-use super::slice::Removed;
 use super::steps::{Channel, Steps};
 use super::values::{MappedFile, Values};
 use super::windows::ScaledSteps;
@@ -59,11 +56,8 @@ struct Header {
     channels: Vec<Channel>,
     targets: usize,
     scaler: Scaler,
-    removed: Removed,
-    clock_s: f64,
-    is_dated: bool,
-    arrivals: Option<ArrivalPattern>,
-    clock: Option<SeriesClock>,
+    #[serde(flatten)]
+    slice: SliceFacts,
     /// Bytes and checksum of the steps' times, their values, the inputs and the targets.
     blocks: [Block; 4],
 }
@@ -151,11 +145,7 @@ fn write(prepared: &Prepared, file: &mut impl Write) -> anyhow::Result<()> {
         channels: steps.channels.clone(),
         targets: steps.targets,
         scaler: prepared.scaler.clone(),
-        removed: prepared.removed,
-        clock_s: prepared.clock_s,
-        is_dated: prepared.is_dated,
-        arrivals: prepared.arrivals.clone(),
-        clock: prepared.clock.clone(),
+        slice: prepared.slice.clone(),
         blocks: blocks.map(Block::of),
     };
     let header = serde_json::to_vec(&header)?;
@@ -206,11 +196,10 @@ fn read(file: &Arc<MappedFile>, spec: &RunSpec, fold: usize) -> anyhow::Result<P
     let scaled =
         ScaledSteps { inputs, targets, channels: header.channels.len(), target_count: header.targets };
     let steps = Steps { channels: header.channels, targets: header.targets, time_s, values };
-    let Header { scaler, removed, clock_s, is_dated, arrivals, clock, .. } = header;
+    let Header { scaler, mut slice, .. } = header;
     let time_zone = spec.dataset.columns.as_ref().and_then(|columns| columns.time_zone.as_deref());
-    let zone = Zone::named(time_zone).map_err(|error| anyhow::anyhow!(error.message))?;
-    let kept = Kept { removed, clock_s, is_dated, arrivals, clock, zone };
-    Ok(Prepared::whole(steps, scaler, scaled, kept, (spec, fold)))
+    slice.zone = Zone::named(time_zone).map_err(|error| anyhow::anyhow!(error.message))?;
+    Ok(Prepared::whole(steps, scaler, scaled, slice, (spec, fold)))
 }
 
 fn numbers<T: Pod>(file: &Arc<MappedFile>, bytes: Range<usize>) -> anyhow::Result<Values<T>> {

@@ -71,7 +71,7 @@ pub use pattern::{ArrivalPattern, BurstState};
 pub use predictions::{PredictionTable, read_predictions, write_predictions};
 pub use prepare::Loader;
 pub use prepare_error::PrepareError;
-pub use prepared::{Prepared, TargetSeries};
+pub use prepared::{Prepared, SliceFacts, TargetSeries};
 pub use profile::{ColumnProfile, MOST_PROFILES, ProfileBin};
 pub use read::{file_not_followed, not_followed, parse_trace, parse_trace_as, read_trace, read_trace_as};
 pub use row_cleaner::{REMEDY, RowCleaner, RowEffect};

@@ -12,7 +12,7 @@ use super::cache::{Cache, SMALLEST_SOURCE, open};
 use super::make_steps::steps_of;
 use super::pattern::ArrivalPattern;
 use super::prepare_error::PrepareError;
-use super::prepared::{Kept, Prepared, split_of};
+use super::prepared::{Prepared, SliceFacts, split_of};
 use super::read::{hash_file, read_hashed};
 use super::row_cleaner::REMEDY;
 use super::scale::Scaler;
@@ -55,8 +55,8 @@ impl Prepared {
         let train = split_of(&steps, spec, fold).steps(Part::Train);
         let scaler = Scaler::fit(&steps, train, spec.dataset.cleaning.clip_quantile);
         let scaled = scale_steps(&steps, &scaler);
-        let kept = Kept { removed, clock_s, is_dated, arrivals, clock, zone };
-        Ok(Self::whole(steps, scaler, scaled, kept, (spec, fold)))
+        let slice = SliceFacts { removed, clock_s, is_dated, arrivals, clock, zone };
+        Ok(Self::whole(steps, scaler, scaled, slice, (spec, fold)))
     }
 }
 
@@ -244,10 +244,9 @@ impl Loader {
 
     /// What is to be said of the rows of a numeric table that are not where they should be, and that cleaning leaves there.
     pub fn clock_note(&self, spec: &DatasetSpec) -> Option<String> {
-        let clock = self
-            .prepared
-            .values()
-            .find_map(|(dataset, prepared)| if dataset == spec { prepared.clock.as_ref() } else { None })?;
+        let clock = self.prepared.values().find_map(|(dataset, prepared)| {
+            if dataset == spec { prepared.slice.clock.as_ref() } else { None }
+        })?;
         clock.first_fault(&spec.cleaning)?;
         let every = if clock.frequency.is_some() {
             "models count them as one step each"

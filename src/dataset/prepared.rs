@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::sync::OnceLock;
 
+use serde::{Deserialize, Serialize};
+
 use super::clock::starts_at_s;
 use super::frequency::Frequency;
 use super::pattern::ArrivalPattern;
@@ -27,6 +29,14 @@ pub struct Prepared {
     pub scaled: ScaledSteps,
     /// The parts.
     pub split: Split,
+    /// What is known of the slice beside its steps.
+    pub slice: SliceFacts,
+    series: OnceLock<Vec<TargetSeries>>,
+}
+
+/// What is known of a slice beside its steps.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SliceFacts {
     /// What slicing and cleaning left out.
     pub removed: Removed,
     /// Clock time that the steps' times count from, in seconds since a midnight.
@@ -37,18 +47,9 @@ pub struct Prepared {
     pub arrivals: Option<ArrivalPattern>,
     /// How the rows of a numeric table follow one another before they are cleaned; `None` for requests.
     pub clock: Option<SeriesClock>,
-    /// The time zone whose days and months the rows of a numeric table follow.
-    pub zone: Zone,
-    series: OnceLock<Vec<TargetSeries>>,
-}
-
-/// What is known of a slice beside its steps.
-pub(super) struct Kept {
-    pub removed: Removed,
-    pub clock_s: f64,
-    pub is_dated: bool,
-    pub arrivals: Option<ArrivalPattern>,
-    pub clock: Option<SeriesClock>,
+    /// The time zone whose days and months the rows of a numeric table follow. The experiment file names it, so it is not
+    /// kept beside prepared data.
+    #[serde(skip)]
     pub zone: Zone,
 }
 
@@ -67,24 +68,11 @@ impl Prepared {
         steps: Steps,
         scaler: Scaler,
         scaled: ScaledSteps,
-        kept: Kept,
+        slice: SliceFacts,
         (spec, fold): (&RunSpec, usize),
     ) -> Self {
         let split = split_of(&steps, spec, fold);
-        let Kept { removed, clock_s, is_dated, arrivals, clock, zone } = kept;
-        Self {
-            steps,
-            scaler,
-            scaled,
-            split,
-            removed,
-            clock_s,
-            is_dated,
-            arrivals,
-            clock,
-            zone,
-            series: OnceLock::new(),
-        }
+        Self { steps, scaler, scaled, split, slice, series: OnceLock::new() }
     }
 
     /// Checks that the task and the evaluation fit the data and proves that nothing leaks.
@@ -140,18 +128,18 @@ impl Prepared {
 
     /// Seconds from 1970-01-01, 0:00 UTC, to the time that the steps' times count from; `None` where no date is known.
     pub fn starts_at_s(&self) -> Option<f64> {
-        starts_at_s(self.is_dated, self.clock_s)
+        starts_at_s(self.slice.is_dated, self.slice.clock_s)
     }
 
     /// The calendar that the rows of a series follow, where their steps differ in length.
     pub fn calendar(&self) -> Option<(Frequency, Zone)> {
-        let frequency = self.clock.as_ref()?.frequency?;
-        frequency.follows_a_calendar(self.zone).then_some((frequency, self.zone))
+        let frequency = self.slice.clock.as_ref()?.frequency?;
+        frequency.follows_a_calendar(self.slice.zone).then_some((frequency, self.slice.zone))
     }
 
     /// Refuses rows that are not where they should be, for models that need to know when the next ones come.
     fn check_clock(&self, spec: &RunSpec) -> Result<(), PrepareError> {
-        let fault = self.clock.as_ref().and_then(|clock| clock.first_fault(&spec.dataset.cleaning));
+        let fault = self.slice.clock.as_ref().and_then(|clock| clock.first_fault(&spec.dataset.cleaning));
         match fault {
             Some(fault) if spec.model.needs_a_clock() => {
                 Err(PrepareError::Clock { fault, model: spec.model.kind() })
@@ -182,7 +170,7 @@ impl Prepared {
     /// The windows whose first target steps are these.
     pub fn windows_at(&self, origins: Range<usize>, horizon: usize) -> Windows<'_> {
         let times =
-            StepTimes { time_s: &self.steps.time_s, clock_s: self.clock_s, calendar: self.calendar() };
+            StepTimes { time_s: &self.steps.time_s, clock_s: self.slice.clock_s, calendar: self.calendar() };
         Windows { steps: &self.scaled, times, origins, horizon }
     }
 }

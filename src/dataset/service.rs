@@ -45,12 +45,12 @@ impl Prepared {
         if let TaskSpec::WindowLoad(load) = &spec.task {
             return Ok(load.window.seconds());
         }
-        let clock = self.clock.as_ref();
+        let clock = self.slice.clock.as_ref();
         if let Some(fault) = clock.and_then(|clock| clock.first_fault(&spec.dataset.cleaning)) {
             return Err(PrepareError::Uneven(fault));
         }
         let pace = clock.and_then(|clock| clock.pace(&spec.dataset.cleaning));
-        pace.and_then(|pace| pace.fixed_s(self.zone)).ok_or_else(|| {
+        pace.and_then(|pace| pace.fixed_s(self.slice.zone)).ok_or_else(|| {
             PrepareError::Uneven(match pace {
                 Some(Frequency::Rows) => "the rows carry no time".to_string(),
                 Some(pace) => format!("rows come {pace}, which is no fixed time"),

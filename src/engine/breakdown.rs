@@ -153,7 +153,7 @@ impl Sums {
 /// By the hour of the day in which the forecast step lies.
 fn hours(prepared: &Prepared) -> Grouping {
     let hour = |time_s: &f64| {
-        (((prepared.clock_s + time_s) / 3_600.0).floor() as i64).rem_euclid(HOURS as i64) as u8
+        (((prepared.slice.clock_s + time_s) / 3_600.0).floor() as i64).rem_euclid(HOURS as i64) as u8
     };
     Grouping {
         name: "hour",

@@ -11,7 +11,7 @@ use super::breakdown::{Breakdown, ForecastSteps};
 use super::capacity::{
     CapacityOutcome, WorkBounds, act_on_forecasts, in_original_units, validation_bounds, work_target,
 };
-use super::local::Job;
+use super::job::Job;
 use super::score::{interval_means, score_agreement, score_gaps, score_intervals, score_points};
 use crate::dataset::{CAPACITY_FILE, Loader, Part, PredictionTable, Prepared, Windows, write_predictions};
 use crate::files::replace_folder;
@@ -158,9 +158,9 @@ impl<'a> PreparedRun<'a> {
             version: env!("CARGO_PKG_VERSION").to_string(),
             dataset_sha256: job.dataset_sha256.clone(),
             steps: prepared.steps.len(),
-            removed: prepared.removed,
-            arrivals: prepared.arrivals.clone(),
-            clock: prepared.clock.clone(),
+            removed: prepared.slice.removed,
+            arrivals: prepared.slice.arrivals.clone(),
+            clock: prepared.slice.clock.clone(),
             starts_at_s: prepared.starts_at_s(),
             calibration_windows: calibration.as_ref().map(|calibration| calibration.windows),
             predictions_stride: table.stride,

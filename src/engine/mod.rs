@@ -4,6 +4,7 @@ mod breakdown;
 mod capacity;
 mod ensemble_selection;
 mod execute;
+mod job;
 mod job_commands;
 pub mod kubernetes;
 pub mod local;
@@ -12,5 +13,6 @@ mod score;
 pub mod slurm;
 mod sweep;
 
+pub use job::Job;
 pub use job_commands::{JobCommands, part_stores};
 pub use sweep::Sweep;

@@ -2,7 +2,7 @@
 //! itself.
 
 use super::execute::{PreparedRun, Scores, build_context};
-use super::local::Job;
+use super::job::Job;
 use crate::dataset::Loader;
 use crate::model::Parameters;
 use crate::model::pack::{PackedModel, PackedModelAudience, fit_together};

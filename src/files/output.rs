@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::{draft, hold};
+use super::whole::{draft, hold};
 
 /// What becomes of a file that is there already.
 #[derive(Debug, Clone, Copy)]

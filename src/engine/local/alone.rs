@@ -6,8 +6,9 @@ use std::time::Duration;
 use anyhow::bail;
 
 use super::inbox::{Envelope, WorkerMessage};
-use super::protocol::{FromWorker, Job, ToWorker};
+use super::protocol::{FromWorker, ToWorker};
 use super::worker_process::{Launcher, ProcessLauncher};
+use crate::engine::job::Job;
 use crate::store::RunResult;
 use crate::system::device::Placement;
 use crate::system::interrupt::{self, Asked};

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::dispatcher::Dispatcher;
 use super::inbox::WorkerMessage;
-use super::protocol::{FromWorker, Job};
+use super::protocol::FromWorker;
 use super::retry::Fault;
 use super::slot::{ClaimedRun, Handover};
+use crate::engine::job::Job;
 use crate::store::{Attempt, Claim, ClaimRequest, Status, saved_file};
 use crate::system::device::Placement;
 use crate::text::causes;

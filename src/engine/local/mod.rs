@@ -28,5 +28,4 @@ pub use dispatcher::Dispatcher;
 pub use options::{DispatchOptions, Progress, Summary};
 pub use pace::Awaited;
 pub use packing::{PACKED, packing_lines};
-pub use protocol::Job;
 pub use worker::serve;

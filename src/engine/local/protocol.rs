@@ -1,13 +1,12 @@
 //! What supervisor and worker say to each other: one JSON object a line, jobs down, events up.
 
 use std::io::{BufRead, Write};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::spec::RunSpec;
+use crate::engine::job::Job;
 use crate::store::RunResult;
 use crate::train::Epoch;
 
@@ -34,27 +33,6 @@ pub enum ToWorker {
         /// Whether it goes on.
         goes_on: bool,
     },
-}
-
-/// One run for a worker.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Job {
-    /// The run's identity.
-    pub run_id: String,
-    /// What to do.
-    pub spec: RunSpec,
-    /// Seed of its random stream; `None` for a model without randomness.
-    pub seed: Option<u64>,
-    /// Fold of the rolling origin.
-    pub fold: usize,
-    /// SHA-256 that the data had when the run was planned.
-    pub dataset_sha256: String,
-    /// Chosen members of an ensemble.
-    pub members: Vec<String>,
-    /// Epochs after which the worker waits for a verdict.
-    pub rungs: Vec<usize>,
-    /// The results folder.
-    pub results: PathBuf,
 }
 
 /// From a worker.

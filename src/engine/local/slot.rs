@@ -6,9 +6,10 @@ use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use super::protocol::{Job, ToWorker};
+use super::protocol::ToWorker;
 use super::station::Station;
 use super::worker_process::{Launcher, WorkerExit};
+use crate::engine::job::Job;
 use crate::search::RungVerdict;
 use crate::system::device::Placement;
 use crate::system::{interrupt, memory};

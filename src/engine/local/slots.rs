@@ -6,10 +6,11 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::inbox::WorkerMessage;
-use super::protocol::{FromWorker, Job};
+use super::protocol::FromWorker;
 use super::slot::{ClaimedRun, Handover, Slot, TimeLimit};
 use super::station::Station;
 use super::worker_process::Launcher;
+use crate::engine::job::Job;
 use crate::search::RungVerdict;
 use crate::system::device::Placement;
 

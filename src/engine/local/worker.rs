@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use super::protocol::{FromWorker, Job, Line, PROTOCOL, ToWorker, read_line, write_line};
+use super::protocol::{FromWorker, Line, PROTOCOL, ToWorker, read_line, write_line};
 use crate::dataset::Loader;
 use crate::engine::execute::{Scores, Unsaved, execute};
+use crate::engine::job::Job;
 use crate::engine::pack::{PackListener, execute_pack};
 use crate::files;
 use crate::store::RunResult;

@@ -6,8 +6,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::*;
+use crate::engine::job::Job;
 use crate::engine::local::budget::Budget;
-use crate::engine::local::protocol::{Job, ToWorker};
+use crate::engine::local::protocol::ToWorker;
 use crate::engine::local::worker_process::{Worker, WorkerExit};
 use crate::plan::Run;
 use crate::spec::{Experiment, PackSize};

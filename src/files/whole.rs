@@ -1,8 +1,5 @@
 //! Files appear under their final name only when whole: whoever opens one sees the old one or the new one.
 
-mod names;
-mod output;
-
 use std::fs::{File, Permissions, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -13,9 +10,6 @@ use anyhow::Context;
 use tempfile::TempDir;
 
 use crate::system::process::is_alive;
-
-pub use names::{TakenNames, file_stem, folder_name};
-pub use output::{Existing, OutputFile, OutputRefusal, begins_with, is_same_file};
 
 /// Writes a file under a temporary name and renames it.
 ///
@@ -142,7 +136,7 @@ pub fn cannot_lock(path: &Path) -> String {
 
 /// Locks a draft while it is written. Where that cannot be done (a file system without locks, or without locks on
 /// folders), the number in its name is all that tells whether its process lives.
-fn hold(draft: &Path) -> Option<File> {
+pub(super) fn hold(draft: &Path) -> Option<File> {
     let file = File::open(draft).ok()?;
     file.try_lock_shared().ok()?;
     Some(file)
@@ -234,7 +228,7 @@ const DRAFT: &str = ".draft-";
 
 /// Temporary names are hidden and name their process, so that what it leaves behind can be told from what it is at. But
 /// unlike other temporary files these are for everyone to read that the umask allows.
-fn draft(mode: u32) -> tempfile::Builder<'static, 'static> {
+pub(super) fn draft(mode: u32) -> tempfile::Builder<'static, 'static> {
     static PREFIX: LazyLock<String> = LazyLock::new(|| format!("{DRAFT}{}-", std::process::id()));
     let mut builder = tempfile::Builder::new();
     builder.prefix(PREFIX.as_str()).permissions(Permissions::from_mode(mode));
