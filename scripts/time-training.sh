@@ -29,7 +29,6 @@ layers = $layers
 seeds = [$(seq -s, 1 "$runs")]
 TOML
 started=$(date +%s.%N)
-started=$(date +%s.%N)
 slots=()
 # On a GPU, a second slot would take its share of the runs, and there would be no such pack.
 [ "$device" = cpu ] || slots=(--slots 1)

@@ -227,6 +227,19 @@ fn shares(gpus: std::ops::Range<usize>, runs_per_gpu: usize) -> Vec<Placement> {
 
 #[cfg(feature = "cuda")]
 fn cuda_devices() -> Result<usize, NoCuda> {
+    use super::process::ANSWER_LIMIT;
+
+    // The driver of a card that has failed may never answer; its thread is then left behind.
+    let (sender, answer) = std::sync::mpsc::channel();
+    std::thread::spawn(move || sender.send(counted_by_driver()));
+    answer.recv_timeout(ANSWER_LIMIT).unwrap_or_else(|_| {
+        let late = format!("it has not answered within {}", humantime::format_duration(ANSWER_LIMIT));
+        Err(NoCuda::NoDriver(late))
+    })
+}
+
+#[cfg(feature = "cuda")]
+fn counted_by_driver() -> Result<usize, NoCuda> {
     let nvml = nvml_wrapper::Nvml::init().map_err(|error| NoCuda::NoDriver(error.to_string()))?;
     match nvml.device_count() {
         Ok(0) => Err(NoCuda::NoGpu),

@@ -1,40 +1,80 @@
 //! Which processes of this machine live, what it is called, and what its programs answer.
 
-use std::io::{Read, Seek};
-use std::process::{Command, Stdio};
+use std::fs::File;
+use std::io::{ErrorKind, Read, Seek};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, kill_process_group};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System};
 
-/// How long a program may take to answer: one that waits for a failed card or a lost file system may never do.
-const ANSWER_LIMIT: Duration = Duration::from_secs(20);
+/// How long a program or a driver of this machine may take to answer: one that waits for a failed card or a lost file system may never
+/// do.
+pub const ANSWER_LIMIT: Duration = Duration::from_secs(20);
+
+/// Why a program gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum NoAnswer {
+    /// There is no such program.
+    #[error("`{0}` is not on PATH")]
+    Missing(String),
+    /// It cannot be started or waited for.
+    #[error("cannot run `{0}`")]
+    Broken(String, #[source] std::io::Error),
+    /// It had not ended when its time was up, and was killed.
+    #[error("`{program}` has not answered within {}", humantime::format_duration(*.limit))]
+    Late {
+        /// It.
+        program: String,
+        /// How long it was waited for.
+        limit: Duration,
+    },
+}
 
 /// The standard output of a program; `None` if it cannot be started, fails, or has not ended after twenty seconds.
 pub fn answer_of(program: &mut Command) -> Option<String> {
-    answer_within(program, ANSWER_LIMIT)
+    let output = output_within(program, ANSWER_LIMIT).ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-fn answer_within(program: &mut Command, limit: Duration) -> Option<String> {
-    // A file and no pipe, which a long answer would fill.
-    let mut output = tempfile::tempfile().ok()?;
-    let to_file = Stdio::from(output.try_clone().ok()?);
-    let mut child = program.stdin(Stdio::null()).stdout(to_file).stderr(Stdio::null()).spawn().ok()?;
+/// What a program prints, and how it ends. It has no standard input.
+///
+/// # Errors
+/// A program that cannot be started, or that has not ended within the limit.
+pub fn output_within(program: &mut Command, limit: Duration) -> Result<Output, NoAnswer> {
+    let name = program.get_program().to_string_lossy().into_owned();
+    let broken = |error| NoAnswer::Broken(name.clone(), error);
+    // Files and no pipes, which a long answer would fill.
+    let mut stdout = tempfile::tempfile().map_err(broken)?;
+    let mut stderr = tempfile::tempfile().map_err(broken)?;
+    program.stdin(Stdio::null());
+    program.stdout(Stdio::from(stdout.try_clone().map_err(broken)?));
+    program.stderr(Stdio::from(stderr.try_clone().map_err(broken)?));
+    let mut child = program.spawn().map_err(|error| match error.kind() {
+        ErrorKind::NotFound => NoAnswer::Missing(name.clone()),
+        _ => broken(error),
+    })?;
     let started = Instant::now();
     let status = loop {
-        match child.try_wait() {
-            Ok(Some(status)) => break status,
-            Ok(None) if started.elapsed() < limit => std::thread::sleep(Duration::from_millis(5)),
-            _ => {
+        match child.try_wait().map_err(broken)? {
+            Some(status) => break status,
+            None if started.elapsed() < limit => std::thread::sleep(Duration::from_millis(5)),
+            None => {
                 // It is not waited for: a program that hangs in its driver may survive even this.
                 let _ = child.kill();
-                return None;
+                return Err(NoAnswer::Late { program: name, limit });
             }
         }
     };
-    let mut answer = Vec::new();
-    output.rewind().and_then(|()| output.read_to_end(&mut answer)).ok()?;
-    status.success().then(|| String::from_utf8_lossy(&answer).into_owned())
+    let whole = |file: &mut File| {
+        let mut bytes = Vec::new();
+        file.rewind().and_then(|()| file.read_to_end(&mut bytes)).map(|_| bytes)
+    };
+    Ok(Output {
+        status,
+        stdout: whole(&mut stdout).map_err(broken)?,
+        stderr: whole(&mut stderr).map_err(broken)?,
+    })
 }
 
 /// Whether there is a process with this number that has not ended: one that was not waited for yet does not live.
@@ -74,7 +114,8 @@ mod tests {
     #[test]
     fn a_program_that_does_not_answer_is_not_waited_for() {
         let started = Instant::now();
-        assert_eq!(answer_within(Command::new("sleep").arg("60"), Duration::from_millis(20)), None);
+        let late = output_within(Command::new("sleep").arg("60"), Duration::from_millis(20)).unwrap_err();
+        assert_eq!(late.to_string(), "`sleep` has not answered within 20ms");
         assert!(started.elapsed() < Duration::from_secs(30));
         let echo = |words: &str| answer_of(Command::new("sh").args(["-c", words]));
         assert_eq!(echo("echo 81559").as_deref(), Some("81559\n"));
@@ -84,7 +125,11 @@ mod tests {
             Some(200_000),
             "more than a pipe holds"
         );
-        assert_eq!(answer_of(&mut Command::new("no-such-program")), None);
+        let missing = output_within(&mut Command::new("no-such-program"), ANSWER_LIMIT).unwrap_err();
+        assert_eq!(missing.to_string(), "`no-such-program` is not on PATH");
+        let told =
+            output_within(Command::new("sh").args(["-c", "echo 81559 >&2; exit 3"]), ANSWER_LIMIT).unwrap();
+        assert_eq!((told.status.code(), &*told.stdout, &*told.stderr), (Some(3), &b""[..], &b"81559\n"[..]));
     }
 
     #[test]

@@ -124,15 +124,41 @@ impl ComputeDevice {
     }
 }
 
-/// The adapter that wgpu takes where none is named: a GPU before a software renderer.
+/// Names the adapter that burn's wgpu backend computes on, where the preferred one is not meant.
+#[cfg(feature = "wgpu")]
+const NAMED_DEVICE: &str = "CUBECL_WGPU_DEFAULT_DEVICE";
+
+/// The adapter that is computed on: the named one, or else the one that wgpu takes, a GPU before a software renderer.
 #[cfg(feature = "wgpu")]
 fn preferred_adapter() -> Option<wgpu::Adapter> {
     let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+    if let Ok(name) = std::env::var(NAMED_DEVICE) {
+        let (kind, index) = named_device(&name)?;
+        let adapters = answer_of(instance.enumerate_adapters(wgpu::Backends::PRIMARY))?;
+        return adapters.into_iter().filter(|adapter| adapter.get_info().device_type == kind).nth(index);
+    }
     let options = wgpu::RequestAdapterOptions {
         power_preference: wgpu::PowerPreference::HighPerformance,
         ..wgpu::RequestAdapterOptions::default()
     };
     answer_of(instance.request_adapter(&options))?.ok()
+}
+
+/// Kind and number of an adapter as [`NAMED_DEVICE`] gives them: `Cpu`, or for example `DiscreteGpu(1)`.
+#[cfg(feature = "wgpu")]
+fn named_device(name: &str) -> Option<(wgpu::DeviceType, usize)> {
+    if name == "Cpu" {
+        return Some((wgpu::DeviceType::Cpu, 0));
+    }
+    let (kind, index) = name.strip_suffix(')')?.split_once('(')?;
+    let kind = match kind {
+        "DiscreteGpu" => wgpu::DeviceType::DiscreteGpu,
+        "IntegratedGpu" => wgpu::DeviceType::IntegratedGpu,
+        "VirtualGpu" => wgpu::DeviceType::VirtualGpu,
+        "Other" => wgpu::DeviceType::Other,
+        _ => return None,
+    };
+    Some((kind, index.parse().ok()?))
 }
 
 /// What a future has to say at once; those of wgpu wait for nothing outside of a browser.
@@ -143,5 +169,19 @@ fn answer_of<F: Future>(future: F) -> Option<F::Output> {
     match std::pin::pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(answer) => Some(answer),
         Poll::Pending => None,
+    }
+}
+
+#[cfg(all(test, feature = "wgpu"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_adapter_is_named_by_its_kind_and_its_number() {
+        assert_eq!(named_device("Cpu"), Some((wgpu::DeviceType::Cpu, 0)));
+        assert_eq!(named_device("DiscreteGpu(1)"), Some((wgpu::DeviceType::DiscreteGpu, 1)));
+        for wrong in ["", "Gpu(0)", "DiscreteGpu", "DiscreteGpu(first)", "Cpu(0"] {
+            assert_eq!(named_device(wrong), None, "{wrong}");
+        }
     }
 }

@@ -1,16 +1,19 @@
 //! A cluster as `kubectl` shows it: manifests are applied, and jobs asked how far they are.
 
-use std::io::ErrorKind;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use serde_json::Value;
 
 use super::manifest::{ASSIGNMENT, PARTS};
+use crate::system::process::{NoAnswer, output_within};
 
 /// How long a cluster may take to answer: `kubectl` itself would wait for ever.
 const REQUEST_TIMEOUT: &str = "--request-timeout=30s";
+/// How long `kubectl` may take in all: a program that it asks for credentials may wait for somebody to log in.
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// The cluster that `kubectl` talks to.
 #[derive(Debug, Clone, Copy)]
@@ -110,11 +113,11 @@ impl Cluster<'_> {
 }
 
 fn output(command: &mut Command) -> anyhow::Result<Output> {
-    command.output().map_err(|error| match error.kind() {
-        ErrorKind::NotFound => anyhow::anyhow!(
+    output_within(command, LIMIT).map_err(|error| match error {
+        NoAnswer::Missing(_) => anyhow::anyhow!(
             "`kubectl` is not on PATH: --apply needs it; without --apply the manifests are only written"
         ),
-        _ => anyhow::Error::new(error).context("cannot start `kubectl`"),
+        error => error.into(),
     })
 }
 

@@ -1,10 +1,15 @@
 //! Slurm's own commands: `sbatch` to hand over a script, `squeue` to see whether a job is under way.
 
-use std::io::ErrorKind;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
+
+use crate::system::process::{NoAnswer, output_within};
+
+/// How long a command of Slurm's may take: a controller that is being restarted is waited for, a lost one is not.
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// Checks that Slurm is there before anything is written for it.
 pub fn require() -> anyhow::Result<()> {
@@ -25,7 +30,12 @@ pub fn submit(
     if let Some(after) = after {
         command.arg(format!("--dependency=afterany:{after}"));
     }
-    let answer = run(command.arg(script))?;
+    let answer = run(command.arg(script)).with_context(|| {
+        format!(
+            "cannot tell whether Slurm took {}; see with `squeue --me` before you give this command again",
+            script.display()
+        )
+    })?;
     if !answer.status.success() {
         bail!("sbatch refused {}: {}", script.display(), String::from_utf8_lossy(&answer.stderr).trim());
     }
@@ -58,13 +68,12 @@ pub fn any_under_way(jobs: &[u64]) -> anyhow::Result<bool> {
 }
 
 fn run(command: &mut Command) -> anyhow::Result<Output> {
-    let name = command.get_program().to_string_lossy().into_owned();
-    command.output().map_err(|error| match error.kind() {
-        ErrorKind::NotFound => anyhow::anyhow!(
+    output_within(command, LIMIT).map_err(|error| match error {
+        NoAnswer::Missing(name) => anyhow::anyhow!(
             "`{name}` is not on PATH: --engine slurm needs Slurm's commands; give the command on a machine of the \
              cluster, or run here without --engine slurm"
         ),
-        _ => anyhow::Error::new(error).context(format!("cannot start `{name}`")),
+        error => error.into(),
     })
 }
 
