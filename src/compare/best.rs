@@ -1,6 +1,7 @@
 //! The best trial of each setting among the runs of one experiment or of several.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -17,7 +18,7 @@ pub struct BestTrial {
     /// Kind of the model.
     pub model: String,
     /// The resolved run, but for seed and fold.
-    pub params: Value,
+    pub params: Arc<Value>,
     /// Its runs that are done, the best first.
     pub run_ids: Vec<String>,
     /// Its runs.
@@ -105,7 +106,10 @@ mod tests {
 
     fn run(run_id: &str, hidden: i64, seed: i64, status: Status) -> RunRow {
         let params = json!({ "dataset": {}, "model": { "kind": "lstm", "hidden": hidden } });
-        RunRow { params, ..crate::compare::test_fixtures::run(run_id, "lstm", Some(seed), status) }
+        RunRow {
+            params: params.into(),
+            ..crate::compare::test_fixtures::run(run_id, "lstm", Some(seed), status)
+        }
     }
 
     #[test]

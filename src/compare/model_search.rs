@@ -48,7 +48,7 @@ pub struct SearchTrial {
     /// Its place in the order of the search, counted from 1.
     pub number: usize,
     /// The resolved run, but for seed and fold.
-    pub params: Value,
+    pub params: Arc<Value>,
     /// The hyperparameters as labels print them, such as `hidden=64 layers=1`.
     pub label: String,
     /// What became of it.
@@ -148,7 +148,7 @@ fn search(
     outline: &Arc<Result<SearchOutline, String>>,
 ) -> Option<ModelSearch> {
     let groups = group_by(runs.iter().copied(), |run| &run.params);
-    let params: Vec<&Value> = groups.iter().map(|(_, runs)| &runs[0].params).collect();
+    let params: Vec<&Value> = groups.iter().map(|(_, runs)| &*runs[0].params).collect();
     let paths = varying_paths(&params);
     if paths.is_empty() {
         return None;
@@ -233,8 +233,8 @@ mod tests {
 
     fn gru(run_id: &str, hidden: i64, seed: i64, status: Status) -> RunRow {
         let mut run = run(run_id, "gru", Some(seed), status);
-        run.params["model"]["hidden"] = json!(hidden);
-        run.params["training"] = json!({ "epochs": 9, "loss": "mse" });
+        Arc::make_mut(&mut run.params)["model"]["hidden"] = json!(hidden);
+        Arc::make_mut(&mut run.params)["training"] = json!({ "epochs": 9, "loss": "mse" });
         run
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
@@ -30,7 +31,7 @@ pub struct Contender {
     /// Its runs, over seeds and folds.
     pub run_ids: Vec<String>,
     /// The resolved run of the first of them.
-    pub params: Value,
+    pub params: Arc<Value>,
     /// SHA-256 of the data.
     pub dataset_sha256: String,
     /// Every metric of the test part.

@@ -270,7 +270,8 @@ pub fn run(run_id: &str, model: &str, seed: Option<i64>, status: Status) -> RunR
             "model": { "kind": model },
             "training": {},
             "evaluation": { "drop_last": true, "batch_size": 64 },
-        }),
+        })
+        .into(),
         started_at: None,
         finished_at: None,
         wall_s: Some(2.0),

@@ -1,6 +1,7 @@
 //! The trials of an experiment: what each set of hyperparameters came to over its seeds and folds, and what the search did.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use anyhow::Context;
 use serde_json::{Value, json};
@@ -43,7 +44,7 @@ pub struct TrialRow {
     /// The hyperparameters in which the trials of this model differ, under the shortest name that is clear.
     pub hyperparameters: Vec<(String, Value)>,
     /// The resolved runs, but for seed and fold.
-    pub params: Value,
+    pub params: Arc<Value>,
     /// Its runs, in the order of the plan.
     pub run_ids: Vec<String>,
     /// The run with the lowest objective.
@@ -196,7 +197,7 @@ fn setting(title: String, runs: &[&RunRow], sources: &Sources) -> TrialSetting {
     let mut trials = Vec::new();
     let mut importance = Vec::new();
     for (model, groups) in &models {
-        let params: Vec<&Value> = groups.iter().map(|runs| &runs[0].params).collect();
+        let params: Vec<&Value> = groups.iter().map(|runs| &*runs[0].params).collect();
         let paths = varying_paths(&params);
         let names = clear_names(&paths);
         let mut own: Vec<TrialRow> = groups.iter().map(|runs| trial(runs, &paths, &names, sources)).collect();
@@ -284,8 +285,8 @@ mod tests {
 
     fn gru(run_id: &str, hidden: i64, seed: i64, status: Status) -> RunRow {
         let mut run = run(run_id, "gru", Some(seed), status);
-        run.params["model"]["hidden"] = json!(hidden);
-        run.params["training"] = json!({ "epochs": 9 });
+        Arc::make_mut(&mut run.params)["model"]["hidden"] = json!(hidden);
+        Arc::make_mut(&mut run.params)["training"] = json!({ "epochs": 9 });
         run
     }
 

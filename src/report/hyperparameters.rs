@@ -168,7 +168,7 @@ mod tests {
     fn trials(values: &[Value]) -> Vec<SearchTrial> {
         let trial = |(at, value): (usize, &Value)| SearchTrial {
             number: at + 1,
-            params: json!({ "model": { "x": value } }),
+            params: json!({ "model": { "x": value } }).into(),
             label: format!("x={value}"),
             state: TrialState::Done,
             objective: Some(1.0),

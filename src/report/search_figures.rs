@@ -199,7 +199,8 @@ mod tests {
         let text = "[[models]]\n[models.lstm]\n[search]\nstrategy = \"tpe\"\nbatch = 4\n";
         let trial = |(at, state): (usize, &TrialState)| SearchTrial {
             number: at + 1,
-            params: json!({ "model": { "rate": 1e-3 * (at + 1) as f64, "cell": (["a", "b"][at % 2]) } }),
+            params: json!({ "model": { "rate": 1e-3 * (at + 1) as f64, "cell": (["a", "b"][at % 2]) } })
+                .into(),
             label: format!("rate={at}"),
             state: *state,
             objective: (*state == TrialState::Done).then_some(1.0 / (at + 1) as f64),

@@ -1,6 +1,10 @@
 //! The runs that a revision plans, all at once: what leaderboards, reports and lists of trials are computed from.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use anyhow::Context;
+use futures_util::TryStreamExt;
 use serde::Deserialize;
 use serde_json::Value;
 use sqlx::{QueryBuilder, Sqlite};
@@ -10,7 +14,7 @@ use super::{RevisionId, RunRow, Status, Store};
 /// A row for each run would take longer on its way from SQLite's thread than to read, so each row of the answer is a JSON list
 /// of many runs. JSON has 15 digits of a number, which is more than times have.
 const LISTS_OF_RUNS: &str = "SELECT json_group_array(json_array(h.position, r.run_id, r.model, r.seed, r.fold, r.status, \
-     coalesce(a.device, r.device), json(r.params), a.started_at, a.finished_at, a.wall_s, a.peak_rss_bytes, \
+     coalesce(a.device, r.device), r.params, a.started_at, a.finished_at, a.wall_s, a.peak_rss_bytes, \
      (SELECT count(*) FROM attempts c WHERE c.run_id = r.run_id), a.git_commit, a.git_dirty, a.version, r.dataset_sha256, \
      r.leak_verdict, a.error, (SELECT group_concat(w.revision, ',') FROM revision_runs w \
       WHERE w.experiment = h.experiment AND w.run_id = h.run_id), \
@@ -46,7 +50,7 @@ struct PlannedRun {
     fold: i64,
     status: String,
     device: String,
-    params: Value,
+    params: String,
     started_at: Option<String>,
     finished_at: Option<String>,
     wall_s: Option<f64>,
@@ -64,7 +68,7 @@ struct PlannedRun {
 }
 
 impl PlannedRun {
-    fn of(self, revision: &RevisionId) -> anyhow::Result<RunRow> {
+    fn row(self, revision: &RevisionId, params: Arc<Value>) -> anyhow::Result<RunRow> {
         Ok(RunRow {
             status: Status::parse(&self.status)
                 .with_context(|| format!("unknown status `{}`", self.status))?,
@@ -74,7 +78,7 @@ impl PlannedRun {
             seed: self.seed,
             fold: self.fold,
             device: self.device,
-            params: self.params,
+            params,
             started_at: self.started_at,
             finished_at: self.finished_at,
             wall_s: self.wall_s,
@@ -131,19 +135,32 @@ impl Store {
         revision: &RevisionId,
         run_ids: Option<&[String]>,
     ) -> anyhow::Result<Vec<RunRow>> {
-        let lists: Vec<String> = self
-            .runtime
-            .block_on(planned(revision, run_ids).build_query_scalar().fetch_all(&mut self.connection))
-            .context("cannot read the runs from the store")?;
-        let mut runs: Vec<PlannedRun> = Vec::new();
-        for list in lists {
-            let list: Vec<PlannedRun> =
-                serde_json::from_str(&list).context("damaged parameters in the store")?;
-            runs.extend(list);
+        let (runtime, connection) = (&self.runtime, &mut self.connection);
+        let mut query = planned(revision, run_ids);
+        let mut lists = query.build_query_scalar::<String>().fetch(connection);
+        // The parameters are most of a run, and its seeds and folds share them.
+        let mut shared: HashMap<String, Arc<Value>> = HashMap::new();
+        let mut runs: Vec<(i64, RunRow)> = Vec::new();
+        while let Some(list) =
+            runtime.block_on(lists.try_next()).context("cannot read the runs from the store")?
+        {
+            let list: Vec<PlannedRun> = serde_json::from_str(&list).context("damaged runs in the store")?;
+            for mut run in list {
+                let text = std::mem::take(&mut run.params);
+                let params = if let Some(params) = shared.get(&text) {
+                    params.clone()
+                } else {
+                    let params: Arc<Value> =
+                        serde_json::from_str(&text).context("damaged parameters in the store")?;
+                    shared.insert(text, params.clone());
+                    params
+                };
+                runs.push((run.position, run.row(revision, params)?));
+            }
         }
         // The order within a list is SQLite's own.
-        runs.sort_by_key(|run| run.position);
-        runs.into_iter().map(|run| run.of(revision)).collect()
+        runs.sort_by_key(|(position, _)| *position);
+        Ok(runs.into_iter().map(|(_, run)| run).collect())
     }
 
     /// The identities of the runs that a revision plans, in the order of its plan.

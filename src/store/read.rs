@@ -1,5 +1,7 @@
 //! What reports, lists and predictions read.
 
+use std::sync::Arc;
+
 use anyhow::{Context, bail};
 use serde_json::Value;
 use sqlx::{QueryBuilder, Sqlite};
@@ -24,8 +26,8 @@ pub struct RunRow {
     pub status: Status,
     /// The device it ran on.
     pub device: String,
-    /// The resolved run.
-    pub params: Value,
+    /// The resolved run; runs that differ in their seed or fold share it.
+    pub params: Arc<Value>,
     /// When the last attempt started.
     pub started_at: Option<String>,
     /// When the last attempt ended.
