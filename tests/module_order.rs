@@ -204,13 +204,18 @@ fn no_name_of_a_type_is_defined_twice() {
     assert!(twice.is_empty(), "names with two meanings:\n{}", twice.join("\n"));
 }
 
-/// The files of a folder that each of them imports, by what stands before the tests. What the folder's own module gives on
-/// belongs to the file that it comes from.
+/// The files and folders of a folder that each of them imports, by what stands before the tests. What the folder's own
+/// module gives on belongs to where it comes from.
 fn imports_within(folder: &Path, sources: &[Source]) -> BTreeMap<String, BTreeSet<String>> {
-    let name = |source: &Source| source.path.file_stem().unwrap().to_str().unwrap().to_string();
-    let own = || sources.iter().filter(|source| source.path.parent() == Some(folder));
-    let names: BTreeSet<String> = own().map(name).collect();
-    let given_on = own().find(|source| name(source) == "mod").map_or("", |module| module.code.as_str());
+    let name = |path: &Path| path.file_stem().unwrap().to_str().unwrap().to_string();
+    // A folder, and every file in it, counts as one.
+    let child = |source: &Source| {
+        let below = source.path.strip_prefix(folder).ok()?;
+        Some(name(below.components().next()?.as_ref())).filter(|name| name != "mod")
+    };
+    let names: BTreeSet<String> = sources.iter().filter_map(child).collect();
+    let given_on = sources.iter().find(|source| source.path == folder.join("mod.rs"));
+    let given_on = given_on.map_or("", |module| module.code.as_str());
     let mut homes: BTreeMap<String, &String> = names.iter().map(|name| (name.clone(), name)).collect();
     for home in &names {
         // `crate::name::` is another module of that name.
@@ -219,18 +224,24 @@ fn imports_within(folder: &Path, sources: &[Source]) -> BTreeMap<String, BTreeSe
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let below = folder.strip_prefix(root).unwrap().to_str().unwrap().replace('/', "::");
-    let imported = |source: &Source| {
+    let prefix = if below.is_empty() { "crate::".to_string() } else { format!("crate::{below}::") };
+    let mut imports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for source in sources {
+        let Some(own) = child(source) else { continue };
         let code = source.code.split("#[cfg(test)]\nmod tests").next().unwrap();
-        let words =
-            ["super::".to_string(), format!("crate::{below}::")].map(|prefix| words_after(code, &prefix));
-        let homes = words.iter().flatten().filter_map(|word| homes.get(word).copied().cloned());
-        homes.filter(|home| *home != name(source)).collect()
-    };
-    own().filter(|source| name(source) != "mod").map(|source| (name(source), imported(source))).collect()
+        let mut words = words_after(code, &prefix);
+        if source.path.parent() == Some(folder) {
+            words.extend(words_after(code, "super::"));
+        }
+        let used = words.iter().filter_map(|word| homes.get(word).copied().cloned());
+        let used: Vec<String> = used.filter(|used| *used != own).collect();
+        imports.entry(own).or_default().extend(used);
+    }
+    imports
 }
 
 #[test]
-fn no_two_files_of_a_folder_import_each_other_even_by_way_of_others() {
+fn no_two_files_or_folders_of_a_folder_import_each_other_even_by_way_of_others() {
     let sources = sources();
     let folders: BTreeSet<&Path> = sources.iter().filter_map(|source| source.path.parent()).collect();
     let mut tied = Vec::new();
@@ -246,11 +257,14 @@ fn no_two_files_of_a_folder_import_each_other_even_by_way_of_others() {
         }
         tied.extend(imports.keys().map(|name| folder.join(name).display().to_string()));
     }
-    assert!(tied.is_empty(), "these files import each other in a circle, or need one that is: {tied:#?}");
+    assert!(tied.is_empty(), "these import each other in a circle, or need one that does: {tied:#?}");
     let store = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
     let within = imports_within(&store, &sources);
     // Both the direct way and the way through the module are seen.
     for (file, used) in [("write", "attempt"), ("plan", "event"), ("live", "status")] {
         assert!(within[file].contains(used), "{file} imports {used}");
     }
+    // So are folders.
+    let spec = imports_within(&store.with_file_name("spec"), &sources);
+    assert!(spec["file"].contains("model") && spec["model"].contains("task"), "{spec:?}");
 }

@@ -97,11 +97,6 @@ fn scale_block(values: &[f64], scaler: &Scaler, inputs: &mut [f32], targets: &mu
 }
 
 impl ScaledSteps {
-    /// Steps as models read them, on scales that were fitted before.
-    pub fn from_steps(steps: &Steps, scaler: &Scaler) -> Self {
-        scale_steps(steps, scaler)
-    }
-
     /// Appends a step: one value for each channel, in original units.
     pub fn push(&mut self, values: &[f64], scaler: &Scaler) {
         let (inputs, targets) = (self.inputs.len(), self.targets.len());

@@ -24,6 +24,7 @@ mod schema;
 mod search_check;
 mod size;
 mod source;
+mod task;
 mod tree;
 mod typed_check;
 mod unread_check;
@@ -36,11 +37,10 @@ pub use claim::{Aggregate, ClaimPart, ClaimSpec, ClaimUnit, Conditions, Expectat
 pub use duration::Span;
 pub use file::{
     BiasCorrection, CapacitySpec, ClaimCell, ClaimEntry, CleaningSpec, ColumnsSpec, ConformalSpec,
-    DatasetSpec, EmptyWindows, EvaluationSpec, ExperimentSpec, Feature, GapPolicy, HUBER_DELTA, JudgedSteps,
-    KubernetesSpec, Loss, MeanTokensSpec, Metric, NextRequestSpec, ObjectivePart, ObjectiveSpec, Optimizer,
-    PlanFor, RepeatPolicy, RequestColumns, Schedule, SchedulerSpec, SearchSpec, Separator, SeriesColumns,
-    SeriesSpec, SlurmSpec, SplitSpec, Strategy, TaskSpec, TimestampUnit, TrainingSpec, UncertaintySpec,
-    WindowLoadSpec,
+    DatasetSpec, EvaluationSpec, ExperimentSpec, GapPolicy, HUBER_DELTA, JudgedSteps, KubernetesSpec, Loss,
+    Metric, ObjectivePart, ObjectiveSpec, Optimizer, PlanFor, RepeatPolicy, RequestColumns, Schedule,
+    SchedulerSpec, SearchSpec, Separator, SeriesColumns, SlurmSpec, SplitSpec, Strategy, TimestampUnit,
+    TrainingSpec, UncertaintySpec,
 };
 pub use model::{
     ArimaOrder, ArimaSpec, BASELINES, BoostedTreesSpec, ConstantTerm, DlinearSpec, EnsembleSpec, EtsSpec,
@@ -59,6 +59,9 @@ pub use run_spec::{
 pub use schema::json_schema;
 pub use size::Bytes;
 pub use source::{BaseText, ExperimentText};
+pub use task::{
+    EmptyWindows, Feature, MeanTokensSpec, NextRequestSpec, SeriesSpec, TaskSpec, WindowLoadSpec,
+};
 
 use crate::search::{Dimension, Point};
 use claim_table::placed_claims;

@@ -4,10 +4,11 @@ use std::ops::Range;
 
 use super::base::ONE_OF_SEVERAL;
 use super::deserialize::typed;
-use super::file::{Schedule, TaskSpec};
+use super::file::Schedule;
 use super::model::ModelSpec;
 use super::problem::Problem;
 use super::source::ExperimentText;
+use super::task::TaskSpec;
 use super::tree::{TomlEntry, TomlNode, TomlTable, TomlValue, parse_file, parse_value};
 use crate::search::PrunerSpec;
 

@@ -8,9 +8,10 @@ use serde_json::{Map, Value, json};
 use super::duration::Span;
 use super::file::{
     CapacitySpec, DatasetSpec, EvaluationSpec, ExperimentSpec, HUBER_DELTA, Loss, ObjectiveSpec, SplitSpec,
-    TaskSpec, TrainingSpec, UncertaintySpec,
+    TrainingSpec, UncertaintySpec,
 };
 use super::model::{ModelSpec, OWN_LOOKBACK, Season};
+use super::task::TaskSpec;
 use crate::search::PrunerSpec;
 use crate::text::short_hash;
 

@@ -9,16 +9,17 @@ use serde::Deserialize;
 use serde_json::Value;
 use sqlx::{QueryBuilder, Sqlite};
 
-use super::{RevisionId, RunRow, Status, Store};
+use super::read::RawRun;
+use super::{RevisionId, RunRow, Store};
 
 /// A row for each run would take longer on its way from SQLite's thread than to read, so each row of the answer is a JSON list
 /// of many runs. JSON has 15 digits of a number, which is more than times have.
-const LISTS_OF_RUNS: &str = "SELECT json_group_array(json_array(h.position, r.run_id, r.model, r.seed, r.fold, r.status, \
-     coalesce(a.device, r.device), r.params, a.started_at, a.finished_at, a.wall_s, a.peak_rss_bytes, \
-     (SELECT count(*) FROM attempts c WHERE c.run_id = r.run_id), a.git_commit, a.git_dirty, a.version, r.dataset_sha256, \
-     r.leak_verdict, a.error, (SELECT group_concat(w.revision, ',') FROM revision_runs w \
+const LISTS_OF_RUNS: &str = "SELECT json_group_array(json_array(h.position, json_array(r.run_id, h.experiment, r.model, \
+     r.seed, r.fold, r.status, coalesce(a.device, r.device), r.params, a.started_at, a.finished_at, a.wall_s, \
+     a.peak_rss_bytes, (SELECT count(*) FROM attempts c WHERE c.run_id = r.run_id), a.git_commit, a.git_dirty, a.version, \
+     r.dataset_sha256, r.leak_verdict, a.error, (SELECT group_concat(w.revision, ',') FROM revision_runs w \
       WHERE w.experiment = h.experiment AND w.run_id = h.run_id), \
-     (SELECT group_concat(tag, ',') FROM run_tags t WHERE t.run_id = r.run_id), r.note)) FROM ";
+     (SELECT group_concat(tag, ',') FROM run_tags t WHERE t.run_id = r.run_id), r.note))) FROM ";
 const WITH_ATTEMPTS: &str = " CROSS JOIN run_records r ON r.run_id = h.run_id \
      LEFT JOIN attempts a ON a.attempt_id = coalesce( \
       (SELECT max(b.attempt_id) FROM attempts b WHERE b.run_id = r.run_id AND b.status = r.status), \
@@ -38,63 +39,6 @@ fn planned(revision: &RevisionId, run_ids: Option<&[String]>) -> QueryBuilder<Sq
     query.push(" AND h.revision = ").push_bind(revision.revision);
     query.push(" AND h.position IS NOT NULL GROUP BY h.position / 1000");
     query
-}
-
-/// A run in the order of the columns above.
-#[derive(Deserialize)]
-struct PlannedRun {
-    position: i64,
-    run_id: String,
-    model: String,
-    seed: Option<i64>,
-    fold: i64,
-    status: String,
-    device: String,
-    params: String,
-    started_at: Option<String>,
-    finished_at: Option<String>,
-    wall_s: Option<f64>,
-    peak_rss_bytes: Option<i64>,
-    attempts: i64,
-    git_commit: Option<String>,
-    git_dirty: Option<i64>,
-    version: Option<String>,
-    dataset_sha256: String,
-    leak_verdict: String,
-    error: Option<String>,
-    revisions: String,
-    tags: Option<String>,
-    note: Option<String>,
-}
-
-impl PlannedRun {
-    fn row(self, revision: &RevisionId, params: Arc<Value>) -> anyhow::Result<RunRow> {
-        Ok(RunRow {
-            status: Status::parse(&self.status)
-                .with_context(|| format!("unknown status `{}`", self.status))?,
-            run_id: self.run_id,
-            experiment: revision.experiment.clone(),
-            model: self.model,
-            seed: self.seed,
-            fold: self.fold,
-            device: self.device,
-            params,
-            started_at: self.started_at,
-            finished_at: self.finished_at,
-            wall_s: self.wall_s,
-            peak_rss_bytes: self.peak_rss_bytes,
-            attempts: self.attempts,
-            git_commit: self.git_commit,
-            git_dirty: self.git_dirty.map(|dirty| dirty != 0),
-            version: self.version,
-            dataset_sha256: self.dataset_sha256,
-            leak_verdict: self.leak_verdict,
-            error: self.error,
-            revisions: self.revisions,
-            tags: self.tags,
-            note: self.note,
-        })
-    }
 }
 
 /// What tells under which name a run competes.
@@ -144,18 +88,16 @@ impl Store {
         while let Some(list) =
             runtime.block_on(lists.try_next()).context("cannot read the runs from the store")?
         {
-            let list: Vec<PlannedRun> = serde_json::from_str(&list).context("damaged runs in the store")?;
-            for mut run in list {
-                let text = std::mem::take(&mut run.params);
-                let params = if let Some(params) = shared.get(&text) {
-                    params.clone()
-                } else {
-                    let params: Arc<Value> =
-                        serde_json::from_str(&text).context("damaged parameters in the store")?;
-                    shared.insert(text, params.clone());
-                    params
-                };
-                runs.push((run.position, run.row(revision, params)?));
+            let list: Vec<(i64, RawRun)> =
+                serde_json::from_str(&list).context("damaged runs in the store")?;
+            for (position, run) in list {
+                let known = shared.get(&run.params).cloned();
+                let text = known.is_none().then(|| run.params.clone());
+                let run = run.row(known)?;
+                if let Some(text) = text {
+                    shared.insert(text, run.params.clone());
+                }
+                runs.push((position, run));
             }
         }
         // The order within a list is SQLite's own.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use serde::Deserialize;
 use serde_json::Value;
 use sqlx::{QueryBuilder, Sqlite};
 
@@ -147,7 +148,9 @@ pub struct RunFilter {
     pub archived: bool,
 }
 
-struct RawRun {
+/// A run as the store has it, in the order of its columns.
+#[derive(Deserialize)]
+pub(super) struct RawRun {
     run_id: String,
     experiment: String,
     model: String,
@@ -155,14 +158,14 @@ struct RawRun {
     fold: i64,
     status: String,
     device: String,
-    params: String,
+    pub(super) params: String,
     started_at: Option<String>,
     finished_at: Option<String>,
     wall_s: Option<f64>,
     peak_rss_bytes: Option<i64>,
     attempts: i64,
     git_commit: Option<String>,
-    git_dirty: Option<bool>,
+    git_dirty: Option<i64>,
     version: Option<String>,
     dataset_sha256: String,
     leak_verdict: String,
@@ -196,6 +199,41 @@ from_row!(RawRun {
     tags,
     note
 });
+
+impl RawRun {
+    /// The run, with parameters that are read already or those of its own text.
+    pub(super) fn row(self, params: Option<Arc<Value>>) -> anyhow::Result<RunRow> {
+        let params = match params {
+            Some(params) => params,
+            None => serde_json::from_str(&self.params).context("damaged parameters in the store")?,
+        };
+        Ok(RunRow {
+            status: Status::parse(&self.status)
+                .with_context(|| format!("unknown status `{}`", self.status))?,
+            params,
+            run_id: self.run_id,
+            experiment: self.experiment,
+            model: self.model,
+            seed: self.seed,
+            fold: self.fold,
+            device: self.device,
+            started_at: self.started_at,
+            finished_at: self.finished_at,
+            wall_s: self.wall_s,
+            peak_rss_bytes: self.peak_rss_bytes,
+            attempts: self.attempts,
+            git_commit: self.git_commit,
+            git_dirty: self.git_dirty.map(|dirty| dirty != 0),
+            version: self.version,
+            dataset_sha256: self.dataset_sha256,
+            leak_verdict: self.leak_verdict,
+            error: self.error,
+            revisions: self.revisions,
+            tags: self.tags,
+            note: self.note,
+        })
+    }
+}
 
 /// The columns of [`RawRun`], and the place of each run in the plan of a revision, whose number is bound.
 const SELECT_RUNS: &str = "SELECT v.run_id, v.experiment, v.model, v.seed, v.fold, v.status, v.device, v.params, \
@@ -296,35 +334,7 @@ impl Store {
             .runtime
             .block_on(filter.select().build_query_as().fetch_all(&mut self.connection))
             .context("cannot read the runs from the store")?;
-        let mut runs = Vec::with_capacity(rows.len());
-        for raw in rows {
-            runs.push(RunRow {
-                status: Status::parse(&raw.status)
-                    .with_context(|| format!("unknown status `{}`", raw.status))?,
-                params: serde_json::from_str(&raw.params).context("damaged parameters in the store")?,
-                run_id: raw.run_id,
-                experiment: raw.experiment,
-                model: raw.model,
-                seed: raw.seed,
-                fold: raw.fold,
-                device: raw.device,
-                started_at: raw.started_at,
-                finished_at: raw.finished_at,
-                wall_s: raw.wall_s,
-                peak_rss_bytes: raw.peak_rss_bytes,
-                attempts: raw.attempts,
-                git_commit: raw.git_commit,
-                git_dirty: raw.git_dirty,
-                version: raw.version,
-                dataset_sha256: raw.dataset_sha256,
-                leak_verdict: raw.leak_verdict,
-                error: raw.error,
-                revisions: raw.revisions,
-                tags: raw.tags,
-                note: raw.note,
-            });
-        }
-        Ok(runs)
+        rows.into_iter().map(|raw| raw.row(None)).collect()
     }
 
     /// The first runs that pass a filter in the order of a metric (part, target, unit, name); runs without it come last.

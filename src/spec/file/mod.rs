@@ -10,13 +10,13 @@ mod dataset;
 mod kubernetes;
 mod scheduler;
 mod search;
-mod task;
 mod training;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::model::ModelSpec;
+use super::task::TaskSpec;
 
 pub use capacity::{CapacitySpec, PlanFor};
 pub use claims::{ClaimCell, ClaimEntry};
@@ -25,9 +25,6 @@ pub use dataset::{CleaningSpec, DatasetSpec, GapPolicy, RepeatPolicy};
 pub use kubernetes::KubernetesSpec;
 pub use scheduler::{SchedulerSpec, SlurmSpec};
 pub use search::{Metric, ObjectivePart, ObjectiveSpec, SearchSpec, Strategy};
-pub use task::{
-    EmptyWindows, Feature, MeanTokensSpec, NextRequestSpec, SeriesSpec, TaskSpec, WindowLoadSpec,
-};
 pub use training::{HUBER_DELTA, Loss, Optimizer, Schedule, TrainingSpec};
 
 /// One experiment: a slice of a trace, a forecasting task, and the models to compare on it.

@@ -2,7 +2,8 @@
 
 use super::{Check, skips};
 use crate::capacity::{PlanLevel, WORK};
-use crate::spec::file::{CapacitySpec, ExperimentSpec, Metric, ObjectivePart, TaskSpec};
+use crate::spec::file::{CapacitySpec, ExperimentSpec, Metric, ObjectivePart};
+use crate::spec::task::TaskSpec;
 use crate::stats::QUANTILES;
 
 /// More replicas than anybody has.

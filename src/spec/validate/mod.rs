@@ -5,9 +5,10 @@ mod kubernetes;
 mod scheduler;
 mod search;
 
-use super::file::{EmptyWindows, ExperimentSpec, MeanTokensSpec, Schedule, TaskSpec, TrainingSpec};
+use super::file::{ExperimentSpec, Schedule, TrainingSpec};
 use super::model::{FilterUnits, ModelSpec};
 use super::problem::Violation;
+use super::task::{EmptyWindows, MeanTokensSpec, TaskSpec};
 
 /// A file with more trials for one model holds a mistake.
 pub const MOST_TRIALS: usize = 100_000;
