@@ -230,9 +230,10 @@ fn imports_within(folder: &Path, sources: &[Source]) -> BTreeMap<String, BTreeSe
         let Some(own) = child(source) else { continue };
         let code = source.code.split("#[cfg(test)]\nmod tests").next().unwrap();
         let mut words = words_after(code, &prefix);
-        if source.path.parent() == Some(folder) {
-            words.extend(words_after(code, "super::"));
-        }
+        // `super` of a folder's own module is what the folder lies in.
+        let depth = source.path.strip_prefix(folder).unwrap().components().count();
+        let depth = depth - usize::from(source.path.ends_with("mod.rs"));
+        words.extend(words_after(code, &"super::".repeat(depth)));
         let used = words.iter().filter_map(|word| homes.get(word).copied().cloned());
         let used: Vec<String> = used.filter(|used| *used != own).collect();
         imports.entry(own).or_default().extend(used);

@@ -29,7 +29,9 @@ pub(super) fn submit(planned: &PlannedExperiment, args: &RunArgs, console: Conso
     if !args.dry_run
         && let Some(jobs) = slurm::under_way(&folder)?
     {
-        console.note(&format!("{name}: job {} has not ended yet, so nothing is submitted", jobs.last));
+        let again =
+            if jobs.last.is_some() { "" } else { "; give this command again when it has, for its last job" };
+        console.note(&format!("{name}: {} has not ended yet, so nothing is submitted{again}", jobs.end()));
         return Ok(());
     }
     let here = if args.force { HashSet::new() } else { finished(name, &results)? };
@@ -84,8 +86,8 @@ pub(super) fn submit(planned: &PlannedExperiment, args: &RunArgs, console: Conso
         format!("job array {array} runs {} of {} parts", scripts.parts.len(), slurm_spec.parts)
     });
     console.result(&format!(
-        "{name}: {array}; then job {} merges the stores, runs what is left and writes {}\nlogs: {}",
-        jobs.last,
+        "{name}: {array}; then {} merges the stores, runs what is left and writes {}\nlogs: {}",
+        jobs.end(),
         experiment_folder(&results, name).join("report.html").display(),
         folder.join("logs").display()
     ));

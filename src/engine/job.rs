@@ -1,4 +1,4 @@
-//! What executing one run takes.
+//! What a process is told to execute one run.
 
 use std::path::PathBuf;
 

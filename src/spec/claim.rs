@@ -7,7 +7,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-use super::run_spec::lookup;
+use super::params::lookup;
 
 /// A reported result: one metric of one setting, and how near the experiment must come to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

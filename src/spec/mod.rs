@@ -16,6 +16,7 @@ mod model;
 mod outline;
 mod overrides;
 mod pack_size;
+mod params;
 mod paste;
 mod problem;
 mod resolved;
@@ -51,10 +52,11 @@ pub use model::{
 };
 pub use outline::{SearchAxis, SearchOutline};
 pub use pack_size::PackSize;
+pub use params::lookup;
 pub use problem::{ExperimentError, Problem};
 pub(crate) use run_spec::shown_value;
 pub use run_spec::{
-    Candidates, DataIdentity, Identity, RunSpec, SettingParts, lookup, run_label, setting_of, setting_parts,
+    Candidates, DataIdentity, Identity, RunSpec, SettingParts, run_label, setting_of, setting_parts,
 };
 pub use schema::json_schema;
 pub use size::Bytes;

@@ -11,6 +11,7 @@ use super::file::{
     TrainingSpec, UncertaintySpec,
 };
 use super::model::{ModelSpec, OWN_LOOKBACK, Season};
+use super::params::lookup;
 use super::task::TaskSpec;
 use crate::search::PrunerSpec;
 use crate::text::short_hash;
@@ -273,11 +274,6 @@ pub fn setting_parts(params: &Value) -> SettingParts<'_> {
         }
     }
     parts
-}
-
-/// A value under a dotted path such as `model.hidden`.
-pub fn lookup<'a>(params: &'a Value, dotted: &str) -> Option<&'a Value> {
-    dotted.split('.').try_fold(params, |value, key| value.get(key))
 }
 
 /// `lstm hidden=64 learning_rate=0.001`: the model and the values of the axes that it reads.

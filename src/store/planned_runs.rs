@@ -1,15 +1,12 @@
 //! The runs that a revision plans, all at once: what leaderboards, reports and lists of trials are computed from.
 
-use std::collections::HashMap;
-use std::sync::Arc;
-
 use anyhow::Context;
 use futures_util::TryStreamExt;
 use serde::Deserialize;
 use serde_json::Value;
 use sqlx::{QueryBuilder, Sqlite};
 
-use super::read::RawRun;
+use super::read::{RawRun, SharedParams};
 use super::{RevisionId, RunRow, Store};
 
 /// A row for each run would take longer on its way from SQLite's thread than to read, so each row of the answer is a JSON list
@@ -82,8 +79,7 @@ impl Store {
         let (runtime, connection) = (&self.runtime, &mut self.connection);
         let mut query = planned(revision, run_ids);
         let mut lists = query.build_query_scalar::<String>().fetch(connection);
-        // The parameters are most of a run, and its seeds and folds share them.
-        let mut shared: HashMap<String, Arc<Value>> = HashMap::new();
+        let mut shared = SharedParams::default();
         let mut runs: Vec<(i64, RunRow)> = Vec::new();
         while let Some(list) =
             runtime.block_on(lists.try_next()).context("cannot read the runs from the store")?
@@ -91,13 +87,7 @@ impl Store {
             let list: Vec<(i64, RawRun)> =
                 serde_json::from_str(&list).context("damaged runs in the store")?;
             for (position, run) in list {
-                let known = shared.get(&run.params).cloned();
-                let text = known.is_none().then(|| run.params.clone());
-                let run = run.row(known)?;
-                if let Some(text) = text {
-                    shared.insert(text, run.params.clone());
-                }
-                runs.push((position, run));
+                runs.push((position, run.row(&mut shared)?));
             }
         }
         // The order within a list is SQLite's own.

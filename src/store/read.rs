@@ -1,5 +1,6 @@
 //! What reports, lists and predictions read.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -27,7 +28,7 @@ pub struct RunRow {
     pub status: Status,
     /// The device it ran on.
     pub device: String,
-    /// The resolved run; runs that differ in their seed or fold share it.
+    /// The resolved run; those that differ only in seed or fold share it.
     pub params: Arc<Value>,
     /// When the last attempt started.
     pub started_at: Option<String>,
@@ -158,7 +159,7 @@ pub(super) struct RawRun {
     fold: i64,
     status: String,
     device: String,
-    pub(super) params: String,
+    params: String,
     started_at: Option<String>,
     finished_at: Option<String>,
     wall_s: Option<f64>,
@@ -200,13 +201,25 @@ from_row!(RawRun {
     note
 });
 
+/// The parameters of runs, each read once: they are most of a run, and its seeds and folds share them.
+#[derive(Default)]
+pub(super) struct SharedParams(HashMap<String, Arc<Value>>);
+
+impl SharedParams {
+    fn of(&mut self, text: String) -> anyhow::Result<Arc<Value>> {
+        if let Some(params) = self.0.get(&text) {
+            return Ok(params.clone());
+        }
+        let params: Arc<Value> = serde_json::from_str(&text).context("damaged parameters in the store")?;
+        self.0.insert(text, params.clone());
+        Ok(params)
+    }
+}
+
 impl RawRun {
-    /// The run, with parameters that are read already or those of its own text.
-    pub(super) fn row(self, params: Option<Arc<Value>>) -> anyhow::Result<RunRow> {
-        let params = match params {
-            Some(params) => params,
-            None => serde_json::from_str(&self.params).context("damaged parameters in the store")?,
-        };
+    /// The run, with its parameters.
+    pub(super) fn row(self, shared: &mut SharedParams) -> anyhow::Result<RunRow> {
+        let params = shared.of(self.params)?;
         Ok(RunRow {
             status: Status::parse(&self.status)
                 .with_context(|| format!("unknown status `{}`", self.status))?,
@@ -334,7 +347,8 @@ impl Store {
             .runtime
             .block_on(filter.select().build_query_as().fetch_all(&mut self.connection))
             .context("cannot read the runs from the store")?;
-        rows.into_iter().map(|raw| raw.row(None)).collect()
+        let mut shared = SharedParams::default();
+        rows.into_iter().map(|raw| raw.row(&mut shared)).collect()
     }
 
     /// The first runs that pass a filter in the order of a metric (part, target, unit, name); runs without it come last.

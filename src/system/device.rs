@@ -227,14 +227,21 @@ fn shares(gpus: std::ops::Range<usize>, runs_per_gpu: usize) -> Vec<Placement> {
 
 #[cfg(feature = "cuda")]
 fn cuda_devices() -> Result<usize, NoCuda> {
+    use std::sync::mpsc::RecvTimeoutError;
+
     use super::process::ANSWER_LIMIT;
 
     // The driver of a card that has failed may never answer; its thread is then left behind.
     let (sender, answer) = std::sync::mpsc::channel();
     std::thread::spawn(move || sender.send(counted_by_driver()));
-    answer.recv_timeout(ANSWER_LIMIT).unwrap_or_else(|_| {
-        let late = format!("it has not answered within {}", humantime::format_duration(ANSWER_LIMIT));
-        Err(NoCuda::NoDriver(late))
+    answer.recv_timeout(ANSWER_LIMIT).unwrap_or_else(|error| {
+        let fault = match error {
+            RecvTimeoutError::Timeout => {
+                format!("it has not answered within {}", humantime::format_duration(ANSWER_LIMIT))
+            }
+            RecvTimeoutError::Disconnected => "it cannot be asked".to_string(),
+        };
+        Err(NoCuda::NoDriver(fault))
     })
 }
 

@@ -2,15 +2,17 @@
 
 use std::fs::File;
 use std::io::{ErrorKind, Read, Seek};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Signal, kill_process_group};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, System};
 
-/// How long a program or a driver of this machine may take to answer: one that waits for a failed card or a lost file system may never
-/// do.
+/// How long a program or a driver of this machine may take to answer: one that waits for a failed card or a lost file system
+/// may never do.
 pub const ANSWER_LIMIT: Duration = Duration::from_secs(20);
+/// How long a program that was killed is waited for: one that hangs in its driver may survive even that.
+const DEATH_LIMIT: Duration = Duration::from_secs(1);
 
 /// Why a program gave no answer.
 #[derive(Debug, thiserror::Error)]
@@ -22,13 +24,20 @@ pub enum NoAnswer {
     #[error("cannot run `{0}`")]
     Broken(String, #[source] std::io::Error),
     /// It had not ended when its time was up, and was killed.
-    #[error("`{program}` has not answered within {}", humantime::format_duration(*.limit))]
+    #[error("`{program}` has not answered within {}{}", humantime::format_duration(*.limit), last_words(.said))]
     Late {
-        /// It.
+        /// Its name.
         program: String,
         /// How long it was waited for.
         limit: Duration,
+        /// What it wrote to its standard error.
+        said: String,
     },
+}
+
+/// The last line of what a program has said, as the end of a sentence.
+fn last_words(said: &str) -> String {
+    said.trim().lines().last().map_or(String::new(), |line| format!("; it said: {line}"))
 }
 
 /// The standard output of a program; `None` if it cannot be started, fails, or has not ended after twenty seconds.
@@ -54,27 +63,36 @@ pub fn output_within(program: &mut Command, limit: Duration) -> Result<Output, N
         ErrorKind::NotFound => NoAnswer::Missing(name.clone()),
         _ => broken(error),
     })?;
-    let started = Instant::now();
-    let status = loop {
-        match child.try_wait().map_err(broken)? {
-            Some(status) => break status,
-            None if started.elapsed() < limit => std::thread::sleep(Duration::from_millis(5)),
-            None => {
-                // It is not waited for: a program that hangs in its driver may survive even this.
-                let _ = child.kill();
-                return Err(NoAnswer::Late { program: name, limit });
-            }
-        }
-    };
     let whole = |file: &mut File| {
         let mut bytes = Vec::new();
         file.rewind().and_then(|()| file.read_to_end(&mut bytes)).map(|_| bytes)
+    };
+    let Some(status) = status_within(&mut child, limit).map_err(broken)? else {
+        let _ = child.kill();
+        let _ = status_within(&mut child, DEATH_LIMIT);
+        let said = whole(&mut stderr).map_err(broken)?;
+        return Err(NoAnswer::Late {
+            program: name,
+            limit,
+            said: String::from_utf8_lossy(&said).into_owned(),
+        });
     };
     Ok(Output {
         status,
         stdout: whole(&mut stdout).map_err(broken)?,
         stderr: whole(&mut stderr).map_err(broken)?,
     })
+}
+
+/// How a process has ended; `None` if it has not within the limit.
+fn status_within(child: &mut Child, limit: Duration) -> std::io::Result<Option<ExitStatus>> {
+    let started = Instant::now();
+    loop {
+        match child.try_wait()? {
+            None if started.elapsed() < limit => std::thread::sleep(Duration::from_millis(5)),
+            status => return Ok(status),
+        }
+    }
 }
 
 /// Whether there is a process with this number that has not ended: one that was not waited for yet does not live.
@@ -114,8 +132,10 @@ mod tests {
     #[test]
     fn a_program_that_does_not_answer_is_not_waited_for() {
         let started = Instant::now();
-        let late = output_within(Command::new("sleep").arg("60"), Duration::from_millis(20)).unwrap_err();
-        assert_eq!(late.to_string(), "`sleep` has not answered within 20ms");
+        let slow = "echo starting >&2; echo the queue is full >&2; exec sleep 60";
+        let late =
+            output_within(Command::new("sh").args(["-c", slow]), Duration::from_millis(500)).unwrap_err();
+        assert_eq!(late.to_string(), "`sh` has not answered within 500ms; it said: the queue is full");
         assert!(started.elapsed() < Duration::from_secs(30));
         let echo = |words: &str| answer_of(Command::new("sh").args(["-c", words]));
         assert_eq!(echo("echo 81559").as_deref(), Some("81559\n"));

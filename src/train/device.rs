@@ -58,12 +58,12 @@ impl ComputeDevice {
     /// What wgpu finds on this machine.
     #[cfg(feature = "wgpu")]
     pub fn wgpu_adapters() -> WgpuAdapters {
-        match preferred_adapter() {
-            Some(adapter) if adapter.get_info().device_type == wgpu::DeviceType::Cpu => {
+        match ChosenAdapter::find() {
+            ChosenAdapter::Found(adapter) if adapter.get_info().device_type == wgpu::DeviceType::Cpu => {
                 WgpuAdapters::Software
             }
-            Some(_) => WgpuAdapters::Gpu,
-            None => WgpuAdapters::Nothing,
+            ChosenAdapter::Found(_) | ChosenAdapter::Unknown => WgpuAdapters::Gpu,
+            ChosenAdapter::Nothing => WgpuAdapters::Nothing,
         }
     }
 
@@ -73,11 +73,11 @@ impl ComputeDevice {
         WgpuAdapters::Nothing
     }
 
-    /// What is known of the adapter that wgpu prefers. It says how large a tensor can be; how much memory the card has is
+    /// What is known of the adapter that is computed on. It says how large a tensor can be; how much memory the card has is
     /// asked of its driver.
     #[cfg(feature = "wgpu")]
     pub(super) fn wgpu_limits() -> GpuLimits {
-        let Some(adapter) = preferred_adapter() else { return GpuLimits::default() };
+        let ChosenAdapter::Found(adapter) = ChosenAdapter::find() else { return GpuLimits::default() };
         let (info, limits) = (adapter.get_info(), adapter.limits());
         let is_card = info.device_type == wgpu::DeviceType::DiscreteGpu;
         GpuLimits {
@@ -87,7 +87,7 @@ impl ComputeDevice {
         }
     }
 
-    /// What is known of the adapter that wgpu prefers: nothing in a binary without it.
+    /// What is known of the adapter that is computed on: nothing in a binary without it.
     #[cfg(not(feature = "wgpu"))]
     pub(super) fn wgpu_limits() -> GpuLimits {
         GpuLimits::default()
@@ -124,24 +124,61 @@ impl ComputeDevice {
     }
 }
 
-/// Names the adapter that burn's wgpu backend computes on, where the preferred one is not meant.
+/// The variable that names the adapter for burn's wgpu backend, in place of the one that wgpu prefers.
 #[cfg(feature = "wgpu")]
 const NAMED_DEVICE: &str = "CUBECL_WGPU_DEFAULT_DEVICE";
 
-/// The adapter that is computed on: the named one, or else the one that wgpu takes, a GPU before a software renderer.
+/// The adapter that is computed on, of those that wgpu finds.
 #[cfg(feature = "wgpu")]
-fn preferred_adapter() -> Option<wgpu::Adapter> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
-    if let Ok(name) = std::env::var(NAMED_DEVICE) {
-        let (kind, index) = named_device(&name)?;
-        let adapters = answer_of(instance.enumerate_adapters(wgpu::Backends::PRIMARY))?;
-        return adapters.into_iter().filter(|adapter| adapter.get_info().device_type == kind).nth(index);
+enum ChosenAdapter {
+    /// This one.
+    Found(wgpu::Adapter),
+    /// Whether there is the named one, burn says when the device is opened.
+    Unknown,
+    /// There is none.
+    Nothing,
+}
+
+#[cfg(feature = "wgpu")]
+impl ChosenAdapter {
+    /// The named adapter, or else the one that wgpu prefers: a GPU before a software renderer.
+    fn find() -> Self {
+        let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle());
+        let Ok(name) = std::env::var(NAMED_DEVICE) else {
+            let options = wgpu::RequestAdapterOptions {
+                power_preference: wgpu::PowerPreference::HighPerformance,
+                ..wgpu::RequestAdapterOptions::default()
+            };
+            let preferred = answer_of(instance.request_adapter(&options)).and_then(Result::ok);
+            return preferred.map_or(ChosenAdapter::Nothing, ChosenAdapter::Found);
+        };
+        let named = named_device(&name).and_then(|(kind, index)| {
+            let of_kind = |adapter: &wgpu::Adapter| adapter.get_info().device_type == kind;
+            adapters(&instance).into_iter().filter(of_kind).nth(index)
+        });
+        named.map_or(ChosenAdapter::Unknown, ChosenAdapter::Found)
     }
-    let options = wgpu::RequestAdapterOptions {
-        power_preference: wgpu::PowerPreference::HighPerformance,
-        ..wgpu::RequestAdapterOptions::default()
+}
+
+/// The adapters of the graphics API that burn takes: the first one that has a GPU, or else the first one that has any.
+#[cfg(feature = "wgpu")]
+fn adapters(instance: &wgpu::Instance) -> Vec<wgpu::Adapter> {
+    const APIS: &[wgpu::Backends] = if cfg!(target_os = "macos") {
+        &[wgpu::Backends::METAL]
+    } else {
+        &[wgpu::Backends::VULKAN, wgpu::Backends::DX12, wgpu::Backends::GL]
     };
-    answer_of(instance.request_adapter(&options))?.ok()
+    let mut software = Vec::new();
+    for api in APIS {
+        let found = answer_of(instance.enumerate_adapters(*api)).unwrap_or_default();
+        if found.iter().any(|adapter| adapter.get_info().device_type != wgpu::DeviceType::Cpu) {
+            return found;
+        }
+        if software.is_empty() {
+            software = found;
+        }
+    }
+    software
 }
 
 /// Kind and number of an adapter as [`NAMED_DEVICE`] gives them: `Cpu`, or for example `DiscreteGpu(1)`.

@@ -6,6 +6,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod kubernetes;
+mod slurm;
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;

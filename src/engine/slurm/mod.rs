@@ -18,8 +18,19 @@ pub use script::Scripts;
 pub struct Jobs {
     /// Number of the job array; `None` when every part was done already.
     pub array: Option<u64>,
-    /// Number of the last job.
-    pub last: u64,
+    /// Number of the last job; `None` until it is handed over too.
+    pub last: Option<u64>,
+}
+
+impl Jobs {
+    /// The job that ends last, in words.
+    pub fn end(&self) -> String {
+        match (self.last, self.array) {
+            (Some(last), _) => format!("job {last}"),
+            (None, Some(array)) => format!("job array {array}"),
+            (None, None) => "no job".to_string(),
+        }
+    }
 }
 
 /// The folder of an experiment's scripts, logs and parts.
@@ -39,8 +50,7 @@ pub fn under_way(folder: &Path) -> anyhow::Result<Option<Jobs>> {
     };
     let jobs: Jobs = serde_json::from_str(&text)
         .with_context(|| format!("{} does not list jobs; remove it if none of them runs", path.display()))?;
-    let mut numbers: Vec<u64> = jobs.array.into_iter().collect();
-    numbers.push(jobs.last);
+    let numbers: Vec<u64> = jobs.array.into_iter().chain(jobs.last).collect();
     Ok(queue::any_under_way(&numbers)?.then_some(jobs))
 }
 
@@ -60,11 +70,17 @@ pub fn submit(scripts: &Scripts<'_>) -> anyhow::Result<Jobs> {
         let path = folder.join("array.sh");
         write_whole(&path, text.as_bytes())?;
         jobs.array = Some(queue::submit(&path, &logs.join("part-%a.log"), &logs, scripts.working, None)?);
+        // Should the last job not be taken, the array is not handed over a second time while it runs.
+        remember(folder, &jobs)?;
     }
     let path = folder.join("last.sh");
     write_whole(&path, scripts.last().as_bytes())?;
-    jobs.last = queue::submit(&path, &logs.join("last.log"), &logs, scripts.working, jobs.array)?;
-    let text = serde_json::to_string(&jobs).context("the jobs cannot be written as JSON")?;
-    write_whole(&folder.join("jobs.json"), text.as_bytes())?;
+    jobs.last = Some(queue::submit(&path, &logs.join("last.log"), &logs, scripts.working, jobs.array)?);
+    remember(folder, &jobs)?;
     Ok(jobs)
+}
+
+fn remember(folder: &Path, jobs: &Jobs) -> anyhow::Result<()> {
+    let text = serde_json::to_string(jobs).context("the jobs cannot be written as JSON")?;
+    write_whole(&folder.join("jobs.json"), text.as_bytes())
 }

@@ -8,8 +8,9 @@ use anyhow::{Context, bail};
 
 use crate::system::process::{NoAnswer, output_within};
 
-/// How long a command of Slurm's may take: a controller that is being restarted is waited for, a lost one is not.
-const LIMIT: Duration = Duration::from_mins(2);
+/// How long a command of Slurm's may take: `sbatch` itself tries for two minutes and more where the queue is full, and then
+/// says why it gives up.
+const LIMIT: Duration = Duration::from_mins(5);
 
 /// Checks that Slurm is there before anything is written for it.
 pub fn require() -> anyhow::Result<()> {
@@ -30,12 +31,13 @@ pub fn submit(
     if let Some(after) = after {
         command.arg(format!("--dependency=afterany:{after}"));
     }
-    let answer = run(command.arg(script)).with_context(|| {
-        format!(
-            "cannot tell whether Slurm took {}; see with `squeue --me` before you give this command again",
+    let answer = match output_within(command.arg(script), LIMIT) {
+        Err(late @ NoAnswer::Late { .. }) => bail!(
+            "{late}; whether Slurm took {} is not known: see with `squeue --me` before you give this command again",
             script.display()
-        )
-    })?;
+        ),
+        answer => answer.map_err(explained)?,
+    };
     if !answer.status.success() {
         bail!("sbatch refused {}: {}", script.display(), String::from_utf8_lossy(&answer.stderr).trim());
     }
@@ -68,13 +70,17 @@ pub fn any_under_way(jobs: &[u64]) -> anyhow::Result<bool> {
 }
 
 fn run(command: &mut Command) -> anyhow::Result<Output> {
-    output_within(command, LIMIT).map_err(|error| match error {
+    output_within(command, LIMIT).map_err(explained)
+}
+
+fn explained(error: NoAnswer) -> anyhow::Error {
+    match error {
         NoAnswer::Missing(name) => anyhow::anyhow!(
             "`{name}` is not on PATH: --engine slurm needs Slurm's commands; give the command on a machine of the \
              cluster, or run here without --engine slurm"
         ),
         error => error.into(),
-    })
+    }
 }
 
 /// In the name of an output file `%` begins a pattern of Slurm's; those of the folder's own name are not meant so.
