@@ -50,14 +50,16 @@ start() {
 type_in() { tmux send-keys -t "$1" "$2" Enter; }
 # record SESSION NAME: the screen now. What tmux scrolled off while it broke lines anew is out of reach for any program.
 record() { tmux capture-pane -p -t "$1" > "$screens/$2.txt"; }
-# wait_for SESSION PATTERN: until the screen shows it.
+# wait_for SESSION PATTERN: until the screen shows it, in one line or where a sentence is broken into several.
 wait_for() {
+    local screen
     for _ in $(seq 1800); do
-        if tmux capture-pane -p -t "$1" | grep -qE "$2"; then return; fi
+        screen=$(tmux capture-pane -p -t "$1")
+        if grep -qE "$2" <<< "$screen" || tr '\n' ' ' <<< "$screen" | grep -qE "$2"; then return; fi
         sleep 0.1
     done
     echo "waited three minutes for \"$2\" on the screen:"
-    tmux capture-pane -p -t "$1"
+    echo "$screen"
     exit 1
 }
 # check NAME COLUMNS live|over: what a recording must hold.
