@@ -137,6 +137,8 @@ try {
     for (const title of Object.keys(charts)) {
       const details = of(page, title).locator(".chart-values");
       if (!await details.evaluate((one) => one.open)) { await details.locator("summary").click(); }
+      // The rows are written after the browser has told that the table was opened.
+      await details.locator("tbody tr").first().waitFor({ timeout: 5_000 });
       const rows = await details.locator("tbody tr").count();
       require(rows > 0 && rows <= 500, `${title}: ${rows} rows`);
     }
