@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use sqlx::{QueryBuilder, Sqlite};
 
-use super::read::{RawRun, SharedParams};
+use super::run_row::{RawRun, SharedParams};
 use super::{RevisionId, RunRow, Store};
 
 /// A row for each run would take longer on its way from SQLite's thread than to read, so each row of the answer is a JSON list

@@ -133,9 +133,8 @@ mod tests {
     fn a_program_that_does_not_answer_is_not_waited_for() {
         let started = Instant::now();
         let slow = "echo starting >&2; echo the queue is full >&2; exec sleep 60";
-        let late =
-            output_within(Command::new("sh").args(["-c", slow]), Duration::from_millis(500)).unwrap_err();
-        assert_eq!(late.to_string(), "`sh` has not answered within 500ms; it said: the queue is full");
+        let late = output_within(Command::new("sh").args(["-c", slow]), Duration::from_secs(2)).unwrap_err();
+        assert_eq!(late.to_string(), "`sh` has not answered within 2s; it said: the queue is full");
         assert!(started.elapsed() < Duration::from_secs(30));
         let echo = |words: &str| answer_of(Command::new("sh").args(["-c", words]));
         assert_eq!(echo("echo 81559").as_deref(), Some("81559\n"));
