@@ -27,7 +27,7 @@ max_rows = 3000
 [task.next_request]
 lookback = 30
 [training]
-epochs = 300
+epochs = 1
 learning_rate = { grid = [1e30, 1e-3] }
 [[models]]
 [models.mean]
@@ -101,31 +101,53 @@ PYTHON
     echo "$1: as it should be"
 }
 
-for columns in 60 100 200; do
-    start "run$columns" "$columns"
-    type_in "run$columns" "$burstlab run terminal.toml --slots 2"
-    wait_for "run$columns" "^failed .*diverged"
-    wait_for "run$columns" "^running "
-    record "run$columns" "$columns-live"
-    check "$columns-live" "$columns" live
-    # Narrower, wider, and back: what was drawn for the old width must go.
-    for other in 60 200 75 "$columns"; do
-        tmux resize-window -t "run$columns" -x "$other" -y 70
+# How long a sweep takes depends on the machine. One that ends before all is seen is tried again with four times the epochs.
+epochs=300
+# sweep SESSION COLUMNS EPOCHS: a sweep in a window of its own.
+sweep() {
+    start "$1" "$2"
+    type_in "$1" "$burstlab run terminal.toml --slots 2 --set training.epochs=$3"
+}
+# is_live SESSION NAME COLUMNS: records the screen and checks that of a sweep that runs; `live` says whether it still does.
+is_live() {
+    record "$1" "$2"
+    live=true
+    if grep -qE '^terminal: [0-9]+ done|the sweep is over' "$screens/$2.txt"; then live=false; else check "$2" "$3" live; fi
+}
+# again UNIT: four times the epochs, of which there is an end.
+again() {
+    epochs=$((epochs * 4))
+    echo "$1: the sweep was over too soon; once more with $epochs epochs"
+    [ "$epochs" -le 100000 ] || { echo "no number of epochs lets a sweep last"; exit 1; }
+}
+
+# resized COLUMNS: narrower, wider, and back while a sweep runs: what was drawn for the old width must go.
+resized() {
+    local session=run$1-$epochs other
+    sweep "$session" "$1" "$epochs"
+    wait_for "$session" "^failed .*diverged"
+    wait_for "$session" "^running |^report: "
+    is_live "$session" "$1-live" "$1"
+    for other in 60 200 75 "$1"; do
+        if ! "$live"; then return; fi
+        tmux resize-window -t "$session" -x "$other" -y 70
         sleep 0.8
-        record "run$columns" "$columns-resized-to-$other"
-        if grep -qE '^terminal: [0-9]+ done' "$screens/$columns-resized-to-$other.txt"; then
-            echo "the sweep was over before the window had its last size; give it more epochs"
-            exit 1
-        fi
-        check "$columns-resized-to-$other" "$other" live
+        is_live "$session" "$1-resized-to-$other" "$other"
     done
-    wait_for "run$columns" "^report: "
-    record "run$columns" "$columns-over"
-    check "$columns-over" "$columns" over
+    if ! "$live"; then return; fi
+    wait_for "$session" "^report: "
+    record "$session" "$1-over"
+    check "$1-over" "$1" over
+}
+for columns in 60 100 200; do
+    resized "$columns"
+    until "$live"; do
+        again "$columns columns"
+        resized "$columns"
+    done
 
     # Ctrl-C once: what runs is finished.
-    start "stop$columns" "$columns"
-    type_in "stop$columns" "$burstlab run terminal.toml --slots 2 --set training.epochs=100_000"
+    sweep "stop$columns" "$columns" 100_000
     # The runs that diverge would end by themselves.
     wait_for "stop$columns" "2 failed, 2 running"
     tmux send-keys -t "stop$columns" C-c
@@ -140,22 +162,34 @@ for columns in 60 100 200; do
     check "$columns-stopped" "$columns" over
 done
 
-# Another process watches a sweep, until it is over and until it is stopped.
-for end in over stopped; do
-    start "swept-$end" 100
-    start "watch-$end" 100
-    type_in "swept-$end" "$burstlab run terminal.toml --slots 2"
-    wait_for "swept-$end" "^running "
-    type_in "watch-$end" "BURSTLAB_RESULTS=$work/results-swept-$end $burstlab watch terminal --interval 200ms"
-    wait_for "watch-$end" "^running "
+# watched END EPOCHS: another process watches a sweep, until it is over or stopped.
+watched() {
+    local swept=swept-$1-$2 watch=watch-$1-$2
+    sweep "$swept" 100 "$2"
+    wait_for "$swept" "^running |^report: "
+    start "$watch" 100
+    type_in "$watch" "BURSTLAB_RESULTS=$work/results-$swept $burstlab watch terminal --interval 200ms"
+    wait_for "$watch" "^running |the sweep is over"
     # Its last line stands before the prompt, which takes the place of nothing.
-    tmux resize-window -t "watch-$end" -x 60 -y 70
+    tmux resize-window -t "$watch" -x 60 -y 70
     sleep 0.8
-    record "watch-$end" "watch-$end-live"
-    check "watch-$end-live" 60 live
-    if [ "$end" = stopped ]; then tmux send-keys -t "swept-$end" C-c C-c; fi
-    wait_for "watch-$end" "the sweep (is over|was stopped: the user stopped it)"
-    record "watch-$end" "watch-$end"
-    grep -c "runs: " "$screens/watch-$end.txt" | grep -qx 1 || { cat "$screens/watch-$end.txt"; exit 1; }
+    is_live "$watch" "watch-$1-live" 60
+    if ! "$live"; then return; fi
+    if [ "$1" = stopped ]; then
+        tmux send-keys -t "$swept" C-c
+        wait_for "$swept" "to stop now"
+        tmux send-keys -t "$swept" C-c
+        wait_for "$watch" "the sweep was stopped: the user stopped it"
+    else
+        wait_for "$watch" "the sweep is over"
+    fi
+    record "$watch" "watch-$1"
+    [ "$(grep -c "runs: " "$screens/watch-$1.txt")" = 1 ] || { cat "$screens/watch-$1.txt"; exit 1; }
+}
+watched over "$epochs"
+until "$live"; do
+    again "watch"
+    watched over "$epochs"
 done
+watched stopped 100_000
 echo "the terminal view is as it should be; the recordings are in $screens"

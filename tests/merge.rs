@@ -181,7 +181,7 @@ fn a_run_that_both_stores_have_with_other_metrics_is_a_conflict_and_stays() {
     ));
     let before = here.metrics("shared");
     let outcome = here.call(&["merge", there.results().to_str().unwrap()]);
-    assert_eq!(outcome.code, 1, "{}", outcome.stderr);
+    assert_eq!(outcome.code, 6, "{}", outcome.stderr);
     assert!(
         outcome.stderr.contains(&format!("conflict: run {run} has other metrics in")),
         "{}",

@@ -3,7 +3,7 @@
 use clap::Args;
 
 use super::console::Console;
-use super::exit_code::Exit;
+use crate::system::exit_code::Exit;
 use super::usage;
 use crate::store::{Annotation, Named, Store, results_folder};
 

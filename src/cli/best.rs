@@ -8,7 +8,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::console::Console;
-use super::exit_code::Exit;
+use crate::system::exit_code::Exit;
 use super::{OutputFormat, usage};
 use crate::compare::{BestTrial, MeanSpread, MetricKey, best_trials, metrics_over_seeds};
 use crate::listing::{SortKey, parse_moment};

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::OutputFormat;
 use super::console::Console;
-use super::exit_code::Exit;
+use crate::system::exit_code::Exit;
 use crate::compare::claims::{self, Judgement};
 use crate::files::{Existing, OutputFile, begins_with};
 use crate::report::claims::{claims_text, junit};

@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 use serde_json::Value;
 
 use super::console::Console;
-use super::exit_code::Exit;
+use crate::system::exit_code::Exit;
 use super::usage;
 use crate::compare::{Comparison, History, SideBySide};
 use crate::files::{Existing, OutputFile, begins_with};

@@ -8,7 +8,7 @@ use clap::{Args, Subcommand};
 
 use super::clean::{CleanArgs, clean};
 use super::console::Console;
-use super::exit_code::Exit;
+use crate::system::exit_code::Exit;
 use super::source_args::SourceArgs;
 use super::{OutputFormat, usage};
 use crate::dataset::{

@@ -6,7 +6,7 @@ use similar::TextDiff;
 
 use super::OutputFormat;
 use super::console::Console;
-use super::exit_code::Exit;
+use crate::system::exit_code::Exit;
 use crate::compare::SideBySide;
 use crate::report::ComparisonSheet;
 use crate::store::{RevisionRow, Store, results_folder};

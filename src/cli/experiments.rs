@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::TableFormat;
 use super::console::Console;
-use super::exit_code::Exit;
+use crate::system::exit_code::Exit;
 use crate::compare::RevisionStanding;
 use crate::listing::{parse_moment, tag_list};
 use crate::store::{RevisionCounts, RevisionRow, Store, results_folder};

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::OutputFormat;
 use super::console::Console;
-use super::exit_code::Exit;
+use crate::system::exit_code::Exit;
 use crate::spec::run_label;
 use crate::store::{AttemptRow, EventRow, PlanningRow, Status, Store, results_folder};
 use crate::text::counted;

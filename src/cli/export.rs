@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::Value;
 
 use super::console::Console;
-use super::exit_code::Exit;
+use crate::system::exit_code::Exit;
 use super::filter::FilterArgs;
 use super::usage;
 use crate::compare::distinct;

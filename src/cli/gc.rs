@@ -10,7 +10,7 @@ use serde_json::json;
 use walkdir::WalkDir;
 
 use super::console::{Console, bytes};
-use super::exit_code::Exit;
+use crate::system::exit_code::Exit;
 use super::{OutputFormat, usage};
 use crate::compare::runs_of_best_trials;
 use crate::files;

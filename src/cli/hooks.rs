@@ -10,7 +10,7 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::console::Console;
-use super::exit_code::Exit;
+use crate::system::exit_code::Exit;
 use super::run_args::RunArgs;
 use super::run_experiment::ExperimentOutcome;
 use crate::spec::{ObjectiveSpec, run_label};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::console::Console;
-use super::exit_code::Exit;
+use crate::system::exit_code::Exit;
 use super::first_experiment::FirstExperiment;
 use super::source_args::SourceArgs;
 use super::usage;

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::OutputFormat;
 use super::console::Console;
-use super::exit_code::Exit;
+use crate::system::exit_code::Exit;
 use crate::compare::keep_standings;
 use crate::files::{self, ScratchFolder};
 use crate::store::{Merged, Store, has_files, results_folder, run_folder, store_at};
@@ -45,7 +45,7 @@ pub(super) fn merge(args: &MergeArgs, console: Console) -> anyhow::Result<Exit> 
         let outcome = merge_one(&mut store, other, &results)
             .with_context(|| format!("cannot merge {} into {}", other.display(), results.display()))?;
         if !outcome.merged.conflicts.is_empty() {
-            exit = Exit::Other;
+            exit = Exit::Conflict;
         }
         match args.format {
             OutputFormat::Human => print(other, &outcome, console),

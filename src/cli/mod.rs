@@ -10,7 +10,6 @@ mod compare;
 pub mod console;
 mod dataset;
 mod diff;
-pub mod exit_code;
 mod experiments;
 mod explain;
 mod export;
@@ -63,7 +62,7 @@ use crate::store::Refusal;
 use crate::system::device::Placement;
 use crate::{files, store};
 use console::Console;
-use exit_code::Exit;
+use crate::system::exit_code::Exit;
 
 /// Batch experiments that forecast LLM-serving workload.
 ///

@@ -1,7 +1,7 @@
 //! `burstlab predict`: forecasts the next steps of a trace with a saved model.
 
 use super::console::Console;
-use super::exit_code::Exit;
+use crate::system::exit_code::Exit;
 use super::predict_args::{PredictArgs, PredictFormat, TraceLayout};
 use super::predict_watch::predict_watch;
 use super::source_args::trace_on_command_line;

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::TableFormat;
 use super::console::Console;
-use super::exit_code::Exit;
+use crate::system::exit_code::Exit;
 use crate::store::{Cell, Store, results_folder};
 use crate::text::table;
 

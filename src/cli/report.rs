@@ -3,7 +3,7 @@
 use clap::{Args, ValueEnum};
 
 use super::console::Console;
-use super::exit_code::Exit;
+use crate::system::exit_code::Exit;
 use crate::compare::Comparison;
 use crate::report::{PlotSet, write};
 use crate::store::{Store, results_folder};

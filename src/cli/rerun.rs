@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::console::Console;
-use super::exit_code::Exit;
+use crate::system::exit_code::Exit;
 use super::{OutputFormat, usage};
 use crate::compare::{ChangedNumber, RunNumbers};
 use crate::dataset::Loader;

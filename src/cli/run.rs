@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::console::Console;
-use super::exit_code::Exit;
+use crate::system::exit_code::Exit;
 use super::hooks::{self, Finished};
 use super::planned_experiment::{Plans, plan_all};
 use super::run_args::{Engine, RunArgs};

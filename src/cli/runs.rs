@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use super::console::Console;
-use super::exit_code::Exit;
+use crate::system::exit_code::Exit;
 use super::filter::FilterArgs;
 use super::usage;
 use crate::dataset::{ColumnValues, NamedColumn, TableFile, write_table};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::console::Console;
-use super::exit_code::Exit;
+use crate::system::exit_code::Exit;
 use super::serving::PlaceArgs;
 use super::source_args::trace_on_command_line;
 use super::usage;

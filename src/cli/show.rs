@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::OutputFormat;
 use super::console::Console;
-use super::exit_code::Exit;
+use crate::system::exit_code::Exit;
 use super::show_revision::show_revision;
 use crate::listing::tag_list;
 use crate::store::{

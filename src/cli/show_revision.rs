@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::OutputFormat;
 use super::console::Console;
-use super::exit_code::Exit;
+use crate::system::exit_code::Exit;
 use crate::listing::tag_list;
 use crate::store::{RevisionCounts, RevisionRow, Store};
 use crate::text::duration;

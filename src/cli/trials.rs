@@ -6,7 +6,7 @@ use clap::{Args, ValueEnum};
 
 use super::TableFormat;
 use super::console::Console;
-use super::exit_code::Exit;
+use crate::system::exit_code::Exit;
 use crate::compare::{ModelImportance, TrialRow, TrialSetting, Trials};
 use crate::spec::ObjectiveSpec;
 use crate::store::{Store, results_folder};

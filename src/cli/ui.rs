@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::console::Console;
-use super::exit_code::Exit;
+use crate::system::exit_code::Exit;
 use super::serving::PlaceArgs;
 use crate::store::results_folder;
 use crate::system::interrupt::{self, Asked};

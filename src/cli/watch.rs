@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime};
 use clap::Args;
 
 use super::console::{Console, DrawnOn};
-use super::exit_code::Exit;
+use crate::system::exit_code::Exit;
 use super::sweep_view::{FailureLine, Leader, RunningLine, Settled, SweepView};
 use crate::spec::{ObjectiveSpec, lookup, run_label};
 use crate::store::{LeadingTrial, LiveRun, RevisionId, SettingLeader, Status, Store, results_folder};

@@ -1,6 +1,8 @@
-//! What the machine says: its devices, its memory, and which processes live, and whether the user asked to stop.
+//! What the machine says: its devices, its memory, which processes live, and whether the user asked to stop; how this program
+//! tells how it ended.
 
 pub mod device;
+pub mod exit_code;
 pub mod gpu_memory;
 pub mod interrupt;
 pub mod memory;

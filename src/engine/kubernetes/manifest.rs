@@ -10,6 +10,7 @@ use super::{CONFIG, VOLUME};
 use crate::engine::JobCommands;
 use crate::plan::Assignment;
 use crate::spec::{Bytes, KubernetesSpec};
+use crate::system::exit_code::Exit;
 use crate::text::{shell_word, short_hash};
 
 /// Annotation with the hash of the assignment that a job was made for.
@@ -18,6 +19,8 @@ pub const ASSIGNMENT: &str = "burstlab/assignment";
 pub const PARTS: &str = "burstlab/parts";
 /// The file of the volume claim.
 const CLAIM_FILE: &str = "claim.json";
+/// The only container of a pod.
+const CONTAINER: &str = "burstlab";
 /// The user and group of the image.
 const USER: u32 = 10_001;
 /// What the objects of a cluster hold at most, with room for the rest of the manifest.
@@ -105,6 +108,7 @@ impl Manifests<'_> {
         }
         let last = Map::from_iter([
             ("backoffLimit".to_string(), json!(self.kubernetes.retries)),
+            ("podFailurePolicy".to_string(), failure_policy("FailJob")),
             ("template".to_string(), self.pod(&names.last, &self.commands.last())),
         ]);
         all.push(("last-job.json", self.job(&names.last, &annotations, &last)));
@@ -158,6 +162,7 @@ impl Manifests<'_> {
             ("completions".to_string(), json!(pods)),
             ("parallelism".to_string(), json!(kubernetes.parallelism.unwrap_or(pods).min(pods))),
             ("backoffLimitPerIndex".to_string(), json!(kubernetes.retries)),
+            ("podFailurePolicy".to_string(), failure_policy("FailIndex")),
             // A part that is given up stops no other.
             ("maxFailedIndexes".to_string(), json!(pods)),
             ("template".to_string(), self.pod(&names.parts, &script)),
@@ -192,7 +197,7 @@ impl Manifests<'_> {
                     "seccompProfile": { "type": "RuntimeDefault" },
                 },
                 "containers": [{
-                    "name": "burstlab",
+                    "name": CONTAINER,
                     "image": self.image,
                     // The cluster reads `$(NAME)` in a command as a variable of its own, and `$$` as `$`.
                     "command": ["/bin/sh", "-c", script.replace('$', "$$")],
@@ -247,6 +252,16 @@ impl Manifests<'_> {
         labels["app.kubernetes.io/instance"] = json!(instance);
         labels
     }
+}
+
+/// What counts as a failure of a pod, and what gives up at once: a pod that the cluster moves elsewhere is started again at no
+/// cost, and what ends the same however often it starts is not started again.
+fn failure_policy(giving_up: &str) -> Value {
+    let hopeless = [Exit::Usage, Exit::Refuted, Exit::Conflict].map(|exit| exit as u8);
+    json!({ "rules": [
+        { "action": "Ignore", "onPodConditions": [{ "type": "DisruptionTarget", "status": "True" }] },
+        { "action": giving_up, "onExitCodes": { "containerName": CONTAINER, "operator": "In", "values": hopeless } },
+    ] })
 }
 
 /// The commands that a person gives instead of `--apply`.
@@ -341,6 +356,12 @@ mod tests {
         assert_eq!(job["spec"]["completions"], 3);
         assert_eq!(job["spec"]["parallelism"], 2);
         assert_eq!(job["spec"]["backoffLimitPerIndex"], 3);
+        for (manifest, action) in [(job, "FailIndex"), (&all[2].1, "FailJob")] {
+            let rules = &manifest["spec"]["podFailurePolicy"]["rules"];
+            assert_eq!(rules[0]["action"], "Ignore", "a pod that is evicted has not failed");
+            assert_eq!(rules[1]["action"], action);
+            assert_eq!(rules[1]["onExitCodes"]["values"], json!([2, 4, 6]));
+        }
         assert_eq!(job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"], "lab");
         assert_eq!(job["metadata"]["annotations"][PARTS], "2,5,7");
         let command = command(job);

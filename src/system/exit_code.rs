@@ -21,6 +21,9 @@ pub enum Exit {
     /// Stopped by Ctrl-C, by SIGTERM or SIGHUP, or by a budget that is used up; finished runs are recorded, and what ran is
     /// `interrupted`.
     Interrupted = 5,
+    /// Two stores that were merged have other metrics for the same run. Those of the store that took in the other are kept, and
+    /// the same command finds the same again.
+    Conflict = 6,
 }
 
 impl From<Exit> for ExitCode {
