@@ -14,7 +14,7 @@ export CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER=$old
 # Proof that the emulator hides AVX.
 cargo test --release --lib -- --ignored registers_are_narrow | grep -F "1 passed"
 cargo test --release --quiet --lib kernel::
-cargo test --release --quiet --test recurrent_golden
+cargo test --release --quiet --test suite recurrent_golden:: | grep -F "2 passed"
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

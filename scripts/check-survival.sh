@@ -17,7 +17,7 @@ check() {
     local test=$1
     shift
     echo "-- $test"
-    cargo test --release --test "$test" -- --nocapture > "$work/$test.txt" 2>&1 ||
+    cargo test --release --test suite -- "$test::" --nocapture > "$work/$test.txt" 2>&1 ||
         { tail -n 60 "$work/$test.txt"; echo "FAILED: $test"; exit 1; }
     for words in "$@"; do
         grep -q -- "$words" "$work/$test.txt" || { cat "$work/$test.txt"; echo "FAILED: no \`$words\`"; exit 1; }

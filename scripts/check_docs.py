@@ -99,9 +99,13 @@ def check(source):
             reason = broken_path(span)
             if reason:
                 yield number, reason
-            for test in re.findall(r"--test (\w+)", span):
+            for test, filters in re.findall(r"--test (\w+)((?: --| \w+::)*)", span):
                 if not (ROOT / f"tests/{test}.rs").is_file() and not (ROOT / f"tests/{test}/main.rs").is_file():
                     yield number, f"there is no test target {test}"
+                for module in re.findall(r"(\w+)::", filters):
+                    folder = ROOT / "tests" / test
+                    if not (folder / f"{module}.rs").is_file() and not (folder / module / "mod.rs").is_file():
+                        yield number, f"there are no tests {test} {module}"
         # `item` (`src/file.rs`) and `src/file.rs` (`item`).
         pairs = [(path, item) for item, path in re.findall(r"`([\w:]+)` \(`(src/[\w/.]+)`", line)]
         pairs += re.findall(r"`(src/[\w/.]+)` \(`([\w:]+)`", line)

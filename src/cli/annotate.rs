@@ -3,9 +3,9 @@
 use clap::Args;
 
 use super::console::Console;
-use crate::system::exit_code::Exit;
 use super::usage;
 use crate::store::{Annotation, Named, Store, results_folder};
+use crate::system::exit_code::Exit;
 
 #[derive(Debug, Args)]
 pub(super) struct TagArgs {

@@ -8,13 +8,13 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::console::Console;
-use crate::system::exit_code::Exit;
 use super::{OutputFormat, usage};
 use crate::compare::{BestTrial, MeanSpread, MetricKey, best_trials, metrics_over_seeds};
 use crate::listing::{SortKey, parse_moment};
 use crate::spec::{ObjectiveSpec, RunSpec, lookup};
 use crate::stats::{NAMES, lower_is_better};
 use crate::store::{RunRow, Store, has_files, results_folder, run_folder};
+use crate::system::exit_code::Exit;
 use crate::text::{counted, number, table};
 
 #[derive(Debug, Args)]

@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 
 use super::TableFormat;
 use super::console::Console;
-use crate::system::exit_code::Exit;
 use crate::compare::{BoardCapacity, what_if};
 use crate::report::{capacity_sentence, capacity_text};
 use crate::store::{Store, results_folder};
+use crate::system::exit_code::Exit;
 use crate::text::csv;
 
 #[derive(Debug, Args)]

@@ -7,11 +7,11 @@ use serde_json::json;
 
 use super::OutputFormat;
 use super::console::Console;
-use crate::system::exit_code::Exit;
 use crate::compare::claims::{self, Judgement};
 use crate::files::{Existing, OutputFile, begins_with};
 use crate::report::claims::{claims_text, junit};
 use crate::store::{Store, results_folder, store_files};
+use crate::system::exit_code::Exit;
 
 #[derive(Debug, Args)]
 pub(super) struct ClaimsArgs {

@@ -6,12 +6,12 @@ use clap::{Args, ValueEnum};
 use serde_json::Value;
 
 use super::console::Console;
-use crate::system::exit_code::Exit;
 use super::usage;
 use crate::compare::{Comparison, History, SideBySide};
 use crate::files::{Existing, OutputFile, begins_with};
 use crate::report::{ComparisonSheet, terminal_text};
 use crate::store::{Store, results_folder, store_files};
+use crate::system::exit_code::Exit;
 
 #[derive(Debug, Args)]
 pub(super) struct CompareArgs {

@@ -8,7 +8,6 @@ use clap::{Args, Subcommand};
 
 use super::clean::{CleanArgs, clean};
 use super::console::Console;
-use crate::system::exit_code::Exit;
 use super::source_args::SourceArgs;
 use super::{OutputFormat, usage};
 use crate::dataset::{
@@ -17,6 +16,7 @@ use crate::dataset::{
 use crate::files::{Existing, OutputFile, begins_with};
 use crate::report::{inspection_page, inspection_text};
 use crate::spec::ColumnsSpec;
+use crate::system::exit_code::Exit;
 use crate::text::{nearest, number, table};
 
 /// More requests a second than one service gets, but as many as seconds that are read as milliseconds make of a few.

@@ -6,10 +6,10 @@ use similar::TextDiff;
 
 use super::OutputFormat;
 use super::console::Console;
-use crate::system::exit_code::Exit;
 use crate::compare::SideBySide;
 use crate::report::ComparisonSheet;
 use crate::store::{RevisionRow, Store, results_folder};
+use crate::system::exit_code::Exit;
 
 /// Lines of the file that are shown around a change.
 const CONTEXT: usize = 3;

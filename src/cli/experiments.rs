@@ -5,10 +5,10 @@ use serde_json::{Value, json};
 
 use super::TableFormat;
 use super::console::Console;
-use crate::system::exit_code::Exit;
 use crate::compare::RevisionStanding;
 use crate::listing::{parse_moment, tag_list};
 use crate::store::{RevisionCounts, RevisionRow, Store, results_folder};
+use crate::system::exit_code::Exit;
 use crate::text::{counted, csv, duration, minute, percent, table};
 
 #[derive(Debug, Args)]

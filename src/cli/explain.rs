@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 
 use super::OutputFormat;
 use super::console::Console;
-use crate::system::exit_code::Exit;
 use crate::spec::run_label;
 use crate::store::{AttemptRow, EventRow, PlanningRow, Status, Store, results_folder};
+use crate::system::exit_code::Exit;
 use crate::text::counted;
 
 #[derive(Debug, Args)]

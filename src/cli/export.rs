@@ -7,7 +7,6 @@ use clap::Args;
 use serde_json::Value;
 
 use super::console::Console;
-use crate::system::exit_code::Exit;
 use super::filter::FilterArgs;
 use super::usage;
 use crate::compare::distinct;
@@ -16,6 +15,7 @@ use crate::files::{Existing, OutputFile, begins_with};
 use crate::listing::paths;
 use crate::spec::lookup;
 use crate::store::{MetricRow, RunRow, Store, results_folder, store_files};
+use crate::system::exit_code::Exit;
 use crate::text::counted;
 
 #[derive(Debug, Args)]

@@ -10,7 +10,6 @@ use serde_json::json;
 use walkdir::WalkDir;
 
 use super::console::{Console, bytes};
-use crate::system::exit_code::Exit;
 use super::{OutputFormat, usage};
 use crate::compare::runs_of_best_trials;
 use crate::files;
@@ -18,6 +17,7 @@ use crate::spec::{ObjectiveSpec, run_label};
 use crate::store::{
     RevisionId, RevisionRow, RunFilter, RunRow, Status, Store, results_folder, run_folder, saved_file,
 };
+use crate::system::exit_code::Exit;
 use crate::text::counted;
 
 /// Files are removed only of what is asked for: runs that meet every condition given. Without a condition these are folders

@@ -10,11 +10,11 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::console::Console;
-use crate::system::exit_code::Exit;
 use super::run_args::RunArgs;
 use super::run_experiment::ExperimentOutcome;
 use crate::spec::{ObjectiveSpec, run_label};
 use crate::store::{LeadingTrial, Status, Store, results_folder};
+use crate::system::exit_code::Exit;
 use crate::system::interrupt;
 use crate::system::process::end_group;
 use crate::text::causes;

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 
 use super::console::Console;
-use crate::system::exit_code::Exit;
 use super::first_experiment::FirstExperiment;
 use super::source_args::SourceArgs;
 use super::usage;
 use crate::dataset::{TraceSource, catalog, inspect};
 use crate::files::{Existing, OutputFile};
+use crate::system::exit_code::Exit;
 
 #[derive(Debug, Args)]
 pub(super) struct InitArgs {

@@ -8,8 +8,8 @@ use clap_complete::Shell;
 use clap_mangen::Man;
 
 use super::console::Console;
-use crate::system::exit_code::Exit;
 use crate::files::{Existing, OutputFile, begins_with};
+use crate::system::exit_code::Exit;
 
 #[derive(Debug, Args)]
 pub(super) struct CompletionsArgs {

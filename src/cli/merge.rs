@@ -10,10 +10,10 @@ use serde_json::json;
 
 use super::OutputFormat;
 use super::console::Console;
-use crate::system::exit_code::Exit;
 use crate::compare::keep_standings;
 use crate::files::{self, ScratchFolder};
 use crate::store::{Merged, Store, has_files, results_folder, run_folder, store_at};
+use crate::system::exit_code::Exit;
 use crate::text::counted;
 
 #[derive(Debug, Args)]

@@ -60,9 +60,9 @@ use crate::listing::ListingError;
 use crate::spec::ExperimentError;
 use crate::store::Refusal;
 use crate::system::device::Placement;
+use crate::system::exit_code::Exit;
 use crate::{files, store};
 use console::Console;
-use crate::system::exit_code::Exit;
 
 /// Batch experiments that forecast LLM-serving workload.
 ///

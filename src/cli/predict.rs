@@ -1,7 +1,6 @@
 //! `burstlab predict`: forecasts the next steps of a trace with a saved model.
 
 use super::console::Console;
-use crate::system::exit_code::Exit;
 use super::predict_args::{PredictArgs, PredictFormat, TraceLayout};
 use super::predict_watch::predict_watch;
 use super::source_args::trace_on_command_line;
@@ -11,6 +10,7 @@ use crate::model::intervals::interval;
 use crate::predict::{Forecast, ForecastDocument, to_burstgpt, to_mooncake};
 use crate::stats::QUANTILES;
 use crate::store::{results_folder, store_files};
+use crate::system::exit_code::Exit;
 use crate::text::{quantities, quantity, table};
 
 /// Positions of intervals among [`crate::model::intervals::LEVELS`]: that in the table, and the narrowest.

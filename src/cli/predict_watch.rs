@@ -5,10 +5,10 @@ use std::path::Path;
 use anyhow::Context;
 
 use super::console::Console;
-use crate::system::exit_code::Exit;
 use super::predict_args::PredictArgs;
 use crate::dataset::{TraceSource, file_not_followed, open_pipe};
 use crate::predict::{BadRow, ForecastDocument, LineEvent, LineReader, SavedModel, TraceFeed, Watch};
+use crate::system::exit_code::Exit;
 use crate::system::interrupt;
 use crate::text::{causes, counted};
 

@@ -4,8 +4,8 @@ use clap::Args;
 
 use super::TableFormat;
 use super::console::Console;
-use crate::system::exit_code::Exit;
 use crate::store::{Cell, Store, results_folder};
+use crate::system::exit_code::Exit;
 use crate::text::table;
 
 #[derive(Debug, Args)]

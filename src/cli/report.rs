@@ -3,10 +3,10 @@
 use clap::{Args, ValueEnum};
 
 use super::console::Console;
-use crate::system::exit_code::Exit;
 use crate::compare::Comparison;
 use crate::report::{PlotSet, write};
 use crate::store::{Store, results_folder};
+use crate::system::exit_code::Exit;
 
 #[derive(Debug, Args)]
 pub(super) struct ReportArgs {

@@ -7,7 +7,6 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use super::console::Console;
-use crate::system::exit_code::Exit;
 use super::{OutputFormat, usage};
 use crate::compare::{ChangedNumber, RunNumbers};
 use crate::dataset::Loader;
@@ -19,6 +18,7 @@ use crate::store::{
     run_folder,
 };
 use crate::system::device::{DeviceRequest, Machine, Placement};
+use crate::system::exit_code::Exit;
 use crate::system::interrupt;
 use crate::text::{counted, table};
 

@@ -3,7 +3,6 @@
 use std::time::Instant;
 
 use super::console::Console;
-use crate::system::exit_code::Exit;
 use super::hooks::{self, Finished};
 use super::planned_experiment::{Plans, plan_all};
 use super::run_args::{Engine, RunArgs};
@@ -11,6 +10,7 @@ use super::run_experiment::{ExperimentOutcome, record_skipped, run_experiment};
 use super::run_output::print_plan;
 use super::{kubernetes, slurm, usage};
 use crate::engine::local::Budget;
+use crate::system::exit_code::Exit;
 use crate::system::interrupt;
 
 pub(super) fn run(args: &RunArgs, console: Console) -> anyhow::Result<Exit> {

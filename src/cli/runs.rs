@@ -4,12 +4,12 @@ use clap::{Args, ValueEnum};
 use serde_json::{Map, Value, json};
 
 use super::console::Console;
-use crate::system::exit_code::Exit;
 use super::filter::FilterArgs;
 use super::usage;
 use crate::dataset::{ColumnValues, NamedColumn, TableFile, write_table};
 use crate::listing::{RunColumn, SortKey, require_model, require_status, sort_runs, tag_list, telling_paths};
 use crate::store::{RunFilter, RunRow, Store, results_folder};
+use crate::system::exit_code::Exit;
 use crate::text::{csv, table};
 
 /// More runs than these are read together with all others.

@@ -6,13 +6,13 @@ use std::time::Duration;
 use clap::Args;
 
 use super::console::Console;
-use crate::system::exit_code::Exit;
 use super::serving::PlaceArgs;
 use super::source_args::trace_on_command_line;
 use super::usage;
 use crate::dataset::TraceSource;
 use crate::predict::{Predictor, ReplicaPlan};
 use crate::store::results_folder;
+use crate::system::exit_code::Exit;
 use crate::system::interrupt::{self, Asked};
 use crate::text::duration;
 use crate::web::forecast::{ForecastServer, ForecastSettings};

@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 
 use super::OutputFormat;
 use super::console::Console;
-use crate::system::exit_code::Exit;
 use super::show_revision::show_revision;
 use crate::listing::tag_list;
 use crate::store::{
     BreakdownRow, EventRow, MetricRow, Named, RunFilter, RunRow, Store, results_folder, run_folder,
 };
+use crate::system::exit_code::Exit;
 use crate::text::{number, table};
 
 #[derive(Debug, Args)]

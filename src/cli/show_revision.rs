@@ -4,9 +4,9 @@ use serde_json::json;
 
 use super::OutputFormat;
 use super::console::Console;
-use crate::system::exit_code::Exit;
 use crate::listing::tag_list;
 use crate::store::{RevisionCounts, RevisionRow, Store};
+use crate::system::exit_code::Exit;
 use crate::text::duration;
 
 pub(super) fn show_revision(

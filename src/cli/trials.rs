@@ -6,10 +6,10 @@ use clap::{Args, ValueEnum};
 
 use super::TableFormat;
 use super::console::Console;
-use crate::system::exit_code::Exit;
 use crate::compare::{ModelImportance, TrialRow, TrialSetting, Trials};
 use crate::spec::ObjectiveSpec;
 use crate::store::{Store, results_folder};
+use crate::system::exit_code::Exit;
 use crate::text::{counted, csv, number, table};
 
 #[derive(Debug, Args)]

@@ -5,9 +5,9 @@ use std::time::Duration;
 use clap::Args;
 
 use super::console::Console;
-use crate::system::exit_code::Exit;
 use super::serving::PlaceArgs;
 use crate::store::results_folder;
+use crate::system::exit_code::Exit;
 use crate::system::interrupt::{self, Asked};
 use crate::web::dashboard::{DashboardServer, Settings};
 

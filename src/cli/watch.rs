@@ -5,10 +5,10 @@ use std::time::{Duration, Instant, SystemTime};
 use clap::Args;
 
 use super::console::{Console, DrawnOn};
-use crate::system::exit_code::Exit;
 use super::sweep_view::{FailureLine, Leader, RunningLine, Settled, SweepView};
 use crate::spec::{ObjectiveSpec, lookup, run_label};
 use crate::store::{LeadingTrial, LiveRun, RevisionId, SettingLeader, Status, Store, results_folder};
+use crate::system::exit_code::Exit;
 
 /// Time between two drawings: what is shown may change its width at any time.
 const TICK: Duration = Duration::from_millis(100);
