@@ -101,10 +101,9 @@ impl Component {
     /// Logarithm of the probability between two points, and its derivatives by location and by the logarithm of the width.
     fn log_probability(&self, points: [f64; 2]) -> [f64; 3] {
         let [low, high] = points.map(|point| (point - self.location) / self.width);
-        // By the tail that is nearer to zero, which has the digits: the distances of its ends, and its side.
-        let (near, side) = if low > -high { (low, 1.0) } else { (-high, -1.0) };
-        let extent = high - low;
-        let far = near + extent;
+        // By the smaller tail, which has the digits: the distances of the two points on its side.
+        let ([near, far], side) = if low > -high { ([low, high], 1.0) } else { ([-high, -low], -1.0) };
+        let extent = far - near;
         let log_density = |at: f64| -0.5 * at * at - 0.5 * TAU.ln();
         // In units of the density at the nearer end, where probabilities are too small for numbers.
         let (log_unit, tails, densities) = if near > FAR {
@@ -116,7 +115,7 @@ impl Component {
         let probability = tails[0] - tails[1];
         if probability < CANCELLED * tails[0] {
             // So narrow that the density is the same all over.
-            let at = near + 0.5 * extent;
+            let at = 0.5 * (near + far);
             let logarithm = log_density(at) + extent.max(f64::MIN_POSITIVE).ln();
             return [logarithm, side * at / self.width, at * at - 1.0];
         }

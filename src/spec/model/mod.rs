@@ -184,16 +184,17 @@ impl ModelSpec {
     pub fn version(&self) -> u32 {
         match self {
             // The first versions differ in the order of sums (linear models, lstm), in peaks of the likelihood that their
-            // search missed (ets), in the last digits of the Fourier columns (prophet) and of the points that a mixture
-            // starts from (neural_point_process), and in the level that a filter in original units starts from (kalman).
+            // search missed (ets), in the last digits of the Fourier columns (prophet), in the level that a filter in original
+            // units starts from (kalman), and in the points that a mixture starts from and the slope of its tails
+            // (neural_point_process).
             ModelSpec::Linear(_)
             | ModelSpec::Nlinear(_)
             | ModelSpec::Dlinear(_)
             | ModelSpec::Lstm(_)
             | ModelSpec::Ets(_)
             | ModelSpec::Prophet(_)
-            | ModelSpec::Kalman(_)
-            | ModelSpec::NeuralPointProcess(_) => 2,
+            | ModelSpec::Kalman(_) => 2,
+            ModelSpec::NeuralPointProcess(_) => 3,
             _ => 1,
         }
     }
