@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use anyhow::Context;
-use polars_core::prelude::DataType;
 
 use super::parquet::ParquetFile;
 use super::table::{ColumnValues, NamedColumn, TableFile, write_table};
@@ -98,12 +97,7 @@ impl CapacityTable {
         let damaged = || format!("{} is not a table of replays", path.display());
         let name = path.display().to_string();
         let file = ParquetFile::new(&name, &bytes).with_context(damaged)?;
-        let numbers = |name: &str| -> anyhow::Result<Vec<f64>> {
-            let series =
-                file.series(name).with_context(damaged)?.cast(&DataType::Float64).with_context(damaged)?;
-            let values = series.f64().with_context(damaged)?;
-            Ok(values.iter().map(|value| value.unwrap_or(f64::NAN)).collect())
-        };
+        let numbers = |name: &str| file.numbers(name).with_context(damaged);
         let names = file.columns.iter().filter_map(|name| {
             let rest = name.strip_prefix("live")?;
             Some(rest.trim_start_matches('[').trim_end_matches(']').to_string())

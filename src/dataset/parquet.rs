@@ -165,6 +165,17 @@ impl<'a> ParquetFile<'a> {
         series.map_err(|message| self.in_column(at, &damaged(&message)))
     }
 
+    /// The numbers of a column, NaN where one is missing.
+    ///
+    /// # Errors
+    /// As [`Self::series`], and a column without numbers.
+    pub fn numbers(&self, name: &str) -> Result<Vec<f64>, TraceError> {
+        let series = self.series(name)?;
+        let numbers = series.cast(&DataType::Float64).map_err(|error| self.whole(&error.to_string()))?;
+        let numbers = numbers.f64().map_err(|error| self.whole(&error.to_string()))?;
+        Ok(numbers.iter().map(|number| number.unwrap_or(f64::NAN)).collect())
+    }
+
     fn column(&self, at: usize, expect: Expect) -> Result<Column, TraceError> {
         let Some((_, field)) = self.schema.get_at_index(at) else {
             return Err(self.whole(&damaged("a column is missing")));

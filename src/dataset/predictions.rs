@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 
 use anyhow::Context;
-use polars_core::prelude::{Column, DataFrame, DataType, NamedFrom, Series};
+use polars_core::prelude::{Column, DataFrame, NamedFrom, Series};
 
 use super::parquet::{ParquetFile, write_parquet};
 use super::prepared::Prepared;
@@ -233,12 +233,7 @@ pub fn read_predictions(path: &Path) -> anyhow::Result<PredictionTable> {
     let name = path.display().to_string();
     let file = ParquetFile::new(&name, &bytes).with_context(damaged)?;
     // Earlier versions kept single precision.
-    let numbers = |name: &str| -> anyhow::Result<Vec<f64>> {
-        let series =
-            file.series(name).with_context(damaged)?.cast(&DataType::Float64).with_context(damaged)?;
-        let values = series.f64().with_context(damaged)?;
-        Ok(values.iter().map(|value| value.unwrap_or(f64::NAN)).collect())
-    };
+    let numbers = |name: &str| file.numbers(name).with_context(damaged);
     let (part, time_s, ahead) = (file.series("part"), file.series("time_s"), file.series("ahead"));
     let (part, time_s, ahead) =
         (part.with_context(damaged)?, time_s.with_context(damaged)?, ahead.with_context(damaged)?);

@@ -1,11 +1,9 @@
 //! `[capacity]`: replays are recorded and can be repeated under other settings, and what a control shows.
 
-use std::io::Write;
-use std::process::Stdio;
+use serde_json::Value;
 
 use crate::common::load::{LOAD, VALID, load_lab, with};
 use crate::common::{Lab, Outcome};
-use serde_json::Value;
 
 /// A few models with and without randomness on a week of the load.
 const MODELS: &str = "[training]\nepochs = 2\n[search]\nseeds = [1, 2]\n[[models]]\n[models.nlinear]\nsolver = \"least_squares\"\n\
@@ -179,17 +177,7 @@ fn the_work_is_forecast_from_a_file_and_row_by_row() {
     assert!(steps[0]["work_s"].as_f64().unwrap() > 0.0, "{steps}");
     let work = |step: &Value| step["work_s_intervals"]["80"][1].as_f64().unwrap();
     assert!(work(&steps[0]) > steps[0]["work_s"].as_f64().unwrap());
-    let mut child = lab
-        .command(&["predict", "--experiment", "load", "--trace", "-", "--watch"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut input = child.stdin.take().unwrap();
-    let feeder = std::thread::spawn(move || drop(input.write_all(LOAD.as_bytes())));
-    let watched: Outcome = child.wait_with_output().unwrap().into();
-    feeder.join().unwrap();
+    let watched = lab.call_with_input(&["predict", "--experiment", "load", "--trace", "-", "--watch"], LOAD);
     assert_eq!(watched.code, 0, "{}", watched.stderr);
     assert_eq!(watched.stdout.lines().last().unwrap(), whole.stdout.trim_end());
 }

@@ -1,7 +1,8 @@
 //! `[capacity]`: what is refused, with the place and the remedy.
 
-use crate::common::load::{load_lab, with};
 use insta::assert_snapshot;
+
+use crate::common::load::{load_lab, with};
 
 /// Runs a file with mistakes, which must be refused, and returns what is said about it.
 fn refusal(changes: &[(&str, &str)]) -> String {

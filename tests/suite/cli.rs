@@ -1,8 +1,9 @@
 //! The commands that ask the store, and what the program says of itself.
 
-use crate::common::Lab;
 use insta::assert_snapshot;
 use serde_json::Value;
+
+use crate::common::Lab;
 
 const TINY: &str = "max_rows = 600\n[task.next_request]\nlookback = 8\n[training]\nepochs = 1\n[[models]]\n\
                     [models.persistence]\n[[models]]\n[models.linear]\nper_channel = { grid = [false, true] }\n";

@@ -3,8 +3,9 @@
 
 use std::ops::Range;
 
-use crate::common::Lab;
 use serde_json::Value;
+
+use crate::common::Lab;
 
 const MODELS: &str = "[task.next_request]\nlookback = 8\n[training]\nepochs = 2\nbatch_size = 128\n\
     [[models]]\n[models.mean]\n[[models]]\n[models.persistence]\n[[models]]\n[models.linear]\n\

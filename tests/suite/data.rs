@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::common::{Lab, azure_excerpt};
 use serde_json::Value;
+
+use crate::common::{Lab, azure_excerpt};
 
 /// Requests at whole milliseconds in a layout that no reader knows, compressed with gzip.
 fn chat_log(lab: &Lab, rows: usize) {

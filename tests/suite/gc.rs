@@ -1,7 +1,8 @@
 //! Files of finished runs are removed on request alone; records never are.
 
-use crate::common::Lab;
 use serde_json::Value;
+
+use crate::common::Lab;
 
 const SWEEP: &str =
     "[task.next_request]\nlookback = 5\n[[models]]\n[models.moving_average]\nwindow = { grid = WINDOWS }\n";

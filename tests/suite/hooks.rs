@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::common::{Lab, Outcome, kill, processes_in};
 use serde_json::Value;
+
+use crate::common::{Lab, Outcome, kill, processes_in};
 
 const TINY: &str = "max_rows = 600\n[task.next_request]\nlookback = 8\n[training]\nepochs = 1\n[[models]]\n\
                     [models.persistence]\n[[models]]\n[models.linear]\n[search]\nseeds = [1, 2]\n";

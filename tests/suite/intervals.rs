@@ -1,12 +1,13 @@
 //! Intervals, from the experiment file to the prediction: on an excerpt of the real Azure trace, asked as a user asks.
 
-use crate::common::{Lab, azure_excerpt};
 use burstlab::dataset::{Loader, Part, read_predictions};
 use burstlab::model::intervals::{LEVELS, interval};
 use burstlab::stats::{MEDIAN, QUANTILES};
 use burstlab::store::SavedRun;
 use burstlab::train::ComputeDevice;
 use serde_json::Value;
+
+use crate::common::{Lab, azure_excerpt};
 
 const MODELS: &str = "[task.next_request]\nlookback = 12\nhorizon = 2\n[training]\nepochs = 2\nbatch_size = 128\n\
     [[models]]\n[models.mean]\n[[models]]\n[models.moving_average]\n[[models]]\n[models.linear]\n\

@@ -3,31 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use crate::common::Lab;
 use serde_json::Value;
 
-/// Nine runs, two of them ensembles.
-const SWEEP: &str = r#"
-max_rows = 1000
-[task.next_request]
-lookback = 10
-[training]
-epochs = 2
-batch_size = 64
-[[models]]
-[models.persistence]
-[[models]]
-[models.dlinear]
-kernel = { grid = [3, 5] }
-[[models]]
-[models.lstm]
-hidden = 4
-[[models]]
-[models.ensemble]
-members = ["dlinear", "lstm"]
-[search]
-seeds = [1, 2]
-"#;
+use crate::common::{DIVIDED, Lab};
+
 const RUNS: usize = 9;
 
 /// Every table that says something about runs, row by row, without the numbers that a store gives to its rows.
@@ -71,10 +50,10 @@ fn planned(lab: &Lab, file: &Path, partition: &str) -> BTreeSet<String> {
 #[test]
 fn shares_of_a_plan_merge_into_what_one_machine_would_have_done() {
     let whole = Lab::new();
-    whole.run(&whole.azure("shared", SWEEP), &[]);
+    whole.run(&whole.azure("shared", DIVIDED), &[]);
     let shares: Vec<Lab> = (0..3).map(|_| Lab::new()).collect();
     let merged = Lab::new();
-    let file = merged.azure("shared", SWEEP);
+    let file = merged.azure("shared", DIVIDED);
     let mut done_in_shares = 0;
     for (index, share) in shares.iter().enumerate() {
         let partition = format!("{}/3", index + 1);
@@ -127,8 +106,8 @@ fn shares_of_a_plan_merge_into_what_one_machine_would_have_done() {
 #[test]
 fn a_share_depends_on_what_a_run_is_and_not_on_where_it_stands_in_the_file() {
     let lab = Lab::new();
-    let file = lab.azure("one", SWEEP);
-    let swapped = SWEEP
+    let file = lab.azure("one", DIVIDED);
+    let swapped = DIVIDED
         .replace("models.persistence", "models.x")
         .replace("models.lstm]\nhidden = 4", "models.persistence]")
         .replace("models.x]", "models.lstm]\nhidden = 4");
@@ -151,7 +130,7 @@ fn a_share_depends_on_what_a_run_is_and_not_on_where_it_stands_in_the_file() {
 #[test]
 fn a_partition_that_is_none_is_refused() {
     let lab = Lab::new();
-    let file = lab.azure("one", SWEEP);
+    let file = lab.azure("one", DIVIDED);
     for (partition, part) in
         [("4/3", "there is no share 4 of 3"), ("2", "write it as i/n"), ("1/0", "0 shares")]
     {
@@ -166,7 +145,7 @@ fn a_partition_that_is_none_is_refused() {
 #[test]
 fn a_run_that_both_stores_have_with_other_metrics_is_a_conflict_and_stays() {
     let (here, there) = (Lab::new(), Lab::new());
-    let file = here.azure("shared", SWEEP);
+    let file = here.azure("shared", DIVIDED);
     here.run(&file, &[]);
     there.run(&file, &[]);
     let run = there.scalar("select run_id from runs where model = 'persistence'");
@@ -191,7 +170,7 @@ fn a_run_that_both_stores_have_with_other_metrics_is_a_conflict_and_stays() {
 #[test]
 fn what_has_come_further_wins_whichever_store_it_is_in() {
     let (finished, failed) = (Lab::new(), Lab::new());
-    let file = finished.azure("shared", SWEEP);
+    let file = finished.azure("shared", DIVIDED);
     finished.run(&file, &[]);
     failed.run(&file, &["--partition", "1/2"]);
     let (lstm, other) = ("model = 'lstm'", "select status, count(*) as n from runs group by 1 order by 1");
@@ -232,7 +211,7 @@ fn what_has_come_further_wins_whichever_store_it_is_in() {
 #[test]
 fn a_run_that_comes_without_files_runs_again() {
     let (here, there) = (Lab::new(), Lab::new());
-    let file = here.azure("shared", SWEEP);
+    let file = here.azure("shared", DIVIDED);
     there.run(&file, &[]);
     let run = there.scalar("select run_id from runs where model = 'lstm' limit 1");
     std::fs::remove_dir_all(there.results().join("runs").join(run.as_str().unwrap())).unwrap();
@@ -248,7 +227,7 @@ fn a_run_that_comes_without_files_runs_again() {
 fn a_merge_that_is_killed_at_any_instant_continues() {
     let parts: Vec<Lab> = (0..3).map(|_| Lab::new()).collect();
     let whole = Lab::new();
-    let file = whole.azure("shared", SWEEP);
+    let file = whole.azure("shared", DIVIDED);
     let mut arguments = vec!["merge".to_string()];
     for (index, part) in parts.iter().enumerate() {
         part.run(&file, &["--partition", &format!("{}/3", index + 1)]);
@@ -301,7 +280,7 @@ fn without_slurm_the_engine_says_what_is_missing_and_its_scripts_can_still_be_se
     let lab = Lab::new();
     let slurm = "[scheduler.slurm]\npartition = \"batch\"\nparts = 3\narray_limit = 2\ntime = \"90s\"\ncpus = 4\n\
                  memory = \"1GiB\"\noptions = [\"--account=forecast\"]\n";
-    let file = lab.azure("handed-over", &format!("{SWEEP}{slurm}"));
+    let file = lab.azure("handed-over", &format!("{DIVIDED}{slurm}"));
     let path = file.to_str().unwrap();
     let outcome: crate::common::Outcome =
         lab.command(&["run", path, "--engine", "slurm"]).env("PATH", "/nowhere").output().unwrap().into();

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::os::unix::fs::symlink;
-
 use std::path::Path;
 
 use crate::common::Lab;

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
-use crate::common::Lab;
 use proptest::prelude::*;
 use serde_json::Value;
+
+use crate::common::Lab;
 
 /// Models whose forecasts move with the series. `zero` is not among them: it stays where it is.
 const MODELS: &str = "[[models]]\n[models.persistence]\n[[models]]\n[models.mean]\n[[models]]\n[models.moving_average]\n\

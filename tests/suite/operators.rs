@@ -1,13 +1,12 @@
 //! Traces as operators of LLM services have them, through the whole program: experiments, forecasts and live traces.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::path::Path;
-use std::process::Stdio;
 
-use crate::common::{Lab, Outcome, azure_excerpt};
 use burstlab::dataset::{Trace, read_trace};
 use serde_json::{Value, json};
+
+use crate::common::{Lab, Outcome, azure_excerpt};
 
 /// Some requests of the Azure excerpt: milliseconds since the first, prompt tokens, generated tokens.
 fn excerpt(count: usize) -> Vec<(u64, u64, u64)> {
@@ -70,19 +69,7 @@ fn metrics(lab: &Lab, name: &str, source: &str) -> Vec<(String, u64)> {
 }
 
 fn watched(lab: &Lab, experiment: &str, text: &str) -> Outcome {
-    let mut child = lab
-        .command(&["predict", "--experiment", experiment, "--trace", "-", "--watch"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut input = child.stdin.take().unwrap();
-    let text = text.to_string();
-    let feeder = std::thread::spawn(move || drop(input.write_all(text.as_bytes())));
-    let outcome = child.wait_with_output().unwrap().into();
-    feeder.join().unwrap();
-    outcome
+    lab.call_with_input(&["predict", "--experiment", experiment, "--trace", "-", "--watch"], text)
 }
 
 fn predicted(lab: &Lab, experiment: &str, file: &str) -> Outcome {

@@ -2,10 +2,11 @@
 
 use std::process::Command;
 
-use crate::common::Lab;
 use burstlab::dataset::ParquetFile;
 use polars_core::prelude::DataType;
 use serde_json::Value;
+
+use crate::common::Lab;
 
 /// A store with something to tell for every question: trained and naive models, axes, seeds, a claim, a failure.
 fn lab_with_a_past() -> Lab {

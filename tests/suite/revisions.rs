@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::common::Lab;
 use serde_json::Value;
+
+use crate::common::Lab;
 
 const SWEEP: &str = "[task.next_request]\nlookback = 5\n[training]\nepochs = EPOCHS\n[[models]]\n[models.persistence]\n\
      [[models]]\n[models.dlinear]\nkernel = { grid = [3, 5] }\n[search]\nseeds = [1, 2]\n";

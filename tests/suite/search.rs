@@ -1,8 +1,9 @@
 //! Searches as a user runs them: the same trials for any number of slots and after a kill, trials that are given up,
 //! budgets, and what `explain` says about all of it.
 
-use crate::common::{Lab, kill, workers_of};
 use serde_json::Value;
+
+use crate::common::{Lab, kill, workers_of};
 
 /// `tpe` over two models and a median rule or asha on top where a test adds it; an ensemble chooses at the end.
 const TPE: &str = r#"

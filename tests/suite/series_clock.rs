@@ -3,12 +3,13 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 
-use crate::common::{Lab, Outcome};
 use burstlab::dataset::{Frequency, RowReader, SeriesTrace, Trace, parse_trace, parse_trace_as, slice};
 use burstlab::predict::Predictor;
 use burstlab::spec::{ColumnsSpec, DatasetSpec};
 use proptest::prelude::*;
 use serde_json::Value;
+
+use crate::common::{Lab, Outcome};
 
 /// Hours from the first of July 2016, with a slope and a day.
 fn hourly(rows: std::ops::Range<usize>) -> Vec<String> {

@@ -4,8 +4,9 @@
 use std::fmt::Write as _;
 use std::process::Stdio;
 
-use crate::common::{Lab, Outcome, azure_excerpt};
 use serde_json::Value;
+
+use crate::common::{Lab, Outcome, azure_excerpt};
 
 const TASK: &str = "[task.next_request]\nlookback = 8\n[[models]]\n[models.mean]\n";
 

@@ -1,7 +1,8 @@
 //! What the store keeps so that lists need not compute it: it is always what computing it anew would give.
 
-use crate::common::Lab;
 use serde_json::Value;
+
+use crate::common::Lab;
 
 const SWEEP: &str = "max_rows = 400\n[task.next_request]\nlookback = 5\n[[models]]\n[models.persistence]\n[[models]]\n\
     [models.moving_average]\nwindow = { grid = [2, 3] }\n";

@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 
-use crate::common::{Lab, azure_excerpt};
 use burstlab::dataset::{Loader, Part, Transform, read_predictions};
 use burstlab::store::SavedRun;
 use burstlab::train::ComputeDevice;
 use serde_json::Value;
+
+use crate::common::{Lab, azure_excerpt};
 
 /// Models that forecast gaps below zero if they are left alone.
 const MODELS: &str = "[training]\nepochs = 3\nlearning_rate = 5e-3\n[[models]]\n[models.lstm]\nhidden = 8\n[[models]]\n\

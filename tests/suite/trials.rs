@@ -1,8 +1,9 @@
 //! The trials of a search as a user looks at them: the list, which hyperparameters matter, the best one, and a run that is
 //! executed again.
 
-use crate::common::{Lab, VALID, azure_excerpt};
 use serde_json::Value;
+
+use crate::common::{Lab, VALID, azure_excerpt};
 
 /// A search over two hyperparameters of two models, with a rule that prunes.
 const SEARCH: &str = r#"

@@ -1,13 +1,12 @@
 //! Mean tokens of the requests of a window as targets, and what becomes of windows without requests.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
-use std::process::Stdio;
+
+use insta::assert_snapshot;
+use serde_json::Value;
 
 use crate::common::load::{LOAD, load_lab};
 use crate::common::{Lab, Outcome};
-use insta::assert_snapshot;
-use serde_json::Value;
 
 const HEADER: &str = "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n";
 
@@ -45,19 +44,7 @@ fn json(outcome: &Outcome) -> Value {
 }
 
 fn watched(lab: &Lab, experiment: &str, text: &str) -> Outcome {
-    let mut child = lab
-        .command(&["predict", "--experiment", experiment, "--trace", "-", "--watch"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut input = child.stdin.take().unwrap();
-    let text = text.to_string();
-    let feeder = std::thread::spawn(move || drop(input.write_all(text.as_bytes())));
-    let outcome = child.wait_with_output().unwrap().into();
-    feeder.join().unwrap();
-    outcome
+    lab.call_with_input(&["predict", "--experiment", experiment, "--trace", "-", "--watch"], text)
 }
 
 #[test]

@@ -5,10 +5,11 @@ mod tables;
 
 use std::path::Path;
 
-use crate::common::Lab;
 use burstlab::spec::Experiment;
 use insta::assert_snapshot;
 use serde_json::Value;
+
+use crate::common::Lab;
 
 const BASE: &str = r"max_rows = 600
 [task.next_request]

@@ -190,7 +190,7 @@ const MODELS: &str = "select owner, group_concat(distinct model) as models from 
 fn a_cluster_runs_the_parts_and_only_those_that_failed_are_handed_over_again() {
     let lab = Lab::new();
     let whole = Lab::new();
-    let sweep = format!("{SWEEP}{KUBERNETES}");
+    let sweep = format!("{DIVIDED}{KUBERNETES}");
     whole.run(&whole.azure("It.s", &sweep), &[]);
     let file = lab.azure("It.s", &sweep);
     let path = file.to_str().unwrap();
@@ -248,7 +248,7 @@ fn a_cluster_runs_the_parts_and_only_those_that_failed_are_handed_over_again() {
 #[test]
 fn a_job_that_is_under_way_is_waited_for_and_not_handed_over_again() {
     let lab = Lab::new();
-    let file = lab.azure("shared", &format!("{SWEEP}{KUBERNETES}"));
+    let file = lab.azure("shared", &format!("{DIVIDED}{KUBERNETES}"));
     let path = file.to_str().unwrap();
     let cluster = FakeCluster::new(&lab);
     let command = ["run", path, "--engine", "kubernetes", "--apply"];
@@ -274,7 +274,7 @@ fn a_job_that_is_under_way_is_waited_for_and_not_handed_over_again() {
 #[test]
 fn a_last_job_that_is_under_way_is_waited_for_and_nothing_is_handed_over_beside_it() {
     let lab = Lab::new();
-    let file = lab.azure("shared", &format!("{SWEEP}{KUBERNETES}volume_size = \"5GiB\"\n"));
+    let file = lab.azure("shared", &format!("{DIVIDED}{KUBERNETES}volume_size = \"5GiB\"\n"));
     let path = file.to_str().unwrap();
     let cluster = FakeCluster::new(&lab);
     let command = ["run", path, "--engine", "kubernetes", "--apply"];
@@ -331,7 +331,7 @@ fn cluster_refusal(lab: &Lab, cluster: &FakeCluster, path: &str) -> String {
 fn manifests_are_shown_and_written_without_a_cluster() {
     let lab = Lab::new();
     let file = lab
-        .azure("shared", &format!("{SWEEP}{KUBERNETES}namespace = \"forecast\"\nvolume_size = \"5GiB\"\n"));
+        .azure("shared", &format!("{DIVIDED}{KUBERNETES}namespace = \"forecast\"\nvolume_size = \"5GiB\"\n"));
     let call = |more: &[&str]| -> Outcome {
         let mut arguments = vec!["run", file.to_str().unwrap(), "--engine", "kubernetes"];
         arguments.extend(more);

@@ -11,31 +11,9 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::common::{Lab, Outcome};
 use serde_json::{Value, json};
 
-/// Nine runs, two of them ensembles.
-const SWEEP: &str = r#"
-max_rows = 1000
-[task.next_request]
-lookback = 10
-[training]
-epochs = 2
-batch_size = 64
-[[models]]
-[models.persistence]
-[[models]]
-[models.dlinear]
-kernel = { grid = [3, 5] }
-[[models]]
-[models.lstm]
-hidden = 4
-[[models]]
-[models.ensemble]
-members = ["dlinear", "lstm"]
-[search]
-seeds = [1, 2]
-"#;
+use crate::common::{DIVIDED, Lab, Outcome};
 
 /// Every variable that `--partition auto` reads.
 const VARIABLES: [&str; 10] = [
@@ -74,7 +52,7 @@ fn done(lab: &Lab) -> u64 {
 #[test]
 fn the_tasks_of_an_array_job_run_the_whole_plan_whichever_system_numbers_them() {
     let whole = Lab::new();
-    whole.run(&whole.azure("shared", SWEEP), &[]);
+    whole.run(&whole.azure("shared", DIVIDED), &[]);
     let variables = |system: usize, task: usize| -> Vec<(&'static str, String)> {
         match system {
             // Its last task is one that is submitted again, alone.
@@ -97,7 +75,7 @@ fn the_tasks_of_an_array_job_run_the_whole_plan_whichever_system_numbers_them() 
     // Each system sets its own variables, but all three tasks together are the plan: one system after the other takes a task.
     for systems in [[0, 1, 2], [3, 4, 0]] {
         let merged = Lab::new();
-        let file = merged.azure("shared", SWEEP);
+        let file = merged.azure("shared", DIVIDED);
         let parts: Vec<Lab> = (0..3).map(|_| Lab::new()).collect();
         for (number, part) in parts.iter().enumerate() {
             let outcome = task(part, &file, "auto", &variables(systems[number], number));
@@ -119,7 +97,7 @@ fn the_tasks_of_an_array_job_run_the_whole_plan_whichever_system_numbers_them() 
 #[test]
 fn a_task_whose_part_is_not_known_says_which_variable_is_missing() {
     let lab = Lab::new();
-    let file = lab.azure("shared", SWEEP);
+    let file = lab.azure("shared", DIVIDED);
     for (variables, part) in [
         (vec![], "none of SLURM_ARRAY_TASK_ID (Slurm), JOB_COMPLETION_INDEX (Kubernetes)"),
         (
@@ -141,7 +119,7 @@ fn a_task_whose_part_is_not_known_says_which_variable_is_missing() {
 #[test]
 fn a_straggler_is_split_again_and_what_it_did_is_not_repeated() {
     let whole = Lab::new();
-    let file = whole.azure("shared", SWEEP);
+    let file = whole.azure("shared", DIVIDED);
     whole.run(&file, &[]);
     let (first, straggler) = (Lab::new(), Lab::new());
     first.run(&file, &["--partition", "1/2"]);
@@ -174,7 +152,7 @@ fn a_straggler_is_split_again_and_what_it_did_is_not_repeated() {
 #[test]
 fn parts_that_are_handed_over_hold_what_their_file_says() {
     let lab = Lab::new();
-    let file = lab.azure("shared", SWEEP);
+    let file = lab.azure("shared", DIVIDED);
     let path = file.to_str().unwrap();
     let plan = lab.call(&["run", path, "--dry-run", "--format", "json"]);
     let plan: Value = serde_json::from_str(&plan.stdout).unwrap();

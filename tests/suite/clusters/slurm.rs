@@ -31,7 +31,7 @@ fn fake_slurm(lab: &Lab) -> PathBuf {
 fn a_job_array_whose_last_job_was_refused_is_not_handed_over_a_second_time_while_it_runs() {
     let lab = Lab::new();
     let slurm = fake_slurm(&lab);
-    let file = lab.azure("handed-over", &format!("{SWEEP}[scheduler.slurm]\nparts = 3\n"));
+    let file = lab.azure("handed-over", &format!("{DIVIDED}[scheduler.slurm]\nparts = 3\n"));
     let path = format!("{}:{}", slurm.display(), std::env::var("PATH").unwrap());
     let call = || -> Outcome {
         let arguments = ["run", file.to_str().unwrap(), "--engine", "slurm"];

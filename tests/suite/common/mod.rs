@@ -31,6 +31,29 @@ epochs = 1
 hidden = 4
 "#;
 
+/// Nine runs, two of them ensembles, for plans that are divided.
+pub const DIVIDED: &str = r#"
+max_rows = 1000
+[task.next_request]
+lookback = 10
+[training]
+epochs = 2
+batch_size = 64
+[[models]]
+[models.persistence]
+[[models]]
+[models.dlinear]
+kernel = { grid = [3, 5] }
+[[models]]
+[models.lstm]
+hidden = 4
+[[models]]
+[models.ensemble]
+members = ["dlinear", "lstm"]
+[search]
+seeds = [1, 2]
+"#;
+
 /// The program and a folder that ends with the test.
 pub struct Lab {
     pub folder: TempDir,
@@ -109,6 +132,18 @@ impl Lab {
 
     pub fn call(&self, arguments: &[&str]) -> Outcome {
         self.command(arguments).output().unwrap().into()
+    }
+
+    /// Calls the program with this text on its standard input. It may end before it has read everything.
+    pub fn call_with_input(&self, arguments: &[&str], text: &str) -> Outcome {
+        let mut command = self.command(arguments);
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut input = child.stdin.take().unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(move || drop(input.write_all(text.as_bytes())));
+            child.wait_with_output().unwrap().into()
+        })
     }
 
     /// Runs an experiment file and expects it to end well.

@@ -7,8 +7,9 @@ mod models;
 mod scheduler;
 mod search;
 
-use crate::common::{Lab, VALID};
 use insta::assert_snapshot;
+
+use crate::common::{Lab, VALID};
 
 /// Runs a file that must be refused, and returns what is said about it.
 fn refusal(text: &str, more: &[&str]) -> String {

@@ -8,11 +8,12 @@ mod training;
 use std::fmt::Write;
 use std::path::Path;
 
-use crate::common::{Lab, azure_excerpt};
 use burstlab::dataset::{Loader, Part, read_predictions};
 use burstlab::store::SavedRun;
 use burstlab::train::ComputeDevice;
 use serde_json::Value;
+
+use crate::common::{Lab, azure_excerpt};
 
 /// Every model on the next request, and more than one request ahead.
 const ZOO: &str = r#"

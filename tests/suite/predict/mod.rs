@@ -10,10 +10,11 @@ use std::process::{Child, ChildStdout, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use crate::common::{Lab, Outcome, azure_excerpt, kill};
 use burstlab::dataset::{RequestTrace, Row, RowReader, Trace, parse_trace, read_trace};
 use burstlab::predict::{ForecastStep, Predictor, SavedModel};
 use serde_json::Value;
+
+use crate::common::{Lab, Outcome, azure_excerpt, kill};
 
 const NEXT: &str = "[dataset.cleaning]\ndrop_zero_tokens = true\nspread_duplicate_timestamps = \"400ms\"\n\
     [task.next_request]\nlookback = 12\nhorizon = 2\nfeatures = [\"arrival_rate\", \"mean_tokens\", \"burst\", \
@@ -267,20 +268,7 @@ fn a_predictor_holds_one_model_of_each_kind_the_best_first() {
 fn piped(lab: &Lab, text: &str, more: &[&str]) -> Outcome {
     let mut arguments = vec!["predict", "--trace", "-", "--watch"];
     arguments.extend(more);
-    let mut child = lab
-        .command(&arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut input = child.stdin.take().unwrap();
-    let text = text.to_string();
-    // It may end before it has read everything.
-    let feeder = std::thread::spawn(move || drop(input.write_all(text.as_bytes())));
-    let outcome = child.wait_with_output().unwrap().into();
-    feeder.join().unwrap();
-    outcome
+    lab.call_with_input(&arguments, text)
 }
 
 fn predicted(lab: &Lab, path: &Path) -> String {

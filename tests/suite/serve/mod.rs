@@ -10,10 +10,11 @@ use std::process::{Child, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::common::http::{self, Answer};
-use crate::common::{Lab, azure_excerpt, kill};
 use insta::assert_snapshot;
 use serde_json::Value;
+
+use crate::common::http::{self, Answer};
+use crate::common::{Lab, azure_excerpt, kill};
 
 /// Two weeks of load, a row for every ten minutes.
 const LOAD: &str = include_str!("../../../dataset/servegen/servegen-m-large-load.csv");
