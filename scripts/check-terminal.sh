@@ -18,7 +18,7 @@ export LC_ALL=C.UTF-8 BURSTLAB_CACHE=off
 # Which tmux this shell itself may run in does not matter.
 unset TMUX
 
-# Some baselines, one model that diverges, and runs of some seconds.
+# Some baselines, one model that diverges, and runs as long as `sweep` wants them.
 cat > "$work/terminal.toml" << 'TOML'
 name = "terminal"
 [dataset]
@@ -114,7 +114,7 @@ is_live() {
     live=true
     if grep -qE '^terminal: [0-9]+ done|the sweep is over' "$screens/$2.txt"; then live=false; else check "$2" "$3" live; fi
 }
-# again UNIT: four times the epochs, of which there is an end.
+# again WHAT: four times the epochs, up to a limit.
 again() {
     epochs=$((epochs * 4))
     echo "$1: the sweep was over too soon; once more with $epochs epochs"
@@ -192,4 +192,5 @@ until "$live"; do
     watched over "$epochs"
 done
 watched stopped 100_000
+"$live" || { echo "the sweep was over before it could be stopped"; exit 1; }
 echo "the terminal view is as it should be; the recordings are in $screens"

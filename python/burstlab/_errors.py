@@ -100,18 +100,11 @@ class StoppedError(CommandError):
     meaning = "stopped by a signal, or a budget was used up; the same command continues"
 
 
-class ConflictError(CommandError):
-    """Exit code 6."""
-
-    meaning = "a merge found other metrics for the same run, and kept those it had"
-
-
 COMMAND_ERRORS: dict[int, type[CommandError]] = {
     2: UsageError,
     3: RunFailedError,
     4: ClaimRefutedError,
     5: StoppedError,
-    6: ConflictError,
 }
 
 

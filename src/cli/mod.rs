@@ -67,7 +67,8 @@ use console::Console;
 /// Batch experiments that forecast LLM-serving workload.
 ///
 /// Exit codes: 0 success, 2 wrong usage or invalid experiment, 3 a run failed, 4 a claim was refuted,
-/// 5 stopped by Ctrl-C, SIGTERM or SIGHUP, or a budget used up, 1 any other error, also an output that could not be written.
+/// 5 stopped by Ctrl-C, SIGTERM or SIGHUP, or a budget used up, 6 merged stores contradict each other, 1 any other error,
+/// also an output that could not be written.
 ///
 /// Results are written to results/ (change it with BURSTLAB_RESULTS).
 ///

@@ -152,10 +152,8 @@ impl<'a> ParquetFile<'a> {
     /// # Errors
     /// A column that is not there, or pages that are damaged.
     pub fn series(&self, name: &str) -> Result<Series, TraceError> {
-        let at = self.schema.index_of(name);
-        let at = at.ok_or_else(|| self.whole(&format!("there is no column `{name}`")))?;
-        let Some((_, field)) = self.schema.get_at_index(at) else {
-            return Err(self.whole(&damaged("a column is missing")));
+        let Some((at, _, field)) = self.schema.get_full(name) else {
+            return Err(self.whole(&format!("there is no column `{name}`")));
         };
         let field = &plain(field);
         let series = guarded(|| {
@@ -168,12 +166,22 @@ impl<'a> ParquetFile<'a> {
     /// The numbers of a column, NaN where one is missing.
     ///
     /// # Errors
-    /// As [`Self::series`], and a column without numbers.
+    /// As [`Self::series`], and a column of another type.
     pub fn numbers(&self, name: &str) -> Result<Vec<f64>, TraceError> {
         let series = self.series(name)?;
-        let numbers = series.cast(&DataType::Float64).map_err(|error| self.whole(&error.to_string()))?;
-        let numbers = numbers.f64().map_err(|error| self.whole(&error.to_string()))?;
-        Ok(numbers.iter().map(|number| number.unwrap_or(f64::NAN)).collect())
+        let in_column = |message: &str| {
+            let column = Some(name.to_string());
+            TraceError { column, ..self.whole(message) }
+        };
+        if !series.dtype().is_primitive_numeric() {
+            return Err(in_column(&format!("numbers are expected, not values of type {}", series.dtype())));
+        }
+        let numbers = guarded(|| {
+            let numbers = series.cast(&DataType::Float64).map_err(|error| error.to_string())?;
+            let numbers = numbers.f64().map_err(|error| error.to_string())?;
+            Ok(numbers.iter().map(|number| number.unwrap_or(f64::NAN)).collect())
+        });
+        numbers.map_err(|message| in_column(&damaged(&message)))
     }
 
     fn column(&self, at: usize, expect: Expect) -> Result<Column, TraceError> {

@@ -234,9 +234,8 @@ pub fn read_predictions(path: &Path) -> anyhow::Result<PredictionTable> {
     let file = ParquetFile::new(&name, &bytes).with_context(damaged)?;
     // Earlier versions kept single precision.
     let numbers = |name: &str| file.numbers(name).with_context(damaged);
-    let (part, time_s, ahead) = (file.series("part"), file.series("time_s"), file.series("ahead"));
-    let (part, time_s, ahead) =
-        (part.with_context(damaged)?, time_s.with_context(damaged)?, ahead.with_context(damaged)?);
+    let part = file.series("part").with_context(damaged)?;
+    let ahead = file.series("ahead").with_context(damaged)?;
     let targets = file.columns.iter().filter_map(|name| name.strip_suffix("_actual").map(str::to_string));
     let targets: Vec<String> = targets.collect();
     let has_quantiles =
@@ -263,7 +262,7 @@ pub fn read_predictions(path: &Path) -> anyhow::Result<PredictionTable> {
             .iter()
             .map(|text| text.unwrap_or_default().to_string())
             .collect(),
-        time_s: time_s.f64().with_context(damaged)?.iter().map(|value| value.unwrap_or(f64::NAN)).collect(),
+        time_s: numbers("time_s")?,
         ahead: ahead.u32().with_context(damaged)?.iter().map(|value| value.unwrap_or(0)).collect(),
         actual: of_each("_actual")?,
         forecast: of_each("_forecast")?,
@@ -321,6 +320,20 @@ mod tests {
         assert_eq!((again.actual, again.forecast), (kept.actual, kept.forecast));
         assert_eq!(again.scaled_forecast, kept.scaled_forecast);
         assert!(again.quantiles[0][6][0].is_nan() && again.quantiles[0][6][1] == 1e8 + 0.125);
+    }
+
+    #[test]
+    fn a_column_that_holds_no_numbers_is_named() {
+        let texts = ["1".to_string(), "2".to_string()];
+        let columns = [column("part", &table().part), column("time_s", &texts)];
+        let ahead = Column::from(Series::new("ahead".into(), &table().ahead));
+        let mut frame = DataFrame::new_infer_height([columns.to_vec(), vec![ahead]].concat()).unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), write_parquet(&mut frame).unwrap()).unwrap();
+        let error = format!("{:#}", read_predictions(file.path()).unwrap_err());
+        let path = file.path().display();
+        let place = format!(r#"{path}: column "time_s": numbers are expected, not values of type str"#);
+        assert_eq!(error, format!("{path} is not a table of predictions: {place}"));
     }
 
     #[test]

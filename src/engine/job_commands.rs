@@ -107,7 +107,7 @@ mod tests {
             arguments: vec!["an experiment.toml".to_string()],
             part_arguments: Vec::new(),
         };
-        for (merge, run, code) in [(0, 0, 0), (6, 0, 6), (0, 3, 3), (6, 3, 3)] {
+        for (merge, run, code) in [(0, 0, 0), (1, 0, 1), (6, 0, 6), (0, 3, 3), (6, 3, 3)] {
             let script = format!(
                 "if [ $1 = merge ]; then exit {merge}; fi\nprintf '%s|%s\\n' \"$1\" \"$2\"\nexit {run}\n"
             );

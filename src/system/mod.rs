@@ -1,5 +1,4 @@
-//! What the machine says: its devices, its memory, which processes live, and whether the user asked to stop; how this program
-//! tells how it ended.
+//! What the machine says: its devices, its memory, which processes live, and whether the user asked to stop; the exit codes.
 
 pub mod device;
 pub mod exit_code;

@@ -254,13 +254,13 @@ impl Manifests<'_> {
     }
 }
 
-/// What counts as a failure of a pod, and what gives up at once: a pod that the cluster moves elsewhere is started again at no
-/// cost, and what ends the same however often it starts is not started again.
+/// Which failures of a pod consume a retry, and which end the job at once: the eviction of a pod consumes none, and a refuted
+/// claim or stores that contradict each other stay so. An experiment that is refused (2) may lack a volume or a GPU of its node.
 fn failure_policy(giving_up: &str) -> Value {
-    let hopeless = [Exit::Usage, Exit::Refuted, Exit::Conflict].map(|exit| exit as u8);
+    let permanent = [Exit::Refuted, Exit::Conflict].map(|exit| exit as u8);
     json!({ "rules": [
         { "action": "Ignore", "onPodConditions": [{ "type": "DisruptionTarget", "status": "True" }] },
-        { "action": giving_up, "onExitCodes": { "containerName": CONTAINER, "operator": "In", "values": hopeless } },
+        { "action": giving_up, "onExitCodes": { "containerName": CONTAINER, "operator": "In", "values": permanent } },
     ] })
 }
 
@@ -360,7 +360,7 @@ mod tests {
             let rules = &manifest["spec"]["podFailurePolicy"]["rules"];
             assert_eq!(rules[0]["action"], "Ignore", "a pod that is evicted has not failed");
             assert_eq!(rules[1]["action"], action);
-            assert_eq!(rules[1]["onExitCodes"]["values"], json!([2, 4, 6]));
+            assert_eq!(rules[1]["onExitCodes"]["values"], json!([4, 6]));
         }
         assert_eq!(job["metadata"]["labels"]["kueue.x-k8s.io/queue-name"], "lab");
         assert_eq!(job["metadata"]["annotations"][PARTS], "2,5,7");

@@ -29,7 +29,7 @@ pub struct KubernetesSpec {
     /// At most this many pods at the same time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parallelism: Option<usize>,
-    /// How often the pod of a part is started again after it failed (`backoffLimitPerIndex`).
+    /// How often a pod that failed is started again (`backoffLimitPerIndex`, `backoffLimit`). Evictions do not count.
     pub retries: usize,
     /// CPUs of each pod; `scheduler.threads_per_run` decides how many runs share them.
     pub cpus: usize,

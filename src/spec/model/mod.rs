@@ -185,7 +185,7 @@ impl ModelSpec {
         match self {
             // The first versions differ in the order of sums (linear models, lstm), in peaks of the likelihood that their
             // search missed (ets), in the last digits of the Fourier columns (prophet), in the level that a filter in original
-            // units starts from (kalman), and in the points that a mixture starts from and the slope of its tails
+            // units starts from (kalman), and in the points that a mixture starts from and the likelihood of its tails
             // (neural_point_process).
             ModelSpec::Linear(_)
             | ModelSpec::Nlinear(_)
