@@ -2,7 +2,8 @@
 # Trains so many LSTMs of one shape on a device, and prints two numbers: the optimizer steps a second of all of them together,
 # with the validation after each epoch, and the seconds from start to end of the process.
 # scripts/time-training.sh BINARY DEVICE PACK RUNS HIDDEN LAYERS BATCH TRACE
-# PACK is 1, RUNS or auto; the steps of several packs are not counted (`-`). The first epoch, in which kernels are compiled and
+# PACK is 1, RUNS or auto; the steps of several packs are not counted (`-`). A pack that the device does not take as a whole, or
+# that fails and is taken apart, has no speed: it ends with an error. The first epoch, in which kernels are compiled and
 # tuned, counts in the seconds only. ROWS is how many rows of the trace are used (2000), SLOTS how many slots train (1); the steps
 # a second are those of one slot.
 set -euo pipefail
@@ -35,6 +36,15 @@ slots=()
 "$binary" run "$work/time.toml" --device "$device" --slots "${SLOTS:-1}" --set "scheduler.pack=$pack" > /dev/null 2> "$work/log" ||
     { tail -n 3 "$work/log" >&2; exit 1; }
 ended=$(date +%s.%N)
+if [ "$pack" = "$runs" ] && [ "$pack" != 1 ] && ! grep -q "at most $pack at once" "$work/log"; then
+    echo "the device does not take a pack of $pack: $(grep "at once" "$work/log" || echo "the runs are not packed")" >&2
+    exit 1
+fi
+lost=$("$binary" query --format json "select error from attempts where status <> 'done' limit 1")
+if [ "$lost" != "[]" ]; then
+    echo "an attempt failed, and the runs were tried again by themselves: $lost" >&2
+    exit 1
+fi
 # Runs of one pack have their epochs at the same time.
 case $pack in
     1) of=sum ;;

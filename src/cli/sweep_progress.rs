@@ -18,6 +18,8 @@ use crate::train::Epoch;
 
 /// Time between two drawings.
 const TICK: Duration = Duration::from_millis(100);
+/// Characters of an error beyond which it is not repeated: the runs of a pack fail together, all with the same one.
+const LONG_ERROR: usize = 80;
 /// Runs that are named when a stop waits for them.
 const NAMED: usize = 3;
 
@@ -29,6 +31,8 @@ pub(super) struct SweepProgress {
     finished: usize,
     objective: ObjectiveSpec,
     view: Option<DrawnView>,
+    /// The error of the last run that ended with one.
+    last_error: String,
 }
 
 /// A view on a terminal, and the thread that draws it.
@@ -62,7 +66,8 @@ impl SweepProgress {
         let view = (console.is_live() && total > 0)
             .then(|| DrawnView::start(ViewState::new(sweep, total, slots, started), console));
         let objective = sweep.experiment.spec.search.objective.clone();
-        Self { console, started, total, finished: 0, objective, view: view.flatten() }
+        let (view, last_error) = (view.flatten(), String::new());
+        Self { console, started, total, finished: 0, objective, view, last_error }
     }
 
     /// Ends the view, of which only the failures stay, and returns the seconds since the start.
@@ -212,6 +217,15 @@ fn title(run: &Run) -> String {
     format!("{}{seed}{fold}", run.label)
 }
 
+/// An error as a line says it that follows the one of `last`.
+fn told_once<'a>(last: &mut String, error: &'a str) -> &'a str {
+    if error.len() > LONG_ERROR && error == last {
+        return "the same error";
+    }
+    error.clone_into(last);
+    error
+}
+
 impl Progress for SweepProgress {
     fn started(&mut self, slot: usize, run: &Run) {
         self.update(|state| state.begin(slot, run));
@@ -267,7 +281,8 @@ impl Progress for SweepProgress {
     fn ended(&mut self, slot: usize, run: &Run, status: Status, error: &str, again: Option<&str>) {
         let position = if again.is_some() { String::new() } else { format!("{} ", self.advance()) };
         let next = again.map_or(String::new(), |again| format!("; {again}"));
-        self.line(|| format!("{position}{} {}: {error}{next}", status.as_str(), title(run)));
+        let told = told_once(&mut self.last_error, error);
+        self.line(|| format!("{position}{} {}: {told}{next}", status.as_str(), title(run)));
         self.update(|state| {
             state.free(slot);
             match (status, again) {
@@ -320,5 +335,21 @@ impl Progress for SweepProgress {
             counted(awaited.len(), "run"),
             named.join(", ")
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_error_is_told_once_where_the_runs_of_a_pack_share_it() {
+        let mut last = String::new();
+        let long = "can't allocate a buffer; ".repeat(10);
+        assert_eq!(told_once(&mut last, &long), long);
+        assert_eq!(told_once(&mut last, &long), "the same error");
+        for short in ["took longer than 1s", "took longer than 1s", &long] {
+            assert_eq!(told_once(&mut last, short), short);
+        }
     }
 }
