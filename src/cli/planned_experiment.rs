@@ -89,7 +89,7 @@ pub(super) struct PlannedExperiment {
     pub sweep: Sweep,
     /// One placement for each slot; empty where another machine runs the plan.
     pub slots: Vec<Placement>,
-    /// What a pack of automatic size may take of their GPUs.
+    /// What a pack may take of their GPUs.
     pub room: PackRoom,
     /// Device class of the runs: `cpu`, `cuda` or `wgpu`.
     pub class: &'static str,
@@ -147,9 +147,8 @@ impl PlannedExperiment {
             None => None,
         };
         let room = match scheduler.pack {
-            PackSize::Auto => PackRoom::of(&slots),
-            // The number holds, whatever there is.
-            PackSize::Runs(_) => PackRoom::default(),
+            PackSize::Runs(1) => PackRoom::default(),
+            _ => PackRoom::of(&slots),
         };
         let class = slots[0].class();
         let sweep = Sweep::new(experiment, loader, class)?;

@@ -11,10 +11,10 @@ const UNKNOWN_STEP_BYTES: u64 = 2 << 30;
 /// the best weights come on top, and the runtime holds blocks back that it has freed.
 const PARTS_OF_MEMORY: u64 = 4;
 
-/// What a pack of automatic size may take.
+/// What a pack may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PackRoom {
-    /// Bytes of the values that a training step keeps.
+    /// Bytes of the values that a training step keeps, in a pack of automatic size.
     pub step_bytes: u64,
     /// Bytes of the largest tensor.
     pub tensor_bytes: u64,

@@ -35,10 +35,7 @@ impl Packing {
         if let Some(obstacle) = packing_obstacle(&run.spec.model) {
             return Self::Alone(obstacle);
         }
-        let most = match size {
-            PackSize::Runs(runs) => runs,
-            PackSize::Auto => most_that_fit(run, room),
-        };
+        let most = most_that_fit(run, size, room);
         if most < 2 {
             return Self::Alone("two of its shape do not fit");
         }
@@ -56,14 +53,18 @@ pub fn lanes(placement: Placement, size: PackSize) -> usize {
     }
 }
 
-fn most_that_fit(run: &Run, room: PackRoom) -> usize {
+/// A number holds as far as the GPU's driver takes such tensors at all.
+fn most_that_fit(run: &Run, size: PackSize, room: PackRoom) -> usize {
     let values = StepValues::of(&run.spec.model, run.shape, run.spec.training.batch_size);
     let fitting = |values: usize, bytes: u64| {
         let each = values.saturating_mul(size_of::<f32>()).max(1) as u64;
         usize::try_from(bytes / each).unwrap_or(usize::MAX)
     };
-    let runs = fitting(values.kept, room.step_bytes).min(fitting(values.largest, room.tensor_bytes));
-    runs.clamp(1, MOST_RUNS)
+    let wanted = match size {
+        PackSize::Runs(runs) => runs,
+        PackSize::Auto => MOST_RUNS.min(fitting(values.kept, room.step_bytes)),
+    };
+    wanted.min(fitting(values.largest, room.tensor_bytes)).max(1)
 }
 
 /// What runs of one pack have in common: everything but their seeds, how they descend, and dropout.
@@ -163,7 +164,7 @@ mod tests {
 
     /// Of a GPU of which nothing is known.
     fn fit(run: &Run) -> usize {
-        most_that_fit(run, PackRoom::default())
+        most_that_fit(run, PackSize::Auto, PackRoom::default())
     }
 
     #[test]
@@ -194,7 +195,9 @@ mod tests {
     fn weights_take_room_too() {
         let mut wide = run("[models.lstm]\nhidden = 1024\nlayers = 2", 1, 1);
         (wide.shape.lookback, wide.spec.training.batch_size) = (8, 64);
-        let of = |step_bytes, tensor_bytes| most_that_fit(&wide, PackRoom { step_bytes, tensor_bytes });
+        let of = |step_bytes, tensor_bytes| {
+            most_that_fit(&wide, PackSize::Auto, PackRoom { step_bytes, tensor_bytes })
+        };
         // Some 13 million weights, six times over.
         assert!((4..7).contains(&of(2 << 30, u64::MAX)), "{}", of(2 << 30, u64::MAX));
         assert_eq!(of(u64::MAX, 128 << 20), 2, "a row of weights is a tensor");
@@ -209,11 +212,17 @@ mod tests {
         let mut large = run("[models.lstm]\nhidden = 256", 1, 1);
         large.shape.lookback = 200;
         large.spec.training.batch_size = 256;
-        let of = |step_bytes, tensor_bytes| most_that_fit(&large, PackRoom { step_bytes, tensor_bytes });
+        let with = |size, step_bytes, tensor_bytes| {
+            most_that_fit(&large, size, PackRoom { step_bytes, tensor_bytes })
+        };
+        let of = |step_bytes, tensor_bytes| with(PackSize::Auto, step_bytes, tensor_bytes);
         let (small, all) = (2 << 30, u64::MAX);
         assert!(of(small, all) < of(20 << 30, all));
         // The gates of all steps: 200 steps, 256 windows and 1024 values, of four bytes.
         assert_eq!(of(all, 1 << 30), 5);
         assert_eq!(of(all, 128 << 20), 1);
+        let ninety_six = |tensor_bytes| with(PackSize::Runs(96), small, tensor_bytes);
+        assert_eq!(ninety_six(all), 96, "how much memory that takes is up to who asks for it");
+        assert_eq!(ninety_six(1 << 30), 5, "but no driver would take such a tensor");
     }
 }

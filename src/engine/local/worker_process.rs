@@ -19,6 +19,8 @@ use crate::system::memory;
 
 /// Lines of a worker's standard error that are kept for the error message of a crash.
 const KEPT_LINES: usize = 12;
+/// What stands between them in an error.
+const BETWEEN_LINES: &str = " | ";
 /// A thread that reads a pipe calls little, and every slot has two.
 const PIPE_STACK_BYTES: usize = 256 << 10;
 
@@ -82,16 +84,26 @@ impl WorkerExit {
         self.signal == Some(Signal::KILL.as_raw())
     }
 
-    /// Whether its last words tell of an allocation that failed: Rust's own abort, the operating system's ENOMEM, or a
-    /// GPU's runtime.
+    /// The line of its last words that tells of an allocation that failed: Rust's own abort, the operating system's ENOMEM,
+    /// or a GPU's runtime.
     ///
     /// This is the only place where a text decides. A process that was ended by its allocator or by a panic in a library
     /// leaves nothing else behind; whatever a living worker knows of its error it says by [`super::protocol::FromWorker`].
-    pub fn tells_of_failed_allocation(&self) -> bool {
-        let words = self.last_words.to_lowercase();
-        let phrases = ["out of memory", "out_of_memory", "cannot allocate memory", "os error 12)"];
-        phrases.iter().any(|phrase| words.contains(phrase))
-            || (words.contains("memory allocation of") && words.contains("failed"))
+    pub fn failed_allocation(&self) -> Option<&str> {
+        let phrases = [
+            "out of memory",
+            "out_of_memory",
+            "out of device memory",
+            "cannot allocate memory",
+            "can't allocate buffer",
+            "os error 12)",
+        ];
+        let tells = |line: &&str| {
+            let line = line.to_lowercase();
+            phrases.iter().any(|phrase| line.contains(phrase))
+                || (line.contains("memory allocation of") && line.contains("failed"))
+        };
+        self.last_words.split(BETWEEN_LINES).find(tells).map(str::trim)
     }
 }
 
@@ -216,7 +228,7 @@ impl Worker for WorkerProcess {
         }
         let words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        WorkerExit::new(status, words.join(" | "))
+        WorkerExit::new(status, words.join(BETWEEN_LINES))
     }
 }
 
@@ -254,11 +266,14 @@ mod tests {
             "memory allocation of 3200000000 bytes failed",
             "cannot open trace.csv: Cannot allocate memory (os error 12)",
             "thread 'main' panicked: CUDA_ERROR_OUT_OF_MEMORY",
+            "out of device memory allocating 64 bytes",
         ] {
-            assert!(exit(words).tells_of_failed_allocation(), "{words}");
+            assert_eq!(exit(words).failed_allocation(), Some(words));
         }
+        let wgpu = "Caused by: |   An IO error happened | Caused by: |   can't allocate buffer of size: 437452800 | No backtrace";
+        assert_eq!(exit(wgpu).failed_allocation(), Some("can't allocate buffer of size: 437452800"));
         for words in ["index out of bounds", "the memory of requests", "os error 2)"] {
-            assert!(!exit(words).tells_of_failed_allocation(), "{words}");
+            assert_eq!(exit(words).failed_allocation(), None);
         }
     }
 
