@@ -29,17 +29,16 @@ layers = $layers
 [search]
 seeds = [$(seq -s, 1 "$runs")]
 TOML
+sweep() { "$binary" run "$work/time.toml" --device "$device" --slots "${SLOTS:-1}" --set "scheduler.pack=$pack" "$@"; }
+if [ "$pack" = "$runs" ] && [ "$pack" != 1 ]; then
+    plan=$(sweep --dry-run 2>&1) || { tail -n 3 <<< "$plan" >&2; exit 1; }
+    grep -q "at most $pack at once" <<< "$plan" ||
+        { echo "the device does not take a pack of $pack: $(grep "at once" <<< "$plan" || echo "nothing is packed")" >&2; exit 1; }
+fi
 started=$(date +%s.%N)
-slots=()
-# On a GPU, a second slot would take its share of the runs, and there would be no such pack.
-[ "$device" = cpu ] || slots=(--slots 1)
-"$binary" run "$work/time.toml" --device "$device" --slots "${SLOTS:-1}" --set "scheduler.pack=$pack" > /dev/null 2> "$work/log" ||
+sweep > /dev/null 2> "$work/log" ||
     { tail -n 3 "$work/log" >&2; exit 1; }
 ended=$(date +%s.%N)
-if [ "$pack" = "$runs" ] && [ "$pack" != 1 ] && ! grep -q "at most $pack at once" "$work/log"; then
-    echo "the device does not take a pack of $pack: $(grep "at once" "$work/log" || echo "the runs are not packed")" >&2
-    exit 1
-fi
 lost=$("$binary" query --format json "select error from attempts where status <> 'done' limit 1")
 if [ "$lost" != "[]" ]; then
     echo "an attempt failed, and the runs were tried again by themselves: $lost" >&2
