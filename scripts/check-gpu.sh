@@ -39,8 +39,9 @@ prepare() {
 # At least a second: a limit of 0 would be none.
 left() { local left=$((${BUDGET_S:-480} - SECONDS)); echo $((left > 0 ? left : 1)); }
 
-# DEVICE PACK RUNS HIDDEN LAYERS BATCH: steps a second, and seconds from end to end.
-train() { timeout "$(left)" "$here/time-training.sh" "$burstlab" "$@" "$trace"; }
+# DEVICE PACK RUNS HIDDEN LAYERS BATCH: steps a second, and seconds from end to end. It gets a part of what is left, so that one
+# that fails and is tried again does not cost all others their turn.
+train() { timeout "$(($(left) / 3 + 1))" "$here/time-training.sh" "$burstlab" "$@" "$trace"; }
 
 watch_card() {
     command -v nvidia-smi > /dev/null || return 0
@@ -78,9 +79,14 @@ run() {
         echo "== hidden $hidden, layers $layers, batch $batch: steps a second of all runs together"
         for pack in 1 8 24 96; do
             [ "$(left)" -gt 60 ] || { echo "no time is left for a pack of $pack"; continue; }
-            speed=$(train "$device" "$pack" "$((pack == 1 ? 3 : pack))" "$hidden" "$layers" "$batch") ||
-                { echo "a pack of $pack did not end in time, or failed"; break; }
-            echo "$([ "$pack" = 1 ] && echo "runs alone" || echo "a pack of $pack"): ${speed% *}"
+            local title="a pack of $pack" code=0
+            [ "$pack" != 1 ] || title="runs alone"
+            speed=$(train "$device" "$pack" "$((pack == 1 ? 3 : pack))" "$hidden" "$layers" "$batch") || code=$?
+            case $code in
+                0) echo "$title: ${speed% *}" ;;
+                3) echo "$title: this GPU takes no such pack" ;;
+                *) echo "$title: it did not end in time, or failed"; break ;;
+            esac
         done
     done
     if [ "$(left)" -gt 90 ]; then

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs in packs against the same runs alone, on one device: scripts/compare-packs.sh BINARY DEVICE TRACE [RUNS]. The metrics
 # must agree. The speed of a pack of RUNS (24) and that of three runs alone are printed for each of SHAPES: hidden units, layers
-# and batch, separated by commas ("32 1 32,64 2 256"). DEVICE is one of `--device`.
+# and batch, separated by commas ("32 1 32,64 2 256"). A shape that the device takes no such pack of is left out, and that is
+# said. DEVICE is one of `--device`.
 set -euo pipefail
 binary=$(realpath "$1") device=$2 trace=$(realpath "$3") runs=${4:-24}
 here=$(cd "$(dirname "$0")" && pwd)
@@ -74,7 +75,12 @@ IFS=, read -ra shapes <<< "${SHAPES:-32 1 32,64 2 256}"
 for shape in "${shapes[@]}"; do
     read -r hidden layers batch <<< "$shape"
     for pack in 1 "$runs"; do
-        "$here/time-training.sh" "$binary" "$device" "$pack" "$((pack == 1 ? 3 : pack))" "$hidden" "$layers" "$batch" "$trace" > "$work/speed-$pack"
+        code=0
+        "$here/time-training.sh" "$binary" "$device" "$pack" "$((pack == 1 ? 3 : pack))" "$hidden" "$layers" "$batch" "$trace" \
+            > "$work/speed-$pack" || code=$?
+        # The message is there already.
+        [ "$code" != 3 ] || continue 2
+        [ "$code" = 0 ] || exit "$code"
     done
     read -r alone _ < "$work/speed-1"
     read -r packed _ < "$work/speed-$runs"

@@ -8,8 +8,7 @@
 #
 # - `crates`, the packages that are built. Judged always.
 # - `cpu_ratio`, the CPU seconds as a multiple of those that scripts/build-reference.rs takes on all cores right after
-#   it, so that one limit holds for slow and fast processors. That of the tests is mostly linking, which the reference does not
-#   do: it was 35 on an AMD EPYC and 59 on an Intel Xeon. Judged only where nothing was built before; otherwise the last
+#   it, so that one limit holds for slow and fast processors. Judged only where nothing was built before; otherwise the last
 #   measurement in this target folder is shown.
 # - Crates that the tests need with other features than the program, which cargo then builds twice. Judged always.
 #

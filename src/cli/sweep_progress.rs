@@ -18,7 +18,7 @@ use crate::train::Epoch;
 
 /// Time between two drawings.
 const TICK: Duration = Duration::from_millis(100);
-/// Characters of an error beyond which it is not repeated: the runs of a pack fail together, all with the same one.
+/// Bytes of an error beyond which it is not repeated line after line: the runs of a pack fail together, all with the same one.
 const LONG_ERROR: usize = 80;
 /// Runs that are named when a stop waits for them.
 const NAMED: usize = 3;
@@ -31,7 +31,7 @@ pub(super) struct SweepProgress {
     finished: usize,
     objective: ObjectiveSpec,
     view: Option<DrawnView>,
-    /// The error of the last run that ended with one.
+    /// The error of the line above, if it tells one.
     last_error: String,
 }
 
@@ -217,10 +217,10 @@ fn title(run: &Run) -> String {
     format!("{}{seed}{fold}", run.label)
 }
 
-/// An error as a line says it that follows the one of `last`.
+/// An error as a line tells it below one that tells `last`.
 fn told_once<'a>(last: &mut String, error: &'a str) -> &'a str {
     if error.len() > LONG_ERROR && error == last {
-        return "the same error";
+        return "the same error as above";
     }
     error.clone_into(last);
     error
@@ -243,6 +243,7 @@ impl Progress for SweepProgress {
 
     fn done(&mut self, slot: usize, run: &Run, result: &RunResult) {
         let position = self.advance();
+        self.last_error.clear();
         self.line(|| {
             let value = result.metrics.iter().find(|metric| {
                 self.objective.matches(&metric.part, &metric.target, &metric.unit, &metric.name)
@@ -270,6 +271,7 @@ impl Progress for SweepProgress {
 
     fn pruned(&mut self, slot: usize, run: &Run, verdict: &str) {
         let position = self.advance();
+        self.last_error.clear();
         self.line(|| format!("{position} pruned {} at {verdict}", title(run)));
         self.update(|state| {
             state.free(slot);
@@ -347,7 +349,7 @@ mod tests {
         let mut last = String::new();
         let long = "can't allocate a buffer; ".repeat(10);
         assert_eq!(told_once(&mut last, &long), long);
-        assert_eq!(told_once(&mut last, &long), "the same error");
+        assert_eq!(told_once(&mut last, &long), "the same error as above");
         for short in ["took longer than 1s", "took longer than 1s", &long] {
             assert_eq!(told_once(&mut last, short), short);
         }

@@ -24,7 +24,7 @@ pub struct DispatchOptions {
     pub slots: Vec<Placement>,
     /// Runs that a slot trains together.
     pub pack: PackSize,
-    /// What a pack of automatic size may take.
+    /// What a pack may take.
     pub room: PackRoom,
     /// CPU threads of each run.
     pub threads_per_run: usize,

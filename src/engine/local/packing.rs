@@ -53,7 +53,7 @@ pub fn lanes(placement: Placement, size: PackSize) -> usize {
     }
 }
 
-/// A number holds as far as the GPU's driver takes such tensors at all.
+/// A given number is limited by the adapter's largest tensor only.
 fn most_that_fit(run: &Run, size: PackSize, room: PackRoom) -> usize {
     let values = StepValues::of(&run.spec.model, run.shape, run.spec.training.batch_size);
     let fitting = |values: usize, bytes: u64| {
@@ -223,6 +223,6 @@ mod tests {
         assert_eq!(of(all, 128 << 20), 1);
         let ninety_six = |tensor_bytes| with(PackSize::Runs(96), small, tensor_bytes);
         assert_eq!(ninety_six(all), 96, "how much memory that takes is up to who asks for it");
-        assert_eq!(ninety_six(1 << 30), 5, "but no driver would take such a tensor");
+        assert_eq!(ninety_six(1 << 30), 5, "but the adapter takes no larger tensor");
     }
 }

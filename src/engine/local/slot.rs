@@ -364,14 +364,13 @@ impl Slot {
 
 fn describe(exit: &WorkerExit, killed_by_kernel: bool) -> WorkerEnd {
     let WorkerExit { how, last_words, .. } = exit;
-    let failed_allocation = exit.failed_allocation();
-    let text = match failed_allocation {
-        _ if killed_by_kernel => format!("out of memory: the worker {how} by the kernel"),
-        Some(line) => format!("out of memory: the worker {how}: {line}"),
-        None if last_words.is_empty() => format!("the worker {how}"),
-        None => format!("the worker {how}: {last_words}"),
+    let out_of_memory = killed_by_kernel || exit.tells_of_failed_allocation();
+    let text = match (out_of_memory, last_words.is_empty()) {
+        (true, _) if killed_by_kernel => format!("out of memory: the worker {how} by the kernel"),
+        (true, _) => format!("out of memory: the worker {how}: {last_words}"),
+        (false, true) => format!("the worker {how}"),
+        (false, false) => format!("the worker {how}: {last_words}"),
     };
-    let out_of_memory = killed_by_kernel || failed_allocation.is_some();
     let by_group_signal = exit.signal.is_some_and(interrupt::is_sent_to_groups);
     WorkerEnd { text, out_of_memory, by_group_signal }
 }

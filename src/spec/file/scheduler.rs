@@ -21,7 +21,8 @@ pub struct SchedulerSpec {
     /// Runs that share one GPU.
     pub runs_per_gpu: usize,
     /// Runs of one shape that are trained together, as one program: `"auto"` for as many as fit on a GPU and for one on the
-    /// CPU, or a number for any device. Their results agree to about five digits with those of each run alone.
+    /// CPU, or a number for any device, which with wgpu is limited by the largest tensor of the adapter. Their results agree to
+    /// about five digits with those of each run alone.
     pub pack: PackSize,
     /// Main memory that one run may take, e.g. `"2GiB"`: only as many runs go on at once as fit into the memory that is
     /// available when the sweep starts.
