@@ -57,3 +57,7 @@ mod ui;
 mod ui_access;
 mod watch;
 mod window_means;
+
+/// As in the program: half the time of planning a million runs, which `fuzz` does, goes into the system's allocator.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
