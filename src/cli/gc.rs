@@ -20,8 +20,6 @@ use crate::store::{
 use crate::system::exit_code::Exit;
 use crate::text::counted;
 
-/// Files are removed only of what is asked for: runs that meet every condition given. Without a condition these are folders
-/// of runs that the store does not know. What the store recorded about runs always stays.
 #[derive(Debug, Args)]
 pub(super) struct GcArgs {
     /// Files of finished runs that only these revisions plan: NAME@2, NAME@all. Can be repeated

@@ -16,7 +16,6 @@ use crate::store::{Merged, Store, has_files, results_folder, run_folder, store_a
 use crate::system::exit_code::Exit;
 use crate::text::counted;
 
-/// Where a run has other metrics there than here, those here are kept, and the exit code is 6.
 #[derive(Debug, Args)]
 pub(super) struct MergeArgs {
     /// Other stores: their burstlab.db files or their results folders

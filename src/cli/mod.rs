@@ -125,8 +125,13 @@ enum Command {
     /// Leave revisions out of lists
     Archive(annotate::ArchiveArgs),
     /// Merge stores from other machines into this one
+    ///
+    /// Where a run has other metrics there than here, those here are kept, and the exit code is 6.
     Merge(merge::MergeArgs),
     /// Remove files of finished runs by revision, age or rank, and compact the store
+    ///
+    /// Files are removed only of runs that meet every condition given. Without a condition these are folders of runs that the
+    /// store does not know. What the store recorded about runs always stays.
     Gc(gc::GcArgs),
     /// Forecast the next steps of a trace with a saved model
     Predict(predict_args::PredictArgs),

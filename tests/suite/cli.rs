@@ -38,6 +38,17 @@ fn every_key_of_the_schema_is_described() {
 }
 
 #[test]
+fn help_of_a_command_says_what_its_one_line_leaves_out() {
+    for (command, said) in [
+        ("merge", "those here are kept, and the exit code is 6"),
+        ("gc", "What the store recorded about runs always stays"),
+    ] {
+        let outcome = Lab::new().call(&[command, "--help"]);
+        assert!(outcome.stdout.contains(said), "{}", outcome.stdout);
+    }
+}
+
+#[test]
 fn help_names_every_command() {
     let outcome = Lab::new().call(&["--help"]);
     assert_eq!(outcome.code, 0);

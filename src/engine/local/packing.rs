@@ -125,9 +125,15 @@ pub fn packing_lines<'a>(
         }
     }
     let runs_of = |count: usize| if count == 1 { "1 run".to_string() } else { format!("{count} runs") };
-    let together = shapes.into_iter().map(|(_, kind, count, most)| match count {
-        1 => format!("1 run of {kind} alone: no other has its shape"),
-        _ => format!("{} of {kind} together, at most {most} at once", runs_of(count)),
+    let together = shapes.into_iter().map(|(_, kind, count, most)| {
+        let why = match size {
+            PackSize::Runs(wanted) if most < wanted => ", since the adapter takes no larger tensor",
+            _ => "",
+        };
+        match count {
+            1 => format!("1 run of {kind} alone: no other has its shape"),
+            _ => format!("{} of {kind} together, at most {most} at once{why}", runs_of(count)),
+        }
     });
     let alone =
         alone.into_iter().map(|(kind, why, count)| format!("{} of {kind} alone: {why}", runs_of(count)));
@@ -224,5 +230,9 @@ mod tests {
         let ninety_six = |tensor_bytes| with(PackSize::Runs(96), small, tensor_bytes);
         assert_eq!(ninety_six(all), 96, "how much memory that takes is up to who asks for it");
         assert_eq!(ninety_six(1 << 30), 5, "but the adapter takes no larger tensor");
+        let room = PackRoom { step_bytes: small, tensor_bytes: 1 << 30 };
+        let lines = packing_lines([(&large, &[][..]); 2], Placement::Wgpu, PackSize::Runs(96), room);
+        let told = "2 runs of lstm together, at most 5 at once, since the adapter takes no larger tensor";
+        assert_eq!(lines, [told]);
     }
 }
